@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "base/host_name.h"
+
+#include <algorithm>
+#include <ranges>
+
+namespace soleroute::base {
+namespace {
+
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
+constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// Decimal, or hexadecimal after 0x: what inet_aton() and URL parsers read as part of an IPv4 address.
+bool is_numeric_label(std::string_view label) {
+  if (std::ranges::all_of(label, is_digit)) return true;
+  if (!label.starts_with("0x")) return false;
+  return std::ranges::all_of(label.substr(2), [](char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); });
+}
+
+const char* label_fault(std::string_view label, bool underscore_allowed) {
+  if (label.empty()) return "has an empty label";
+  if (label.size() > HostName::kMaxLabel) return "has a label of more than 63 characters";
+  if (label.front() == '-' || label.back() == '-') return "has a label that begins or ends with '-'";
+  for (const char c : label) {
+    if (is_lower(c) || is_digit(c) || c == '-') continue;
+    if (c == '_' && underscore_allowed) continue;
+    return c == '_' ? "has '_' in one of its last two labels" : "has a character that host names cannot have";
+  }
+  return nullptr;
+}
+
+// For messages only: printable ASCII, short.
+std::string shown(std::string_view text) {
+  std::string out;
+  for (const char c : text.substr(0, 80)) out += (c > ' ' && c < 0x7f) ? c : '?';
+  return out + (text.size() > 80 ? "…" : "");
+}
+
+}  // namespace
+
+Result<HostName> HostName::parse(std::string_view text) {
+  const auto bad = [&](const char* why) { return usage_error("'" + shown(text) + "' " + why); };
+  std::string_view name = text;
+  if (name.ends_with('.')) name.remove_suffix(1);
+  if (name.empty()) return bad("is not a host name");
+  if (name.size() > kMaxLength) return bad("is longer than 253 characters");
+  std::string canonical(name);
+  std::ranges::transform(canonical, canonical.begin(), lower);
+
+  const auto labels_total = static_cast<std::size_t>(std::ranges::count(canonical, '.')) + 1;
+  std::size_t index = 0;
+  std::string_view last;
+  for (const auto part : std::views::split(std::string_view(canonical), '.')) {
+    last = std::string_view(part.begin(), part.end());
+    if (const char* fault = label_fault(last, index + 2 < labels_total)) return bad(fault);
+    ++index;
+  }
+  if (is_numeric_label(last)) return bad("is an address or a number, not a host name");
+  return HostName(std::move(canonical));
+}
+
+std::string_view HostName::parent() const {
+  const auto dot = text_.find('.');
+  return dot == std::string::npos ? std::string_view{} : std::string_view(text_).substr(dot + 1);
+}
+
+bool HostName::is_below(std::string_view suffix) const {
+  return text_.size() > suffix.size() + 1 && text_.ends_with(suffix) && text_[text_.size() - suffix.size() - 1] == '.';
+}
+
+}  // namespace soleroute::base

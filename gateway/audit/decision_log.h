@@ -1,0 +1,57 @@
+// The decision log of DESIGN section 9: one JSON object a line, written by its own thread, never blocking a flow.
+// Thread-safe. When the reader of the stream is slow or gone, records are dropped and counted, and the next record
+// written carries the count; a full disk or closed pipe never stops or opens the data path.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/fd.h"
+#include "base/ip_address.h"
+#include "policy/decision.h"
+
+namespace soleroute::gateway::audit {
+
+// One decision. Strings are untrusted and escaped on writing; over-long ones are cut and marked `"truncated":true`.
+struct DecisionRecord {
+  policy::Phase phase = policy::Phase::kDns;
+  bool allowed = false;
+  std::string reason;  // policy::to_string(Reason)
+  base::IpAddress client;
+  std::string host;
+  std::string scheme;      // "", "http", "https"
+  std::uint16_t port = 0;  // 0: not written
+  std::string method;
+  std::string path;  // without the query: queries can hold secrets
+  std::string matched_host;
+  std::string rule;  // "policy.yaml:12" or empty
+  std::string detail;  // free text for people: "quic", "dns type TXT", "looked up as evil.test"
+  std::string destination;  // original destination where known, "45.33.32.66:9999"
+  std::optional<int> status;
+  std::optional<std::uint64_t> bytes_in;   // from the client
+  std::optional<std::uint64_t> bytes_out;  // to the client
+  std::optional<std::int64_t> duration_ms;
+};
+
+enum class Verbosity { kQuiet, kNormal, kDebug };  // quiet: denials only
+
+class DecisionLog {
+ public:
+  virtual ~DecisionLog() = default;
+  virtual void decision(const DecisionRecord& record) = 0;
+  // type "lifecycle": "starting", "closed_rules", "healthy", "stopping", …
+  virtual void lifecycle(std::string_view event, std::string_view detail) = 0;
+  virtual void reload(bool accepted, std::string_view detail) = 0;
+  virtual void error(std::string_view message) = 0;
+};
+
+// Writes to `stream` (not owned if it is STDOUT). Flushes what it can within 500 ms on destruction.
+[[nodiscard]] std::unique_ptr<DecisionLog> make_json_log(base::Fd stream, Verbosity verbosity);
+[[nodiscard]] std::unique_ptr<DecisionLog> make_discarding_log();
+
+}  // namespace soleroute::gateway::audit

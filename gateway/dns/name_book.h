@@ -1,0 +1,42 @@
+// What the gateway's own DNS resolved: which addresses a name has, which names led to an address, who looked it up.
+// Thread-safe (sharded locks); bounded: the oldest entries go first.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/host_name.h"
+#include "base/ip_address.h"
+
+namespace soleroute::gateway::dns {
+
+using Clock = std::chrono::steady_clock;
+
+class NameBook {
+ public:
+  explicit NameBook(std::size_t max_names = 65536);
+  ~NameBook();
+
+  // The gateway resolved `name` to `addresses`; remembered until `expires` plus a grace for clients that cache.
+  void remember(const base::HostName& name, const std::vector<base::IpAddress>& addresses, Clock::time_point expires);
+  // `client` asked for `name` (allowed or not); the newest few per client are kept, for the packet log.
+  void asked(const base::IpAddress& client, const base::HostName& name, bool denied);
+
+  // Is `address` among those the gateway itself resolved for `name`?
+  [[nodiscard]] bool leads_to(const base::HostName& name, const base::IpAddress& address) const;
+  [[nodiscard]] std::vector<base::HostName> names_of(const base::IpAddress& address) const;
+  // The name this client most recently looked up that led to `address` (or, for the gateway's own address, the last
+  // denied name).
+  [[nodiscard]] std::optional<base::HostName> looked_up_as(const base::IpAddress& client,
+                                                           const base::IpAddress& address) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace soleroute::gateway::dns

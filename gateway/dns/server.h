@@ -1,0 +1,39 @@
+// The gateway's DNS server: UDP and TCP, decides each question by the policy, answers denied names with its own address.
+// One per worker, on that worker's io_context.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/fd.h"
+#include "gateway/audit/counters.h"
+#include "gateway/audit/decision_log.h"
+#include "gateway/dns/resolver.h"
+#include "policy/policy.h"
+
+namespace soleroute::gateway::dns {
+
+struct ServerOptions {
+  std::vector<base::IpAddress> own_addresses;  // answers for denied names; a family without one answers NODATA
+  std::function<std::shared_ptr<const policy::Policy>()> policy;  // the snapshot in force, asked once per question
+};
+
+class Server {
+ public:
+  // `udp` sockets are bound, non-blocking, IP_PKTINFO/IPV6_RECVPKTINFO set by the caller of bind (see
+  // net/listen.h); `tcp` sockets are listening. Answers leave from the address the query came to.
+  Server(boost::asio::io_context& io, ServerOptions options, std::vector<base::Fd> udp, std::vector<base::Fd> tcp,
+         Resolver& resolver, std::shared_ptr<NameBook> names, audit::DecisionLog& log, audit::Counters& counters);
+  ~Server();
+  void start();
+  void stop();  // closes sockets; on the worker's thread
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace soleroute::gateway::dns

@@ -1,0 +1,40 @@
+// Interfaces, addresses and routes of the calling thread's network namespace, over rtnetlink (libmnl).
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/result.h"
+
+namespace soleroute::netrules {
+
+struct Interface {
+  int index = 0;
+  std::string name;
+  bool up = false;
+  bool loopback = false;
+  std::vector<base::InterfaceAddress> addresses;
+};
+[[nodiscard]] base::Result<std::vector<Interface>> list_interfaces();
+
+struct DefaultRoute {
+  base::Family family = base::Family::kV4;
+  std::optional<base::IpAddress> via;
+  int interface_index = 0;
+  int metric = 0;
+};
+[[nodiscard]] base::Result<std::vector<DefaultRoute>> list_default_routes();
+
+[[nodiscard]] base::Status set_interface_up(int index);
+// Adding what is there already is success.
+[[nodiscard]] base::Status add_address(int index, const base::InterfaceAddress& address);
+[[nodiscard]] base::Status remove_address(int index, const base::InterfaceAddress& address);
+[[nodiscard]] base::Status add_default_route(const DefaultRoute& route);  // replaces one of the same metric
+[[nodiscard]] base::Status remove_default_route(const DefaultRoute& route);
+// Is somebody else already answering for this address on that link (ARP probe, RFC 5227 section 2.1.1)?
+[[nodiscard]] base::Result<bool> address_in_use(int index, const base::IpAddress& address);
+
+}  // namespace soleroute::netrules

@@ -1,0 +1,50 @@
+// The rules that each topology needs, as one value: what is shown is what is programmed.
+// Pure: no kernel, no clock.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/result.h"
+#include "netrules/ruleset.h"
+
+namespace soleroute::netrules {
+
+enum class Topology : std::uint8_t {
+  kRouter,   // prerouting redirects what arrives on the inside interface; forward denies; input is closed but for us
+  kSidecar,  // output redirects what the gateway did not send itself (packet mark); shared network namespace
+  kJail,     // as sidecar, but the gateway is outside: nothing is exempt; loopback only
+  kGuard,    // the agent's own namespace in Compose: only DNS, 80, 443 and endpoints may leave, towards the gateway
+};
+
+struct EndpointRule {  // one compiled `endpoints:` item, redirected to the gateway which decides it
+  enum class Transport : std::uint8_t { kTcp, kUdp } transport = Transport::kTcp;
+  std::optional<base::Cidr> cidr;    // absent: by host name, decided by the gateway from its own DNS answers
+  std::vector<std::uint16_t> ports;  // sorted, never empty
+  std::string comment;               // "policy.yaml:12", shown in the text
+  bool operator==(const EndpointRule&) const = default;
+};
+
+struct Intent {
+  Topology topology = Topology::kRouter;
+  std::string table = "soleroute";           // one own inet table
+  std::string inside_interface;              // router: where the agents are
+  std::uint16_t redirect_port = 0;           // TCP 80, 443 and endpoints
+  std::uint16_t dns_port = 0;                // UDP and TCP 53
+  std::uint16_t explicit_proxy_port = 0;     // 0: off
+  std::uint32_t gateway_mark = 0;            // sidecar: SO_MARK of the gateway's own sockets
+  std::optional<std::uint16_t> packet_queue;  // NFQUEUE number for the first packet of refused flows
+  bool native_queue = true;                  // false: xtables NFQUEUE as a compat target
+  std::vector<EndpointRule> endpoints;
+};
+
+// Before anything listens: nothing passes, and nothing that was open before is grandfathered.
+[[nodiscard]] base::Result<Ruleset> closed_rules(const Intent& intent);
+// While serving.
+[[nodiscard]] base::Result<Ruleset> open_rules(const Intent& intent);
+
+}  // namespace soleroute::netrules

@@ -1,0 +1,20 @@
+// Which addresses a public name may lead to: the non-public ranges of both families, with their embeddings.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "base/ip_address.h"
+
+namespace soleroute::policy {
+
+// "public", or the name of the special range ("loopback", "private (RFC 1918)", "link-local and cloud metadata", …).
+// IPv4 embedded in IPv6 (mapped, compatible, NAT64, 6to4, Teredo) is judged by the embedded address and never public.
+[[nodiscard]] std::string_view address_class(const base::IpAddress& address);
+[[nodiscard]] bool is_public(const base::IpAddress& address);
+
+// May the gateway dial this address for a name whose entry permits these ranges?
+[[nodiscard]] bool may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted);
+
+}  // namespace soleroute::policy

@@ -1,0 +1,59 @@
+// A compiled policy: immutable, shared by all workers as a snapshot, asked through decide().
+// Thread-safe because it never changes.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "policy/decision.h"
+
+namespace soleroute::policy {
+
+enum class Mode : std::uint8_t { kEnforce, kObserve };
+
+// One policy file as read by the caller: this library opens nothing.
+struct PolicySource {
+  std::string name;  // shown in errors and decisions, e.g. "policy.yaml"
+  std::string text;
+};
+
+struct EndpointView {  // one compiled `endpoints:` item, for rule planning and the DNS path
+  Transport transport = Transport::kTcp;
+  std::string_view host;                 // empty if by address
+  base::Cidr cidr;                       // valid if host is empty
+  std::span<const std::uint16_t> ports;  // sorted, never empty
+  SourceLine line;
+};
+
+class Policy {
+ public:
+  // Later sources are layers over earlier ones. No source or empty ones: a policy that denies everything.
+  // Errors: kUsage, `name:line:column: what is wrong` with a caret line and, where there is one, a suggestion.
+  [[nodiscard]] static base::Result<std::shared_ptr<const Policy>> compile(std::span<const PolicySource> layers);
+
+  ~Policy();
+  Policy(const Policy&) = delete;
+  Policy& operator=(const Policy&) = delete;
+
+  [[nodiscard]] Decision decide(const FlowFacts& facts) const;
+
+  [[nodiscard]] Mode mode() const;
+  [[nodiscard]] bool denies_everything() const;
+  [[nodiscard]] std::size_t host_count() const;
+  [[nodiscard]] std::vector<EndpointView> endpoints() const;
+  // Effective policy for people: one entry a line with its meaning and its file:line.
+  [[nodiscard]] std::string describe() const;
+
+  struct Data;
+  explicit Policy(std::unique_ptr<const Data> data);  // for compile() only: Data is private to policy/
+
+ private:
+  std::unique_ptr<const Data> data_;
+};
+
+}  // namespace soleroute::policy

@@ -1,0 +1,64 @@
+// Dials an allowed name: resolves, refuses non-public addresses, races the families (RFC 8305), under one deadline.
+// One per worker; used on its thread.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/host_name.h"
+#include "base/ip_address.h"
+#include "base/result.h"
+#include "gateway/dns/resolver.h"
+#include "gateway/net/stream.h"
+#include "policy/decision.h"
+
+namespace soleroute::gateway::flow {
+
+struct DialRequest {
+  base::HostName name;
+  std::uint16_t port = 0;
+  std::vector<base::Cidr> permitted;  // non-public ranges the policy entry lists
+  // Where the client was going: tried first if the gateway itself resolved `name` to it, else ignored.
+  std::optional<base::IpAddress> preferred;
+};
+
+// Why a dial failed, as the log and the client are told.
+struct DialFailure {
+  policy::Reason reason = policy::Reason::kUpstreamFailed;  // or kPrivateAddress, kTimedOut
+  std::string message;                                      // "example.com: no address", "connect to …: refused"
+};
+
+struct Dialled {
+  std::unique_ptr<net::Stream> stream;
+  base::Endpoint remote;
+};
+
+class Connector {
+ public:
+  static constexpr std::chrono::milliseconds kDialTimeout{10000};
+  static constexpr std::chrono::milliseconds kAttemptDelay{250};  // RFC 8305 section 5
+
+  Connector(boost::asio::io_context& io, net::DeadlineWheel& wheel, dns::Resolver& resolver, dns::NameBook& names,
+            std::uint32_t mark, std::vector<base::IpAddress> own_addresses);
+  [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial(DialRequest request);
+  // An address named by an `endpoints:` cidr; no name involved.
+  [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial_address(base::Endpoint remote);
+
+ private:
+  [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> race(std::vector<base::IpAddress> addresses,
+                                                                                 std::uint16_t port);
+  boost::asio::io_context& io_;
+  net::DeadlineWheel& wheel_;
+  dns::Resolver& resolver_;
+  dns::NameBook& names_;
+  std::uint32_t mark_;
+  std::vector<base::IpAddress> own_addresses_;
+};
+
+}  // namespace soleroute::gateway::flow

@@ -1,0 +1,47 @@
+// What every flow of one worker works with: borrowed references that outlive all flows.
+// One per worker; used on its thread.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "gateway/audit/counters.h"
+#include "gateway/audit/decision_log.h"
+#include "gateway/dns/name_book.h"
+#include "gateway/dns/resolver.h"
+#include "gateway/net/deadline_wheel.h"
+#include "gateway/net/stream.h"
+#include "policy/policy.h"
+
+namespace soleroute::gateway::flow {
+
+class Connector;
+class FlowRegistry;
+class PipePool;
+
+struct FlowContext {
+  boost::asio::io_context& io;
+  net::DeadlineWheel& wheel;
+  dns::Resolver& resolver;
+  dns::NameBook& names;
+  Connector& connector;
+  FlowRegistry& registry;
+  PipePool& pipes;
+  audit::DecisionLog& log;
+  audit::Counters& counters;
+  // The snapshot in force; a flow asks once per decision.
+  std::shared_ptr<const policy::Policy> policy;
+};
+
+// One accepted connection of an agent.
+struct ClientConnection {
+  std::unique_ptr<net::Stream> stream;
+  base::Endpoint peer;
+  base::Endpoint original_destination;  // before redirection; for the explicit proxy, the proxy itself
+};
+
+}  // namespace soleroute::gateway::flow

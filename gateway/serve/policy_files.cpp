@@ -6,62 +6,131 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "base/fd.h"
 
 namespace soleroute::gateway::serve {
 namespace {
 
-std::unexpected<base::Error> unreadable(const std::string& path, int err) {
-  return base::usage_error(fmt::format("cannot read policy file {}: {}", path, std::generic_category().message(err)));
+using base::Error;
+using base::ErrorKind;
+
+constexpr std::array<std::string_view, 2> kDefaultPolicies{".devcontainer/policy.yaml", "policy.yaml"};
+
+std::unexpected<Error> file_error(const std::string& path, std::string_view what, int err = 0) {
+  std::string message = fmt::format("{}: {}", printable_path(path), what);
+  if (err != 0) message += fmt::format(": {}", std::generic_category().message(err));
+  return std::unexpected(Error{std::move(message), ErrorKind::kUsage, err});
 }
 
-base::Status check_kind(const std::string& path, int fd) {
-  struct stat status{};
-  if (::fstat(fd, &status) != 0) return unreadable(path, errno);
-  if (S_ISDIR(status.st_mode)) return unreadable(path, EISDIR);
-  if (!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode) && !S_ISCHR(status.st_mode)) {
-    return base::usage_error(fmt::format("cannot read policy file {}: not a regular file or a pipe", path));
+std::string_view kind_of(const struct stat& status) {
+  if (S_ISDIR(status.st_mode)) return "a directory";
+  if (S_ISFIFO(status.st_mode)) return "a FIFO or pipe";
+  if (S_ISSOCK(status.st_mode)) return "a socket";
+  if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) return "a device";
+  return "something else";
+}
+
+bool same_content(const struct stat& before, const struct stat& after) {
+  return before.st_size == after.st_size && before.st_mtim.tv_sec == after.st_mtim.tv_sec &&
+         before.st_mtim.tv_nsec == after.st_mtim.tv_nsec;
+}
+
+// Stops one byte past the bound: the size in the inode is a hint only (files of /proc say 0).
+base::Result<std::string> read_bounded(int fd, const std::string& path, std::size_t max_bytes) {
+  std::string text;
+  std::array<char, 16384> chunk;
+  for (;;) {
+    const ssize_t count = ::read(fd, chunk.data(), chunk.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return file_error(path, "cannot be read", errno);
+    if (count == 0) return text;
+    text.append(chunk.data(), static_cast<std::size_t>(count));
+    if (text.size() > max_bytes) return file_error(path, fmt::format("is larger than {} bytes", max_bytes));
+  }
+}
+
+base::Status check_opened(int fd, const std::string& path, std::size_t max_bytes, struct stat& status) {
+  if (::fstat(fd, &status) != 0) return file_error(path, "cannot be examined", errno);
+  if (!S_ISREG(status.st_mode)) {
+    return file_error(path, fmt::format("must be an ordinary file, not {}", kind_of(status)));
+  }
+  if (std::cmp_greater(status.st_size, max_bytes)) {
+    return file_error(path, fmt::format("is larger than {} bytes", max_bytes));
   }
   return {};
 }
 
 }  // namespace
 
-base::Result<policy::PolicySource> read_policy_file(const std::string& path) {
-  const base::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-  if (!file) return unreadable(path, errno);
-  if (auto kind = check_kind(path, file.get()); !kind) return std::unexpected(kind.error());
+std::string printable_path(std::string_view path) {
+  std::string out;
+  for (const char c : path) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      out += fmt::format("\\x{:02x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
 
-  std::string text(kMaxPolicyFile + 1, '\0');
-  std::size_t used = 0;
-  while (used < text.size()) {
-    const ssize_t count = ::read(file.get(), text.data() + used, text.size() - used);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return unreadable(path, errno);
-    if (count == 0) break;
-    used += static_cast<std::size_t>(count);
+base::Result<std::string> read_small_file(const std::string& path, std::size_t max_bytes) {
+  if (path.empty()) return file_error("\"\"", "is not a file name");
+  if (path.find('\0') != std::string::npos) return file_error(path, "a file name holds no NUL");
+  // O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever. O_NOCTTY: a terminal is not ours to take.
+  const base::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!file) {
+    // ENXIO is what open(2) says of a socket.
+    if (errno == ENXIO) return file_error(path, "must be an ordinary file, not a socket or an absent device", ENXIO);
+    return file_error(path, "cannot be opened", errno);
   }
-  if (used > kMaxPolicyFile) {
-    return base::usage_error(fmt::format("policy file {} is larger than {} bytes; split it into several --policy files",
-                                         path, kMaxPolicyFile));
+  struct stat before{};
+  if (auto ok = check_opened(file.get(), path, max_bytes, before); !ok) return std::unexpected(std::move(ok.error()));
+  auto text = read_bounded(file.get(), path, max_bytes);
+  if (!text) return text;
+  struct stat after{};
+  if (::fstat(file.get(), &after) != 0) return file_error(path, "cannot be examined", errno);
+  if (!same_content(before, after)) return file_error(path, "changed while it was read; try again");
+  return text;
+}
+
+base::Result<policy::PolicySource> read_policy_file(const std::string& path) {
+  auto text = read_small_file(path, kMaxPolicyFile);
+  if (!text) return std::unexpected(std::move(text.error()));
+  return policy::PolicySource{path, std::move(*text)};
+}
+
+base::Result<std::vector<policy::PolicySource>> read_policy_files(std::span<const std::string> paths) {
+  std::vector<policy::PolicySource> sources;
+  for (const std::string& path : paths) {
+    auto source = read_policy_file(path);
+    if (!source) return std::unexpected(std::move(source.error()));
+    sources.push_back(std::move(*source));
   }
-  text.resize(used);
-  return policy::PolicySource{path, std::move(text)};
+  return sources;
 }
 
 base::Result<std::shared_ptr<const policy::Policy>> load_policy(std::span<const std::string> paths) {
-  std::vector<policy::PolicySource> layers;
-  for (const std::string& path : paths) {
-    auto layer = read_policy_file(path);
-    if (!layer) return std::unexpected(layer.error());
-    layers.push_back(std::move(*layer));
+  const auto layers = read_policy_files(paths);
+  if (!layers) return std::unexpected(layers.error());
+  return policy::Policy::compile(*layers);
+}
+
+std::optional<std::string> find_default_policy(std::string_view directory) {
+  for (const std::string_view name : kDefaultPolicies) {
+    std::string path = directory.empty() ? std::string(name) : fmt::format("{}/{}", directory, name);
+    struct stat status{};
+    // lstat: a dangling link is a policy that cannot be read, not the absence of one. Any other failure than "not
+    // there" likewise counts as there, or an unreadable directory would silently choose the next name.
+    if (::lstat(path.c_str(), &status) == 0 || (errno != ENOENT && errno != ENOTDIR)) return path;
   }
-  return policy::Policy::compile(layers);
+  return std::nullopt;
 }
 
 }  // namespace soleroute::gateway::serve

@@ -1,23 +1,41 @@
-// Reads policy files and compiles them: opened once, checked by the open file, read once, those bytes validated.
+// Policy files from disk: each opened once, checked to be an ordinary file of bounded size, read once.
+// What is validated is exactly what was read; nothing is opened a second time.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "policy/policy.h"
 
 namespace soleroute::gateway::serve {
 
-inline constexpr std::size_t kMaxPolicyFile = std::size_t{1} << 20;  // DESIGN section 5
+inline constexpr std::size_t kMaxPolicyFile = std::size_t{1} << 20;  // DESIGN section 5: more than 1 MiB is an error
 
-// A regular file or a pipe ("/dev/stdin", "<(…)") of at most kMaxPolicyFile bytes. Errors are kUsage and name the file.
+// The whole text of one ordinary file of at most `max_bytes`. Symbolic links are followed, so that a mounted
+// ConfigMap's swap works; a pipe, socket, device or directory is refused without waiting on it, and so is a file that
+// changes while it is read. Errors: kUsage, "path: what is wrong", with sys_errno where a call failed.
+[[nodiscard]] base::Result<std::string> read_small_file(const std::string& path, std::size_t max_bytes);
+
+// The same as a layer of a policy; its name is the path as given.
 [[nodiscard]] base::Result<policy::PolicySource> read_policy_file(const std::string& path);
-
-// Layers in order; none: a policy that denies everything.
+// All of them in order, or the first error.
+[[nodiscard]] base::Result<std::vector<policy::PolicySource>> read_policy_files(std::span<const std::string> paths);
+// Read and compiled, layers in order; none: a policy that denies everything.
 [[nodiscard]] base::Result<std::shared_ptr<const policy::Policy>> load_policy(std::span<const std::string> paths);
+
+// Where a policy is looked for when none was named: `.devcontainer/policy.yaml`, then `policy.yaml`, in `directory`
+// ("" is the working directory, and then the path is relative). A name that exists but cannot be read is still the
+// answer: reading it gives the error. Nothing there: nullopt.
+[[nodiscard]] std::optional<std::string> find_default_policy(std::string_view directory);
+
+// A path for people: control characters as \xNN, so that an error stays on one line and drives no terminal.
+[[nodiscard]] std::string printable_path(std::string_view path);
 
 }  // namespace soleroute::gateway::serve

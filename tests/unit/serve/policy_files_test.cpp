@@ -64,8 +64,8 @@ TEST_F(PolicyFiles, ReadsTheWholeTextAndKeepsTheNameAsGiven) {
 }
 
 TEST_F(PolicyFiles, ReadsAFileOfExactlyTheBoundAndRefusesOneByteMore) {
-  EXPECT_TRUE(read_policy_file(write("bound.yaml", std::string(kMaxPolicyBytes, '#'))).has_value());
-  EXPECT_THAT(refused(write("over.yaml", std::string(kMaxPolicyBytes + 1, '#'))).message, HasSubstr("larger than"));
+  EXPECT_TRUE(read_policy_file(write("bound.yaml", std::string(kMaxPolicyFile, '#'))).has_value());
+  EXPECT_THAT(refused(write("over.yaml", std::string(kMaxPolicyFile + 1, '#'))).message, HasSubstr("larger than"));
 }
 
 TEST_F(PolicyFiles, RefusesASparseGiantWithoutReadingIt) {
@@ -75,7 +75,7 @@ TEST_F(PolicyFiles, RefusesASparseGiantWithoutReadingIt) {
 }
 
 TEST_F(PolicyFiles, ReadsFilesThatDoNotSayTheirSize) {
-  const auto text = read_small_file("/proc/self/status", kMaxPolicyBytes);  // st_size is 0
+  const auto text = read_small_file("/proc/self/status", kMaxPolicyFile);  // st_size is 0
   ASSERT_TRUE(text.has_value()) << text.error().message;
   EXPECT_THAT(*text, HasSubstr("Pid:"));
   EXPECT_FALSE(read_small_file("/proc/self/status", 10).has_value());

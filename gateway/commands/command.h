@@ -1,0 +1,72 @@
+// How a subcommand is added to the program: each has one file that declares its options and its body.
+// Single-threaded: parsing happens before anything else runs.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "gateway/serve/options.h"
+
+namespace CLI {
+class App;
+}
+
+namespace soleroute::gateway::commands {
+
+// DESIGN section 6. A jailed command's own exit status passes through instead.
+inline constexpr int kExitDone = 0;
+inline constexpr int kExitNo = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitSystem = 3;
+
+// One run of the program, filled in by parsing.
+struct Invocation {
+  std::vector<std::string> after_dashes;  // everything behind the first `--`, untouched: the command of `gateway run`
+  bool had_dashes = false;
+  std::function<int()> body;  // set by the callback of the subcommand that was named; returns the exit code
+};
+
+// Adds `name` with its summary and a footer that shows `example` in --help. Body: what the chosen subcommand does.
+//   struct Options { std::vector<std::string> policy; };
+//   auto options = std::make_shared<Options>();
+//   CLI::App& command = add_command(program, invocation, "check", "…", "gateway check --policy policy.yaml",
+//                                   [options] { return check(*options); });
+//   add_policy_option(command, options->policy);
+CLI::App& add_command(CLI::App& program, Invocation& invocation, std::string_view name, std::string_view summary,
+                      std::string_view example, std::function<int()> body);
+
+// An option that may be given several times; the environment variable holds the same, separated by commas.
+void add_list_option(CLI::App& command, const std::string& name, const char* variable, std::vector<std::string>& values,
+                     const std::string& placeholder, const std::string& help);
+// --policy FILE (repeatable), GATEWAY_POLICY.
+void add_policy_option(CLI::App& command, std::vector<std::string>& files);
+
+// "gateway: <message>" on stderr; returns the exit code of the error's kind.
+int report(const base::Error& error);
+
+// May colour be written to this descriptor: a terminal, NO_COLOR empty or unset, TERM not "dumb"?
+[[nodiscard]] bool use_colour(int fd);
+
+// One per file of this folder. The subcommand `test` lives in test_policy.cpp.
+void add_run(CLI::App& program, Invocation& invocation);
+void add_check(CLI::App& program, Invocation& invocation);
+void add_explain(CLI::App& program, Invocation& invocation);
+void add_test(CLI::App& program, Invocation& invocation);
+void add_verify(CLI::App& program, Invocation& invocation);
+void add_services(CLI::App& program, Invocation& invocation);
+void add_status(CLI::App& program, Invocation& invocation);
+
+// The program without a subcommand: serving, and `--dry-run`, whose body is dry_run.cpp.
+void add_serve(CLI::App& program, Invocation& invocation);
+enum class DryRunFormat { kText, kJson };
+int dry_run(const serve::ServeOptions& options, DryRunFormat format);
+
+// The whole program: parse, run, exit code.
+int run_program(int argc, char** argv);
+
+}  // namespace soleroute::gateway::commands

@@ -1,0 +1,34 @@
+// What serving is asked to do: the options of DESIGN section 6, parsed and checked, from the command line or GATEWAY_…
+// variables. A plain value. SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "gateway/audit/decision_log.h"
+#include "netrules/plan.h"
+
+namespace soleroute::gateway::serve {
+
+inline constexpr std::uint16_t kDefaultExplicitProxyPort = 8080;
+inline constexpr const char* kDefaultControlSocket = "/run/soleroute/control.sock";
+
+struct ServeOptions {
+  std::vector<std::string> policy_files;                      // layers in order; empty: everything is denied
+  netrules::Topology topology = netrules::Topology::kRouter;  // kJail and kGuard only with --dry-run
+  std::string inside_interface;                               // empty: the one whose subnet holds the claimed address
+  std::vector<base::InterfaceAddress> claim;                  // at most one of each family
+  std::vector<base::Endpoint> resolvers;                      // empty: /etc/resolv.conf
+  std::string control_socket = kDefaultControlSocket;
+  std::optional<base::Endpoint> metrics;                          // Prometheus text over HTTP; absent: none
+  std::uint16_t explicit_proxy_port = kDefaultExplicitProxyPort;  // 0: off
+  std::uint16_t listen_port = 0;                                  // redirected connections; 0: any free one
+  bool program_rules = true;                                      // --no-rules: somebody else does
+  int workers = 0;                                                // 0: one a processor
+  audit::Verbosity log = audit::Verbosity::kNormal;
+};
+
+}  // namespace soleroute::gateway::serve

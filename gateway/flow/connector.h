@@ -7,8 +7,11 @@
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "base/host_name.h"
@@ -44,13 +47,15 @@ class Connector {
   static constexpr std::chrono::milliseconds kDialTimeout{10000};
   static constexpr std::chrono::milliseconds kAttemptDelay{250};  // RFC 8305 section 5
 
+  // `local_addresses`: this machine's, never dialled for a name unless its entry lists them. `mark`: SO_MARK, 0 none.
   Connector(boost::asio::io_context& io, net::DeadlineWheel& wheel, dns::Resolver& resolver, dns::NameBook& names,
-            std::uint32_t mark, std::vector<base::IpAddress> own_addresses);
+            std::uint32_t mark, std::vector<base::IpAddress> local_addresses);
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial(DialRequest request);
   // An address named by an `endpoints:` cidr; no name involved.
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial_address(base::Endpoint remote);
 
  private:
+  [[nodiscard]] bool may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted) const;
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> race(std::vector<base::IpAddress> addresses,
                                                                                  std::uint16_t port);
   boost::asio::io_context& io_;
@@ -58,7 +63,7 @@ class Connector {
   dns::Resolver& resolver_;
   dns::NameBook& names_;
   std::uint32_t mark_;
-  std::vector<base::IpAddress> own_addresses_;
+  std::vector<base::IpAddress> local_addresses_;
 };
 
 }  // namespace soleroute::gateway::flow

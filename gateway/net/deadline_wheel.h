@@ -44,7 +44,6 @@ class DeadlineWheel {
   static constexpr std::chrono::milliseconds kTick{100};
   explicit DeadlineWheel(boost::asio::io_context& io);
   ~DeadlineWheel();
-  void stop();  // no deadline expires afterwards
   [[nodiscard]] Clock::time_point now() const { return now_; }  // as of the last tick
 
  private:
@@ -53,8 +52,10 @@ class DeadlineWheel {
   void unlink(Deadline& deadline);
   void schedule();
   void tick();
+  void drain(std::size_t slot, Clock::time_point now);
 
   static constexpr std::size_t kSlots = 512;
+  static constexpr std::size_t kDraining = kSlots;  // the list being looked at, so that any of it may be disarmed
   boost::asio::steady_timer timer_;
   std::vector<Deadline*> slots_;
   std::size_t cursor_ = 0;

@@ -34,6 +34,8 @@ class Stream final : private Deadline {
   // The same without waiting: nullopt when it would block. The cheap first try of a hot path.
   [[nodiscard]] std::optional<base::Result<std::size_t>> try_read_some(std::span<std::byte> into);
   [[nodiscard]] boost::asio::awaitable<base::Status> write_all(std::span<const std::byte> bytes);
+  // How much was taken without waiting: nullopt when it would block.
+  [[nodiscard]] std::optional<base::Result<std::size_t>> try_write_some(std::span<const std::byte> bytes);
   // Until readable or writable: for splice(2).
   [[nodiscard]] boost::asio::awaitable<base::Status> wait_readable();
   [[nodiscard]] boost::asio::awaitable<base::Status> wait_writable();
@@ -46,6 +48,8 @@ class Stream final : private Deadline {
 
  private:
   void expired() override;
+  [[nodiscard]] std::optional<base::Error> unusable() const;
+  [[nodiscard]] base::Error ended(const boost::system::error_code& error) const;
 
   DeadlineWheel& wheel_;
   boost::asio::ip::tcp::socket socket_;

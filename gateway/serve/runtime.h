@@ -21,9 +21,9 @@ namespace soleroute::gateway::serve {
 struct RuntimeOptions {
   std::vector<base::Endpoint> resolvers;        // upstream DNS; never empty
   std::vector<base::IpAddress> own_addresses;   // the gateway as the agent sees it: DNS answers for denied names
+  std::vector<base::IpAddress> local_addresses;  // every address of this machine: not dialled for a mere name
   std::uint32_t upstream_mark = 0;              // SO_MARK on sockets towards origins and resolvers; 0: none (sidecar)
-  std::size_t max_connections_per_client = 4096;
-  std::size_t max_connections = 16384;
+  std::size_t max_connections = 0;              // of all workers; 0: as the descriptor limit allows, two for each
 };
 
 class Runtime {

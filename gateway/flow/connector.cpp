@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/flow/connector.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <system_error>
+#include <utility>
+
+#include "policy/address_class.h"
+
+namespace soleroute::gateway::flow {
+namespace {
+
+namespace asio = boost::asio;
+using Outcome = std::expected<Dialled, DialFailure>;
+
+constexpr std::size_t kMaxAttempts = 6;  // addresses tried for one dial
+
+std::unexpected<DialFailure> failed(policy::Reason reason, std::string message) {
+  return std::unexpected(DialFailure{reason, std::move(message)});
+}
+
+// A socket on its way to `remote`; the connection is complete once it is writable without error.
+base::Result<base::Fd> begin_connect(const base::Endpoint& remote, std::uint32_t mark) {
+  sockaddr_storage address{};
+  const auto length = static_cast<socklen_t>(remote.to_sockaddr(address));
+  base::Fd fd(::socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return base::errno_error("socket");
+  const int on = 1;
+  ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (mark != 0 && ::setsockopt(fd.get(), SOL_SOCKET, SO_MARK, &mark, sizeof mark) != 0) {
+    return base::errno_error("SO_MARK");  // unmarked it would come back to this gateway
+  }
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0 && errno != EINPROGRESS) {
+    return base::errno_error("connect to " + remote.to_string());
+  }
+  return fd;
+}
+
+int socket_error(int fd) {
+  int error = 0;
+  socklen_t length = sizeof error;
+  return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
+}
+
+asio::awaitable<Outcome> attempt(asio::io_context& io, net::DeadlineWheel& wheel, base::Endpoint remote,
+                                 std::uint32_t mark) {
+  auto fd = begin_connect(remote, mark);
+  if (!fd) co_return failed(policy::Reason::kUpstreamFailed, fd.error().message);
+  auto stream = std::make_unique<net::Stream>(io, wheel, std::move(*fd));
+  stream->expires_after(Connector::kDialTimeout);
+  const auto writable = co_await stream->wait_writable();
+  const std::string where = "connect to " + remote.to_string() + ": ";
+  if (!writable) {
+    const bool late = writable.error().sys_errno == ETIMEDOUT;
+    co_return failed(late ? policy::Reason::kTimedOut : policy::Reason::kUpstreamFailed,
+                     where + writable.error().message);
+  }
+  if (const int error = socket_error(stream->native_handle()); error != 0) {
+    co_return failed(policy::Reason::kUpstreamFailed, where + std::generic_category().message(error));
+  }
+  co_return Dialled{std::move(stream), remote};
+}
+
+// Alternates the families, IPv6 first (RFC 8305 section 4), after `preferred`, which leads if it is there.
+std::vector<base::IpAddress> ordered(const dns::Addresses& addresses, const std::optional<base::IpAddress>& preferred) {
+  std::vector<base::IpAddress> out;
+  const std::size_t longest = std::max(addresses.v6.size(), addresses.v4.size());
+  for (std::size_t i = 0; i < longest; ++i) {
+    if (i < addresses.v6.size()) out.push_back(addresses.v6[i]);
+    if (i < addresses.v4.size()) out.push_back(addresses.v4[i]);
+  }
+  if (!preferred) return out;
+  std::erase(out, *preferred);
+  out.insert(out.begin(), *preferred);
+  return out;
+}
+
+// The attempts of one race; alive until the last of them has ended, whoever won.
+struct Race {
+  explicit Race(asio::io_context& io) : bell(io) {}
+  asio::steady_timer bell;  // rung when something happened
+  std::optional<Dialled> won;
+  DialFailure first_failure{policy::Reason::kUpstreamFailed, "no address to connect to"};
+  std::size_t running = 0;
+  bool failed_once = false;
+  bool over = false;
+  bool rung = false;  // since it was last waited for
+
+  void ring() {
+    rung = true;
+    bell.cancel();
+  }
+};
+
+asio::awaitable<void> run_attempt(asio::io_context& io, net::DeadlineWheel& wheel, std::shared_ptr<Race> race,
+                                  base::Endpoint remote, std::uint32_t mark) {
+  auto outcome = co_await attempt(io, wheel, remote, mark);
+  --race->running;
+  if (outcome && !race->won && !race->over) race->won = std::move(*outcome);
+  if (!outcome && !std::exchange(race->failed_once, true)) race->first_failure = outcome.error();
+  race->ring();
+}
+
+}  // namespace
+
+Connector::Connector(asio::io_context& io, net::DeadlineWheel& wheel, dns::Resolver& resolver, dns::NameBook& names,
+                     std::uint32_t mark, std::vector<base::IpAddress> local_addresses)
+    : io_(io), wheel_(wheel), resolver_(resolver), names_(names), mark_(mark), local_addresses_(std::move(local_addresses)) {}
+
+asio::awaitable<Outcome> Connector::dial(DialRequest request) {
+  std::shared_ptr<const dns::Addresses> resolved = resolver_.cached(request.name);
+  if (!resolved) {
+    auto fresh = co_await resolver_.resolve(request.name);
+    if (!fresh) co_return failed(policy::Reason::kUpstreamFailed, fresh.error().message);
+    resolved = std::make_shared<const dns::Addresses>(std::move(*fresh));
+  }
+  if (request.preferred && !names_.leads_to(request.name, *request.preferred)) request.preferred.reset();
+  auto candidates = ordered(*resolved, request.preferred);
+  if (candidates.empty()) {
+    co_return failed(policy::Reason::kUpstreamFailed, request.name.text() + " has no address");
+  }
+  std::erase_if(candidates, [&](const base::IpAddress& address) {
+    return !may_dial(address, request.permitted);
+  });
+  if (candidates.empty()) {
+    co_return failed(policy::Reason::kPrivateAddress,
+                     request.name.text() + " resolves to non-public addresses only; if that is meant, list them "
+                                           "under `addresses:` of its entry");
+  }
+  if (candidates.size() == 1) {
+    const base::Endpoint only{candidates.front(), request.port};
+    co_return co_await attempt(io_, wheel_, only, mark_);
+  }
+  co_return co_await race(std::move(candidates), request.port);
+}
+
+bool Connector::may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted) const {
+  const bool listed = std::ranges::any_of(permitted, [&](const base::Cidr& cidr) { return cidr.contains(address); });
+  const bool local = std::ranges::find(local_addresses_, address) != local_addresses_.end();
+  return listed || (!local && policy::may_dial(address, permitted));
+}
+
+asio::awaitable<Outcome> Connector::dial_address(base::Endpoint remote) {
+  co_return co_await attempt(io_, wheel_, remote, mark_);
+}
+
+asio::awaitable<Outcome> Connector::race(std::vector<base::IpAddress> addresses, std::uint16_t port) {
+  addresses.resize(std::min(addresses.size(), kMaxAttempts));
+  auto race = std::make_shared<Race>(io_);
+  const auto give_up = net::Clock::now() + kDialTimeout;
+  std::size_t next = 0;
+  while (!race->won && (next < addresses.size() || race->running > 0)) {
+    if (net::Clock::now() >= give_up) break;
+    if (next < addresses.size()) {
+      const base::Endpoint remote{addresses[next++], port};
+      ++race->running;
+      auto running = run_attempt(io_, wheel_, race, remote, mark_);
+      asio::co_spawn(io_, std::move(running), [](const std::exception_ptr&) {});
+    }
+    if (std::exchange(race->rung, false)) continue;
+    race->bell.expires_after(next < addresses.size() ? kAttemptDelay : kDialTimeout);
+    co_await race->bell.async_wait(asio::as_tuple(asio::use_awaitable));
+    race->rung = false;
+  }
+  race->over = true;
+  if (race->won) co_return std::move(*race->won);
+  co_return std::unexpected(race->first_failure);
+}
+
+}  // namespace soleroute::gateway::flow

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <optional>
+#include <utility>
+
+#include "gateway/flow/connector.h"
+#include "gateway/flow/flow_registry.h"
+#include "gateway/flow/flows.h"
+#include "gateway/flow/refusal.h"
+#include "gateway/flow/relay.h"
+
+namespace soleroute::gateway::flow {
+namespace {
+
+namespace asio = boost::asio;
+
+// Asks about an address and port; `names` are those whose answers, given by this gateway, held the address.
+policy::Decision decide(const policy::Policy& policy, const base::IpAddress& client, const base::Endpoint& destination,
+                        const std::vector<base::HostName>& names) {
+  policy::FlowFacts facts;
+  facts.phase = policy::Phase::kConnect;
+  facts.client = client;
+  facts.original_destination = destination;
+  facts.port = destination.port;
+  facts.resolved_names = names;
+  return policy.decide(facts);
+}
+
+void log_allowed(FlowContext& context, const ClientConnection& client, const policy::Decision& decision) {
+  ++context.counters.decisions_allowed;
+  audit::DecisionRecord record;
+  record.phase = policy::Phase::kConnect;
+  record.allowed = true;
+  record.reason = policy::to_string(decision.reason);
+  record.client = client.peer.address;
+  record.host = decision.matched_host;
+  record.port = client.original_destination.port;
+  record.matched_host = decision.matched_host;
+  record.rule = to_text(decision.rule);
+  record.destination = client.original_destination.to_string();
+  context.log.decision(record);
+}
+
+asio::awaitable<std::expected<Dialled, DialFailure>> dial(FlowContext& context, base::Endpoint destination,
+                                                          policy::Decision decision) {
+  auto name = base::HostName::parse(decision.matched_host);
+  if (!name) co_return co_await context.connector.dial_address(destination);
+  DialRequest request{std::move(*name),
+                      destination.port,
+                      {decision.permitted_addresses.begin(), decision.permitted_addresses.end()},
+                      destination.address};
+  co_return co_await context.connector.dial(std::move(request));
+}
+
+void refuse(FlowContext& context, ClientConnection& client, const policy::Decision& decision, policy::Reason reason,
+            std::string detail) {
+  const auto& destination = client.original_destination;
+  const auto name = context.names.looked_up_as(client.peer.address, destination.address);
+  const Refusal refusal{.phase = policy::Phase::kConnect,
+                        .reason = reason,
+                        .host = name ? name->text() : "",
+                        .detail = std::move(detail),
+                        .matched_host = std::string(decision.matched_host),
+                        .rule = decision.rule};
+  log_refusal(context, client, refusal);
+  client.stream->reset();
+}
+
+}  // namespace
+
+asio::awaitable<void> serve_endpoint(FlowContext& context, ClientConnection client) {
+  const auto snapshot = context.policy;  // the decision borrows from it
+  const auto peer = client.peer.address;
+  const auto destination = client.original_destination;
+  const auto names = context.names.names_of(destination.address);
+  const auto decision = decide(*snapshot, peer, destination, names);
+  if (!decision.allowed()) co_return refuse(context, client, decision, decision.reason, {});
+  auto dialled = co_await dial(context, destination, decision);
+  if (!dialled) {
+    ++context.counters.upstream_failures;
+    co_return refuse(context, client, decision, dialled.error().reason, dialled.error().message);
+  }
+  log_allowed(context, client, decision);
+  net::Stream& inner = *client.stream;
+  net::Stream& origin = *dialled->stream;
+  const auto entry = context.registry.add(
+      [peer, destination, names](const policy::Policy& policy) {
+        return decide(policy, peer, destination, names).allowed();
+      },
+      [&inner, &origin] {
+        inner.reset();
+        origin.reset();
+      });
+  const RelayTotals totals = co_await relay(inner, origin, context.pipes);
+  context.counters.bytes_in += totals.from_client;
+  context.counters.bytes_out += totals.to_client;
+}
+
+}  // namespace soleroute::gateway::flow

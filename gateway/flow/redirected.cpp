@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fmt/format.h>
+
+#include <array>
+#include <chrono>
+#include <string_view>
+
+#include "base/byte_reader.h"
+#include "gateway/flow/flows.h"
+#include "gateway/flow/refusal.h"
+#include "sniffer/http1_head.h"
+#include "sniffer/protocol_guess.h"
+
+namespace soleroute::gateway::flow {
+namespace {
+
+namespace asio = boost::asio;
+using policy::Reason;
+using sniffer::Protocol;
+
+constexpr std::size_t kFirstRead = 16 * 1024;
+constexpr std::uint16_t kHttpPort = 80;
+constexpr std::uint16_t kHttpsPort = 443;
+
+// Reads until the bytes tell a protocol. kNeedMore: the client went away or fell silent.
+asio::awaitable<Protocol> first_bytes(net::Stream& stream, ReadAhead& read) {
+  thread_local std::array<std::byte, kFirstRead> buffer;
+  for (;;) {
+    auto count = stream.try_read_some(buffer);
+    if (!count) {
+      if (auto readable = co_await stream.wait_readable(); !readable) co_return Protocol::kNeedMore;
+      continue;
+    }
+    if (!*count || **count == 0) co_return Protocol::kNeedMore;
+    read.insert(read.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(**count));
+    const Protocol guess = sniffer::guess_protocol(read);
+    if (guess != Protocol::kNeedMore) co_return guess;
+  }
+}
+
+// HTTP in clear on the port of HTTPS: named in the log as far as it can be read, and told so.
+asio::awaitable<void> refuse_clear_text(FlowContext& context, ClientConnection client, ReadAhead read) {
+  constexpr std::string_view kBody = "This is port 443: speak TLS here, or use http://.\n";
+  Refusal refusal{.phase = policy::Phase::kHttp, .reason = Reason::kMalformed, .detail = "plain HTTP on port 443"};
+  const auto head = sniffer::parse_request_head(read);
+  if (head.complete() && head.value().host) refusal.host = head.value().host->text();
+  refusal.status = 400;
+  log_refusal(context, client, refusal);
+  const std::string page = fmt::format(
+      "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n"
+      "Cache-Control: no-store\r\nConnection: close\r\n\r\n{}",
+      kBody.size(), kBody);
+  co_await send_and_close(*client.stream, page);
+}
+
+void refuse(FlowContext& context, ClientConnection& client, Reason reason, std::string detail) {
+  const Refusal refusal{.phase = policy::Phase::kTls, .reason = reason, .detail = std::move(detail)};
+  log_refusal(context, client, refusal);
+  client.stream->reset();
+}
+
+}  // namespace
+
+asio::awaitable<void> serve_redirected(FlowContext& context, ClientConnection client) {
+  const std::uint16_t port = client.original_destination.port;
+  if (port != kHttpPort && port != kHttpsPort) {
+    co_await serve_endpoint(context, std::move(client));
+    co_return;
+  }
+  client.stream->expires_after(kFirstBytesTimeout);
+  ReadAhead read;
+  const Protocol protocol = co_await first_bytes(*client.stream, read);
+  if (protocol == Protocol::kTls && port == kHttpsPort) {
+    co_await serve_tls(context, std::move(client), std::move(read));
+  } else if (protocol == Protocol::kHttp1 && port == kHttpPort) {
+    co_await serve_http1(context, std::move(client), std::move(read));
+  } else if (protocol == Protocol::kHttp1) {
+    co_await refuse_clear_text(context, std::move(client), std::move(read));
+  } else if (protocol == Protocol::kTls) {
+    refuse(context, client, Reason::kMalformed, "TLS on port 80");
+  } else if (protocol == Protocol::kHttp2Preface) {
+    refuse(context, client, Reason::kMalformed, "HTTP/2 in clear");
+  } else if (protocol == Protocol::kOther) {
+    refuse(context, client, Reason::kMalformed, "neither TLS nor HTTP");
+  } else if (client.stream->timed_out()) {
+    refuse(context, client, Reason::kTimedOut, read.empty() ? "nothing was sent" : "too few bytes to tell a protocol");
+  } else if (!read.empty()) {
+    refuse(context, client, Reason::kMalformed, "closed before a protocol could be told");
+  }
+}
+
+}  // namespace soleroute::gateway::flow

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/flow/refusal.h"
+
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "base/byte_reader.h"
+
+namespace soleroute::gateway::flow {
+namespace {
+
+constexpr std::chrono::milliseconds kLastWordTimeout{1000};
+constexpr std::size_t kDrainBytes = 4096;
+constexpr std::size_t kMaxDrained = 1 << 20;
+
+std::string_view scheme_of(std::uint16_t port) { return port == 443 ? "https" : port == 80 ? "http" : ""; }
+
+}  // namespace
+
+std::string to_text(const policy::SourceLine& line) {
+  return line.line == 0 ? std::string{} : fmt::format("{}:{}", line.file, line.line);
+}
+
+void log_refusal(FlowContext& context, const ClientConnection& client, const Refusal& refusal) {
+  ++context.counters.decisions_denied;
+  audit::DecisionRecord record;
+  record.phase = refusal.phase;
+  record.allowed = false;
+  record.reason = policy::to_string(refusal.reason);
+  record.client = client.peer.address;
+  record.host = refusal.host;
+  record.scheme = scheme_of(client.original_destination.port);
+  record.port = client.original_destination.port;
+  record.matched_host = refusal.matched_host;
+  record.rule = to_text(refusal.rule);
+  record.detail = refusal.detail;
+  record.destination = client.original_destination.to_string();
+  record.status = refusal.status;
+  context.log.decision(record);
+}
+
+boost::asio::awaitable<void> send_and_close(net::Stream& stream, std::string last_word) {
+  stream.expires_after(kLastWordTimeout);
+  const auto written = co_await stream.write_all(base::as_bytes(last_word));
+  if (!written) co_return stream.reset();
+  stream.shutdown_send();
+  std::vector<std::byte> ignored(kDrainBytes);
+  for (std::size_t drained = 0; drained < kMaxDrained;) {
+    const auto count = co_await stream.read_some(ignored);
+    if (!count || *count == 0) break;
+    drained += *count;
+  }
+  stream.close();
+}
+
+}  // namespace soleroute::gateway::flow

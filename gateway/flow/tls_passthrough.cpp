@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "gateway/flow/connector.h"
+#include "gateway/flow/flow_registry.h"
+#include "gateway/flow/flows.h"
+#include "gateway/flow/refusal.h"
+#include "gateway/flow/relay.h"
+#include "sniffer/tls_client_hello.h"
+
+namespace soleroute::gateway::flow {
+namespace {
+
+namespace asio = boost::asio;
+using policy::Reason;
+using sniffer::ClientHello;
+
+// RFC 8446 section 6.2.
+enum class Alert : std::uint8_t { kDecodeError = 50, kAccessDenied = 49, kInternalError = 80, kUnrecognizedName = 112 };
+
+std::string alert_record(Alert alert) {
+  constexpr char kFatal = 2;
+  return {'\x15', '\x03', '\x03', '\x00', '\x02', kFatal, static_cast<char>(alert)};
+}
+
+asio::awaitable<void> refuse(FlowContext& context, ClientConnection client, Refusal refusal, Alert alert) {
+  log_refusal(context, client, refusal);
+  co_await send_and_close(*client.stream, alert_record(alert));
+}
+
+struct HelloOutcome {
+  std::optional<ClientHello> hello;
+  Refusal refusal{};
+};
+
+// Reads until the hello is whole. The deadline set at accept covers all of it.
+asio::awaitable<HelloOutcome> read_hello(net::Stream& stream, ReadAhead& read) {
+  constexpr std::size_t kReadBytes = 16 * 1024;
+  for (;;) {
+    auto parsed = sniffer::parse_client_hello(read);
+    if (parsed.complete()) co_return HelloOutcome{std::move(parsed).value()};
+    if (parsed.malformed()) {
+      const auto fault = parsed.fault();
+      co_return HelloOutcome{std::nullopt, {.reason = fault.too_large ? Reason::kTooLarge : Reason::kMalformed,
+                                            .detail = std::string(fault.reason)}};
+    }
+    const std::size_t wanted = std::max(parsed.missing().at_least, read.size() + 1);
+    while (read.size() < wanted) {
+      const std::size_t before = read.size();
+      read.resize(before + kReadBytes);
+      const auto count = co_await stream.read_some(std::span(read).subspan(before));
+      read.resize(before + (count ? *count : 0));
+      if (count && *count > 0) continue;
+      const bool late = !count && count.error().sys_errno == ETIMEDOUT;
+      co_return HelloOutcome{std::nullopt, {.reason = late ? Reason::kTimedOut : Reason::kMalformed,
+                                            .detail = "the ClientHello never became whole"}};
+    }
+  }
+}
+
+policy::FlowFacts facts_of(const ClientConnection& client, const ClientHello& hello,
+                           const std::optional<base::HostName>& authority) {
+  policy::FlowFacts facts;
+  facts.phase = policy::Phase::kTls;
+  facts.client = client.peer.address;
+  facts.original_destination = client.original_destination;
+  facts.sni = hello.server_name;
+  facts.host = authority;
+  facts.port = 443;
+  facts.scheme = policy::Scheme::kHttps;
+  return facts;
+}
+
+// What a live connection needs to be asked about again after a reload. Outlives the parsed hello.
+struct Question {
+  base::IpAddress client;
+  base::Endpoint destination;
+  base::HostName name;
+
+  [[nodiscard]] bool allowed_by(const policy::Policy& policy) const {
+    policy::FlowFacts facts;
+    facts.phase = policy::Phase::kTls;
+    facts.client = client;
+    facts.original_destination = destination;
+    facts.sni = name;
+    facts.port = 443;
+    facts.scheme = policy::Scheme::kHttps;
+    const auto decision = policy.decide(facts);
+    return decision.allowed() && decision.treatment == policy::Treatment::kPassThrough;
+  }
+};
+
+void log_allowed(FlowContext& context, const ClientConnection& client, const std::string& host,
+                 const policy::Decision& decision) {
+  ++context.counters.decisions_allowed;
+  audit::DecisionRecord record;
+  record.phase = policy::Phase::kTls;
+  record.allowed = true;
+  record.reason = policy::to_string(decision.reason);
+  record.client = client.peer.address;
+  record.host = host;
+  record.scheme = "https";
+  record.port = 443;
+  record.matched_host = decision.matched_host;
+  record.rule = to_text(decision.rule);
+  context.log.decision(record);
+}
+
+// Bytes both ways until the end, or until a reload denies the name. `read` is what was inspected and sent: let go here,
+// so that an idle connection does not hold it.
+asio::awaitable<void> pass_through(FlowContext& context, net::Stream& client, net::Stream& origin, Question question,
+                                   ReadAhead read) {
+  const std::size_t inspected = read.size();
+  ReadAhead().swap(read);
+  const auto entry = context.registry.add(
+      [question = std::move(question)](const policy::Policy& policy) { return question.allowed_by(policy); },
+      [&client, &origin] {
+        client.reset();
+        origin.reset();
+      });
+  const RelayTotals totals = co_await relay(client, origin, context.pipes);
+  context.counters.bytes_in += totals.from_client + inspected;
+  context.counters.bytes_out += totals.to_client;
+}
+
+Refusal refusal_of(const policy::Decision& decision, const std::string& host) {
+  return {.phase = policy::Phase::kTls,
+          .reason = decision.reason,
+          .host = host,
+          .matched_host = std::string(decision.matched_host),
+          .rule = decision.rule};
+}
+
+// The decision made and logged, the origin dialled; nothing for a flow that was refused.
+asio::awaitable<std::unique_ptr<net::Stream>> dial_origin(FlowContext& context, ClientConnection& client,
+                                                          base::HostName name, policy::Decision decision) {
+  DialRequest request{name, 443, {decision.permitted_addresses.begin(), decision.permitted_addresses.end()},
+                      client.original_destination.address};
+  auto dialled = co_await context.connector.dial(std::move(request));
+  if (dialled) {
+    log_allowed(context, client, name.text(), decision);
+    co_return std::move(dialled->stream);
+  }
+  ++context.counters.upstream_failures;
+  Refusal refusal = refusal_of(decision, name.text());
+  refusal.reason = dialled.error().reason;
+  refusal.detail = dialled.error().message;
+  log_refusal(context, client, refusal);
+  co_await send_and_close(*client.stream, alert_record(Alert::kInternalError));
+  co_return nullptr;
+}
+
+asio::awaitable<void> serve(FlowContext& context, ClientConnection client, ReadAhead read,
+                            std::optional<base::HostName> authority) {
+  HelloOutcome outcome = co_await read_hello(*client.stream, read);
+  if (!outcome.hello) {
+    const bool answerable = outcome.refusal.reason != Reason::kTimedOut;
+    Refusal refusal = std::move(outcome.refusal);
+    if (answerable) co_return co_await refuse(context, std::move(client), std::move(refusal), Alert::kDecodeError);
+    log_refusal(context, client, refusal);
+    co_return client.stream->reset();
+  }
+  const auto snapshot = context.policy;  // the decision borrows from it
+  const auto decision = snapshot->decide(facts_of(client, *outcome.hello, authority));
+  if (!decision.allowed() || decision.treatment != policy::Treatment::kPassThrough) {
+    const std::string host = outcome.hello->server_name ? outcome.hello->server_name->text() : "";
+    const Alert alert = host.empty() ? Alert::kUnrecognizedName : Alert::kAccessDenied;
+    Refusal refusal = refusal_of(decision, host);
+    co_return co_await refuse(context, std::move(client), std::move(refusal), alert);
+  }
+  const base::HostName name = *outcome.hello->server_name;  // decide() allows no connection without one
+  outcome.hello.reset();
+  auto origin = co_await dial_origin(context, client, name, decision);
+  if (!origin) co_return;
+  auto written = co_await origin->write_all(read);
+  if (!written) co_return client.stream->reset();
+  Question question{client.peer.address, client.original_destination, name};
+  co_await pass_through(context, *client.stream, *origin, std::move(question), std::move(read));
+}
+
+}  // namespace
+
+asio::awaitable<void> serve_tls(FlowContext& context, ClientConnection client, ReadAhead read) {
+  return serve(context, std::move(client), std::move(read), std::nullopt);
+}
+
+asio::awaitable<void> serve_tunnelled_tls(FlowContext& context, ClientConnection client, ReadAhead read,
+                                          base::HostName authority) {
+  return serve(context, std::move(client), std::move(read), std::move(authority));
+}
+
+}  // namespace soleroute::gateway::flow

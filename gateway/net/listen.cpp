@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/net/listen.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <string>
+
+namespace soleroute::gateway::net {
+namespace {
+
+constexpr int kBacklog = 4096;
+constexpr int kPortAttempts = 16;  // for one free number on both UDP and TCP
+
+enum class Sharing { kAlone, kReusePort };
+
+base::Status enable(int fd, int level, int option, const char* what) {
+  const int on = 1;
+  if (::setsockopt(fd, level, option, &on, sizeof on) == 0) return {};
+  return base::errno_error(what);
+}
+
+base::Result<base::Fd> bound(const base::Endpoint& at, int type, Sharing sharing) {
+  const int family = at.address.is_v4() ? AF_INET : AF_INET6;
+  base::Fd fd(::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return base::errno_error("socket for " + at.to_string());
+  if (family == AF_INET6) {
+    const int off = 0;
+    ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  }
+  if (type == SOCK_STREAM) {
+    if (auto ok = enable(fd.get(), SOL_SOCKET, SO_REUSEADDR, "SO_REUSEADDR"); !ok) return std::unexpected(ok.error());
+  }
+  if (sharing == Sharing::kReusePort) {
+    if (auto ok = enable(fd.get(), SOL_SOCKET, SO_REUSEPORT, "SO_REUSEPORT"); !ok) return std::unexpected(ok.error());
+  }
+  sockaddr_storage address{};
+  const auto length = static_cast<socklen_t>(at.to_sockaddr(address));
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0) {
+    return base::errno_error("cannot listen on " + at.to_string());
+  }
+  return fd;
+}
+
+// [::] where IPv6 is compiled out or disabled becomes 0.0.0.0.
+base::Result<base::Fd> bound_with_fallback(const base::Endpoint& at, int type, Sharing sharing) {
+  auto fd = bound(at, type, sharing);
+  const bool any_v6 = at.address == base::IpAddress::v6({});
+  const int error = fd ? 0 : fd.error().sys_errno;
+  if (fd || !any_v6 || (error != EAFNOSUPPORT && error != EADDRNOTAVAIL)) return fd;
+  return bound({base::IpAddress::v4(0U), at.port}, type, sharing);
+}
+
+base::Result<base::Fd> listening(const base::Endpoint& at, Sharing sharing) {
+  auto fd = bound_with_fallback(at, SOCK_STREAM, sharing);
+  if (!fd) return fd;
+  // Accepted sockets inherit it: one system call less for each connection.
+  const int on = 1;
+  ::setsockopt(fd->get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (::listen(fd->get(), kBacklog) != 0) return base::errno_error("listen on " + at.to_string());
+  return fd;
+}
+
+base::Result<base::Fd> datagram(const base::Endpoint& at, Sharing sharing) {
+  auto fd = bound_with_fallback(at, SOCK_DGRAM, sharing);
+  if (!fd) return fd;
+  // The one of the other family fails harmlessly.
+  const int on = 1;
+  ::setsockopt(fd->get(), IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
+  ::setsockopt(fd->get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
+  return fd;
+}
+
+using Opener = base::Result<base::Fd> (*)(const base::Endpoint&, Sharing);
+
+// `count` sockets on one port; `port` 0 becomes the number that the kernel chose.
+base::Status open_group(Opener open, const base::IpAddress& address, int count, std::uint16_t& port,
+                        std::vector<base::Fd>& into) {
+  const Sharing sharing = count > 1 ? Sharing::kReusePort : Sharing::kAlone;
+  for (int i = 0; i < count; ++i) {
+    auto fd = open({address, port}, sharing);
+    if (!fd) return std::unexpected(fd.error());
+    const auto chosen = local_port(*fd);
+    if (!chosen) return std::unexpected(chosen.error());
+    port = *chosen;
+    into.push_back(std::move(*fd));
+  }
+  return {};
+}
+
+// One number for UDP and TCP. When the kernel chooses for UDP, TCP may have it taken: try others.
+base::Status open_dns(const ListenRequest& request, Listeners& listeners) {
+  for (int attempt = 0;; ++attempt) {
+    std::uint16_t port = request.ports.dns;
+    listeners.dns_udp.clear();
+    listeners.dns_tcp.clear();
+    auto status = open_group(datagram, request.address, request.workers, port, listeners.dns_udp);
+    if (status) status = open_group(listening, request.address, request.workers, port, listeners.dns_tcp);
+    listeners.ports.dns = port;
+    const bool again = !status && status.error().sys_errno == EADDRINUSE && request.ports.dns == 0;
+    if (!again || attempt == kPortAttempts) return status;
+  }
+}
+
+}  // namespace
+
+base::Result<base::Fd> listen_tcp(const base::Endpoint& at) { return listening(at, Sharing::kAlone); }
+
+base::Result<base::Fd> bind_udp(const base::Endpoint& at) { return datagram(at, Sharing::kAlone); }
+
+base::Result<std::uint16_t> local_port(const base::Fd& socket) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0) {
+    return base::errno_error("getsockname");
+  }
+  return base::Endpoint::from_sockaddr(reinterpret_cast<const sockaddr&>(address)).port;
+}
+
+base::Result<Listeners> open_listeners(const ListenRequest& request) {
+  Listeners listeners;
+  listeners.ports = request.ports;
+  auto status = open_group(listening, request.address, request.workers, listeners.ports.redirected,
+                           listeners.redirected);
+  if (status) status = open_dns(request, listeners);
+  if (status && request.explicit_proxy) {
+    status = open_group(listening, request.address, request.workers, listeners.ports.explicit_proxy,
+                        listeners.explicit_proxy);
+  }
+  if (!status) return std::unexpected(status.error());
+  return listeners;
+}
+
+}  // namespace soleroute::gateway::net

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/serve/runtime.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+#include "gateway/serve/worker.h"
+
+namespace soleroute::gateway::serve {
+namespace {
+
+constexpr std::size_t kOwnDescriptors = 192;     // listeners, resolvers, log, control, pipes
+constexpr std::size_t kMaxConnections = 65536;   // whatever the descriptor limit says
+
+// Raises the soft limit to the hard one: two descriptors for each connection.
+std::size_t descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  return static_cast<std::size_t>(std::min<rlim_t>(limit.rlim_cur, 1U << 20));
+}
+
+std::size_t connection_limit(const RuntimeOptions& options) {
+  const std::size_t descriptors = descriptor_limit();
+  const std::size_t possible = descriptors > 2 * kOwnDescriptors ? (descriptors - kOwnDescriptors) / 2 : 16;
+  const std::size_t wanted = options.max_connections == 0 ? kMaxConnections : options.max_connections;
+  return std::min(possible, wanted);
+}
+
+// Element `index` of a group that has one for each worker, or none at all.
+base::Fd taken(std::vector<base::Fd>& group, std::size_t index) {
+  return index < group.size() ? std::move(group[index]) : base::Fd();
+}
+
+WorkerSockets sockets_of(net::Listeners& listeners, std::size_t index) {
+  WorkerSockets sockets;
+  sockets.redirected = taken(listeners.redirected, index);
+  sockets.explicit_proxy = taken(listeners.explicit_proxy, index);
+  if (base::Fd udp = taken(listeners.dns_udp, index)) sockets.dns_udp.push_back(std::move(udp));
+  if (base::Fd tcp = taken(listeners.dns_tcp, index)) sockets.dns_tcp.push_back(std::move(tcp));
+  return sockets;
+}
+
+}  // namespace
+
+struct Runtime::State {
+  Shared shared;
+  std::vector<std::unique_ptr<Worker>> workers;
+  mutable std::mutex mutex;
+  std::shared_ptr<const policy::Policy> policy;
+  bool stopped = false;
+};
+
+Runtime::Runtime(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Runtime::~Runtime() { stop(std::chrono::milliseconds(0)); }
+
+base::Result<std::unique_ptr<Runtime>> Runtime::start(RuntimeOptions options, net::Listeners listeners,
+                                                      base::Fd packet_queue,
+                                                      std::shared_ptr<const policy::Policy> policy,
+                                                      audit::DecisionLog& log, audit::Counters& counters) {
+  if (options.resolvers.empty()) return base::usage_error("no upstream resolver: name one with --resolver ADDRESS");
+  const std::size_t count = std::max<std::size_t>(1, listeners.redirected.size());
+  const std::size_t connections = connection_limit(options);
+  auto state = std::unique_ptr<State>(new State{
+      {std::move(options), dns::make_cache(), std::make_shared<dns::NameBook>(), log, counters, connections / count},
+      {},
+      {},
+      policy});
+  for (std::size_t i = 0; i < count; ++i) {
+    WorkerSockets sockets = sockets_of(listeners, i);
+    if (i == 0) sockets.packet_queue = std::move(packet_queue);
+    state->workers.push_back(std::make_unique<Worker>(state->shared, std::move(sockets), policy));
+  }
+  for (auto& worker : state->workers) worker->start();
+  return std::unique_ptr<Runtime>(new Runtime(std::move(state)));
+}
+
+void Runtime::reload(std::shared_ptr<const policy::Policy> policy) {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->policy = policy;
+  }
+  for (auto& worker : state_->workers) worker->reload(policy);
+}
+
+std::shared_ptr<const policy::Policy> Runtime::policy() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->policy;
+}
+
+void Runtime::stop(std::chrono::milliseconds grace) {
+  if (std::exchange(state_->stopped, true)) return;
+  for (auto& worker : state_->workers) worker->stop(grace);
+  for (auto& worker : state_->workers) worker->join();
+}
+
+}  // namespace soleroute::gateway::serve

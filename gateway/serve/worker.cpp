@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/serve/worker.h"
+
+#include <fcntl.h>
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6/ip6_tables.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <csignal>
+#include <exception>
+#include <utility>
+
+#include "gateway/flow/flows.h"
+
+namespace soleroute::gateway::serve {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr int kAcceptBatch = 64;
+constexpr std::chrono::milliseconds kNoDescriptorPause{100};
+// Of a worker's connections, kept for clients that do not already have most of them.
+constexpr std::size_t kReservedForOthers = 128;
+
+// Where the connection was going before nftables redirected it here; nothing if it was not redirected.
+std::optional<base::Endpoint> original_destination(int fd, const base::Endpoint& peer) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  const bool v4 = peer.address.is_v4();
+  const int found = v4 ? ::getsockopt(fd, SOL_IP, SO_ORIGINAL_DST, &address, &length)
+                       : ::getsockopt(fd, SOL_IPV6, IP6T_SO_ORIGINAL_DST, &address, &length);
+  if (found != 0) return std::nullopt;
+  return base::Endpoint::from_sockaddr(reinterpret_cast<const sockaddr&>(address));
+}
+
+dns::ResolverOptions resolver_options(const RuntimeOptions& options) {
+  dns::ResolverOptions resolver;
+  resolver.upstreams = options.resolvers;
+  resolver.mark = options.upstream_mark;
+  return resolver;
+}
+
+std::optional<asio::posix::stream_descriptor> adopt(asio::io_context& io, base::Fd fd) {
+  if (!fd) return std::nullopt;
+  return asio::posix::stream_descriptor(io, fd.release());
+}
+
+base::Fd spare_descriptor() { return base::Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+}  // namespace
+
+// Counts one connection for as long as it lives.
+class Worker::Admission {
+ public:
+  Admission(Worker& worker, const base::IpAddress& client) : worker_(worker), client_(client) {
+    ++worker_.open_;
+    ++worker_.open_by_client_[client_];
+    ++worker_.shared_.counters.connections_accepted;
+    ++worker_.shared_.counters.connections_open;
+  }
+  Admission(const Admission&) = delete;
+  Admission& operator=(const Admission&) = delete;
+  ~Admission() {
+    --worker_.open_;
+    --worker_.shared_.counters.connections_open;
+    const auto mine = worker_.open_by_client_.find(client_);
+    if (--mine->second == 0) worker_.open_by_client_.erase(mine);
+    worker_.finish_if_idle();
+  }
+
+ private:
+  Worker& worker_;
+  base::IpAddress client_;
+};
+
+Worker::Worker(const Shared& shared, WorkerSockets sockets, std::shared_ptr<const policy::Policy> policy)
+    : shared_(shared),
+      wheel_(loop_),
+      resolver_(loop_, resolver_options(shared.options), shared.cache, shared.names, shared.counters),
+      connector_(loop_, wheel_, resolver_, *shared.names, shared.options.upstream_mark,
+                 shared.options.local_addresses),
+      context_{loop_, wheel_, resolver_, *shared.names, connector_, registry_, pipes_, shared.log, shared.counters,
+               policy},
+      policy_(std::move(policy)),
+      redirected_(adopt(loop_, std::move(sockets.redirected))),
+      explicit_proxy_(adopt(loop_, std::move(sockets.explicit_proxy))),
+      grace_(loop_),
+      spare_(spare_descriptor()) {
+  const auto snapshot = [this] { return context_.policy; };
+  dns_.emplace(loop_, dns::ServerOptions{shared.options.own_addresses, snapshot}, std::move(sockets.dns_udp),
+               std::move(sockets.dns_tcp), resolver_, shared.names, shared.log, shared.counters);
+  if (!sockets.packet_queue) return;
+  packets_.emplace(loop_, std::move(sockets.packet_queue), queue::kPacketQueue, snapshot, shared.names, shared.log,
+                   shared.counters);
+}
+
+Worker::~Worker() { loop_.destroy_handlers(); }
+
+void Worker::start() {
+  const auto rethrow = [](const std::exception_ptr& error) {
+    if (error) std::rethrow_exception(error);  // an accept loop must not end quietly
+  };
+  if (redirected_) asio::co_spawn(loop_, accept_loop(*redirected_, Entrance::kRedirected), rethrow);
+  if (explicit_proxy_) asio::co_spawn(loop_, accept_loop(*explicit_proxy_, Entrance::kExplicitProxy), rethrow);
+  dns_->start();
+  if (packets_) packets_->start();
+  // Signals are the controlling thread's: workers block them all.
+  sigset_t all{};
+  sigset_t before{};
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { loop_.run(); });
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void Worker::reload(std::shared_ptr<const policy::Policy> policy) {
+  asio::post(loop_, [this, policy = std::move(policy)] {
+    context_.policy = policy;
+    registry_.apply(*policy);
+  });
+}
+
+void Worker::stop(std::chrono::milliseconds grace) {
+  asio::post(loop_, [this, grace] {
+    stopping_ = true;
+    boost::system::error_code ignored;
+    if (redirected_) redirected_->close(ignored);
+    if (explicit_proxy_) explicit_proxy_->close(ignored);
+    grace_.expires_after(grace);
+    grace_.async_wait([this](const boost::system::error_code& error) {
+      if (!error) loop_.stop();
+    });
+    finish_if_idle();
+  });
+}
+
+void Worker::finish_if_idle() {
+  if (stopping_ && open_ == 0) loop_.stop();
+}
+
+void Worker::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+asio::awaitable<void> Worker::accept_loop(asio::posix::stream_descriptor& listener, Entrance entrance) {
+  asio::steady_timer pause(loop_);
+  while (listener.is_open()) {
+    const auto [error] = co_await listener.async_wait(asio::posix::stream_descriptor::wait_read,
+                                                      asio::as_tuple(asio::use_awaitable));
+    if (error || stopping_) co_return;
+    if (accept_batch(listener.native_handle(), entrance)) continue;
+    pause.expires_after(kNoDescriptorPause);
+    co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
+}
+
+bool Worker::accept_batch(int listener, Entrance entrance) {
+  for (int i = 0; i < kAcceptBatch; ++i) {
+    sockaddr_storage address{};
+    socklen_t length = sizeof address;
+    base::Fd socket(::accept4(listener, reinterpret_cast<sockaddr*>(&address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (socket) {
+      admit(std::move(socket), base::Endpoint::from_sockaddr(reinterpret_cast<const sockaddr&>(address)), entrance);
+      continue;
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      shed(listener);
+      return false;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return true;
+  }
+  return true;
+}
+
+void Worker::shed(int listener) {
+  spare_.reset();
+  int refused = 0;
+  while (refused < kAcceptBatch) {
+    const base::Fd unwanted(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!unwanted) break;
+    const linger now{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(unwanted.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    ++refused;
+  }
+  spare_ = spare_descriptor();
+  if (shared_.counters.connections_refused.fetch_add(static_cast<std::uint64_t>(refused)) % 1024 == 0) {
+    shared_.log.error("out of file descriptors: new connections are refused; raise the limit (ulimit -n)");
+  }
+}
+
+void Worker::admit(base::Fd socket, const base::Endpoint& peer, Entrance entrance) {
+  const auto mine = open_by_client_.find(peer.address);
+  const std::size_t of_client = mine == open_by_client_.end() ? 0 : mine->second;
+  const std::size_t limit = shared_.connections_per_worker;
+  std::optional<base::Endpoint> destination = peer;
+  if (entrance == Entrance::kRedirected) destination = original_destination(socket.get(), peer);
+  const bool over = open_ >= limit || of_client + std::min(kReservedForOthers, limit / 4) >= limit;
+  if (over || !destination) {
+    const linger now{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    ++shared_.counters.connections_refused;
+    return;
+  }
+  auto stream = std::make_unique<net::Stream>(loop_, wheel_, std::move(socket));
+  flow::ClientConnection client{std::move(stream), peer, *destination};
+  auto flow = serve(std::make_unique<Admission>(*this, peer.address), std::move(client), entrance);
+  asio::co_spawn(loop_, std::move(flow), [this](const std::exception_ptr& error) {
+    if (!error) return;
+    try {
+      std::rethrow_exception(error);
+    } catch (const std::exception& caught) {  // out of memory, or a defect: this flow is gone, the others go on
+      shared_.log.error(std::string("a connection was dropped: ") + caught.what());
+    }
+  });
+}
+
+asio::awaitable<void> Worker::serve(std::unique_ptr<Admission> admission, flow::ClientConnection client,
+                                    Entrance entrance) {
+  if (entrance == Entrance::kRedirected) {
+    co_await flow::serve_redirected(context_, std::move(client));
+  } else {
+    co_await flow::serve_explicit_proxy(context_, std::move(client));
+  }
+  (void)admission;
+}
+
+}  // namespace soleroute::gateway::serve

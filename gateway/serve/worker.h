@@ -1,0 +1,104 @@
+// One thread of the gateway: its event loop, its flows, its buffers; shares only snapshots, counters, cache and log.
+// Constructed, started and joined by the runtime; everything posted runs on its own thread.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/ip_address.h"
+#include "gateway/audit/counters.h"
+#include "gateway/audit/decision_log.h"
+#include "gateway/dns/name_book.h"
+#include "gateway/dns/resolver.h"
+#include "gateway/dns/server.h"
+#include "gateway/flow/connector.h"
+#include "gateway/flow/flow_context.h"
+#include "gateway/flow/flow_registry.h"
+#include "gateway/flow/pipe_pool.h"
+#include "gateway/net/deadline_wheel.h"
+#include "gateway/queue/packet_log.h"
+#include "gateway/serve/runtime.h"
+#include "policy/policy.h"
+
+namespace soleroute::gateway::serve {
+
+// What all workers share.
+struct Shared {
+  RuntimeOptions options;
+  std::shared_ptr<dns::Cache> cache;
+  std::shared_ptr<dns::NameBook> names;
+  audit::DecisionLog& log;
+  audit::Counters& counters;
+  std::size_t connections_per_worker = 0;
+};
+
+// This worker's sockets; any may be empty.
+struct WorkerSockets {
+  base::Fd redirected;
+  base::Fd explicit_proxy;
+  std::vector<base::Fd> dns_udp;
+  std::vector<base::Fd> dns_tcp;
+  base::Fd packet_queue;
+};
+
+class Worker {
+ public:
+  Worker(const Shared& shared, WorkerSockets sockets, std::shared_ptr<const policy::Policy> policy);
+  ~Worker();  // stop(0) has been called and join() has returned, or start() never was
+
+  void start();
+  void reload(std::shared_ptr<const policy::Policy> policy);  // from any thread
+  void stop(std::chrono::milliseconds grace);                 // from any thread, once
+  void join();
+
+ private:
+  // Lets the destructor end suspended flows while everything that they refer to is still there.
+  class Loop : public boost::asio::io_context {
+   public:
+    Loop() : io_context(1) {}
+    void destroy_handlers() { shutdown(); }
+  };
+  enum class Entrance { kRedirected, kExplicitProxy };
+  class Admission;
+
+  boost::asio::awaitable<void> accept_loop(boost::asio::posix::stream_descriptor& listener, Entrance entrance);
+  boost::asio::awaitable<void> serve(std::unique_ptr<Admission> admission, flow::ClientConnection client,
+                                     Entrance entrance);
+  // Accepts what is waiting; false when the process is out of descriptors.
+  bool accept_batch(int listener, Entrance entrance);
+  void admit(base::Fd socket, const base::Endpoint& peer, Entrance entrance);
+  void shed(int listener);  // out of descriptors: refuse rather than leave waiting
+  void finish_if_idle();
+
+  const Shared& shared_;
+  Loop loop_;
+  net::DeadlineWheel wheel_;
+  dns::Resolver resolver_;
+  flow::Connector connector_;
+  flow::FlowRegistry registry_;
+  flow::PipePool pipes_;
+  flow::FlowContext context_;
+  std::shared_ptr<const policy::Policy> policy_;
+  std::optional<boost::asio::posix::stream_descriptor> redirected_;
+  std::optional<boost::asio::posix::stream_descriptor> explicit_proxy_;
+  std::optional<dns::Server> dns_;
+  std::optional<queue::PacketLog> packets_;
+  boost::asio::steady_timer grace_;
+  base::Fd spare_;  // given up for a moment to be able to refuse when out of descriptors
+  std::unordered_map<base::IpAddress, std::size_t> open_by_client_;
+  std::size_t open_ = 0;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace soleroute::gateway::serve

@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/ip_address.h"
+#include "gateway/audit/counters.h"
 #include "policy/decision.h"
 
 namespace soleroute::gateway::audit {
@@ -29,8 +30,8 @@ struct DecisionRecord {
   std::string method;
   std::string path;  // without the query: queries can hold secrets
   std::string matched_host;
-  std::string rule;  // "policy.yaml:12" or empty
-  std::string detail;  // free text for people: "quic", "dns type TXT", "looked up as evil.test"
+  std::string rule;         // "policy.yaml:12" or empty
+  std::string detail;       // free text for people: "quic", "dns type TXT", "looked up as evil.test"
   std::string destination;  // original destination where known, "45.33.32.66:9999"
   std::optional<int> status;
   std::optional<std::uint64_t> bytes_in;   // from the client
@@ -50,8 +51,15 @@ class DecisionLog {
   virtual void error(std::string_view message) = 0;
 };
 
-// Writes to `stream` (not owned if it is STDOUT). Flushes what it can within 500 ms on destruction.
-[[nodiscard]] std::unique_ptr<DecisionLog> make_json_log(base::Fd stream, Verbosity verbosity);
+// More denials a second than kDenialsPerSecond, after a burst, are counted but not written, so that a client that is
+// refused in a loop cannot fill the disk; allowed decisions are never held back.
+inline constexpr int kDenialsPerSecond = 1000;
+inline constexpr int kDenialBurst = 8192;
+
+// Writes to `stream` (give a duplicate of standard output). Flushes what it can within 500 ms on destruction.
+// `counters` may be null; then dropped records are reported in the log alone.
+[[nodiscard]] std::unique_ptr<DecisionLog> make_json_log(base::Fd stream, Verbosity verbosity,
+                                                         Counters* counters = nullptr);
 [[nodiscard]] std::unique_ptr<DecisionLog> make_discarding_log();
 
 }  // namespace soleroute::gateway::audit

@@ -1,0 +1,41 @@
+// Writes lines to a descriptor from a thread of its own: a slow, closed or full receiver never delays who logs.
+// Thread-safe. What does not fit the bounded queue is dropped, counted, and reported in a line once writing works
+// again. SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "base/fd.h"
+#include "gateway/audit/counters.h"
+
+namespace soleroute::gateway::audit {
+
+class LineWriter {
+ public:
+  static constexpr std::size_t kMaxQueuedLines = 8192;
+  static constexpr std::size_t kMaxQueuedBytes = std::size_t{8} << 20;
+  static constexpr std::chrono::milliseconds kBatch{5};         // lines gathered for one write(2)
+  static constexpr std::chrono::milliseconds kRetry{200};       // after ENOSPC, EPIPE and the like
+  static constexpr std::chrono::milliseconds kFinalFlush{500};  // on destruction
+
+  // `dropped` counts lost lines; may be null.
+  LineWriter(base::Fd stream, Counter* dropped);
+  ~LineWriter();
+  LineWriter(const LineWriter&) = delete;
+  LineWriter& operator=(const LineWriter&) = delete;
+
+  // `line` ends with a newline. Never blocks on the receiver.
+  void write(std::string_view line);
+  // Counts a line that its author chose not to write (a rate limit); reported like one that did not fit.
+  void suppress();
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;  // shared with the thread, which may have to be left behind inside write(2)
+};
+
+}  // namespace soleroute::gateway::audit

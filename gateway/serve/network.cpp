@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/serve/network.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
+
+#include "base/fd.h"
+
+namespace soleroute::gateway::serve {
+namespace {
+
+using netrules::Interface;
+
+bool holds(const Interface& interface, const base::IpAddress& address) {
+  return std::ranges::any_of(interface.addresses,
+                             [&](const base::InterfaceAddress& own) { return own.address == address; });
+}
+
+bool on_subnet(const Interface& interface, const base::IpAddress& address) {
+  return std::ranges::any_of(interface.addresses,
+                             [&](const base::InterfaceAddress& own) { return own.subnet().contains(address); });
+}
+
+std::string names_of(const std::vector<Interface>& interfaces) {
+  std::string names;
+  for (const auto& interface : interfaces) {
+    if (interface.loopback) continue;
+    names += names.empty() ? "" : ", ";
+    names += interface.name;
+  }
+  return names.empty() ? "none" : names;
+}
+
+struct Setting {
+  std::string path;
+  std::string_view value;
+};
+
+std::string read_setting(const std::string& path) {
+  const base::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, 16> text{};
+  const ssize_t size = fd ? ::read(fd.get(), text.data(), text.size()) : 0;
+  std::string_view value(text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+  while (value.ends_with('\n')) value.remove_suffix(1);
+  return std::string(value);
+}
+
+// Nothing to say where it already has the value or does not exist (IPv6 off).
+std::optional<std::string> set(const Setting& setting) {
+  if (::access(setting.path.c_str(), F_OK) != 0 || read_setting(setting.path) == setting.value) return std::nullopt;
+  const base::Fd fd(::open(setting.path.c_str(), O_WRONLY | O_CLOEXEC));
+  const bool written = fd && ::write(fd.get(), setting.value.data(), setting.value.size()) > 0;
+  if (written) return std::nullopt;
+  return fmt::format("cannot set {} to {}: set it where the container is started (sysctls:)", setting.path,
+                     setting.value);
+}
+
+std::vector<Setting> settings(const std::string& inside) {
+  const std::string v4 = "/proc/sys/net/ipv4/";
+  const std::string v6 = "/proc/sys/net/ipv6/";
+  std::vector<Setting> all;
+  for (const std::string& scope : {std::string("all"), std::string("default"), inside}) {
+    all.push_back({v4 + "conf/" + scope + "/accept_source_route", "0"});
+    all.push_back({v4 + "conf/" + scope + "/route_localnet", "0"});
+    all.push_back({v4 + "conf/" + scope + "/accept_redirects", "0"});
+    all.push_back({v6 + "conf/" + scope + "/accept_source_route", "0"});
+    all.push_back({v6 + "conf/" + scope + "/accept_redirects", "0"});
+  }
+  all.push_back({v4 + "conf/" + inside + "/send_redirects", "0"});
+  all.push_back({v4 + "conf/all/send_redirects", "0"});
+  all.push_back({v6 + "conf/" + inside + "/accept_ra", "0"});
+  // Writing `all/forwarding` for IPv4 resets other settings to their router defaults, so it comes last.
+  all.push_back({v6 + "conf/all/forwarding", "1"});
+  all.push_back({v4 + "ip_forward", "1"});
+  return all;
+}
+
+}  // namespace
+
+base::Result<Interface> find_inside(const std::vector<Interface>& interfaces, const std::string& name,
+                                    const std::vector<base::InterfaceAddress>& claim) {
+  for (const auto& interface : interfaces) {
+    if (!name.empty() && interface.name == name) return interface;
+    const bool claimed_here = name.empty() && !claim.empty() && !interface.loopback &&
+                              (holds(interface, claim.front().address) || on_subnet(interface, claim.front().address));
+    if (claimed_here) return interface;
+  }
+  if (!name.empty()) {
+    return base::system_error(fmt::format("there is no interface '{}' here; there are: {}", name, names_of(interfaces)));
+  }
+  if (claim.empty()) {
+    return base::usage_error("say where the agents are: --inside INTERFACE, or --claim ADDRESS/PREFIX on their subnet");
+  }
+  return base::system_error(fmt::format("no interface is on the subnet of {}; there are: {}. Name it with --inside",
+                                        claim.front().to_string(), names_of(interfaces)));
+}
+
+base::Status claim_addresses(const Interface& inside, const std::vector<base::InterfaceAddress>& claim) {
+  for (const auto& address : claim) {
+    if (holds(inside, address.address)) continue;
+    const auto taken = netrules::address_in_use(inside.index, address.address);
+    if (taken && *taken) {
+      return base::system_error(fmt::format("{} is already answered for on {}: another gateway, or the engine's own "
+                                            "bridge address; claim another one",
+                                            address.address.to_string(), inside.name));
+    }
+    if (auto added = netrules::add_address(inside.index, address); !added) return added;
+  }
+  return {};
+}
+
+std::vector<std::string> mend_default_route(const std::vector<Interface>& interfaces,
+                                            const std::vector<base::InterfaceAddress>& claim, const Interface& inside) {
+  std::vector<std::string> done;
+  const auto routes = netrules::list_default_routes();
+  if (!routes) return {routes.error().message};
+  for (const auto& route : *routes) {
+    const bool to_ourselves = route.via && std::ranges::any_of(claim, [&](const base::InterfaceAddress& own) {
+                                return own.address == *route.via;
+                              });
+    if (!to_ourselves) continue;
+    const auto removed = netrules::remove_default_route(route);
+    done.push_back(removed ? fmt::format("default route through {} led to this gateway itself: removed",
+                                         route.via->to_string())
+                           : removed.error().message);
+    const bool others = std::ranges::any_of(*routes, [&](const netrules::DefaultRoute& other) {
+      return other.family == route.family && other.via != route.via;
+    });
+    if (others || route.family != base::Family::kV4) continue;
+    // By custom the engine's bridge has the first address of the outside subnet.
+    for (const auto& interface : interfaces) {
+      if (interface.loopback || interface.index == inside.index) continue;
+      const auto own = std::ranges::find_if(interface.addresses,
+                                            [](const base::InterfaceAddress& a) { return a.address.is_v4(); });
+      if (own == interface.addresses.end()) continue;
+      const auto network = own->subnet().address().bytes();
+      const std::uint32_t first = ((std::uint32_t{network[0]} << 24) | (std::uint32_t{network[1]} << 16) |
+                                   (std::uint32_t{network[2]} << 8) | network[3]) + 1;
+      const netrules::DefaultRoute outside{base::Family::kV4, base::IpAddress::v4(first), interface.index, 0};
+      const auto added = netrules::add_default_route(outside);
+      done.push_back(added ? fmt::format("default route set to {} on {}", outside.via->to_string(), interface.name)
+                           : added.error().message);
+      break;
+    }
+  }
+  return done;
+}
+
+std::vector<std::string> set_sysctls(const std::string& inside) {
+  std::vector<std::string> refused;
+  for (const auto& setting : settings(inside)) {
+    if (auto problem = set(setting)) refused.push_back(std::move(*problem));
+  }
+  return refused;
+}
+
+std::vector<base::IpAddress> all_addresses(const std::vector<Interface>& interfaces) {
+  std::vector<base::IpAddress> all;
+  for (const auto& interface : interfaces) {
+    for (const auto& own : interface.addresses) all.push_back(own.address);
+  }
+  return all;
+}
+
+}  // namespace soleroute::gateway::serve

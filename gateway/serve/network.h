@@ -1,0 +1,37 @@
+// The gateway's place in its network: which interface is inside, the claimed address, the default route, the sysctls.
+// Speaks to the network namespace of the calling thread.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/result.h"
+#include "netrules/links.h"
+
+namespace soleroute::gateway::serve {
+
+// The named interface, or the one whose subnet holds the (first) claimed address.
+[[nodiscard]] base::Result<netrules::Interface> find_inside(const std::vector<netrules::Interface>& interfaces,
+                                                            const std::string& name,
+                                                            const std::vector<base::InterfaceAddress>& claim);
+
+// Adds the addresses to the inside interface; an address that somebody else answers for is an error that says so.
+[[nodiscard]] base::Status claim_addresses(const netrules::Interface& inside,
+                                           const std::vector<base::InterfaceAddress>& claim);
+
+// A default route through one of our own addresses leads to ourselves (engines before gw_priority make one): it is
+// removed, and with `fallback` known, replaced. Returns a line for the log for each thing done.
+[[nodiscard]] std::vector<std::string> mend_default_route(const std::vector<netrules::Interface>& interfaces,
+                                                          const std::vector<base::InterfaceAddress>& claim,
+                                                          const netrules::Interface& inside);
+
+// Source routing off, no route from loopback, no router advertisements on the inside; forwarding on, so that refused
+// packets reach the rules that answer them. Call with the closed rules standing. Returns what could not be set.
+[[nodiscard]] std::vector<std::string> set_sysctls(const std::string& inside);
+
+// Every address of this namespace.
+[[nodiscard]] std::vector<base::IpAddress> all_addresses(const std::vector<netrules::Interface>& interfaces);
+
+}  // namespace soleroute::gateway::serve

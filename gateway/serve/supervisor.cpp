@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/serve/supervisor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <csignal>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "gateway/audit/metrics.h"
+#include "gateway/net/listen.h"
+#include "gateway/queue/packet_log.h"
+#include "gateway/serve/control_socket.h"
+#include "gateway/serve/metrics_server.h"
+#include "gateway/serve/network.h"
+#include "gateway/serve/policy_files.h"
+#include "gateway/serve/runtime.h"
+#include "gateway/serve/self_check.h"
+#include "gateway/serve/system_resolvers.h"
+#include "netrules/kernel.h"
+#include "netrules/plan.h"
+
+namespace soleroute::gateway::serve {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+constexpr auto kStopGrace = 3000ms;
+constexpr auto kRulesWatch = 2000ms;       // how soon rules that somebody removed are put back
+constexpr std::uint32_t kGatewayMark = 0x534f4c45;  // "SOLE": what marks the gateway's own packets in a shared namespace
+constexpr int kMaxWorkers = 16;
+
+// "1 hosts allowed" is for people; the files are for finding them.
+std::string policy_summary(const ServeOptions& options, const policy::Policy& policy) {
+  if (policy.denies_everything()) {
+    return options.policy_files.empty() ? "no policy: everything is denied" : "the policy is empty: everything is denied";
+  }
+  return fmt::format("{} host entries from {}", policy.host_count(), fmt::join(options.policy_files, ", "));
+}
+
+class Supervisor {
+ public:
+  Supervisor(const ServeOptions& options, audit::DecisionLog& log)
+      : options_(options), log_(log), kernel_(netrules::make_kernel()), signals_(loop_), watch_(loop_) {}
+
+  base::Status run() {
+    if (auto prepared = prepare(); !prepared) return prepared;
+    catch_signals();
+    if (auto opened = open(); !opened) {
+      log_.error(opened.error().message);
+      return opened;
+    }
+    loop_.run();
+    return {};
+  }
+
+ private:
+  // Steps 1 and 2: nothing has been touched when this fails.
+  base::Status prepare() {
+    auto policy = load_policy(options_.policy_files);
+    if (!policy) return std::unexpected(policy.error());
+    policy_ = std::move(*policy);
+    auto resolvers = options_.resolvers.empty() ? system_resolvers()
+                                                : base::Result<std::vector<base::Endpoint>>(options_.resolvers);
+    if (!resolvers) return std::unexpected(resolvers.error());
+    resolvers_ = std::move(*resolvers);
+    auto interfaces = netrules::list_interfaces();
+    if (!interfaces) return std::unexpected(interfaces.error());
+    interfaces_ = std::move(*interfaces);
+    if (options_.topology == netrules::Topology::kRouter) {
+      auto inside = find_inside(interfaces_, options_.inside_interface, options_.claim);
+      if (!inside) return std::unexpected(inside.error());
+      inside_ = std::move(*inside);
+    }
+    return probe();
+  }
+
+  base::Status probe() {
+    if (!options_.program_rules) return {};
+    const auto features = kernel_->probe();
+    if (!features) return std::unexpected(features.error());
+    if (const auto missing = features->missing(); !missing.empty()) {
+      return base::system_error(fmt::format("this kernel or container cannot be made safe:\n  {}",
+                                            fmt::join(missing, "\n  ")));
+    }
+    features_ = *features;
+    return {};
+  }
+
+  // Steps 3 to 5. On failure the closed rules stay.
+  base::Status open() {
+    log_.lifecycle("starting", policy_summary(options_, *policy_));
+    if (auto closed = program(netrules::closed_rules(intent()), "closed"); !closed) return closed;
+    if (options_.topology == netrules::Topology::kRouter) {
+      for (const auto& problem : set_sysctls(inside_.name)) log_.error(problem);
+    }
+    if (auto started = start_runtime(); !started) return started;
+    auto control = ControlSocket::open(loop_, options_.control_socket, [this](const std::string& ask) {
+      return ask == "status" ? status() : std::string{};
+    });
+    if (!control) return std::unexpected(control.error());
+    control_ = std::move(*control);
+    if (auto metrics = open_metrics(); !metrics) return metrics;
+    if (auto opened = program(netrules::open_rules(intent()), "open"); !opened) return opened;
+    if (auto claimed = claim(); !claimed) return claimed;
+    if (auto checked = check_self(); !checked) return checked;
+    health_ = "healthy";
+    watch_rules();
+    log_.lifecycle("healthy", fmt::format("{} on {}", topology_name(), inside_.name.empty() ? "lo" : inside_.name));
+    return {};
+  }
+
+  base::Status start_runtime() {
+    net::ListenRequest request;
+    request.address = base::IpAddress::v6({});
+    request.ports = {options_.listen_port, 0, options_.explicit_proxy_port};
+    request.explicit_proxy = options_.explicit_proxy_port != 0;
+    request.workers = workers();
+    auto listeners = net::open_listeners(request);
+    if (!listeners) return std::unexpected(listeners.error());
+    ports_ = listeners->ports;
+    base::Fd queue;
+    if (options_.program_rules && (features_.native_queue || features_.compat_queue)) {
+      auto opened = queue::open_packet_queue(queue::kPacketQueue);
+      if (opened) queue = std::move(*opened);
+      if (!opened) log_.error("refused packets are not logged: " + opened.error().message);
+    }
+    queue_open_ = static_cast<bool>(queue);
+    RuntimeOptions runtime;
+    runtime.resolvers = resolvers_;
+    runtime.own_addresses = own_addresses();
+    runtime.local_addresses = all_addresses(interfaces_);
+    for (const auto& claimed : options_.claim) runtime.local_addresses.push_back(claimed.address);
+    runtime.upstream_mark = options_.topology == netrules::Topology::kSidecar ? kGatewayMark : 0;
+    auto started = Runtime::start(std::move(runtime), std::move(*listeners), std::move(queue), policy_, log_, counters_);
+    if (!started) return std::unexpected(started.error());
+    runtime_ = std::move(*started);
+    return {};
+  }
+
+  base::Status open_metrics() {
+    if (!options_.metrics) return {};
+    auto metrics = MetricsServer::open(loop_, *options_.metrics, counters_);
+    if (!metrics) return std::unexpected(metrics.error());
+    metrics_ = std::move(*metrics);
+    return {};
+  }
+
+  base::Status claim() {
+    if (options_.topology != netrules::Topology::kRouter) return {};
+    if (auto claimed = claim_addresses(inside_, options_.claim); !claimed) return claimed;
+    for (const auto& done : mend_default_route(interfaces_, options_.claim, inside_)) log_.lifecycle("route", done);
+    return {};
+  }
+
+  // What the rules say must be what the kernel has, and the listeners must do as they should.
+  base::Status check_self() {
+    if (options_.program_rules) {
+      const auto differences = kernel_->difference(*intended_);
+      if (!differences) return std::unexpected(differences.error());
+      if (!differences->empty()) {
+        return base::system_error(fmt::format("the kernel holds other rules than were programmed:\n  {}",
+                                              fmt::join(*differences, "\n  ")));
+      }
+    }
+    return self_check(ports_);
+  }
+
+  netrules::Intent intent() const {
+    netrules::Intent intent = intent_of(options_, *policy_);
+    intent.inside_interface = inside_.name;
+    intent.redirect_port = ports_.redirected;
+    intent.dns_port = ports_.dns;
+    intent.explicit_proxy_port = ports_.explicit_proxy;
+    intent.native_queue = features_.native_queue;
+    if (!queue_open_) intent.packet_queue.reset();
+    return intent;
+  }
+
+  base::Status program(base::Result<netrules::Ruleset> ruleset, const char* name) {
+    if (!ruleset) return std::unexpected(ruleset.error());
+    intended_ = std::make_unique<netrules::Ruleset>(std::move(*ruleset));
+    intended_name_ = name;
+    if (!options_.program_rules) {
+      log_.lifecycle("no_rules", "somebody else programs the rules: nothing here keeps the agents in");
+      return {};
+    }
+    if (auto applied = kernel_->apply(*intended_); !applied) return applied;
+    log_.lifecycle(fmt::format("{}_rules", name), "programmed");
+    return {};
+  }
+
+  // Rules that somebody else removed or changed are put back; until then the kernel may route, so it is said loudly.
+  void watch_rules() {
+    watch_.expires_after(kRulesWatch);
+    watch_.async_wait([this](const boost::system::error_code& error) {
+      if (error) return;
+      restore_rules();
+      watch_rules();
+    });
+  }
+
+  void restore_rules() {
+    if (!options_.program_rules) return;
+    differences_ = kernel_->difference(*intended_).value_or(std::vector<std::string>{"the rules cannot be read"});
+    if (differences_.empty()) {
+      health_ = "healthy";
+      return;
+    }
+    health_ = "degraded";
+    const auto restored = kernel_->apply(*intended_);
+    log_.error(fmt::format("the rules in the kernel were changed by somebody else ({}); {}", differences_.front(),
+                           restored ? "restored" : restored.error().message));
+  }
+
+  void catch_signals() {
+    signals_.add(SIGHUP);
+    signals_.add(SIGTERM);
+    signals_.add(SIGINT);
+    std::signal(SIGPIPE, SIG_IGN);
+    await_signal();
+  }
+
+  void await_signal() {
+    signals_.async_wait([this](const boost::system::error_code& error, int number) {
+      if (error) return;
+      if (number != SIGHUP) return stop();
+      reload();
+      await_signal();
+    });
+  }
+
+  // The new policy stands beside the old one until its rules are in the kernel.
+  void reload() {
+    auto fresh = load_policy(options_.policy_files);
+    auto previous = policy_;
+    base::Status status = fresh ? base::Status{} : std::unexpected(fresh.error());
+    if (status) {
+      policy_ = *fresh;
+      status = program(netrules::open_rules(intent()), "open");
+    }
+    if (!status) {
+      policy_ = previous;
+      ++counters_.reloads_refused;
+      counters_.policy_stale = true;
+      return log_.reload(false, status.error().message);
+    }
+    runtime_->reload(policy_);
+    ++counters_.reloads_accepted;
+    counters_.policy_stale = false;
+    log_.reload(true, policy_summary(options_, *policy_));
+  }
+
+  void stop() {
+    health_ = "stopping";
+    log_.lifecycle("stopping", fmt::format("connections have {} to finish", "3 s"));
+    watch_.cancel();
+    runtime_->stop(kStopGrace);
+    const auto closed = program(netrules::closed_rules(intent()), "closed");
+    if (!closed) log_.error("the open rules stay, and nothing answers behind them: " + closed.error().message);
+    control_.reset();
+    metrics_.reset();
+    loop_.stop();
+  }
+
+  std::string status() {
+    nlohmann::json counters = nlohmann::json::object();
+    for (const auto& field : audit::counter_fields()) counters[std::string(field.name)] = (counters_.*field.member).load();
+    const auto up = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
+    const nlohmann::json answer{
+        {"health", health_},
+        {"version", SOLEROUTE_VERSION},
+        {"uptime_s", up.count()},
+        {"topology", topology_name()},
+        {"inside", inside_.name},
+        {"policy",
+         {{"files", options_.policy_files}, {"hosts", policy_->host_count()}, {"stale", counters_.policy_stale.load()}}},
+        {"rules", {{"intended", options_.program_rules ? intended_name_ : "none"}, {"differences", differences_}}},
+        {"counters", std::move(counters)}};
+    return answer.dump();
+  }
+
+  std::vector<base::IpAddress> own_addresses() const {
+    std::vector<base::IpAddress> own;
+    for (const auto& claimed : options_.claim) own.push_back(claimed.address);
+    if (!own.empty()) return own;
+    for (const auto& address : inside_.addresses) {
+      const bool link_local = address.address.is_v6() && address.address.bytes()[0] == 0xfe;
+      if (!link_local) own.push_back(address.address);
+    }
+    if (own.empty()) own = {base::IpAddress::v4(0x7f000001U)};  // sidecar: what is redirected answers on loopback
+    return own;
+  }
+
+  int workers() const {
+    const int wanted = options_.workers > 0 ? options_.workers : static_cast<int>(std::thread::hardware_concurrency());
+    return std::clamp(wanted, 1, kMaxWorkers);
+  }
+
+  const char* topology_name() const { return options_.topology == netrules::Topology::kSidecar ? "sidecar" : "router"; }
+
+  const ServeOptions& options_;
+  audit::DecisionLog& log_;
+  audit::Counters counters_;
+  asio::io_context loop_;
+  std::unique_ptr<netrules::Kernel> kernel_;
+  asio::signal_set signals_;
+  asio::steady_timer watch_;
+  std::shared_ptr<const policy::Policy> policy_;
+  std::vector<base::Endpoint> resolvers_;
+  std::vector<netrules::Interface> interfaces_;
+  netrules::Interface inside_;
+  netrules::Features features_;
+  net::ListenPorts ports_;
+  bool queue_open_ = false;
+  std::unique_ptr<netrules::Ruleset> intended_;
+  std::string intended_name_;
+  std::vector<std::string> differences_;
+  std::string health_ = "starting";
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::unique_ptr<Runtime> runtime_;
+  std::unique_ptr<ControlSocket> control_;
+  std::unique_ptr<MetricsServer> metrics_;
+};
+
+netrules::EndpointRule rule_of(const policy::EndpointView& endpoint) {
+  netrules::EndpointRule rule;
+  rule.transport = endpoint.transport == policy::Transport::kUdp ? netrules::EndpointRule::Transport::kUdp
+                                                                 : netrules::EndpointRule::Transport::kTcp;
+  if (endpoint.host.empty()) rule.cidr = endpoint.cidr;
+  rule.ports.assign(endpoint.ports.begin(), endpoint.ports.end());
+  rule.comment = fmt::format("{}:{}", endpoint.line.file, endpoint.line.line);
+  return rule;
+}
+
+}  // namespace
+
+netrules::Intent intent_of(const ServeOptions& options, const policy::Policy& policy) {
+  netrules::Intent intent;
+  intent.topology = options.topology;
+  intent.inside_interface = options.inside_interface;
+  intent.redirect_port = options.listen_port;
+  intent.explicit_proxy_port = options.explicit_proxy_port;
+  intent.gateway_mark = options.topology == netrules::Topology::kSidecar ? kGatewayMark : 0;
+  intent.packet_queue = queue::kPacketQueue;
+  for (const auto& endpoint : policy.endpoints()) intent.endpoints.push_back(rule_of(endpoint));
+  return intent;
+}
+
+base::Status serve(const ServeOptions& options, audit::DecisionLog& log) {
+  Supervisor supervisor(options, log);
+  return supervisor.run();
+}
+
+}  // namespace soleroute::gateway::serve

@@ -1,0 +1,20 @@
+// Serving in a network namespace: the order of events of DESIGN section 3, from closed rules to closed rules.
+// Runs on the calling thread until a signal ends it.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "base/result.h"
+#include "gateway/audit/decision_log.h"
+#include "gateway/serve/options.h"
+
+namespace soleroute::gateway::serve {
+
+// Returns after SIGTERM or SIGINT, with the closed rules standing. Before the closed rules are programmed an error leaves
+// everything untouched (kUsage: policy or options; kSystem: what the kernel or the network lacks); after that, an error
+// leaves the network closed.
+[[nodiscard]] base::Status serve(const ServeOptions& options, audit::DecisionLog& log);
+
+// The rules that serving with these options intends, for `--dry-run` and for serving alike.
+[[nodiscard]] netrules::Intent intent_of(const ServeOptions& options, const policy::Policy& policy);
+
+}  // namespace soleroute::gateway::serve

@@ -1,0 +1,20 @@
+// The upstream DNS servers that this machine uses, from resolv.conf(5).
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/result.h"
+
+namespace soleroute::gateway::serve {
+
+// `nameserver` lines of the text, at most three as resolv.conf(5) says; zones of link-local addresses are refused.
+[[nodiscard]] std::vector<base::Endpoint> parse_resolv_conf(std::string_view text);
+
+// Those of /etc/resolv.conf. None there: an error that names --resolver.
+[[nodiscard]] base::Result<std::vector<base::Endpoint>> system_resolvers();
+
+}  // namespace soleroute::gateway::serve

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/flow/relay.h"
+
+#include <gtest/gtest.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <csignal>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gateway/flow/pipe_pool.h"
+#include "tests/support/socket_pair.h"
+
+namespace soleroute::gateway::flow {
+namespace {
+
+// A relay running on its own thread between two sockets that the test holds the far ends of.
+class RelayTest : public ::testing::Test {
+ protected:
+  RelayTest() {
+    auto [client_far, client_near] = test::tcp_pair();
+    auto [origin_far, origin_near] = test::tcp_pair();
+    client = std::move(client_far);
+    origin = std::move(origin_far);
+    near_client_ = std::make_unique<net::Stream>(io_, wheel_, std::move(client_near));
+    near_origin_ = std::make_unique<net::Stream>(io_, wheel_, std::move(origin_near));
+    boost::asio::co_spawn(io_, run(), [this](const std::exception_ptr& error) {
+      EXPECT_FALSE(error);
+      near_client_.reset();
+      near_origin_.reset();
+    });
+    thread_ = std::thread([this] { io_.run(); });
+  }
+  ~RelayTest() override {
+    client.reset();
+    origin.reset();
+    join();
+  }
+
+  boost::asio::awaitable<void> run() { totals = co_await relay(*near_client_, *near_origin_, pipes_); }
+
+  void join() {
+    if (thread_.joinable()) thread_.join();
+  }
+
+  static void send_all(const base::Fd& fd, const std::string& bytes) {
+    for (std::size_t sent = 0; sent < bytes.size();) {
+      const ssize_t count = ::send(fd.get(), bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+      if (count > 0) sent += static_cast<std::size_t>(count);
+      if (count < 0 && errno != EAGAIN) return;
+    }
+  }
+
+  // What arrives until the end, or until a reset, which is written down as "<reset>".
+  static std::string receive_all(const base::Fd& fd) {
+    std::string received;
+    std::vector<char> buffer(1 << 16);
+    for (;;) {
+      pollfd wait{.fd = fd.get(), .events = POLLIN, .revents = 0};
+      if (::poll(&wait, 1, 10000) != 1) return received + "<silence>";
+      const ssize_t count = ::recv(fd.get(), buffer.data(), buffer.size(), 0);
+      if (count == 0) return received;
+      if (count < 0) return received + "<reset>";
+      received.append(buffer.data(), static_cast<std::size_t>(count));
+    }
+  }
+
+  static std::string random_bytes(std::size_t size) {
+    std::mt19937_64 generator(size);
+    std::string bytes(size, '\0');
+    for (char& c : bytes) c = static_cast<char>(generator());
+    return bytes;
+  }
+
+  base::Fd client;
+  base::Fd origin;
+  RelayTotals totals;
+
+ private:
+  boost::asio::io_context io_;
+  net::DeadlineWheel wheel_{io_};
+  PipePool pipes_;
+  std::unique_ptr<net::Stream> near_client_;
+  std::unique_ptr<net::Stream> near_origin_;
+  std::thread thread_;
+};
+
+TEST_F(RelayTest, CarriesSmallMessagesBothWays) {
+  send_all(client, "ping");
+  char buffer[4];
+  ASSERT_EQ(::recv(origin.get(), buffer, 4, MSG_WAITALL), 4);
+  send_all(origin, "pong");
+  ASSERT_EQ(::recv(client.get(), buffer, 4, MSG_WAITALL), 4);
+  EXPECT_EQ(std::string(buffer, 4), "pong");
+}
+
+TEST_F(RelayTest, KeepsTheHalfThatIsStillOpenAfterTheClientHasFinishedSending) {
+  send_all(client, "request");
+  ::shutdown(client.get(), SHUT_WR);
+  EXPECT_EQ(receive_all(origin), "request");
+  send_all(origin, "answer after the end of the request");
+  origin.reset();
+  EXPECT_EQ(receive_all(client), "answer after the end of the request");
+  client.reset();
+  join();
+  EXPECT_EQ(totals.from_client, 7U);
+  EXPECT_EQ(totals.to_client, 35U);
+}
+
+TEST_F(RelayTest, CarriesBulkByteForByteThroughCopyAndSplice) {
+  const std::string bytes = random_bytes(32 << 20);
+  std::thread sender([&] {
+    send_all(origin, bytes);
+    ::shutdown(origin.get(), SHUT_WR);
+  });
+  const std::string received = receive_all(client);
+  sender.join();
+  EXPECT_TRUE(received == bytes) << "received " << received.size() << " of " << bytes.size();
+}
+
+TEST_F(RelayTest, CarriesBulkBothWaysAtOnce) {
+  const std::string up = random_bytes(8 << 20);
+  const std::string down = random_bytes((8 << 20) + 1);
+  std::thread uploader([&] {
+    send_all(client, up);
+    ::shutdown(client.get(), SHUT_WR);
+  });
+  std::thread downloader([&] {
+    send_all(origin, down);
+    ::shutdown(origin.get(), SHUT_WR);
+  });
+  std::string at_origin;
+  std::thread reader([&] { at_origin = receive_all(origin); });
+  const std::string at_client = receive_all(client);
+  uploader.join();
+  downloader.join();
+  reader.join();
+  EXPECT_TRUE(at_origin == up);
+  EXPECT_TRUE(at_client == down);
+}
+
+TEST_F(RelayTest, PassesAResetOn) {
+  const linger now{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(origin.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  origin.reset();
+  EXPECT_EQ(receive_all(client), "<reset>");
+}
+
+TEST_F(RelayTest, DeliversWhatCameBeforeAReset) {
+  send_all(origin, "the whole answer");
+  char buffer[16];
+  ASSERT_EQ(::recv(client.get(), buffer, 16, MSG_WAITALL), 16);
+  const linger now{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(origin.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  origin.reset();
+  EXPECT_EQ(receive_all(client), "<reset>");
+  EXPECT_EQ(std::string(buffer, 16), "the whole answer");
+}
+
+TEST(PipePool, KeepsEmptyPipesAndNoOthers) {
+  PipePool pool;
+  auto pipe = pool.borrow();
+  ASSERT_TRUE(pipe);
+  EXPECT_GE(pipe->capacity, 4096U);
+  const int number = pipe->read_end.get();
+  pool.give_back(std::move(*pipe));
+  pipe = pool.borrow();
+  EXPECT_EQ(pipe->read_end.get(), number) << "the same pipe again";
+  pipe->held = 1;
+  const int duplicate = ::fcntl(pipe->write_end.get(), F_DUPFD_CLOEXEC, 0);
+  pool.give_back(std::move(*pipe));
+  std::signal(SIGPIPE, SIG_IGN);
+  EXPECT_EQ(::write(duplicate, "x", 1), -1) << "a pipe with bytes in it is closed, or they would reach another flow";
+  ::close(duplicate);
+}
+
+}  // namespace
+}  // namespace soleroute::gateway::flow

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/net/listen.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+namespace soleroute::gateway::net {
+namespace {
+
+const base::IpAddress kLoopback = base::IpAddress::v4(0x7f000001U);
+
+TEST(OpenListeners, GivesEachWorkerOneOfEachOnTheSamePorts) {
+  ListenRequest request;
+  request.address = kLoopback;
+  request.workers = 3;
+  const auto listeners = open_listeners(request);
+  ASSERT_TRUE(listeners) << listeners.error().message;
+  EXPECT_EQ(listeners->redirected.size(), 3U);
+  EXPECT_EQ(listeners->dns_udp.size(), 3U);
+  EXPECT_EQ(listeners->dns_tcp.size(), 3U);
+  EXPECT_EQ(listeners->explicit_proxy.size(), 3U);
+  for (const auto& fd : listeners->redirected) EXPECT_EQ(local_port(fd).value(), listeners->ports.redirected);
+  for (const auto& fd : listeners->dns_udp) EXPECT_EQ(local_port(fd).value(), listeners->ports.dns);
+  for (const auto& fd : listeners->dns_tcp) EXPECT_EQ(local_port(fd).value(), listeners->ports.dns);
+}
+
+TEST(OpenListeners, NamesThePortThatIsTaken) {
+  auto taken = listen_tcp({kLoopback, 0});
+  ASSERT_TRUE(taken);
+  ListenRequest request;
+  request.address = kLoopback;
+  request.ports.redirected = local_port(*taken).value();
+  const auto listeners = open_listeners(request);
+  ASSERT_FALSE(listeners);
+  EXPECT_NE(listeners.error().message.find(std::to_string(request.ports.redirected)), std::string::npos);
+  taken->reset();
+  EXPECT_TRUE(open_listeners(request)) << "control: free again, it opens";
+}
+
+TEST(OpenListeners, LeavesTheExplicitProxyOutWhenItIsOff) {
+  ListenRequest request;
+  request.address = kLoopback;
+  request.explicit_proxy = false;
+  const auto listeners = open_listeners(request);
+  ASSERT_TRUE(listeners);
+  EXPECT_TRUE(listeners->explicit_proxy.empty());
+  EXPECT_EQ(listeners->ports.explicit_proxy, 0);
+}
+
+TEST(OpenListeners, SharesNoPortWithAnybodyWhenAlone) {
+  ListenRequest request;
+  request.address = kLoopback;
+  const auto listeners = open_listeners(request);
+  ASSERT_TRUE(listeners);
+  int on = 1;
+  socklen_t length = sizeof on;
+  ASSERT_EQ(::getsockopt(listeners->redirected.front().get(), SOL_SOCKET, SO_REUSEPORT, &on, &length), 0);
+  EXPECT_EQ(on, 0) << "another process of the same user could take connections";
+}
+
+}  // namespace
+}  // namespace soleroute::gateway::net

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/net/stream.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <string>
+#include <vector>
+
+#include "base/byte_reader.h"
+#include "tests/support/socket_pair.h"
+
+namespace soleroute::gateway::net {
+namespace {
+
+using namespace std::chrono_literals;
+using boost::asio::awaitable;
+
+struct Fixture {
+  Fixture() : Fixture(test::tcp_pair()) {}
+  explicit Fixture(std::pair<base::Fd, base::Fd> pair)
+      : peer(std::move(pair.first)), stream(io, wheel, std::move(pair.second)) {}
+
+  void run(awaitable<void> test) {
+    boost::asio::co_spawn(io, std::move(test), [](const std::exception_ptr& error) { EXPECT_FALSE(error); });
+    io.run();
+  }
+
+  boost::asio::io_context io;
+  DeadlineWheel wheel{io};
+  base::Fd peer;
+  Stream stream;
+};
+
+awaitable<void> read_to_end(Stream& stream, std::string& into) {
+  std::array<std::byte, 7> buffer{};
+  for (;;) {
+    const auto count = co_await stream.read_some(buffer);
+    EXPECT_TRUE(count);
+    if (!count || *count == 0) co_return;
+    into += base::as_text(std::span(buffer).first(*count));
+  }
+}
+
+TEST(Stream, ReadsWhatWasSentAndThenTheEnd) {
+  Fixture f;
+  ASSERT_EQ(::send(f.peer.get(), "hello, world", 12, 0), 12);
+  f.peer.reset();
+  std::string read;
+  f.run(read_to_end(f.stream, read));
+  EXPECT_EQ(read, "hello, world");
+}
+
+awaitable<void> expect_timeout(Stream& stream) {
+  stream.expires_after(100ms);
+  std::array<std::byte, 8> buffer{};
+  const auto count = co_await stream.read_some(buffer);
+  EXPECT_FALSE(count);
+  EXPECT_EQ(count ? 0 : count.error().sys_errno, ETIMEDOUT);
+  EXPECT_TRUE(stream.timed_out());
+  const auto again = co_await stream.wait_readable();
+  EXPECT_EQ(again ? 0 : again.error().sys_errno, ETIMEDOUT) << "out of time stays out of time";
+}
+
+TEST(Stream, EndsAWaitWhenItsTimeHasRunOut) {
+  Fixture f;
+  f.run(expect_timeout(f.stream));
+}
+
+awaitable<void> expect_cancelled(Stream& stream, int& ended) {
+  const auto readable = co_await stream.wait_readable();
+  EXPECT_EQ(readable ? 0 : readable.error().sys_errno, ECANCELED);
+  ++ended;
+}
+
+awaitable<void> close_later(Stream& stream) {
+  stream.close();
+  co_return;
+}
+
+TEST(Stream, EndsEveryWaitWhenItIsClosed) {
+  Fixture f;
+  int ended = 0;
+  boost::asio::co_spawn(f.io, expect_cancelled(f.stream, ended), boost::asio::detached);
+  f.run(close_later(f.stream));
+  EXPECT_EQ(ended, 1);
+  EXPECT_FALSE(f.stream.is_open());
+}
+
+TEST(Stream, ResetReachesThePeerAsAReset) {
+  Fixture f;
+  f.stream.reset();
+  char byte = 0;
+  EXPECT_EQ(::recv(f.peer.get(), &byte, 1, 0), -1);
+  EXPECT_EQ(errno, ECONNRESET);
+}
+
+TEST(Stream, CloseReachesThePeerAsAnEnd) {
+  Fixture f;
+  f.stream.close();
+  char byte = 0;
+  EXPECT_EQ(::recv(f.peer.get(), &byte, 1, 0), 0);
+}
+
+awaitable<void> write_much(Stream& stream, const std::vector<std::byte>& bytes) {
+  stream.expires_after(10s);
+  const auto written = co_await stream.write_all(bytes);
+  EXPECT_TRUE(written);
+  stream.shutdown_send();
+}
+
+awaitable<void> drain(Stream& stream, std::size_t& total) {
+  std::vector<std::byte> buffer(65536);
+  for (;;) {
+    const auto count = co_await stream.read_some(buffer);
+    if (!count || *count == 0) co_return;
+    total += *count;
+  }
+}
+
+TEST(Stream, WritesMoreThanTheSocketHolds) {
+  Fixture f;
+  Stream other(f.io, f.wheel, std::move(f.peer));
+  const std::vector<std::byte> bytes(8 << 20);
+  std::size_t total = 0;
+  boost::asio::co_spawn(f.io, drain(other, total), boost::asio::detached);
+  f.run(write_much(f.stream, bytes));
+  EXPECT_EQ(total, bytes.size());
+}
+
+TEST(Stream, TriesWithoutWaiting) {
+  Fixture f;
+  std::array<std::byte, 8> buffer{};
+  EXPECT_FALSE(f.stream.try_read_some(buffer)) << "nothing there";
+  ASSERT_EQ(::send(f.peer.get(), "x", 1, 0), 1);
+  std::optional<base::Result<std::size_t>> count;
+  while (!count) count = f.stream.try_read_some(buffer);
+  ASSERT_TRUE(*count);
+  EXPECT_EQ(**count, 1U);
+}
+
+}  // namespace
+}  // namespace soleroute::gateway::net

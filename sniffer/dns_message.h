@@ -1,0 +1,158 @@
+// DNS messages (RFC 1035, 6891, 9460): questions and answers read strictly and bounded, replies and questions written.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/byte_reader.h"
+#include "base/ip_address.h"
+#include "sniffer/dns_name.h"
+#include "sniffer/dns_service_binding.h"
+#include "sniffer/parsed.h"
+
+namespace soleroute::sniffer {
+
+inline constexpr std::size_t kMaxDnsRecords = 512;      // in one response, all sections
+inline constexpr std::size_t kMaxCnameHops = 8;         // in one answer
+inline constexpr std::size_t kMaxDnsAddresses = 64;     // kept of one answer
+inline constexpr std::size_t kMaxServiceBindings = 16;  // kept of one answer
+inline constexpr std::uint16_t kEdnsSize = 1232;        // offered and honoured: never fragments on common paths
+inline constexpr std::uint16_t kPlainUdpSize = 512;     // RFC 1035 section 4.2.1
+
+// Any 16-bit value can occur; these are the ones with a meaning here.
+enum class DnsType : std::uint16_t {
+  kA = 1,
+  kCname = 5,
+  kSoa = 6,
+  kPtr = 12,
+  kTxt = 16,
+  kAaaa = 28,
+  kOpt = 41,
+  kSvcb = 64,
+  kHttps = 65,
+  kAny = 255,
+};
+// "A", "AAAA", "TXT", …; "TYPE65280" for those without a common name (RFC 3597).
+[[nodiscard]] std::string to_string(DnsType type);
+
+inline constexpr std::uint16_t kDnsClassIn = 1;
+
+enum class DnsRcode : std::uint16_t {
+  kNoError = 0,
+  kFormErr = 1,
+  kServFail = 2,
+  kNxDomain = 3,
+  kNotImp = 4,
+  kRefused = 5,
+  kBadVers = 16,
+};
+
+// The twelve bytes every message begins with.
+struct DnsHeader {
+  std::uint16_t id = 0;
+  std::uint16_t flags = 0;  // as on the wire
+  std::uint16_t questions = 0;
+  std::uint16_t answers = 0;
+  std::uint16_t authorities = 0;
+  std::uint16_t additionals = 0;
+
+  [[nodiscard]] bool is_response() const { return (flags & 0x8000U) != 0; }
+  [[nodiscard]] unsigned opcode() const { return flags >> 11U & 0xfU; }
+  [[nodiscard]] bool truncated() const { return (flags & 0x0200U) != 0; }
+  [[nodiscard]] bool recursion_desired() const { return (flags & 0x0100U) != 0; }
+};
+[[nodiscard]] std::optional<DnsHeader> parse_dns_header(base::Bytes message);
+
+struct DnsQuestion {
+  DnsName name;
+  DnsType type = DnsType::kA;
+  std::uint16_t klass = kDnsClassIn;
+
+  bool operator==(const DnsQuestion&) const = default;
+};
+
+struct DnsEdns {
+  std::uint16_t udp_size = kPlainUdpSize;
+  std::uint8_t version = 0;
+
+  bool operator==(const DnsEdns&) const = default;
+};
+
+struct DnsQuery {
+  std::uint16_t id = 0;
+  bool recursion_desired = false;
+  bool checking_disabled = false;
+  DnsQuestion question;
+  std::optional<DnsEdns> edns;  // options are dropped: client subnet, cookies and padding go nowhere
+
+  bool operator==(const DnsQuery&) const = default;
+};
+
+// Exactly one question, no other record but one OPT, nothing after it. Never NeedMore: a message comes whole.
+// Precondition for a value: not a response, opcode QUERY, no flag that only a response may carry.
+[[nodiscard]] Parsed<DnsQuery> parse_dns_query(base::Bytes message);
+
+struct DnsRecord {
+  DnsName owner;
+  DnsType type = DnsType::kA;
+  std::uint16_t klass = kDnsClassIn;
+  std::uint32_t ttl = 0;                   // RFC 2181 section 8 applied
+  std::optional<DnsName> target;           // CNAME
+  std::optional<base::IpAddress> address;  // A, AAAA
+  std::optional<ServiceBinding> service;   // HTTPS, SVCB
+
+  bool operator==(const DnsRecord&) const = default;
+};
+
+struct DnsResponse {
+  std::uint16_t id = 0;
+  bool truncated = false;               // then nothing but the question was read
+  DnsRcode rcode = DnsRcode::kNoError;  // with the OPT record's upper bits
+  DnsQuestion question;
+  std::vector<DnsRecord> answers;             // of class IN and of the types above; others were checked and left out
+  std::optional<std::uint32_t> negative_ttl;  // seconds, from the authority's SOA (RFC 2308 section 5)
+
+  bool operator==(const DnsResponse&) const = default;
+};
+
+// Every section is walked to the last byte; a record that is cut, a name that loops, bytes left over: malformed.
+[[nodiscard]] Parsed<DnsResponse> parse_dns_response(base::Bytes message);
+
+// What a response says about its own question.
+struct DnsAnswer {
+  std::vector<base::IpAddress> addresses;  // without repeats
+  std::vector<ServiceBinding> services;    // reduced
+  DnsName canonical;                       // where the CNAME chain ended; the question's name if there was none
+  std::optional<std::uint32_t> ttl;        // smallest of the chain and the records; negative_ttl if there are none
+};
+
+// Follows the CNAME chain from the question; records of other owners are left out. Precondition: rcode NOERROR or
+// NXDOMAIN. More than kMaxCnameHops, or two targets for one owner: malformed.
+[[nodiscard]] Parsed<DnsAnswer> answer_of(const DnsResponse& response);
+
+// One record of a reply; its owner is always the question's name.
+struct DnsReplyRecord {
+  DnsType type = DnsType::kA;
+  std::uint32_t ttl = 0;
+  std::vector<std::byte> rdata;
+};
+
+struct DnsReply {
+  DnsRcode rcode = DnsRcode::kNoError;
+  std::vector<DnsReplyRecord> answers;
+  std::optional<std::uint32_t> negative_ttl;  // a SOA of the root with this TTL, so that "no" is cached and not retried
+};
+
+// The question is echoed byte for byte; an OPT record goes back if one came. Over `limit` bytes: only the question,
+// with TC set.
+[[nodiscard]] std::vector<std::byte> build_dns_reply(const DnsQuery& query, const DnsReply& reply, std::size_t limit);
+// A header alone, for messages whose question cannot be echoed.
+[[nodiscard]] std::vector<std::byte> build_dns_error(const DnsHeader& header, DnsRcode rcode);
+// A recursive question for an upstream server.
+[[nodiscard]] std::vector<std::byte> build_dns_query(const DnsQuery& query);
+
+}  // namespace soleroute::sniffer

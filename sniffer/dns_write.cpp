@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "sniffer/dns_message.h"
+
+namespace soleroute::sniffer {
+namespace {
+
+constexpr std::uint16_t kResponse = 0x8000;
+constexpr std::uint16_t kTruncated = 0x0200;
+constexpr std::uint16_t kRecursionDesired = 0x0100;
+constexpr std::uint16_t kRecursionAvailable = 0x0080;
+constexpr std::uint16_t kCheckingDisabled = 0x0010;
+constexpr std::uint16_t kOpcodeMask = 0x7800;
+constexpr std::size_t kQuestionPointer = 0xc00c;  // the name right behind the header
+
+constexpr DnsEdns kOwnEdns{.udp_size = kEdnsSize, .version = 0};
+
+class Writer {
+ public:
+  void u8(std::size_t value) { out_.push_back(static_cast<std::byte>(value)); }
+  void u16(std::size_t value) {
+    u8(value >> 8U);
+    u8(value);
+  }
+  void u32(std::uint32_t value) {
+    u16(value >> 16U);
+    u16(value);
+  }
+  void bytes(base::Bytes value) { out_.insert(out_.end(), value.begin(), value.end()); }
+  void header(std::uint16_t id, std::size_t flags, std::size_t questions, std::size_t answers, std::size_t authorities,
+              std::size_t additionals) {
+    for (const std::size_t field : {std::size_t{id}, flags, questions, answers, authorities, additionals}) u16(field);
+  }
+  void question(const DnsQuestion& question) {
+    bytes(base::as_bytes(question.name.wire()));
+    u16(static_cast<std::uint16_t>(question.type));
+    u16(question.klass);
+  }
+  void opt(const DnsEdns& edns, DnsRcode rcode) {
+    u8(0);
+    u16(static_cast<std::uint16_t>(DnsType::kOpt));
+    u16(edns.udp_size);
+    u8(static_cast<std::uint16_t>(rcode) >> 4U);  // the RCODE's upper eight bits
+    u8(edns.version);
+    u16(0);
+    u16(0);
+  }
+  [[nodiscard]] std::vector<std::byte> done() && { return std::move(out_); }
+  [[nodiscard]] std::size_t size() const { return out_.size(); }
+
+ private:
+  std::vector<std::byte> out_;
+};
+
+std::size_t rcode_bits(DnsRcode rcode) {
+  return static_cast<std::uint16_t>(rcode) & 0xfU;
+}
+
+std::size_t reply_flags(const DnsQuery& query, DnsRcode rcode) {
+  std::size_t flags = kResponse | kRecursionAvailable | rcode_bits(rcode);
+  if (query.recursion_desired) flags |= kRecursionDesired;
+  if (query.checking_disabled) flags |= kCheckingDisabled;
+  return flags;
+}
+
+// RFC 2308: without a SOA a resolver does not cache "no" and asks again. The root's stands for every name.
+void negative_soa(Writer& out, std::uint32_t ttl) {
+  constexpr std::string_view kPrimary("\7gateway\10internal\0", 18);
+  constexpr std::string_view kContact("\6nobody\7invalid\0", 16);
+  out.u8(0);
+  out.u16(static_cast<std::uint16_t>(DnsType::kSoa));
+  out.u16(kDnsClassIn);
+  out.u32(ttl);
+  constexpr std::size_t kFixedFields = 20;
+  out.u16(kPrimary.size() + kContact.size() + kFixedFields);
+  out.bytes(base::as_bytes(kPrimary));
+  out.bytes(base::as_bytes(kContact));
+  for (const std::uint32_t field : {1U, 3600U, 600U, 86400U, ttl}) out.u32(field);
+}
+
+std::vector<std::byte> truncated_reply(const DnsQuery& query, DnsRcode rcode) {
+  Writer out;
+  out.header(query.id, reply_flags(query, rcode) | kTruncated, 1, 0, 0, query.edns ? 1 : 0);
+  out.question(query.question);
+  if (query.edns) out.opt(kOwnEdns, rcode);
+  return std::move(out).done();
+}
+
+}  // namespace
+
+std::vector<std::byte> build_dns_reply(const DnsQuery& query, const DnsReply& reply, std::size_t limit) {
+  Writer out;
+  out.header(query.id, reply_flags(query, reply.rcode), 1, reply.answers.size(), reply.negative_ttl ? 1 : 0,
+             query.edns ? 1 : 0);
+  out.question(query.question);
+  for (const auto& record : reply.answers) {
+    out.u16(kQuestionPointer);
+    out.u16(static_cast<std::uint16_t>(record.type));
+    out.u16(kDnsClassIn);
+    out.u32(record.ttl);
+    out.u16(record.rdata.size());
+    out.bytes(record.rdata);
+  }
+  if (reply.negative_ttl) negative_soa(out, *reply.negative_ttl);
+  if (query.edns) out.opt(kOwnEdns, reply.rcode);
+  if (out.size() > limit) return truncated_reply(query, reply.rcode);
+  return std::move(out).done();
+}
+
+std::vector<std::byte> build_dns_error(const DnsHeader& header, DnsRcode rcode) {
+  Writer out;
+  const std::size_t echoed = header.flags & (kOpcodeMask | kRecursionDesired);
+  out.header(header.id, kResponse | kRecursionAvailable | echoed | rcode_bits(rcode), 0, 0, 0, 0);
+  return std::move(out).done();
+}
+
+std::vector<std::byte> build_dns_query(const DnsQuery& query) {
+  Writer out;
+  std::size_t flags = query.recursion_desired ? kRecursionDesired : 0;
+  if (query.checking_disabled) flags |= kCheckingDisabled;
+  out.header(query.id, flags, 1, 0, 0, query.edns ? 1 : 0);
+  out.question(query.question);
+  if (query.edns) out.opt(*query.edns, DnsRcode::kNoError);
+  return std::move(out).done();
+}
+
+}  // namespace soleroute::sniffer

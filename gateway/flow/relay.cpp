@@ -39,7 +39,6 @@ struct Link {
   net::Stream& origin;
   PipePool& pipes;
   bool half_closed = false;
-  int running = 2;
 
   void touch() const {
     const auto idle = half_closed ? kRelayHalfClosedIdle : kRelayIdle;
@@ -139,7 +138,6 @@ asio::awaitable<void> pump(net::Stream& from, net::Stream& to, Link& link, std::
     abort_stream(from);
     break;
   }
-  --link.running;
 }
 
 }  // namespace
@@ -150,10 +148,18 @@ asio::awaitable<RelayTotals> relay(net::Stream& client, net::Stream& origin, Pip
   const auto executor = co_await asio::this_coro::executor;
   asio::steady_timer finished(executor, asio::steady_timer::time_point::max());
   auto backward = pump(origin, client, link, totals.to_client);
-  const auto wake = [&finished](const std::exception_ptr&) { finished.cancel(); };
+  bool backward_over = false;
+  const auto wake = [&](const std::exception_ptr& error) {
+    if (error) {  // out of memory: neither direction goes on alone
+      client.reset();
+      origin.reset();
+    }
+    backward_over = true;
+    finished.cancel();
+  };
   asio::co_spawn(executor, std::move(backward), wake);
   co_await pump(client, origin, link, totals.from_client);
-  if (link.running > 0) co_await finished.async_wait(asio::as_tuple(asio::use_awaitable));
+  if (!backward_over) co_await finished.async_wait(asio::as_tuple(asio::use_awaitable));
   co_return totals;
 }
 

@@ -108,6 +108,7 @@ awaitable<void> write_much(Stream& stream, const std::vector<std::byte>& bytes) 
   stream.expires_after(10s);
   const auto written = co_await stream.write_all(bytes);
   EXPECT_TRUE(written);
+  stream.never_expires();
   stream.shutdown_send();
 }
 

@@ -100,7 +100,7 @@ class Supervisor {
   base::Status open() {
     log_.lifecycle("starting", policy_summary(options_, *policy_));
     if (auto closed = program(netrules::closed_rules(intent()), "closed"); !closed) return closed;
-    if (options_.topology == netrules::Topology::kRouter) {
+    if (options_.program_rules && options_.topology == netrules::Topology::kRouter) {
       for (const auto& problem : set_sysctls(inside_.name)) log_.error(problem);
     }
     if (auto started = start_runtime(); !started) return started;

@@ -22,6 +22,7 @@
 #include "gateway/serve/metrics_server.h"
 #include "gateway/serve/network.h"
 #include "gateway/serve/policy_files.h"
+#include "gateway/serve/rules_keeper.h"
 #include "gateway/serve/runtime.h"
 #include "gateway/serve/self_check.h"
 #include "gateway/serve/system_resolvers.h"
@@ -39,7 +40,6 @@ constexpr auto kRulesWatch = 2000ms;       // how soon rules that somebody remov
 constexpr std::uint32_t kGatewayMark = 0x534f4c45;  // "SOLE": what marks the gateway's own packets in a shared namespace
 constexpr int kMaxWorkers = 16;
 
-// "1 hosts allowed" is for people; the files are for finding them.
 std::string policy_summary(const ServeOptions& options, const policy::Policy& policy) {
   if (policy.denies_everything()) {
     return options.policy_files.empty() ? "no policy: everything is denied" : "the policy is empty: everything is denied";
@@ -50,7 +50,11 @@ std::string policy_summary(const ServeOptions& options, const policy::Policy& po
 class Supervisor {
  public:
   Supervisor(const ServeOptions& options, audit::DecisionLog& log)
-      : options_(options), log_(log), kernel_(netrules::make_kernel()), signals_(loop_), watch_(loop_) {}
+      : options_(options),
+        log_(log),
+        rules_(netrules::make_kernel(), log, options.program_rules),
+        signals_(loop_),
+        watch_(loop_) {}
 
   base::Status run() {
     if (auto prepared = prepare(); !prepared) return prepared;
@@ -81,25 +85,14 @@ class Supervisor {
       if (!inside) return std::unexpected(inside.error());
       inside_ = std::move(*inside);
     }
-    return probe();
-  }
-
-  base::Status probe() {
-    if (!options_.program_rules) return {};
-    const auto features = kernel_->probe();
-    if (!features) return std::unexpected(features.error());
-    if (const auto missing = features->missing(); !missing.empty()) {
-      return base::system_error(fmt::format("this kernel or container cannot be made safe:\n  {}",
-                                            fmt::join(missing, "\n  ")));
-    }
-    features_ = *features;
-    return {};
+    return rules_.probe();
   }
 
   // Steps 3 to 5. On failure the closed rules stay.
   base::Status open() {
     log_.lifecycle("starting", policy_summary(options_, *policy_));
-    if (auto closed = program(netrules::closed_rules(intent()), "closed"); !closed) return closed;
+    if (!options_.program_rules) log_.lifecycle("no_rules", "somebody else programs them: nothing here keeps agents in");
+    if (auto closed = rules_.program(netrules::closed_rules(intent()), "closed"); !closed) return closed;
     if (options_.program_rules && options_.topology == netrules::Topology::kRouter) {
       for (const auto& problem : set_sysctls(inside_.name)) log_.error(problem);
     }
@@ -110,7 +103,7 @@ class Supervisor {
     if (!control) return std::unexpected(control.error());
     control_ = std::move(*control);
     if (auto metrics = open_metrics(); !metrics) return metrics;
-    if (auto opened = program(netrules::open_rules(intent()), "open"); !opened) return opened;
+    if (auto opened = rules_.program(netrules::open_rules(intent()), "open"); !opened) return opened;
     if (auto claimed = claim(); !claimed) return claimed;
     if (auto checked = check_self(); !checked) return checked;
     health_ = "healthy";
@@ -129,7 +122,7 @@ class Supervisor {
     if (!listeners) return std::unexpected(listeners.error());
     ports_ = listeners->ports;
     base::Fd queue;
-    if (options_.program_rules && (features_.native_queue || features_.compat_queue)) {
+    if (options_.program_rules && (rules_.features().native_queue || rules_.features().compat_queue)) {
       auto opened = queue::open_packet_queue(queue::kPacketQueue);
       if (opened) queue = std::move(*opened);
       if (!opened) log_.error("refused packets are not logged: " + opened.error().message);
@@ -162,16 +155,8 @@ class Supervisor {
     return {};
   }
 
-  // What the rules say must be what the kernel has, and the listeners must do as they should.
   base::Status check_self() {
-    if (options_.program_rules) {
-      const auto differences = kernel_->difference(*intended_);
-      if (!differences) return std::unexpected(differences.error());
-      if (!differences->empty()) {
-        return base::system_error(fmt::format("the kernel holds other rules than were programmed:\n  {}",
-                                              fmt::join(*differences, "\n  ")));
-      }
-    }
+    if (auto verified = rules_.verify(); !verified) return verified;
     return self_check(ports_);
   }
 
@@ -181,22 +166,9 @@ class Supervisor {
     intent.redirect_port = ports_.redirected;
     intent.dns_port = ports_.dns;
     intent.explicit_proxy_port = ports_.explicit_proxy;
-    intent.native_queue = features_.native_queue;
+    intent.native_queue = rules_.features().native_queue;
     if (!queue_open_) intent.packet_queue.reset();
     return intent;
-  }
-
-  base::Status program(base::Result<netrules::Ruleset> ruleset, const char* name) {
-    if (!ruleset) return std::unexpected(ruleset.error());
-    intended_ = std::make_unique<netrules::Ruleset>(std::move(*ruleset));
-    intended_name_ = name;
-    if (!options_.program_rules) {
-      log_.lifecycle("no_rules", "somebody else programs the rules: nothing here keeps the agents in");
-      return {};
-    }
-    if (auto applied = kernel_->apply(*intended_); !applied) return applied;
-    log_.lifecycle(fmt::format("{}_rules", name), "programmed");
-    return {};
   }
 
   // Rules that somebody else removed or changed are put back; until then the kernel may route, so it is said loudly.
@@ -204,22 +176,9 @@ class Supervisor {
     watch_.expires_after(kRulesWatch);
     watch_.async_wait([this](const boost::system::error_code& error) {
       if (error) return;
-      restore_rules();
+      health_ = rules_.restore() ? "healthy" : "degraded";
       watch_rules();
     });
-  }
-
-  void restore_rules() {
-    if (!options_.program_rules) return;
-    differences_ = kernel_->difference(*intended_).value_or(std::vector<std::string>{"the rules cannot be read"});
-    if (differences_.empty()) {
-      health_ = "healthy";
-      return;
-    }
-    health_ = "degraded";
-    const auto restored = kernel_->apply(*intended_);
-    log_.error(fmt::format("the rules in the kernel were changed by somebody else ({}); {}", differences_.front(),
-                           restored ? "restored" : restored.error().message));
   }
 
   void catch_signals() {
@@ -246,7 +205,7 @@ class Supervisor {
     base::Status status = fresh ? base::Status{} : std::unexpected(fresh.error());
     if (status) {
       policy_ = *fresh;
-      status = program(netrules::open_rules(intent()), "open");
+      status = rules_.program(netrules::open_rules(intent()), "open");
     }
     if (!status) {
       policy_ = previous;
@@ -265,7 +224,7 @@ class Supervisor {
     log_.lifecycle("stopping", fmt::format("connections have {} to finish", "3 s"));
     watch_.cancel();
     runtime_->stop(kStopGrace);
-    const auto closed = program(netrules::closed_rules(intent()), "closed");
+    const auto closed = rules_.program(netrules::closed_rules(intent()), "closed");
     if (!closed) log_.error("the open rules stay, and nothing answers behind them: " + closed.error().message);
     control_.reset();
     metrics_.reset();
@@ -284,7 +243,7 @@ class Supervisor {
         {"inside", inside_.name},
         {"policy",
          {{"files", options_.policy_files}, {"hosts", policy_->host_count()}, {"stale", counters_.policy_stale.load()}}},
-        {"rules", {{"intended", options_.program_rules ? intended_name_ : "none"}, {"differences", differences_}}},
+        {"rules", {{"intended", rules_.intended()}, {"differences", rules_.last_differences()}}},
         {"counters", std::move(counters)}};
     return answer.dump();
   }
@@ -312,19 +271,15 @@ class Supervisor {
   audit::DecisionLog& log_;
   audit::Counters counters_;
   asio::io_context loop_;
-  std::unique_ptr<netrules::Kernel> kernel_;
+  RulesKeeper rules_;
   asio::signal_set signals_;
   asio::steady_timer watch_;
   std::shared_ptr<const policy::Policy> policy_;
   std::vector<base::Endpoint> resolvers_;
   std::vector<netrules::Interface> interfaces_;
   netrules::Interface inside_;
-  netrules::Features features_;
   net::ListenPorts ports_;
   bool queue_open_ = false;
-  std::unique_ptr<netrules::Ruleset> intended_;
-  std::string intended_name_;
-  std::vector<std::string> differences_;
   std::string health_ = "starting";
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::unique_ptr<Runtime> runtime_;

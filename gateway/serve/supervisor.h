@@ -6,6 +6,8 @@
 #include "base/result.h"
 #include "gateway/audit/decision_log.h"
 #include "gateway/serve/options.h"
+#include "netrules/plan.h"
+#include "policy/policy.h"
 
 namespace soleroute::gateway::serve {
 

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/serve/rules_keeper.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace soleroute::gateway::serve {
+
+RulesKeeper::RulesKeeper(std::unique_ptr<netrules::Kernel> kernel, audit::DecisionLog& log, bool programs)
+    : kernel_(std::move(kernel)), log_(log), programs_(programs) {}
+
+base::Status RulesKeeper::probe() {
+  if (!programs_) return {};
+  auto features = kernel_->probe();
+  if (!features) return std::unexpected(features.error());
+  if (const auto missing = features->missing(); !missing.empty()) {
+    return base::system_error(fmt::format("nothing can be kept in here:\n  {}", fmt::join(missing, "\n  ")));
+  }
+  features_ = *features;
+  return {};
+}
+
+base::Status RulesKeeper::program(base::Result<netrules::Ruleset> ruleset, std::string name) {
+  if (!programs_) return {};
+  if (!ruleset) return std::unexpected(ruleset.error());
+  if (auto applied = kernel_->apply(*ruleset); !applied) return applied;
+  ruleset_ = std::move(*ruleset);
+  name_ = std::move(name);
+  log_.lifecycle(name_ + "_rules", "programmed");
+  return {};
+}
+
+base::Status RulesKeeper::verify() {
+  if (!programs_ || !ruleset_) return {};
+  const auto differences = kernel_->difference(*ruleset_);
+  if (!differences) return std::unexpected(differences.error());
+  if (differences->empty()) return {};
+  return base::system_error(
+      fmt::format("the kernel holds other rules than were programmed:\n  {}", fmt::join(*differences, "\n  ")));
+}
+
+bool RulesKeeper::restore() {
+  if (!programs_ || !ruleset_) return true;
+  const auto differences = kernel_->difference(*ruleset_);
+  differences_ = differences ? *differences : std::vector<std::string>{differences.error().message};
+  if (differences_.empty()) return true;
+  const auto restored = kernel_->apply(*ruleset_);
+  log_.error(fmt::format("somebody else changed the rules in the kernel ({}); {}", differences_.front(),
+                         restored ? std::string("put back") : restored.error().message));
+  return restored.has_value();
+}
+
+}  // namespace soleroute::gateway::serve

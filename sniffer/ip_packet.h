@@ -14,12 +14,12 @@ namespace soleroute::sniffer {
 struct IpPacket {
   base::IpAddress source;
   base::IpAddress destination;
-  std::uint8_t protocol = 0;               // IANA number after extension headers
-  bool fragment = false;                   // not the first fragment: no ports
-  std::optional<std::uint16_t> source_port;       // TCP, UDP, SCTP, DCCP
+  std::uint8_t protocol = 0;                 // IANA number after extension headers
+  bool fragment = false;                     // not the first fragment: no ports
+  std::optional<std::uint16_t> source_port;  // TCP, UDP, SCTP, DCCP
   std::optional<std::uint16_t> destination_port;
   std::optional<std::uint8_t> icmp_type;
-  base::Bytes payload;                     // after the transport header, as far as copied; borrows
+  base::Bytes payload;  // after the transport header, as far as copied; borrows
 };
 
 // RFC 791, RFC 8200; lengths that lie, unknown versions: malformed.

@@ -16,14 +16,15 @@ struct NeedMore {
 struct Malformed {
   std::string_view reason;  // static text, for logs: "two SNI names"
   bool too_large = false;   // over a stated bound rather than wrong
+  int http_status = 0;      // HTTP requests: what to answer with
 };
 
 template <class T>
 class Parsed {
  public:
-  Parsed(T value) : state_(std::move(value)) {}            // NOLINT(google-explicit-constructor)
-  Parsed(NeedMore need) : state_(need) {}                  // NOLINT(google-explicit-constructor)
-  Parsed(Malformed malformed) : state_(malformed) {}       // NOLINT(google-explicit-constructor)
+  Parsed(T value) : state_(std::move(value)) {}       // NOLINT(google-explicit-constructor)
+  Parsed(NeedMore need) : state_(need) {}             // NOLINT(google-explicit-constructor)
+  Parsed(Malformed malformed) : state_(malformed) {}  // NOLINT(google-explicit-constructor)
 
   [[nodiscard]] bool complete() const { return std::holds_alternative<T>(state_); }
   [[nodiscard]] bool need_more() const { return std::holds_alternative<NeedMore>(state_); }

@@ -13,12 +13,13 @@
 namespace soleroute::netrules {
 
 struct Features {
-  bool nat_redirect = false;   // required
-  bool reject = false;         // required
-  bool inet_family = false;    // required
-  bool native_queue = false;   // nft `queue` expression
-  bool compat_queue = false;   // xtables NFQUEUE through nft_compat
-  bool ipv6 = false;           // this namespace has IPv6
+  bool nat_redirect = false;  // required
+  bool reject = false;        // required
+  bool inet_family = false;   // required
+  bool fib = false;           // required: is this address local, is there a route back
+  bool native_queue = false;  // nft `queue` expression
+  bool compat_queue = false;  // xtables NFQUEUE through nft_compat
+  bool ipv6 = false;          // this namespace has IPv6
   // Empty when serving is possible; else one line for each missing thing, with the fix.
   [[nodiscard]] std::vector<std::string> missing() const;
 };
@@ -36,7 +37,11 @@ class Kernel {
   [[nodiscard]] virtual base::Result<std::vector<std::string>> difference(const Ruleset& intended) = 0;
 };
 
-[[nodiscard]] std::unique_ptr<Kernel> make_kernel();            // libnftnl, this namespace
+[[nodiscard]] std::unique_ptr<Kernel> make_kernel();  // libnftnl, this namespace
+
+// probe() from a child process in a user and network namespace of its own: for --dry-run and others who have no
+// privilege. An error where user namespaces are forbidden. Forks: call it before threads are started.
+[[nodiscard]] base::Result<Features> probe_in_scratch_namespace();
 [[nodiscard]] std::unique_ptr<Kernel> make_in_memory_kernel();  // tests and --dry-run
 
 }  // namespace soleroute::netrules

@@ -31,18 +31,27 @@ struct EndpointRule {  // one compiled `endpoints:` item, redirected to the gate
 
 struct Intent {
   Topology topology = Topology::kRouter;
-  std::string table = "soleroute";           // one own inet table
-  std::string inside_interface;              // router: where the agents are
-  std::uint16_t redirect_port = 0;           // TCP 80, 443 and endpoints
-  std::uint16_t dns_port = 0;                // UDP and TCP 53
-  std::uint16_t explicit_proxy_port = 0;     // 0: off
-  std::uint32_t gateway_mark = 0;            // sidecar: SO_MARK of the gateway's own sockets
+  std::string table = "soleroute";            // one own inet table
+  std::string inside_interface;               // router: where the agents are
+  std::uint16_t redirect_port = 0;            // TCP 80, 443 and endpoints
+  std::uint16_t dns_port = 0;                 // UDP and TCP 53
+  std::uint16_t explicit_proxy_port = 0;      // 0: off
+  std::uint32_t gateway_mark = 0;             // sidecar: SO_MARK of the gateway's own sockets
   std::optional<std::uint16_t> packet_queue;  // NFQUEUE number for the first packet of refused flows
-  bool native_queue = true;                  // false: xtables NFQUEUE as a compat target
+  bool native_queue = true;                   // false: xtables NFQUEUE as a compat target
   std::vector<EndpointRule> endpoints;
+  // Guard: the gateway as the agent's routes name it, one of each family in use. Never empty there.
+  std::vector<base::IpAddress> gateway_addresses;
 };
 
-// Before anything listens: nothing passes, and nothing that was open before is grandfathered.
+// The first packets of refused flows that the queue is given; what is above is refused just the same, unlogged.
+inline constexpr std::uint32_t kQueuedPerSecond = 100;
+inline constexpr std::uint32_t kQueuedBurst = 100;
+
+// Both refuse an intent that they cannot carry out whole, naming what is wrong with it. The chains are described in
+// docs/architecture/rules.md. UDP items of `endpoints` have no rule: UDP other than DNS is refused.
+
+// Before anything listens: nothing passes, and nothing that was open before is grandfathered. Ports may still be 0.
 [[nodiscard]] base::Result<Ruleset> closed_rules(const Intent& intent);
 // While serving.
 [[nodiscard]] base::Result<Ruleset> open_rules(const Intent& intent);

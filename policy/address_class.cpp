@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "policy/address_class.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <optional>
+
+namespace soleroute::policy {
+namespace {
+
+constexpr std::string_view kPublic = "public";
+
+struct Range4 {
+  std::uint32_t network;
+  int length;
+  std::string_view name;
+};
+
+constexpr std::uint32_t quad(std::uint32_t a, std::uint32_t b, std::uint32_t c, std::uint32_t d) {
+  return (a << 24) | (b << 16) | (c << 8) | d;
+}
+
+// IANA IPv4 Special-Purpose Address Registry, and what clouds put in public-looking space. The first match names it.
+constexpr std::array kRanges4{
+    Range4{quad(0, 0, 0, 0), 8, "this network"},
+    Range4{quad(10, 0, 0, 0), 8, "private (RFC 1918)"},
+    Range4{quad(100, 64, 0, 0), 10, "carrier-grade NAT"},
+    Range4{quad(127, 0, 0, 0), 8, "loopback"},
+    Range4{quad(168, 63, 129, 16), 32, "cloud metadata"},  // Azure's WireServer
+    Range4{quad(169, 254, 0, 0), 16, "link-local and cloud metadata"},
+    Range4{quad(172, 16, 0, 0), 12, "private (RFC 1918)"},
+    Range4{quad(192, 0, 0, 0), 24, "IETF protocol assignments"},
+    Range4{quad(192, 0, 2, 0), 24, "documentation"},
+    Range4{quad(192, 88, 99, 0), 24, "6to4 relay anycast"},
+    Range4{quad(192, 168, 0, 0), 16, "private (RFC 1918)"},
+    Range4{quad(198, 18, 0, 0), 15, "benchmarking"},
+    Range4{quad(198, 51, 100, 0), 24, "documentation"},
+    Range4{quad(203, 0, 113, 0), 24, "documentation"},
+    Range4{quad(224, 0, 0, 0), 4, "multicast"},
+    Range4{quad(255, 255, 255, 255), 32, "broadcast"},
+    Range4{quad(240, 0, 0, 0), 4, "reserved"},
+};
+
+struct Range6 {
+  std::array<std::uint8_t, 16> network;
+  int length;
+  std::string_view name;
+};
+
+// Inside 2000::/3; everything outside it is not global unicast (RFC 4291 section 2.4) and is named below.
+constexpr std::array kRanges6{
+    Range6{{0x20, 0x01, 0x0d, 0xb8}, 32, "documentation"},
+    Range6{{0x20, 0x01, 0x00, 0x02, 0x00, 0x00}, 48, "benchmarking"},
+    Range6{{0x20, 0x01}, 23, "IETF protocol assignments"},
+    Range6{{0x3f, 0xff}, 20, "documentation"},
+};
+
+constexpr std::array kOutside6{
+    Range6{{0xfc}, 7, "unique local"},      Range6{{0xfe, 0x80}, 10, "link-local and cloud metadata"},
+    Range6{{0xfe, 0xc0}, 10, "site-local"}, Range6{{0xff}, 8, "multicast"},
+    Range6{{0x01}, 64, "discard-only"},     Range6{{0x5f, 0x00}, 16, "segment routing"},
+};
+
+// The prefixes that carry an IPv4 address, and where in the sixteen bytes.
+struct Embedding {
+  std::array<std::uint8_t, 16> network;
+  int length;
+  std::size_t offset;
+  std::uint8_t mask;  // Teredo obfuscates the client's address (RFC 4380 section 4)
+};
+constexpr std::array kEmbeddings{
+    Embedding{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 96, 12, 0},  // mapped (RFC 4291 section 2.5.5.2)
+    Embedding{{0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0}, 96, 12, 0},  // translated (RFC 2765)
+    Embedding{{0x00, 0x64, 0xff, 0x9b}, 96, 12, 0},                    // NAT64 (RFC 6052)
+    Embedding{{0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}, 48, 12, 0},        // local-use NAT64 (RFC 8215), /96 layout
+    Embedding{{0x20, 0x02}, 16, 2, 0},                                 // 6to4 (RFC 3056)
+    Embedding{{0x20, 0x01, 0x00, 0x00}, 32, 12, 0xff},                 // Teredo (RFC 4380)
+    Embedding{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 96, 12, 0},        // compatible (RFC 4291 section 2.5.5.1)
+};
+
+bool has_prefix(std::span<const std::uint8_t> bytes, const std::array<std::uint8_t, 16>& network, int length) {
+  for (std::size_t i = 0; length > 0; ++i, length -= 8) {
+    const auto mask = static_cast<std::uint8_t>(length >= 8 ? 0xff : 0xff << (8 - length));
+    if ((bytes[i] & mask) != network[i]) return false;
+  }
+  return true;
+}
+
+std::uint32_t host_order(std::span<const std::uint8_t> bytes) {
+  return quad(bytes[0], bytes[1], bytes[2], bytes[3]);
+}
+
+std::string_view class_of_v4(std::uint32_t address) {
+  for (const auto& range : kRanges4) {
+    const std::uint32_t mask = ~std::uint32_t{0} << (32 - range.length);
+    if ((address & mask) == range.network) return range.name;
+  }
+  return kPublic;
+}
+
+std::optional<std::uint32_t> embedded_v4(std::span<const std::uint8_t> bytes) {
+  for (const auto& embedding : kEmbeddings) {
+    if (!has_prefix(bytes, embedding.network, embedding.length)) continue;
+    std::array<std::uint8_t, 4> four{};
+    for (std::size_t i = 0; i < 4; ++i) four[i] = bytes[embedding.offset + i] ^ embedding.mask;
+    return host_order(four);
+  }
+  return std::nullopt;
+}
+
+std::string_view class_of_v6(std::span<const std::uint8_t> bytes) {
+  const bool only_last = std::ranges::all_of(bytes.first(15), [](std::uint8_t b) { return b == 0; });
+  if (only_last && bytes[15] == 0) return "unspecified";
+  if (only_last && bytes[15] == 1) return "loopback";
+  if (const auto four = embedded_v4(bytes)) {
+    const auto name = class_of_v4(*four);
+    return name == kPublic ? "IPv4 embedded in IPv6" : name;
+  }
+  const bool global = (bytes[0] & 0xe0) == 0x20;
+  for (const auto& range : global ? std::span<const Range6>(kRanges6) : std::span<const Range6>(kOutside6)) {
+    if (has_prefix(bytes, range.network, range.length)) return range.name;
+  }
+  return global ? kPublic : "reserved";
+}
+
+}  // namespace
+
+std::string_view address_class(const base::IpAddress& address) {
+  return address.is_v4() ? class_of_v4(host_order(address.bytes())) : class_of_v6(address.bytes());
+}
+
+bool is_public(const base::IpAddress& address) {
+  return address_class(address) == kPublic;
+}
+
+bool may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted) {
+  if (is_public(address)) return true;
+  const auto judged = address.unmapped();
+  return std::ranges::any_of(
+      permitted, [&](const base::Cidr& range) { return range.contains(address) || range.contains(judged); });
+}
+
+}  // namespace soleroute::policy

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "policy/layers.h"
+#include "policy/policy.h"
+#include "policy/policy_data.h"
+#include "policy/policy_document.h"
+
+namespace soleroute::policy {
+namespace {
+
+// Flattens merged hosts into the arrays of Policy::Data.
+class Flattener {
+ public:
+  Flattener(Policy::Data& data, std::span<const std::string> texts) : data_(data), texts_(texts) {}
+
+  base::Status add(const MergedHost& host);
+  void add_endpoints(std::vector<EndpointRecord> endpoints);
+
+ private:
+  void add_rules(const MergedHost& host, HostRecord& record);
+  [[nodiscard]] base::Status decide_https(const MergedHost& host, HostRecord& record) const;
+
+  Policy::Data& data_;
+  std::span<const std::string> texts_;
+};
+
+void Flattener::add_rules(const MergedHost& host, HostRecord& record) {
+  record.rules.begin = static_cast<std::uint32_t>(data_.rules.size());
+  for (const auto& grant : host.grants) {
+    if (!grant.terms) continue;
+    data_.rules.push_back({*grant.terms, grant.origin});
+    record.http_somehow = record.http_somehow || grant.terms->http;
+    if (!grant.terms->https) continue;
+    if (grant.terms->constrains_request()) {
+      if (record.https == HttpsVerdict::kNever) record.https = HttpsVerdict::kInspect;
+    } else if (!record.https_open) {
+      record.https_open = true;
+      record.https = HttpsVerdict::kPassThrough;
+      record.https_origin = grant.origin;
+    }
+  }
+  record.rules.end = static_cast<std::uint32_t>(data_.rules.size());
+}
+
+base::Status Flattener::decide_https(const MergedHost& host, HostRecord& record) const {
+  record.inspect_wanted = host.tls == TlsMode::kInspect;
+  if (host.tls == TlsMode::kUnstated || record.https == HttpsVerdict::kNever) return {};
+  if (record.inspect_wanted) {
+    record.https = HttpsVerdict::kInspect;
+    return {};
+  }
+  if (record.https == HttpsVerdict::kPassThrough) return {};
+  const auto file = host.tls_origin.file;
+  return SourceText(data_.files[file], texts_[file])
+      .error(host.tls_position,
+             fmt::format("'tls: passthrough' on {} cannot hold with rules about the methods, paths or "
+                         "queries of https: give those rules 'schemes: [http]', or leave 'tls' out",
+                         host.pattern.text()));
+}
+
+base::Status Flattener::add(const MergedHost& host) {
+  if (host.grants.empty()) return {};
+  HostRecord record{.pattern = host.pattern.text(), .origin = host.origin};
+  const auto everything = std::ranges::find_if(host.grants, [](const Grant& grant) { return !grant.terms; });
+  if (everything != host.grants.end()) {
+    record.open = record.https_open = record.http_somehow = true;
+    record.https = HttpsVerdict::kPassThrough;
+    record.origin = record.https_origin = everything->origin;
+    record.narrowed = std::ranges::any_of(host.grants, &Grant::readonly);
+    record.rules.begin = record.rules.end = static_cast<std::uint32_t>(data_.rules.size());
+  } else {
+    add_rules(host, record);
+  }
+  if (auto status = decide_https(host, record); !status) return status;
+  record.addresses.begin = static_cast<std::uint32_t>(data_.addresses.size());
+  data_.addresses.insert(data_.addresses.end(), host.addresses.begin(), host.addresses.end());
+  record.addresses.end = static_cast<std::uint32_t>(data_.addresses.size());
+
+  const auto index = static_cast<std::uint32_t>(data_.records.size());
+  auto& entry = data_.table.at(host.pattern.name.text());
+  (host.pattern.wildcard ? entry.wildcard : entry.exact) = index;
+  data_.records.push_back(std::move(record));
+  return {};
+}
+
+void Flattener::add_endpoints(std::vector<EndpointRecord> endpoints) {
+  data_.endpoints = std::move(endpoints);
+  for (std::uint32_t i = 0; i < data_.endpoints.size(); ++i) {
+    const auto& endpoint = data_.endpoints[i];
+    if (endpoint.by_address) continue;
+    auto& entry = data_.table.at(endpoint.name);
+    if (entry.endpoints == HostTable::kNone) {
+      entry.endpoints = static_cast<std::uint32_t>(data_.groups.size());
+      data_.groups.emplace_back();
+      const auto* record = data_.record(data_.table.find(endpoint.name));
+      if (record != nullptr) {
+        const auto permitted = data_.addresses_of(*record);
+        data_.groups.back().addresses.assign(permitted.begin(), permitted.end());
+      }
+    }
+    auto& group = data_.groups[entry.endpoints];
+    group.endpoints.push_back(i);
+    group.addresses.insert(group.addresses.end(), endpoint.addresses.begin(), endpoint.addresses.end());
+  }
+}
+
+}  // namespace
+
+base::Result<std::shared_ptr<const Policy>> Policy::compile(std::span<const PolicySource> layers) {
+  auto data = std::make_unique<Data>();
+  std::vector<std::string> texts(layers.size());  // errors found while merging point into them
+  Layers merged;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (auto status = clean_text(layers[i].name, layers[i].text, texts[i]); !status) {
+      return std::unexpected(status.error());
+    }
+    data->files.push_back(layers[i].name);
+    auto document = read_policy(SourceText(layers[i].name, texts[i]));
+    if (!document) return std::unexpected(document.error());
+    auto status = merged.add(std::move(*document), static_cast<std::uint32_t>(i));
+    if (!status) return std::unexpected(status.error());
+  }
+  data->mode = merged.mode();
+  data->table = HostTable(merged.hosts().size() + merged.endpoints().size());
+  data->records.reserve(merged.hosts().size());
+  Flattener flat(*data, texts);
+  for (const auto& host : merged.hosts()) {
+    if (auto status = flat.add(host); !status) return std::unexpected(status.error());
+  }
+  flat.add_endpoints(std::move(merged.endpoints()));
+  return std::make_shared<const Policy>(std::unique_ptr<const Data>(std::move(data)));
+}
+
+Policy::Policy(std::unique_ptr<const Data> data) : data_(std::move(data)) {}
+Policy::~Policy() = default;
+
+Mode Policy::mode() const {
+  return data_->mode;
+}
+bool Policy::denies_everything() const {
+  return data_->records.empty() && data_->endpoints.empty();
+}
+std::size_t Policy::host_count() const {
+  return data_->records.size();
+}
+
+std::vector<EndpointView> Policy::endpoints() const {
+  std::vector<EndpointView> views;
+  for (const auto& endpoint : data_->endpoints) {
+    views.push_back({endpoint.transport, endpoint.by_address ? std::string_view{} : std::string_view(endpoint.name),
+                     endpoint.cidr, endpoint.ports, data_->line(endpoint.origin)});
+  }
+  return views;
+}
+
+}  // namespace soleroute::policy

@@ -1,0 +1,246 @@
+// The one decision. Each phase asks only what is known in it, and treats what is not known yet as still open, so that
+// further facts can close a flow but never open it.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+
+#include "policy/address_class.h"
+#include "policy/policy.h"
+#include "policy/policy_data.h"
+
+namespace soleroute::policy {
+namespace {
+
+constexpr std::uint16_t kHttpPort = 80;
+constexpr std::uint16_t kHttpsPort = 443;
+
+class Question {
+ public:
+  Question(const Policy::Data& data, const FlowFacts& facts) : data_(data), facts_(facts) {}
+
+  [[nodiscard]] Decision answer() const;
+
+ private:
+  [[nodiscard]] Decision dns() const;
+  [[nodiscard]] Decision tls() const;
+  [[nodiscard]] Decision http() const;
+  [[nodiscard]] Decision connect() const;
+  [[nodiscard]] Decision packet() const;
+
+  [[nodiscard]] Decision https_to(const base::HostName& name) const;
+  [[nodiscard]] Decision https_request(const HostRecord& record) const;
+  [[nodiscard]] Decision http_request(const HostRecord& record) const;
+  [[nodiscard]] Decision inspected(const HostRecord& record, Decision decision) const;
+  [[nodiscard]] Decision first_match(const HostRecord& record, Scheme scheme) const;
+
+  [[nodiscard]] Decision named_endpoint(const base::HostName& name) const;
+  [[nodiscard]] Decision addressed_endpoint(const base::Endpoint& destination) const;
+  [[nodiscard]] Decision endpoint_of_resolved_name(const base::Endpoint& destination) const;
+  [[nodiscard]] bool serves(const EndpointRecord& endpoint, std::uint16_t port) const;
+  [[nodiscard]] Decision allowed_by(const EndpointRecord& endpoint) const;
+
+  [[nodiscard]] Decision about(const HostRecord& record, Action action, Reason reason, const Origin& origin) const;
+  [[nodiscard]] static Decision deny(Reason reason) { return {.action = Action::kDeny, .reason = reason}; }
+  [[nodiscard]] bool names_disagree() const { return facts_.sni && facts_.host && *facts_.sni != *facts_.host; }
+
+  const Policy::Data& data_;
+  const FlowFacts& facts_;
+};
+
+Decision Question::about(const HostRecord& record, Action action, Reason reason, const Origin& origin) const {
+  return {.action = action,
+          .reason = reason,
+          .matched_host = record.pattern,
+          .rule = data_.line(origin),
+          .permitted_addresses = data_.addresses_of(record)};
+}
+
+Decision Question::allowed_by(const EndpointRecord& endpoint) const {
+  return {.action = Action::kAllow,
+          .reason = Reason::kEndpointAllowed,
+          .matched_host = endpoint.name,
+          .rule = data_.line(endpoint.origin),
+          .permitted_addresses = endpoint.addresses};
+}
+
+bool Question::serves(const EndpointRecord& endpoint, std::uint16_t port) const {
+  return endpoint.transport == facts_.transport && std::ranges::binary_search(endpoint.ports, port);
+}
+
+// A name is resolved if anything at all could be allowed there.
+Decision Question::dns() const {
+  if (!facts_.host) return deny(Reason::kInvalidName);
+  const auto found = data_.table.find(facts_.host->text());
+  const EndpointGroup* group = found.endpoints == HostTable::kNone ? nullptr : &data_.groups[found.endpoints];
+  if (const HostRecord* record = data_.record(found)) {
+    auto decision = about(*record, Action::kAllow, Reason::kAllowed, record->origin);
+    decision.request_rules_pending = !record->open;
+    if (group != nullptr) decision.permitted_addresses = group->addresses;
+    return decision;
+  }
+  if (group == nullptr) return deny(Reason::kHostNotAllowed);
+  auto decision = allowed_by(data_.endpoints[group->endpoints.front()]);
+  decision.permitted_addresses = group->addresses;
+  return decision;
+}
+
+Decision Question::tls() const {
+  if (!facts_.sni) return deny(Reason::kNoSni);
+  if (names_disagree()) return deny(Reason::kNameMismatch);
+  return facts_.port == kHttpsPort ? https_to(*facts_.sni) : named_endpoint(*facts_.sni);
+}
+
+// An https connection of which no request is known yet.
+Decision Question::https_to(const base::HostName& name) const {
+  if (facts_.transport != Transport::kTcp) return deny(Reason::kQuicRefused);
+  const HostRecord* record = data_.record(data_.table.find(name.text()));
+  if (record == nullptr) return deny(Reason::kHostNotAllowed);
+  switch (record->https) {
+    case HttpsVerdict::kNever:
+      return about(*record, Action::kDeny, Reason::kHttpsNotPermitted, record->origin);
+    case HttpsVerdict::kPassThrough:
+      return about(*record, Action::kAllow, record->open ? Reason::kAllowed : Reason::kRequestRuleMatched,
+                   record->https_origin);
+    case HttpsVerdict::kInspect:
+      break;
+  }
+  auto decision = about(*record, Action::kAllow, Reason::kRequestRuleMatched, record->origin);
+  decision.request_rules_pending = !record->https_open;
+  return inspected(*record, decision);
+}
+
+// `decision` holds for a request inside https; may the gateway look at it?
+Decision Question::inspected(const HostRecord& record, Decision decision) const {
+  decision.treatment = Treatment::kInspect;
+  if (kInspectionBuiltIn || !decision.allowed()) return decision;
+  auto refused = about(record, Action::kDeny, Reason::kInspectionNeeded, record.origin);
+  refused.rule = decision.rule;
+  refused.treatment = Treatment::kInspect;
+  return refused;
+}
+
+Decision Question::first_match(const HostRecord& record, Scheme scheme) const {
+  if (record.open) return about(record, Action::kAllow, Reason::kAllowed, record.origin);
+  RequestView request{.scheme = scheme, .method = facts_.method, .target = {}};
+  if (facts_.target) request.target = parse_target(*facts_.target);
+  const Rule* pending = nullptr;
+  for (const Rule& rule : data_.rules_of(record)) {
+    const Match found = match(rule.terms, request);
+    if (found == Match::kYes) return about(record, Action::kAllow, Reason::kRequestRuleMatched, rule.origin);
+    if (found == Match::kPending && pending == nullptr) pending = &rule;
+  }
+  if (pending == nullptr) return about(record, Action::kDeny, Reason::kNoRuleMatched, record.origin);
+  auto decision = about(record, Action::kAllow, Reason::kRequestRuleMatched, pending->origin);
+  decision.request_rules_pending = true;
+  return decision;
+}
+
+Decision Question::https_request(const HostRecord& record) const {
+  switch (record.https) {
+    case HttpsVerdict::kNever:
+      return about(record, Action::kDeny, Reason::kHttpsNotPermitted, record.origin);
+    case HttpsVerdict::kPassThrough:
+      return about(record, Action::kAllow, record.open ? Reason::kAllowed : Reason::kRequestRuleMatched,
+                   record.https_origin);
+    case HttpsVerdict::kInspect:
+      break;
+  }
+  return inspected(record, first_match(record, Scheme::kHttps));
+}
+
+Decision Question::http_request(const HostRecord& record) const {
+  if (!record.http_somehow) return about(record, Action::kDeny, Reason::kSchemeNotPermitted, record.origin);
+  return first_match(record, Scheme::kHttp);
+}
+
+Decision Question::http() const {
+  if (!facts_.host) return deny(Reason::kInvalidName);
+  if (names_disagree()) return deny(Reason::kNameMismatch);
+  if (facts_.scheme == Scheme::kNone) return deny(Reason::kMalformed);
+  if (facts_.transport != Transport::kTcp) return deny(Reason::kQuicRefused);
+  const bool https = facts_.scheme == Scheme::kHttps;
+  if (facts_.port != (https ? kHttpsPort : kHttpPort)) return named_endpoint(*facts_.host);
+  const HostRecord* record = data_.record(data_.table.find(facts_.host->text()));
+  if (record == nullptr) return deny(Reason::kHostNotAllowed);
+  return https ? https_request(*record) : http_request(*record);
+}
+
+Decision Question::connect() const {
+  if (names_disagree()) return deny(Reason::kNameMismatch);
+  if (facts_.host) return facts_.port == kHttpsPort ? https_to(*facts_.host) : named_endpoint(*facts_.host);
+  // CONNECT to an address: the authority is the destination.
+  const bool addressed = facts_.original_destination && facts_.original_destination->port == facts_.port;
+  if (!addressed) return deny(Reason::kInvalidName);
+  return addressed_endpoint(*facts_.original_destination);
+}
+
+Decision Question::named_endpoint(const base::HostName& name) const {
+  const auto found = data_.table.find(name.text());
+  if (found.endpoints != HostTable::kNone) {
+    for (const auto index : data_.groups[found.endpoints].endpoints) {
+      if (serves(data_.endpoints[index], facts_.port)) return allowed_by(data_.endpoints[index]);
+    }
+  }
+  const bool known = found.record != HostTable::kNone || found.endpoints != HostTable::kNone;
+  return deny(known ? Reason::kEndpointNotAllowed : Reason::kHostNotAllowed);
+}
+
+Decision Question::addressed_endpoint(const base::Endpoint& destination) const {
+  const auto address = destination.address.unmapped();
+  for (const auto& endpoint : data_.endpoints) {
+    if (!endpoint.by_address || !serves(endpoint, destination.port)) continue;
+    if (endpoint.cidr.contains(address)) return allowed_by(endpoint);
+  }
+  return deny(Reason::kEndpointNotAllowed);
+}
+
+Decision Question::endpoint_of_resolved_name(const base::Endpoint& destination) const {
+  Decision refused = deny(Reason::kEndpointNotAllowed);
+  for (const auto& name : facts_.resolved_names) {
+    const auto found = data_.table.find(name.text());
+    if (found.endpoints == HostTable::kNone) continue;
+    for (const auto index : data_.groups[found.endpoints].endpoints) {
+      const auto& endpoint = data_.endpoints[index];
+      if (!serves(endpoint, destination.port)) continue;
+      if (may_dial(destination.address, endpoint.addresses)) return allowed_by(endpoint);
+      refused = allowed_by(endpoint);
+      refused.action = Action::kDeny;
+      refused.reason = Reason::kPrivateAddress;
+    }
+  }
+  return refused;
+}
+
+// A packet of a flow that is neither HTTP nor TLS on their ports: only `endpoints:` speak about it.
+Decision Question::packet() const {
+  if (!facts_.original_destination) return deny(Reason::kMalformed);
+  const auto& destination = *facts_.original_destination;
+  auto decision = addressed_endpoint(destination);
+  if (!decision.allowed()) decision = endpoint_of_resolved_name(destination);
+  const bool quic = facts_.transport == Transport::kUdp && destination.port == kHttpsPort;
+  if (!decision.allowed() && quic) return deny(Reason::kQuicRefused);
+  return decision;
+}
+
+Decision Question::answer() const {
+  switch (facts_.phase) {
+    case Phase::kDns:
+      return dns();
+    case Phase::kTls:
+      return tls();
+    case Phase::kHttp:
+      return http();
+    case Phase::kConnect:
+      return connect();
+    case Phase::kPacket:
+      return packet();
+  }
+  return deny(Reason::kMalformed);
+}
+
+}  // namespace
+
+Decision Policy::decide(const FlowFacts& facts) const {
+  return Question(*data_, facts).answer();
+}
+
+}  // namespace soleroute::policy

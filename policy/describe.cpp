@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+
+#include "policy/host_pattern.h"
+#include "policy/policy.h"
+#include "policy/policy_data.h"
+#include "policy/source_text.h"
+
+namespace soleroute::policy {
+namespace {
+
+constexpr std::string_view kStar = "*.";
+
+std::string place(const SourceLine& line) {
+  return fmt::format("{}:{}", shown(line.file), line.line);
+}
+
+std::string meaning_of_pattern(std::string_view pattern) {
+  if (!pattern.starts_with(kStar)) return "this host alone";
+  return fmt::format("{} and every name below it", pattern.substr(kStar.size()));
+}
+
+std::string_view meaning_of_https(const HostRecord& record) {
+  if (record.https != HttpsVerdict::kInspect) return "";
+  return kInspectionBuiltIn ? "; https is inspected" : "; https is refused until it can be inspected";
+}
+
+std::string addresses_text(std::span<const base::Cidr> addresses) {
+  if (addresses.empty()) return {};
+  std::vector<std::string> texts;
+  for (const auto& range : addresses) texts.push_back(range.to_string());
+  return fmt::format("; may resolve to {}", fmt::join(texts, " "));
+}
+
+std::string_view transport_name(Transport transport) {
+  return transport == Transport::kUdp ? "udp" : "tcp";
+}
+
+// Names that answer DNS over HTTPS: whoever reaches them can look up anything, and send data in the question.
+constexpr std::array<std::string_view, 10> kDnsOverHttps{
+    "dns.google",      "cloudflare-dns.com", "mozilla.cloudflare-dns.com", "one.one.one.one",       "dns.quad9.net",
+    "doh.opendns.com", "dns.nextdns.io",     "dns.adguard-dns.com",        "doh.cleanbrowsing.org", "dns64.dns.google"};
+
+bool covers(std::string_view pattern, std::string_view name) {
+  if (!pattern.starts_with(kStar)) return pattern == name;
+  const auto suffix = pattern.substr(kStar.size());
+  return name == suffix || (name.ends_with(suffix) && name[name.size() - suffix.size() - 1] == '.');
+}
+
+}  // namespace
+
+std::string Policy::describe() const {
+  const Data& data = *data_;
+  if (denies_everything()) return "Everything is denied: the policy allows nothing.\n";
+  std::size_t width = 0;
+  for (const auto& record : data.records) width = std::max(width, record.pattern.size());
+  width = std::min<std::size_t>(width, 40);
+  std::string out;
+  for (const auto& record : data.records) {
+    const std::string what = record.open ? ", http and https" : "";
+    out += fmt::format("{:<{}}  {}{}{}{}  ({})\n", record.pattern, width, meaning_of_pattern(record.pattern), what,
+                       meaning_of_https(record), addresses_text(data.addresses_of(record)),
+                       place(data.line(record.origin)));
+    for (const auto& rule : data.rules_of(record)) {
+      out += fmt::format("{:<{}}    {}  ({})\n", "", width, soleroute::policy::describe(rule.terms),
+                         place(data.line(rule.origin)));
+    }
+  }
+  for (const auto& endpoint : data.endpoints) {
+    out += fmt::format("{:<{}}  {} port {}{}  ({})\n", endpoint.name, width, transport_name(endpoint.transport),
+                       fmt::join(endpoint.ports, ", "),
+                       endpoint.by_address ? std::string{} : addresses_text(endpoint.addresses),
+                       place(data.line(endpoint.origin)));
+  }
+  if (data.mode == Mode::kObserve) out += "Mode observe: what is not allowed is logged and passes.\n";
+  return out;
+}
+
+std::vector<std::string> Policy::warnings() const {
+  constexpr std::uint16_t kDnsPort = 53;
+  std::vector<std::string> out;
+  const auto warn = [&](const Origin& origin, std::string_view what) {
+    out.push_back(fmt::format("{}: {}", place(data_->line(origin)), what));
+  };
+  for (const auto& record : data_->records) {
+    if (record.narrowed) {
+      warn(record.origin,
+           fmt::format("{} is allowed without limits, although a read-only service narrows it", record.pattern));
+    }
+    const bool wildcard = record.pattern.starts_with(kStar);
+    if (wildcard && is_shared_suffix(std::string_view(record.pattern).substr(kStar.size()))) {
+      warn(record.origin, fmt::format("{}: anybody can register names there", record.pattern));
+    }
+    const auto resolver =
+        std::ranges::find_if(kDnsOverHttps, [&](std::string_view name) { return covers(record.pattern, name); });
+    if (resolver != kDnsOverHttps.end()) {
+      warn(record.origin, fmt::format("{} covers {}, which resolves any name over https", record.pattern, *resolver));
+    }
+  }
+  for (const auto& endpoint : data_->endpoints) {
+    if (!std::ranges::binary_search(endpoint.ports, kDnsPort)) continue;
+    warn(endpoint.origin, fmt::format("{} port 53: DNS always ends at the gateway", endpoint.name));
+  }
+  if (data_->mode == Mode::kObserve) out.emplace_back("mode is observe: nothing is denied, only logged");
+  return out;
+}
+
+}  // namespace soleroute::policy

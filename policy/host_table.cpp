@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "policy/host_table.h"
+
+#include <array>
+#include <bit>
+
+#include "base/host_name.h"
+
+namespace soleroute::policy {
+namespace {
+
+// FNV-1a over the name from its end, so that the hash of every suffix falls out on the way.
+constexpr std::uint64_t kOffsetBasis = 0xcbf29ce484222325;
+constexpr std::uint64_t kPrime = 0x00000100000001b3;
+
+constexpr std::uint64_t add(std::uint64_t hash, char c) {
+  return (hash ^ static_cast<std::uint8_t>(c)) * kPrime;
+}
+
+// FNV's low bits are weak; tables use them.
+constexpr std::uint64_t finish(std::uint64_t hash) {
+  return hash ^ (hash >> 29) ^ (hash >> 47);
+}
+
+std::uint64_t hash_of(std::string_view name) {
+  std::uint64_t hash = kOffsetBasis;
+  for (auto at = name.rbegin(); at != name.rend(); ++at) hash = add(hash, *at);
+  return finish(hash);
+}
+
+}  // namespace
+
+HostTable::HostTable(std::size_t names) : slots_(std::bit_ceil(2 * names + 2)) {}
+
+const HostTable::Slot* HostTable::probe(std::uint64_t hash, std::string_view name) const {
+  const std::size_t mask = slots_.size() - 1;
+  for (std::size_t i = hash & mask;; i = (i + 1) & mask) {
+    const Slot& slot = slots_[i];
+    if (slot.length == 0) return nullptr;
+    if (slot.hash != hash || slot.length != name.size()) continue;
+    if (std::string_view(names_).substr(slot.offset, slot.length) == name) return &slot;
+  }
+}
+
+HostTable::Entry& HostTable::at(std::string_view name) {
+  const std::uint64_t hash = hash_of(name);
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t i = hash & mask;
+  while (slots_[i].length != 0) {
+    Slot& slot = slots_[i];
+    const auto held = std::string_view(names_).substr(slot.offset, slot.length);
+    if (slot.hash == hash && held == name) return slot.entry;
+    i = (i + 1) & mask;
+  }
+  slots_[i] = {hash, static_cast<std::uint32_t>(names_.size()), static_cast<std::uint32_t>(name.size()), {}};
+  names_ += name;
+  return slots_[i].entry;
+}
+
+HostTable::Found HostTable::find(std::string_view name) const {
+  struct Suffix {
+    std::uint64_t hash;
+    std::size_t begin;
+  };
+  std::array<Suffix, base::HostName::kMaxLength> suffixes;  // only the first `count` are set
+  std::size_t count = 0;
+  std::uint64_t hash = kOffsetBasis;
+  for (std::size_t at = name.size(); at-- > 0;) {
+    if (name[at] == '.') suffixes[count++] = {finish(hash), at + 1};
+    hash = add(hash, name[at]);
+  }
+
+  Found found;
+  if (const Slot* whole = probe(finish(hash), name)) {
+    found.endpoints = whole->entry.endpoints;
+    found.record = whole->entry.exact != kNone ? whole->entry.exact : whole->entry.wildcard;
+  }
+  while (found.record == kNone && count > 0) {
+    const Suffix& suffix = suffixes[--count];
+    const Slot* slot = probe(suffix.hash, name.substr(suffix.begin));
+    if (slot != nullptr) found.record = slot->entry.wildcard;
+  }
+  return found;
+}
+
+}  // namespace soleroute::policy

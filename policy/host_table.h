@@ -1,0 +1,49 @@
+// From a host name to what the policy says about it: one probe per label, none of them dependent on the table's size.
+// Immutable after the last insert; then thread-safe.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace soleroute::policy {
+
+class HostTable {
+ public:
+  static constexpr std::uint32_t kNone = 0xffffffff;
+
+  struct Entry {
+    std::uint32_t exact = kNone;      // the record for this name alone
+    std::uint32_t wildcard = kNone;   // the record for this name and everything below
+    std::uint32_t endpoints = kNone;  // the endpoints of this name
+  };
+
+  // `names`: how many different names there will be at most.
+  explicit HostTable(std::size_t names = 0);
+
+  // The entry of `name`, made if there is none.
+  [[nodiscard]] Entry& at(std::string_view name);
+
+  struct Found {
+    std::uint32_t record = kNone;  // exact before wildcard, the longest wildcard first
+    std::uint32_t endpoints = kNone;
+  };
+  [[nodiscard]] Found find(std::string_view name) const;
+
+ private:
+  struct Slot {
+    std::uint64_t hash = 0;
+    std::uint32_t offset = 0;
+    std::uint32_t length = 0;  // 0: free
+    Entry entry;
+  };
+  [[nodiscard]] const Slot* probe(std::uint64_t hash, std::string_view name) const;
+
+  std::vector<Slot> slots_;  // a power of two, at most half full
+  std::string names_;        // what the slots' offsets point into
+};
+
+}  // namespace soleroute::policy

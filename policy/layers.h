@@ -1,0 +1,63 @@
+// Policy layers being merged, in order, into host records and endpoints.
+// Used by one thread; borrows nothing.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "policy/policy_data.h"
+#include "policy/policy_document.h"
+
+namespace soleroute::policy {
+
+// One thing a layer allows on a host.
+struct Grant {
+  std::shared_ptr<const RuleTerms> terms;  // null: everything
+  Origin origin;
+  std::string_view owner;  // the service it came from (names live in the catalog); empty: `domains:`
+  bool readonly = false;
+
+  [[nodiscard]] bool same_terms(const Grant& other) const {
+    return terms == other.terms || (terms && other.terms && *terms == *other.terms);
+  }
+};
+
+struct MergedHost {
+  HostPattern pattern;
+  Origin origin;
+  std::vector<Grant> grants{};
+  std::vector<base::Cidr> addresses{};
+  TlsMode tls = TlsMode::kUnstated;
+  Origin tls_origin{};
+  Position tls_position{};
+};
+
+class Layers {
+ public:
+  // Services first, then domains, as agent-sandbox does; then endpoints and mode. Later calls are later layers.
+  [[nodiscard]] base::Status add(PolicyDocument document, std::uint32_t file);
+
+  [[nodiscard]] std::vector<MergedHost>& hosts() { return hosts_; }  // those without grants are not there
+  [[nodiscard]] std::vector<EndpointRecord>& endpoints() { return endpoints_; }
+  [[nodiscard]] Mode mode() const { return mode_; }
+
+ private:
+  MergedHost& host(const HostPattern& pattern, Origin origin);
+  static void grant(MergedHost& host, Grant grant);
+  [[nodiscard]] base::Status add_service(const ServiceEntry& entry, std::uint32_t file);
+  void discard_service(std::string_view name);
+  void add_domain(DomainEntry entry, std::uint32_t file);
+  void add_endpoint(EndpointEntry entry, std::uint32_t file);
+
+  std::vector<MergedHost> hosts_;
+  std::unordered_map<std::string, std::size_t> by_pattern_;
+  std::vector<EndpointRecord> endpoints_;
+  Mode mode_ = Mode::kEnforce;
+};
+
+}  // namespace soleroute::policy

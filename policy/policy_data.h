@@ -1,0 +1,78 @@
+// What a compiled policy holds: flat arrays that decide() walks.
+// Immutable once a Policy owns it.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "policy/host_table.h"
+#include "policy/policy.h"
+#include "policy/rule.h"
+
+namespace soleroute::policy {
+
+// What becomes of https to a host before any request is seen.
+enum class HttpsVerdict : std::uint8_t { kNever, kPassThrough, kInspect };
+
+struct IndexRange {
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
+};
+
+struct HostRecord {
+  std::string pattern;      // "*.example.com"
+  Origin origin;            // the entry that lets everything pass, or else the first entry for this host
+  Origin https_origin{};      // the rule that lets https pass uninspected, if one does
+  bool open = false;        // everything may pass, http and https
+  bool https_open = false;  // a rule admits every https request
+  bool http_somehow = false;
+  bool inspect_wanted = false;  // tls: inspect
+  bool narrowed = false;        // open, although a read-only service meant it not to be
+  HttpsVerdict https = HttpsVerdict::kNever;
+  IndexRange rules{};
+  IndexRange addresses{};
+};
+
+struct EndpointRecord {
+  Transport transport = Transport::kTcp;
+  std::string name;  // the host, or the range as text
+  bool by_address = false;
+  base::Cidr cidr;
+  std::vector<std::uint16_t> ports;
+  std::vector<base::Cidr> addresses;  // non-public addresses it may lead to
+  Origin origin;
+};
+
+// All endpoints of one host.
+struct EndpointGroup {
+  std::vector<std::uint32_t> endpoints;
+  std::vector<base::Cidr> addresses;  // of all of them, and of the host's record: what DNS may answer
+};
+
+struct Policy::Data {
+  std::vector<std::string> files;
+  std::vector<HostRecord> records;  // in the order of first mention
+  std::vector<Rule> rules;
+  std::vector<base::Cidr> addresses;
+  std::vector<EndpointRecord> endpoints;
+  std::vector<EndpointGroup> groups;
+  HostTable table;
+  Mode mode = Mode::kEnforce;
+
+  [[nodiscard]] const HostRecord* record(const HostTable::Found& found) const {
+    return found.record == HostTable::kNone ? nullptr : &records[found.record];
+  }
+  [[nodiscard]] std::span<const Rule> rules_of(const HostRecord& record) const {
+    return std::span(rules).subspan(record.rules.begin, record.rules.end - record.rules.begin);
+  }
+  [[nodiscard]] std::span<const base::Cidr> addresses_of(const HostRecord& record) const {
+    return std::span(addresses).subspan(record.addresses.begin, record.addresses.end - record.addresses.begin);
+  }
+  [[nodiscard]] SourceLine line(const Origin& origin) const { return {files[origin.file], origin.line}; }
+};
+
+}  // namespace soleroute::policy

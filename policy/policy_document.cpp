@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "policy/policy_document.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "policy/rule_reader.h"
+#include "policy/service_catalog.h"
+#include "policy/yaml_reader.h"
+
+namespace soleroute::policy {
+namespace {
+
+using base::Result;
+using base::Status;
+
+constexpr std::uint16_t kHttpPort = 80;
+constexpr std::uint16_t kHttpsPort = 443;
+
+const YamlNode* find_key(const YamlNode& mapping, std::string_view name) {
+  for (std::size_t i = 0; i + 1 < mapping.children.size(); i += 2) {
+    if (mapping.children[i].text == name) return &mapping.children[i + 1];
+  }
+  return nullptr;
+}
+
+class PolicyReader {
+ public:
+  explicit PolicyReader(const SourceText& source) : yaml_(source), rules_(source) {}
+
+  Result<PolicyDocument> policy(const YamlNode& root);
+  Result<ServiceDocument> service(const YamlNode& root);
+
+ private:
+  Status host(const YamlNode& node, std::optional<HostPattern>& out) const;
+  Status domain(const YamlNode& node, std::vector<DomainEntry>& out, bool in_catalog) const;
+  Status domains(const YamlNode& node, std::vector<DomainEntry>& out, bool in_catalog) const;
+  Status merge_mode(const YamlNode& node, bool& replace) const;
+  Status addresses(const YamlNode& node, std::vector<base::Cidr>& out) const;
+  Status tls(const YamlNode& node, DomainEntry& entry) const;
+  Status service_name(const YamlNode& node, ServiceEntry& entry) const;
+  Status service_entry(const YamlNode& node, std::vector<ServiceEntry>& out) const;
+  Status endpoint(const YamlNode& node, std::vector<EndpointEntry>& out) const;
+  Status endpoint_host(const YamlNode& node, EndpointEntry& entry) const;
+  Status endpoint_is_whole(const YamlNode& node, EndpointEntry& entry) const;
+  Status cidr(const YamlNode& node, std::string_view what, base::Cidr& out) const;
+  Status port(const YamlNode& node, EndpointEntry& entry) const;
+
+  YamlReader yaml_;
+  RuleReader rules_;
+};
+
+Status PolicyReader::host(const YamlNode& node, std::optional<HostPattern>& out) const {
+  const auto text = yaml_.text(node, "a host");
+  if (!text) return std::unexpected(text.error());
+  auto pattern = parse_host_pattern(*text);
+  if (!pattern) {
+    return yaml_.error(node, fmt::format("'{}' {}", shown(text->substr(0, 80)), pattern.error().message));
+  }
+  out = std::move(*pattern);
+  return {};
+}
+
+Status PolicyReader::merge_mode(const YamlNode& node, bool& replace) const {
+  const auto chosen = yaml_.choice(node, "merge_mode", {"replace"});
+  if (!chosen) return std::unexpected(chosen.error());
+  replace = true;
+  return {};
+}
+
+Status PolicyReader::cidr(const YamlNode& node, std::string_view what, base::Cidr& out) const {
+  if (!node.is_scalar()) return yaml_.wrong_type(node, what, "an address or a range");
+  const auto parsed = base::Cidr::parse(node.text);
+  if (!parsed) return yaml_.error(node, fmt::format("{}: {}", what, shown(parsed.error().message)));
+  out = *parsed;
+  return {};
+}
+
+Status PolicyReader::addresses(const YamlNode& node, std::vector<base::Cidr>& out) const {
+  return yaml_.each(node, "addresses", false, [&](const YamlNode& item) -> Status {
+    base::Cidr range;
+    if (auto status = cidr(item, "addresses", range); !status) return status;
+    out.push_back(range);
+    return {};
+  });
+}
+
+Status PolicyReader::tls(const YamlNode& node, DomainEntry& entry) const {
+  const auto chosen = yaml_.choice(node, "tls", {"inspect", "passthrough"});
+  if (!chosen) return std::unexpected(chosen.error());
+  entry.tls = *chosen == "inspect" ? TlsMode::kInspect : TlsMode::kPassThrough;
+  entry.tls_position = node.position;
+  return {};
+}
+
+Status PolicyReader::domain(const YamlNode& node, std::vector<DomainEntry>& out, bool in_catalog) const {
+  std::optional<HostPattern> pattern;
+  if (node.is_scalar()) {
+    if (auto status = host(node, pattern); !status) return status;
+    out.push_back({.host = std::move(*pattern), .position = node.position});
+    return {};
+  }
+  if (!node.is_mapping()) return yaml_.wrong_type(node, "an item of domains", "a host or a mapping with 'host'");
+  const YamlNode* host_node = find_key(node, "host");
+  if (host_node != nullptr) {
+    if (auto status = host(*host_node, pattern); !status) return status;
+  }
+  DomainEntry entry{.host = pattern.value_or(HostPattern{*base::HostName::parse("unset.invalid")}),
+                    .position = node.position};
+  const std::array<YamlReader::Key, 5> known{{
+      {"host", [](const YamlNode&) { return Status{}; }},
+      {"rules", [&](const YamlNode& value) { return rules_.rules(value, in_catalog, entry.rules); }},
+      {"addresses", [&](const YamlNode& value) { return addresses(value, entry.addresses); }},
+      {"tls", [&](const YamlNode& value) { return tls(value, entry); }},
+      {"merge_mode", [&](const YamlNode& value) { return merge_mode(value, entry.replace); }},
+  }};
+  if (auto status = yaml_.keys(node, "an item of domains", known); !status) return status;
+  if (host_node == nullptr) return yaml_.error(node, "an item of domains without 'host'");
+  out.push_back(std::move(entry));
+  return {};
+}
+
+Status PolicyReader::domains(const YamlNode& node, std::vector<DomainEntry>& out, bool in_catalog) const {
+  if (node.is_sequence()) out.reserve(node.children.size());
+  return yaml_.each(node, "domains", true, [&](const YamlNode& item) { return domain(item, out, in_catalog); });
+}
+
+Status PolicyReader::service_name(const YamlNode& node, ServiceEntry& entry) const {
+  const auto text = yaml_.text(node, "a service");
+  if (!text) return std::unexpected(text.error());
+  std::string name(*text);
+  std::ranges::transform(name, name.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  if (find_service(name) == nullptr) {
+    const std::string suggestion = did_you_mean(name, service_names());
+    return yaml_.error(node, fmt::format("unknown service '{}'{}", shown(name.substr(0, 80)),
+                                         suggestion.empty() ? "; 'gateway services' lists them" : suggestion));
+  }
+  entry.name = std::move(name);
+  return {};
+}
+
+Status PolicyReader::service_entry(const YamlNode& node, std::vector<ServiceEntry>& out) const {
+  ServiceEntry entry{.name = {}, .position = node.position};
+  if (node.is_scalar()) {
+    if (auto status = service_name(node, entry); !status) return status;
+    out.push_back(std::move(entry));
+    return {};
+  }
+  if (!node.is_mapping()) return yaml_.wrong_type(node, "an item of services", "a name or a mapping with 'name'");
+  const auto readonly = [&](const YamlNode& value) -> Status {
+    const auto flag = yaml_.boolean(value, "readonly");
+    if (!flag) return std::unexpected(flag.error());
+    entry.readonly = *flag;
+    return {};
+  };
+  const std::array<YamlReader::Key, 3> known{{
+      {"name", [&](const YamlNode& value) { return service_name(value, entry); }},
+      {"readonly", readonly},
+      {"merge_mode", [&](const YamlNode& value) { return merge_mode(value, entry.replace); }},
+  }};
+  if (auto status = yaml_.keys(node, "an item of services", known); !status) return status;
+  if (entry.name.empty()) return yaml_.error(node, "an item of services without 'name'");
+  out.push_back(std::move(entry));
+  return {};
+}
+
+Status PolicyReader::port(const YamlNode& node, EndpointEntry& entry) const {
+  constexpr int kMaxPort = 65535;
+  if (type_name(node) != "a number") return yaml_.wrong_type(node, "a port", "a number from 1 to 65535");
+  int value = 0;  // wide enough to see what is out of range before it is narrowed
+  const auto [end, fault] = std::from_chars(node.text.data(), node.text.data() + node.text.size(), value);
+  const bool whole = fault == std::errc{} && end == node.text.data() + node.text.size() && node.text.front() != '0';
+  if (!whole || value < 1 || value > kMaxPort) {
+    return yaml_.error(node, fmt::format("a port must be a number from 1 to 65535, not {}", shown(node.text)));
+  }
+  entry.ports.push_back(static_cast<std::uint16_t>(value));
+  return {};
+}
+
+Status PolicyReader::endpoint_host(const YamlNode& node, EndpointEntry& entry) const {
+  std::optional<HostPattern> pattern;
+  if (auto status = host(node, pattern); !status) return status;
+  if (pattern->wildcard) return yaml_.error(node, "an endpoint needs one host, not a wildcard");
+  entry.host = std::move(pattern->name);
+  return {};
+}
+
+Status PolicyReader::endpoint_is_whole(const YamlNode& node, EndpointEntry& entry) const {
+  const bool by_address = find_key(node, "cidr") != nullptr;
+  if (entry.host.has_value() == by_address) return yaml_.error(node, "an endpoint needs either 'host' or 'cidr'");
+  if ((find_key(node, "port") == nullptr) == (find_key(node, "ports") == nullptr)) {
+    return yaml_.error(node, "an endpoint needs either 'port' or 'ports'");
+  }
+  if (by_address && !entry.addresses.empty()) return yaml_.error(node, "'addresses' goes with 'host', not with 'cidr'");
+  std::ranges::sort(entry.ports);
+  entry.ports.erase(std::ranges::unique(entry.ports).begin(), entry.ports.end());
+  const auto is_web = [](std::uint16_t port) { return port == kHttpPort || port == kHttpsPort; };
+  if (entry.host && std::ranges::any_of(entry.ports, is_web)) {
+    return yaml_.error(node, "ports 80 and 443 of a host are decided by 'domains:'; list the host there");
+  }
+  return {};
+}
+
+Status PolicyReader::endpoint(const YamlNode& node, std::vector<EndpointEntry>& out) const {
+  EndpointEntry entry;
+  entry.position = node.position;
+  const auto protocol = [&](const YamlNode& value) -> Status {
+    const auto chosen = yaml_.choice(value, "protocol", {"tcp", "udp"});
+    if (!chosen) return std::unexpected(chosen.error());
+    entry.transport = *chosen == "tcp" ? Transport::kTcp : Transport::kUdp;
+    return {};
+  };
+  const auto one_port = [&](const YamlNode& value) { return port(value, entry); };
+  const std::array<YamlReader::Key, 6> known{{
+      {"host", [&](const YamlNode& value) { return endpoint_host(value, entry); }},
+      {"cidr", [&](const YamlNode& value) { return cidr(value, "cidr", entry.cidr); }},
+      {"port", one_port},
+      {"ports", [&](const YamlNode& value) { return yaml_.each(value, "ports", false, one_port); }},
+      {"protocol", protocol},
+      {"addresses", [&](const YamlNode& value) { return addresses(value, entry.addresses); }},
+  }};
+  if (auto status = yaml_.keys(node, "an item of endpoints", known); !status) return status;
+  if (auto status = endpoint_is_whole(node, entry); !status) return status;
+  out.push_back(std::move(entry));
+  return {};
+}
+
+Result<PolicyDocument> PolicyReader::policy(const YamlNode& root) {
+  PolicyDocument document;
+  if (root.is_null()) return document;
+  const auto services = [&](const YamlNode& value) {
+    return yaml_.each(value, "services", true,
+                      [&](const YamlNode& item) { return service_entry(item, document.services); });
+  };
+  const auto endpoints = [&](const YamlNode& value) {
+    return yaml_.each(value, "endpoints", true,
+                      [&](const YamlNode& item) { return endpoint(item, document.endpoints); });
+  };
+  const auto mode = [&](const YamlNode& value) -> Status {
+    const auto chosen = yaml_.choice(value, "mode", {"enforce", "observe"});
+    if (!chosen) return std::unexpected(chosen.error());
+    document.mode = *chosen == "enforce" ? Mode::kEnforce : Mode::kObserve;
+    return {};
+  };
+  const std::array<YamlReader::Key, 4> known{{
+      {"services", services},
+      {"domains", [&](const YamlNode& value) { return domains(value, document.domains, false); }},
+      {"endpoints", endpoints},
+      {"mode", mode},
+  }};
+  if (auto status = yaml_.keys(root, "a policy", known); !status) return std::unexpected(status.error());
+  return document;
+}
+
+Result<ServiceDocument> PolicyReader::service(const YamlNode& root) {
+  ServiceDocument document;
+  const auto text_into = [&](std::string& out) {
+    return [&](const YamlNode& value) -> Status {
+      const auto text = yaml_.text(value, "name and description");
+      if (!text) return std::unexpected(text.error());
+      out = *text;
+      return {};
+    };
+  };
+  const std::array<YamlReader::Key, 4> known{{
+      {"name", text_into(document.name)},
+      {"description", text_into(document.description)},
+      {"domains", [&](const YamlNode& value) { return domains(value, document.domains, true); }},
+      {"readonly", [&](const YamlNode& value) { return domains(value, document.readonly, true); }},
+  }};
+  if (auto status = yaml_.keys(root, "a service", known); !status) return std::unexpected(status.error());
+  if (document.name.empty() || document.description.empty() || document.domains.empty()) {
+    return yaml_.error(root, "a service needs 'name', 'description' and 'domains'");
+  }
+  return document;
+}
+
+}  // namespace
+
+Result<PolicyDocument> read_policy(const SourceText& source) {
+  const auto root = parse_yaml(source);
+  if (!root) return std::unexpected(root.error());
+  return PolicyReader(source).policy(*root);
+}
+
+Result<ServiceDocument> read_service(const SourceText& source) {
+  const auto root = parse_yaml(source);
+  if (!root) return std::unexpected(root.error());
+  return PolicyReader(source).service(*root);
+}
+
+}  // namespace soleroute::policy

@@ -1,0 +1,74 @@
+// What one policy text says, read and checked but not yet merged with other layers.
+// Plain values.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/host_name.h"
+#include "base/ip_address.h"
+#include "base/result.h"
+#include "policy/host_pattern.h"
+#include "policy/policy.h"
+#include "policy/rule.h"
+#include "policy/source_text.h"
+#include "policy/yaml_document.h"
+
+namespace soleroute::policy {
+
+enum class TlsMode : std::uint8_t { kUnstated, kPassThrough, kInspect };
+
+struct LocatedRule {
+  RuleTerms terms;
+  Position position;
+};
+
+struct DomainEntry {
+  HostPattern host;
+  Position position;
+  std::vector<LocatedRule> rules{};  // empty: everything
+  std::vector<base::Cidr> addresses{};
+  TlsMode tls = TlsMode::kUnstated;
+  Position tls_position{};
+  bool replace = false;
+};
+
+struct ServiceEntry {
+  std::string name;  // known to the catalog
+  Position position;
+  bool readonly = false;
+  bool replace = false;
+};
+
+struct EndpointEntry {
+  Transport transport = Transport::kTcp;
+  std::optional<base::HostName> host;
+  base::Cidr cidr;                   // if there is no host
+  std::vector<std::uint16_t> ports;  // sorted, each once, never empty
+  std::vector<base::Cidr> addresses;
+  Position position;
+};
+
+struct PolicyDocument {
+  std::vector<ServiceEntry> services;
+  std::vector<DomainEntry> domains;
+  std::vector<EndpointEntry> endpoints;
+  std::optional<Mode> mode;
+};
+
+// `source` is cleaned text (clean_text()).
+[[nodiscard]] base::Result<PolicyDocument> read_policy(const SourceText& source);
+
+// A file of the service catalog.
+struct ServiceDocument {
+  std::string name;
+  std::string description;
+  std::vector<DomainEntry> domains;
+  std::vector<DomainEntry> readonly;  // rules that the read-only form admits besides GET, HEAD and OPTIONS
+};
+[[nodiscard]] base::Result<ServiceDocument> read_service(const SourceText& source);
+
+}  // namespace soleroute::policy

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "policy/request_target.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "policy/utf8.h"
+
+namespace soleroute::policy {
+namespace {
+
+// Servers that decode more than once stop after two or three times.
+constexpr int kMaxDecodings = 4;
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+// The byte that the escape at the beginning of `text` stands for.
+std::optional<char> escape(std::string_view text) {
+  if (text.size() < 3 || text[0] != '%') return std::nullopt;
+  const int high = hex_value(text[1]);
+  const int low = hex_value(text[2]);
+  if (high < 0 || low < 0) return std::nullopt;
+  return static_cast<char>(high * 16 + low);
+}
+
+bool is_unreserved(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+         c == '_' || c == '~';
+}
+
+// pchar without unreserved and escapes, and '/' (RFC 3986 section 3.3).
+bool is_literal_in_path(char c) {
+  return std::string_view("/!$&'()*+,;=:@").find(c) != std::string_view::npos;
+}
+
+bool is_control(char c) {
+  return static_cast<std::uint8_t>(c) < 0x20 || c == 0x7f;
+}
+
+// One round of percent-decoding; ill-formed escapes stay as they are.
+std::string decoded_once(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const auto byte = text[at] == '%' ? escape(text.substr(at)) : std::nullopt;
+    out += byte ? *byte : text[at];
+    at += byte ? 3 : 1;
+  }
+  return out;
+}
+
+// "." or "..", with or without path parameters behind (";x"), which some servers cut off before they resolve dots.
+bool is_dot_segment(std::string_view segment) {
+  const auto name = segment.substr(0, segment.find(';'));
+  return name == "." || name == "..";
+}
+
+bool has_dot_segment(std::string_view decoded) {
+  std::string_view rest = decoded;
+  while (true) {
+    const auto slash = rest.find_first_of("/\\");
+    if (is_dot_segment(rest.substr(0, slash))) return true;
+    if (slash == std::string_view::npos) return false;
+    rest.remove_prefix(slash + 1);
+  }
+}
+
+// Could two servers take `path` for different resources? Looks at what any number of decodings gives.
+bool is_ambiguous(std::string_view path) {
+  std::string now(path);
+  for (int round = 0; round <= kMaxDecodings; ++round) {
+    if (has_dot_segment(now) || now.find('\\') != std::string::npos) return true;
+    if (std::ranges::any_of(now, is_control)) return true;
+    std::string next = decoded_once(now);
+    if (next == now) return utf8::first_fault(now).has_value();
+    now = std::move(next);
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<std::string> normalised_path(std::string_view path) {
+  if (!path.starts_with('/') || path.size() > kMaxTargetBytes || is_ambiguous(path)) return std::nullopt;
+  if (utf8::first_fault(decoded_once(path))) return std::nullopt;
+  std::string out;
+  out.reserve(path.size());
+  for (std::size_t at = 0; at < path.size();) {
+    const bool escaped = path[at] == '%';
+    const auto byte = escaped ? escape(path.substr(at)) : std::optional<char>(path[at]);
+    if (!byte) return std::nullopt;
+    const bool literal = is_unreserved(*byte) || (!escaped && is_literal_in_path(*byte));
+    if (literal) {
+      out += *byte;
+    } else {
+      out += fmt::format("%{:02X}", static_cast<std::uint8_t>(*byte));
+    }
+    at += escaped ? 3 : 1;
+  }
+  return out;
+}
+
+std::optional<QueryParameters> parse_query(std::string_view query) {
+  if (query.size() > kMaxTargetBytes) return std::nullopt;
+  QueryParameters parameters;
+  const auto decode = [](std::string_view text) -> std::optional<std::string> {
+    std::string out;
+    for (std::size_t at = 0; at < text.size();) {
+      const bool escaped = text[at] == '%';
+      const auto byte = escaped ? escape(text.substr(at)) : std::optional<char>(text[at] == '+' ? ' ' : text[at]);
+      if (!byte) return std::nullopt;
+      out += *byte;
+      at += escaped ? 3 : 1;
+    }
+    return out;
+  };
+  while (!query.empty()) {
+    const auto piece = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), piece.size() + 1));
+    if (piece.empty()) continue;
+    const auto equals = piece.find('=');
+    auto name = decode(piece.substr(0, equals));
+    auto value = decode(equals == std::string_view::npos ? std::string_view{} : piece.substr(equals + 1));
+    if (!name || !value || parameters.size() == kMaxQueryParameters) return std::nullopt;
+    parameters.emplace_back(std::move(*name), std::move(*value));
+  }
+  std::ranges::sort(parameters);
+  return parameters;
+}
+
+RequestTarget parse_target(std::string_view target) {
+  if (target.find('#') != std::string_view::npos) return {};  // a fragment is never sent
+  const auto mark = target.find('?');
+  const auto query = mark == std::string_view::npos ? std::string_view{} : target.substr(mark + 1);
+  return {normalised_path(target.substr(0, mark)), parse_query(query)};
+}
+
+}  // namespace soleroute::policy

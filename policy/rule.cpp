@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "policy/rule.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "policy/source_text.h"
+
+namespace soleroute::policy {
+namespace {
+
+constexpr std::string_view kUploadPack = "/git-upload-pack";
+
+bool is_upload_pack(std::string_view path) {
+  if (!path.ends_with(kUploadPack)) return false;
+  const auto repository = path.substr(0, path.size() - kUploadPack.size());
+  if (std::ranges::count(repository, '/') != 2 || repository.find('%') != std::string_view::npos) return false;
+  const auto second = repository.rfind('/');
+  return second > 1 && second + 1 < repository.size();
+}
+
+bool path_matches(const RuleTerms& rule, std::string_view path) {
+  switch (rule.path_match) {
+    case PathMatch::kAny:
+      return true;
+    case PathMatch::kExact:
+      return path == rule.path;
+    case PathMatch::kPrefix:
+      return path.starts_with(rule.path);
+    case PathMatch::kGitUploadPack:
+      return is_upload_pack(path);
+  }
+  return false;
+}
+
+bool target_matches(const RuleTerms& rule, const RequestTarget& target) {
+  if (rule.path_match != PathMatch::kAny && !(target.path && path_matches(rule, *target.path))) return false;
+  return !rule.query || (target.query && *target.query == *rule.query);
+}
+
+std::string describe_query(const QueryParameters& query) {
+  if (query.empty()) return ", no query";
+  std::vector<std::string> parts;
+  for (const auto& [name, value] : query) parts.push_back(shown(name) + "=" + shown(value));
+  return fmt::format(", query exactly {}", fmt::join(parts, "&"));
+}
+
+}  // namespace
+
+Match match(const RuleTerms& rule, const RequestView& request) {
+  if (!rule.admits(request.scheme)) return Match::kNo;
+  bool pending = false;
+  if (!rule.methods.empty()) {
+    if (request.method && std::ranges::find(rule.methods, *request.method) == rule.methods.end()) return Match::kNo;
+    pending = !request.method;
+  }
+  if (rule.path_match != PathMatch::kAny || rule.query) {
+    if (request.target && !target_matches(rule, *request.target)) return Match::kNo;
+    pending = pending || !request.target;
+  }
+  return pending ? Match::kPending : Match::kYes;
+}
+
+std::string describe(const RuleTerms& rule) {
+  std::string out = rule.http && rule.https ? "http and https" : rule.https ? "https only" : "http only";
+  out += rule.methods.empty() ? ", any method" : fmt::format(", {}", fmt::join(rule.methods, " "));
+  switch (rule.path_match) {
+    case PathMatch::kAny:
+      break;
+    case PathMatch::kExact:
+      out += fmt::format(", path exactly {}", shown(rule.path));
+      break;
+    case PathMatch::kPrefix:
+      out += fmt::format(", paths beginning with {}", shown(rule.path));
+      break;
+    case PathMatch::kGitUploadPack:
+      out += ", git fetch (/<owner>/<repository>/git-upload-pack)";
+      break;
+  }
+  return rule.query ? out + describe_query(*rule.query) : out;
+}
+
+}  // namespace soleroute::policy

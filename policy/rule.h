@@ -1,0 +1,68 @@
+// One rule of a host: allow-only, every part of it must match.
+// Plain values.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/decision.h"
+#include "policy/request_target.h"
+
+namespace soleroute::policy {
+
+// Where a grant was written: an index into the policy's files, and a line.
+struct Origin {
+  std::uint32_t file = 0;
+  int line = 0;
+
+  bool operator==(const Origin&) const = default;
+};
+
+enum class PathMatch : std::uint8_t {
+  kAny,
+  kExact,
+  kPrefix,
+  kGitUploadPack,  // /<owner>/<repository>/git-upload-pack; only the service catalog can say it
+};
+
+// What a rule asks of a request, apart from where it was written.
+struct RuleTerms {
+  bool http = true;
+  bool https = true;
+  std::vector<std::string> methods;  // sorted; empty: any
+  PathMatch path_match = PathMatch::kAny;
+  std::string path;  // normalised
+  std::optional<QueryParameters> query;
+
+  [[nodiscard]] bool admits(Scheme scheme) const { return scheme == Scheme::kHttp ? http : https; }
+  // Needs more than the scheme to be decided.
+  [[nodiscard]] bool constrains_request() const {
+    return !methods.empty() || path_match != PathMatch::kAny || query.has_value();
+  }
+  bool operator==(const RuleTerms&) const = default;
+};
+
+struct Rule {
+  RuleTerms terms;
+  Origin origin;
+};
+
+// The request as far as it is known.
+struct RequestView {
+  Scheme scheme = Scheme::kNone;
+  std::optional<std::string_view> method;
+  std::optional<RequestTarget> target;
+};
+
+enum class Match : std::uint8_t { kNo, kPending, kYes };  // pending: what is known matches, something is not known yet
+
+[[nodiscard]] Match match(const RuleTerms& rule, const RequestView& request);
+
+// As the policy would write it: "https GET, HEAD /v1/…, no query".
+[[nodiscard]] std::string describe(const RuleTerms& rule);
+
+}  // namespace soleroute::policy

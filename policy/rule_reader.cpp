@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "policy/rule_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace soleroute::policy {
+namespace {
+
+using base::Status;
+
+// token (RFC 9110 section 5.6.2)
+bool is_token(std::string_view text) {
+  constexpr std::string_view kSymbols = "!#$%&'*+-.^_`|~";
+  return !text.empty() && std::ranges::all_of(text, [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           kSymbols.find(c) != std::string_view::npos;
+  });
+}
+
+std::string upper(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  return out;
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return out;
+}
+
+}  // namespace
+
+Status RuleReader::schemes(const YamlNode& node, RuleTerms& terms) const {
+  terms.http = terms.https = false;
+  return yaml_.each(node, "schemes", false, [&](const YamlNode& item) -> Status {
+    YamlNode lowered = item;
+    lowered.text = lower(item.text);
+    const auto chosen = yaml_.choice(lowered, "a scheme", {"http", "https"});
+    if (!chosen) return std::unexpected(chosen.error());
+    (*chosen == "http" ? terms.http : terms.https) = true;
+    return {};
+  });
+}
+
+Status RuleReader::methods(const YamlNode& node, RuleTerms& terms) const {
+  auto status = yaml_.each(node, "methods", false, [&](const YamlNode& item) -> Status {
+    const auto text = yaml_.text(item, "a method");
+    if (!text) return std::unexpected(text.error());
+    if (!is_token(*text)) {
+      return yaml_.error(item, fmt::format("'{}' is not a method name", shown(text->substr(0, 80))));
+    }
+    terms.methods.push_back(upper(*text));
+    return {};
+  });
+  std::ranges::sort(terms.methods);
+  terms.methods.erase(std::ranges::unique(terms.methods).begin(), terms.methods.end());
+  return status;
+}
+
+Status RuleReader::path_text(const YamlNode& node, PathMatch match, RuleTerms& terms) const {
+  const std::string_view what = match == PathMatch::kExact ? "path.exact" : "path.prefix";
+  const auto text = yaml_.text(node, what);
+  if (!text) return std::unexpected(text.error());
+  if (!text->starts_with('/')) return yaml_.error(node, fmt::format("{} must begin with '/'", what));
+  if (text->find_first_of("?#") != std::string_view::npos) {
+    return yaml_.error(node, fmt::format("{} holds '?' or '#'; a query belongs under 'query:'", what));
+  }
+  auto normalised = normalised_path(*text);
+  if (!normalised) {
+    return yaml_.error(node, fmt::format("{} can never match: dot segments, backslashes, control characters and "
+                                         "ill-formed escapes are refused in requests",
+                                         what));
+  }
+  if (terms.path_match != PathMatch::kAny) return yaml_.error(node, "a path is either 'exact' or 'prefix', not both");
+  terms.path_match = match;
+  terms.path = std::move(*normalised);
+  return {};
+}
+
+Status RuleReader::path(const YamlNode& node, bool in_catalog, RuleTerms& terms) const {
+  std::vector<YamlReader::Key> known{
+      {"exact", [&](const YamlNode& value) { return path_text(value, PathMatch::kExact, terms); }},
+      {"prefix", [&](const YamlNode& value) { return path_text(value, PathMatch::kPrefix, terms); }},
+  };
+  const auto git = [&](const YamlNode& value) -> Status {
+    const auto chosen = yaml_.choice(value, "path.git", {"upload-pack"});
+    if (!chosen) return std::unexpected(chosen.error());
+    terms.path_match = PathMatch::kGitUploadPack;
+    return {};
+  };
+  if (in_catalog) known.push_back({"git", git});
+  if (node.is_scalar()) {
+    return yaml_.error(node, "a path must be {exact: …} or {prefix: …}");
+  }
+  if (auto status = yaml_.keys(node, "path", known); !status) return status;
+  if (terms.path_match == PathMatch::kAny) return yaml_.error(node, "a path needs 'exact' or 'prefix'");
+  return {};
+}
+
+Status RuleReader::query_exact(const YamlNode& node, RuleTerms& terms) const {
+  if (!node.is_mapping()) return yaml_.wrong_type(node, "query.exact", "a mapping of parameters; {} means no query");
+  QueryParameters parameters;
+  for (std::size_t i = 0; i + 1 < node.children.size(); i += 2) {
+    const auto& name = node.children[i];
+    const auto& values = node.children[i + 1];
+    if (name.text.empty()) return yaml_.error(name, "a query parameter without a name");
+    const auto add = [&](const YamlNode& value) -> Status {
+      if (!value.is_scalar()) return yaml_.wrong_type(value, "the value of a query parameter", "text");
+      parameters.emplace_back(name.text, value.text);
+      return {};
+    };
+    auto status =
+        values.is_sequence() ? yaml_.each(values, "the values of a query parameter", false, add) : add(values);
+    if (!status) return status;
+  }
+  if (parameters.size() > kMaxQueryParameters) return yaml_.error(node, "too many query parameters");
+  std::ranges::sort(parameters);
+  terms.query = std::move(parameters);
+  return {};
+}
+
+Status RuleReader::query(const YamlNode& node, RuleTerms& terms) const {
+  const std::array<YamlReader::Key, 1> known{
+      {{"exact", [&](const YamlNode& value) { return query_exact(value, terms); }}}};
+  if (auto status = yaml_.keys(node, "query", known); !status) return status;
+  if (!terms.query) return yaml_.error(node, "a query needs 'exact'");
+  return {};
+}
+
+Status RuleReader::rule(const YamlNode& node, bool in_catalog, std::vector<LocatedRule>& out) const {
+  LocatedRule rule{.terms = {}, .position = node.position};
+  const std::array<YamlReader::Key, 4> known{{
+      {"schemes", [&](const YamlNode& value) { return schemes(value, rule.terms); }},
+      {"methods", [&](const YamlNode& value) { return methods(value, rule.terms); }},
+      {"path", [&](const YamlNode& value) { return path(value, in_catalog, rule.terms); }},
+      {"query", [&](const YamlNode& value) { return query(value, rule.terms); }},
+  }};
+  if (auto status = yaml_.keys(node, "a rule", known); !status) return status;
+  if (node.children.empty()) {
+    return yaml_.error(node, "an empty rule; to allow everything on this host write the host without 'rules'");
+  }
+  out.push_back(std::move(rule));
+  return {};
+}
+
+Status RuleReader::rules(const YamlNode& node, bool in_catalog, std::vector<LocatedRule>& out) const {
+  return yaml_.each(node, "rules", false, [&](const YamlNode& item) { return rule(item, in_catalog, out); });
+}
+
+}  // namespace soleroute::policy

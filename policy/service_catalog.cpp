@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "policy/service_catalog.h"
+
+#include <algorithm>
+
+#include "policy/policy_document.h"
+
+namespace soleroute::policy {
+
+std::vector<std::string_view> service_names() {
+  std::vector<std::string_view> names;
+  for (const auto& file : service_files()) names.push_back(file.name);
+  return names;
+}
+
+const ServiceFile* find_service(std::string_view name) {
+  const auto files = service_files();
+  const auto found = std::ranges::find(files, name, &ServiceFile::name);
+  return found == files.end() ? nullptr : &*found;
+}
+
+base::Result<std::vector<ServiceView>> list_services() {
+  std::vector<ServiceView> views;
+  for (const auto& file : service_files()) {
+    const std::string source_name = "services/" + std::string(file.name) + ".yaml";
+    auto document = read_service(SourceText(source_name, file.text));
+    if (!document) return std::unexpected(document.error());
+    ServiceView view{document->name, document->description, {}, {}};
+    for (const auto& entry : document->domains) view.domains.push_back(entry.host.text());
+    for (const auto& entry : document->readonly) {
+      for (const auto& rule : entry.rules) {
+        view.readonly_rules.push_back(entry.host.text() + ": " + describe(rule.terms));
+      }
+    }
+    views.push_back(std::move(view));
+  }
+  return views;
+}
+
+}  // namespace soleroute::policy

@@ -1,0 +1,33 @@
+// The services that a policy can name: policy/services/*.yaml, compiled into the program.
+// Immutable.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace soleroute::policy {
+
+struct ServiceFile {
+  std::string_view name;  // "github"
+  std::string_view text;  // the YAML
+};
+// Sorted by name.
+[[nodiscard]] std::span<const ServiceFile> service_files();
+[[nodiscard]] std::vector<std::string_view> service_names();
+[[nodiscard]] const ServiceFile* find_service(std::string_view name);
+
+// For people and `gateway services`.
+struct ServiceView {
+  std::string name;
+  std::string description;
+  std::vector<std::string> domains;         // as written
+  std::vector<std::string> readonly_rules;  // what readonly admits beside GET, HEAD and OPTIONS
+};
+[[nodiscard]] base::Result<std::vector<ServiceView>> list_services();
+
+}  // namespace soleroute::policy

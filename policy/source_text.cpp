@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "policy/source_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "policy/utf8.h"
+
+namespace soleroute::policy {
+namespace {
+
+constexpr std::size_t kShownLine = 160;  // longer source lines are cut around the caret
+
+// Zero-width, bidirectional, line-breaking and other characters that make one text look like another.
+bool is_invisible(char32_t c) {
+  if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x34f || c == 0x61c || c == 0x180e) return true;
+  if (c >= 0x200b && c <= 0x200f) return true;
+  if (c >= 0x2028 && c <= 0x202e) return true;
+  if (c >= 0x2060 && c <= 0x206f) return true;
+  return c == 0xfeff || (c >= 0xfff0 && c <= 0xfffb) || c == 0x3164 || (c >= 0xe0000 && c <= 0xe0fff);
+}
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row[b.size()];
+}
+
+std::string lowered(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return out;
+}
+
+}  // namespace
+
+std::string shown(std::string_view text) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto decoded = utf8::decode(text.substr(at));
+    if (!decoded) {
+      out += fmt::format("\\x{{{:02x}}}", static_cast<std::uint8_t>(text[at]));
+      ++at;
+      continue;
+    }
+    if (decoded->code_point == U'\t') {
+      out += ' ';
+    } else if (is_invisible(decoded->code_point)) {
+      out += fmt::format("\\u{{{:04x}}}", static_cast<std::uint32_t>(decoded->code_point));
+    } else {
+      out += text.substr(at, decoded->size);
+    }
+    at += decoded->size;
+  }
+  return out;
+}
+
+std::string_view SourceText::line(int number) const {
+  std::size_t begin = 0;
+  for (int i = 1; i < number; ++i) {
+    const auto newline = text_.find('\n', begin);
+    if (newline == std::string_view::npos) return {};
+    begin = newline + 1;
+  }
+  std::string_view found = text_.substr(begin, text_.find('\n', begin) - begin);
+  if (found.ends_with('\r')) found.remove_suffix(1);
+  return found;
+}
+
+std::unexpected<base::Error> SourceText::error(Position position, std::string_view what) const {
+  if (position.line == 0) return base::usage_error(fmt::format("{}: {}", shown(name_), what));
+  std::string_view source = line(position.line);
+  auto before = std::min(static_cast<std::size_t>(std::max(position.column - 1, 0)), source.size());
+  if (before > kShownLine / 2) {
+    source.remove_prefix(before - kShownLine / 2);
+    before = kShownLine / 2;
+  }
+  const std::string margin = fmt::format("{:>5} | ", position.line);
+  const std::size_t caret = utf8::columns(shown(source.substr(0, before)));
+  return base::usage_error(fmt::format("{}:{}:{}: {}\n{}{}\n{:>{}}^", shown(name_), position.line, position.column,
+                                       what, margin, shown(source.substr(0, kShownLine)), "", margin.size() + caret));
+}
+
+std::string did_you_mean(std::string_view text, const std::vector<std::string_view>& candidates) {
+  constexpr std::size_t kMaxCompared = 64;
+  if (text.empty() || text.size() > kMaxCompared) return {};
+  const std::string wanted = lowered(text);
+  const std::size_t near = std::max<std::size_t>(1, std::min<std::size_t>(3, text.size() / 2));
+  std::string_view best;
+  std::size_t best_distance = near + 1;
+  for (const auto candidate : candidates) {
+    const std::size_t distance = edit_distance(wanted, candidate);
+    if (distance >= best_distance || distance >= candidate.size()) continue;
+    best_distance = distance;
+    best = candidate;
+  }
+  return best.empty() ? std::string{} : fmt::format(", did you mean '{}'?", best);
+}
+
+}  // namespace soleroute::policy

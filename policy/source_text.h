@@ -1,0 +1,44 @@
+// One policy text with its name: turns a position into `name:line:column: what is wrong` with the line and a caret.
+// Borrows name and text; immutable.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace soleroute::policy {
+
+struct Position {
+  int line = 0;    // 1-based; 0: the file as a whole
+  int column = 0;  // 1-based, in bytes
+
+  bool operator==(const Position&) const = default;
+};
+
+class SourceText {
+ public:
+  SourceText(std::string_view name, std::string_view text) : name_(name), text_(text) {}
+
+  [[nodiscard]] std::string_view name() const { return name_; }
+  [[nodiscard]] std::string_view text() const { return text_; }
+
+  // A kUsage error at `position`. Control and invisible characters of the text are shown as \u{…}, never sent raw.
+  [[nodiscard]] std::unexpected<base::Error> error(Position position, std::string_view what) const;
+
+ private:
+  [[nodiscard]] std::string_view line(int number) const;
+
+  std::string_view name_;
+  std::string_view text_;
+};
+
+// `text` with control, invisible, bidirectional and ill-formed characters as \u{…} or \x{…}; other UTF-8 as it is.
+[[nodiscard]] std::string shown(std::string_view text);
+
+// ", did you mean 'host'?" for the candidate nearest to `text` by edit distance, empty if none is near.
+[[nodiscard]] std::string did_you_mean(std::string_view text, const std::vector<std::string_view>& candidates);
+
+}  // namespace soleroute::policy

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "policy/yaml_reader.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+
+namespace soleroute::policy {
+namespace {
+
+// Keys that agent-sandbox policies may hold and that need the inside of https requests, which is not built in yet.
+constexpr std::array<std::string_view, 8> kLaterKeys{"repos",    "git",    "api",       "auth",
+                                                     "surfaces", "access", "transform", "credential_shim"};
+
+}  // namespace
+
+std::unexpected<base::Error> YamlReader::wrong_type(const YamlNode& node, std::string_view what,
+                                                    std::string_view wanted) const {
+  const auto found = type_name(node);
+  const bool coerced = node.is_scalar() && !node.quoted && found != "text" && wanted == "text";
+  return error(node, fmt::format("{} must be {}, not {}{}", what, wanted, found,
+                                 coerced && !node.text.empty() ? "; quote it if it is meant as text" : ""));
+}
+
+base::Result<std::string_view> YamlReader::text(const YamlNode& node, std::string_view what) const {
+  if (!is_text(node)) return wrong_type(node, what, "text");
+  return std::string_view(node.text);
+}
+
+base::Result<bool> YamlReader::boolean(const YamlNode& node, std::string_view what) const {
+  if (type_name(node) != "a boolean") return wrong_type(node, what, "true or false");
+  if (node.text == "true" || node.text == "True" || node.text == "TRUE") return true;
+  if (node.text == "false" || node.text == "False" || node.text == "FALSE") return false;
+  return error(node, fmt::format("{} must be true or false, not '{}'", what, node.text));
+}
+
+base::Result<std::string_view> YamlReader::choice(const YamlNode& node, std::string_view what,
+                                                  const std::vector<std::string_view>& choices) const {
+  if (!node.is_scalar()) return wrong_type(node, what, fmt::format("one of {}", fmt::join(choices, ", ")));
+  const auto found = std::ranges::find(choices, node.text);
+  if (found != choices.end()) return *found;
+  return error(node, fmt::format("{} must be one of {}, not '{}'{}", what, fmt::join(choices, ", "), shown(node.text),
+                                 did_you_mean(node.text, choices)));
+}
+
+base::Status YamlReader::each(const YamlNode& node, std::string_view what, bool empty_ok, const Visit& visit) const {
+  if (empty_ok && node.is_null()) return {};
+  if (!node.is_sequence()) return wrong_type(node, what, "a list");
+  if (!empty_ok && node.children.empty()) return error(node, fmt::format("{} must not be empty", what));
+  for (const auto& item : node.children) {
+    if (auto status = visit(item); !status) return status;
+  }
+  return {};
+}
+
+base::Status YamlReader::keys(const YamlNode& node, std::string_view what, std::span<const Key> known) const {
+  if (!node.is_mapping()) return wrong_type(node, what, "a mapping");
+  for (std::size_t i = 0; i + 1 < node.children.size(); i += 2) {
+    const auto& key = node.children[i];
+    const auto found = std::ranges::find(known, key.text, &Key::name);
+    if (found == known.end()) return unknown_key(key, known);
+    if (auto status = found->read(node.children[i + 1]); !status) return status;
+  }
+  return {};
+}
+
+std::unexpected<base::Error> YamlReader::unknown_key(const YamlNode& key, std::span<const Key> known) const {
+  if (std::ranges::find(kLaterKeys, key.text) != kLaterKeys.end()) {
+    return error(key, fmt::format("'{}' is not supported yet: it needs the inspection of https requests", key.text));
+  }
+  std::vector<std::string_view> names;
+  for (const auto& each : known) names.push_back(each.name);
+  const std::string suggestion = did_you_mean(key.text, names);
+  return error(key,
+               fmt::format("unknown key '{}'{}", shown(key.text.substr(0, 80)),
+                           suggestion.empty() ? fmt::format("; expected {}", fmt::join(names, ", ")) : suggestion));
+}
+
+}  // namespace soleroute::policy

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/jail/inside.h"
+
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "gateway/jail/descendants.h"
+#include "gateway/jail/syscall_filter.h"
+
+namespace soleroute::gateway::jail {
+namespace {
+
+[[noreturn]] void leave() {
+  ::_exit(0);
+}
+
+void report(Channel& channel, MessageKind kind, int value, std::string text = {}) {
+  const Message message{.kind = kind, .value = value, .text = std::move(text), .fds = {}};
+  // The gateway is gone: so is the jail.
+  if (!channel.send(message)) leave();
+}
+
+[[noreturn]] void fail(Channel& channel, const base::Error& error) {
+  report(channel, MessageKind::kFailed, error.sys_errno, error.message);
+  leave();
+}
+
+base::Status enter(const InsidePlan& plan) {
+  if (auto tied = die_with_parent(); !tied) return tied;
+  if (auto hidden = set_dumpable(false); !hidden) return hidden;
+  if (plan.namespaces.user) {
+    if (auto mapped = map_own_identity(plan.identity.uid, plan.identity.gid); !mapped) return mapped;
+  }
+  if (!plan.namespaces.pid && ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
+    return base::errno_error("cannot adopt the command's children");
+  }
+  return cover_host_paths(plan.mounts);
+}
+
+void prepare(const InsidePlan& plan, Channel& channel) {
+  if (auto entered = enter(plan); !entered) fail(channel, entered.error());
+  if (plan.namespaces.pid) {
+    if (auto mounted = mount_fresh_proc(); !mounted) {
+      report(channel, MessageKind::kNoProc, mounted.error().sys_errno, mounted.error().message);
+      leave();
+    }
+  }
+  if (plan.identity.uid == 0) {
+    if (auto guarded = guard_kernel_files(); !guarded) fail(channel, guarded.error());
+  }
+  auto prepared = plan.prepare();
+  if (!prepared) fail(channel, prepared.error());
+  prepared->kind = MessageKind::kReady;
+  if (!channel.send(*prepared)) leave();
+}
+
+base::Status become_command(const InsidePlan& plan) {
+  if (plan.namespaces.user) {
+    // One level further down than the owner of the network namespace: whatever capability the command may ever gain,
+    // it is over its own user namespace and not over that one.
+    if (auto nested = enter_nested_user_namespace(plan.identity.uid, plan.identity.gid); !nested) return nested;
+    if (auto dropped = drop_privileges(nullptr); !dropped) return dropped;
+  }
+  if (auto tied = die_with_parent(); !tied) return tied;
+  if (auto filtered = install_syscall_filter(); !filtered) return filtered;
+  if (auto closed = close_on_exec_from_three(); !closed) return closed;
+  return restore_signals(plan.signals);
+}
+
+[[noreturn]] void run_command(const InsidePlan& plan, Channel& channel) {
+  if (auto ready = become_command(plan); !ready) fail(channel, ready.error());
+  report(channel, MessageKind::kStarted, 0);
+  const int err = execute(plan.command, plan.environment);
+  report(channel, MessageKind::kNotFound, err);
+  leave();
+}
+
+// Nobody waits for the end of a stream because this process holds it.
+void detach(Channel& channel) {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (auto detached = detach_descriptor(fd); !detached) fail(channel, detached.error());
+  }
+}
+
+// Reaps whoever has ended and tells of the command. True when the command itself has ended.
+bool reap(pid_t command, Channel& channel) {
+  for (;;) {
+    int status = 0;
+    const pid_t pid = ::waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED);
+    if (pid <= 0) return false;
+    if (pid != command) continue;
+    if (WIFSTOPPED(status)) {
+      report(channel, MessageKind::kStopped, WSTOPSIG(status));
+    } else if (WIFCONTINUED(status)) {
+      report(channel, MessageKind::kContinued, 0);
+    } else {
+      report(channel, MessageKind::kExited, status);
+      return true;
+    }
+  }
+}
+
+void deliver(pid_t command, int signal) {
+  // A shell with job control leads a group of its own, and what it stopped with it must go on with it.
+  const bool leads = ::getpgid(command) == command;
+  if (signal == SIGCONT && leads) {
+    ::kill(-command, signal);
+  } else {
+    ::kill(command, signal);
+  }
+}
+
+bool obey(pid_t command, Channel& channel) {
+  const auto message = channel.receive();
+  if (!message || !*message) return false;
+  if ((*message)->kind == MessageKind::kSignal) deliver(command, (*message)->value);
+  return true;
+}
+
+// The end of process 1 ends everything in its PID namespace. Without one, whoever is left is found and ended here.
+[[noreturn]] void end(const InsidePlan& plan) {
+  if (!plan.namespaces.pid) kill_descendants();
+  leave();
+}
+
+[[noreturn]] void keep(const InsidePlan& plan, pid_t command, Channel& channel) {
+  sigset_t child;
+  ::sigemptyset(&child);
+  ::sigaddset(&child, SIGCHLD);
+  const base::Fd children(::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!children) fail(channel, base::errno_error("cannot watch the command").error());
+  std::array<pollfd, 2> waits{pollfd{children.get(), POLLIN, 0}, pollfd{channel.fd(), POLLIN, 0}};
+  for (;;) {
+    if (reap(command, channel)) end(plan);
+    if (::poll(waits.data(), waits.size(), -1) < 0) continue;
+    signalfd_siginfo ignored{};
+    while (::read(children.get(), &ignored, sizeof ignored) > 0) {
+    }
+    if (waits[1].revents != 0 && !obey(command, channel)) end(plan);
+  }
+}
+
+}  // namespace
+
+void run_inside(const InsidePlan& plan, Channel channel) {
+  close_all_but(channel.fd());
+  prepare(plan, channel);
+  const auto word = channel.receive();
+  if (!word || !*word || (*word)->kind != MessageKind::kGo) leave();
+  if (auto dropped = drop_privileges(plan.identity.borrowed ? &plan.identity : nullptr); !dropped) {
+    fail(channel, dropped.error());
+  }
+  // A change of user unties a process from its parent and may make it dumpable.
+  if (auto tied = die_with_parent(); !tied) fail(channel, tied.error());
+  if (auto hidden = set_dumpable(false); !hidden) fail(channel, hidden.error());
+  const pid_t command = ::fork();
+  if (command < 0) fail(channel, base::errno_error("cannot start a process").error());
+  if (command == 0) run_command(plan, channel);
+  detach(channel);
+  keep(plan, command, channel);
+}
+
+}  // namespace soleroute::gateway::jail

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/jail/mounts.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <string_view>
+
+#include "base/fd.h"
+
+namespace soleroute::gateway::jail {
+namespace {
+
+// Where a small tmpfs stands while the files that others are covered with are made; a fresh /proc follows.
+constexpr const char* kStage = "/proc";
+constexpr const char* kStageOptions = "size=4m,nr_inodes=64,mode=0755";
+constexpr const char* kEmptyFile = "/proc/empty";
+
+// Not there, or not to be reached by this user: then the command, who has less, cannot reach it either.
+bool out_of_reach(int err) {
+  return err == ENOENT || err == ENOTDIR || err == EACCES || err == ELOOP;
+}
+
+base::Status bind_over(const std::string& from, const std::string& to) {
+  if (::mount(from.c_str(), to.c_str(), nullptr, MS_BIND, nullptr) == 0 || out_of_reach(errno)) return {};
+  return base::errno_error(fmt::format("cannot cover {} in the jail", to));
+}
+
+base::Status write_file(const std::string& path, std::string_view text) {
+  const base::Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
+  if (!file) return base::errno_error("cannot make a file for the jail");
+  while (!text.empty()) {
+    const ssize_t count = ::write(file.get(), text.data(), text.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return base::errno_error("cannot write a file for the jail");
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  // The mode must not depend on the umask.
+  if (::fchmod(file.get(), 0444) != 0) return base::errno_error("cannot make a file for the jail readable");
+  return {};
+}
+
+base::Status cover_files(const MountPlan& plan) {
+  if (auto made = write_file(kEmptyFile, ""); !made) return made;
+  for (const std::string& path : plan.masked_sockets) {
+    if (auto covered = bind_over(kEmptyFile, path); !covered) return covered;
+  }
+  for (std::size_t i = 0; i < plan.files.size(); ++i) {
+    const std::string staged = fmt::format("{}/file{}", kStage, i);
+    if (auto made = write_file(staged, plan.files[i].text); !made) return made;
+    if (auto covered = bind_over(staged, plan.files[i].path); !covered) return covered;
+  }
+  return {};
+}
+
+base::Status empty_directory(const std::string& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) {
+    if (out_of_reach(errno)) return {};
+    return base::errno_error(fmt::format("cannot examine {}", path));
+  }
+  const std::string options = fmt::format("mode=0{:o},size=10%", status.st_mode & 07777U);
+  if (::mount("tmpfs", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0) {
+    if (out_of_reach(errno)) return {};
+    return base::errno_error(fmt::format("cannot empty {} in the jail", path));
+  }
+  // A user namespace that maps one user can give it to that one only, who has it already.
+  if (::chown(path.c_str(), status.st_uid, status.st_gid) != 0 && errno != EINVAL && errno != EPERM) {
+    return base::errno_error(fmt::format("cannot give {} to the command", path));
+  }
+  return {};
+}
+
+base::Status make_read_only(const char* path) {
+  struct statvfs flags{};
+  if (::statvfs(path, &flags) != 0) return out_of_reach(errno) ? base::Status{} : base::errno_error(path);
+  if (::mount(path, path, nullptr, MS_BIND, nullptr) != 0) {
+    return base::errno_error(fmt::format("cannot protect {} in the jail", path));
+  }
+  unsigned long kept = MS_BIND | MS_REMOUNT | MS_RDONLY;
+  if ((flags.f_flag & ST_NOSUID) != 0) kept |= MS_NOSUID;
+  if ((flags.f_flag & ST_NODEV) != 0) kept |= MS_NODEV;
+  if ((flags.f_flag & ST_NOEXEC) != 0) kept |= MS_NOEXEC;
+  if (::mount(nullptr, path, nullptr, kept, nullptr) != 0) {
+    return base::errno_error(fmt::format("cannot protect {} in the jail", path));
+  }
+  return {};
+}
+
+}  // namespace
+
+base::Status mount_fresh_proc() {
+  if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
+    return base::errno_error("cannot mount a fresh /proc");
+  }
+  return {};
+}
+
+base::Status cover_host_paths(const MountPlan& plan) {
+  // Whatever is mounted from here on stays in here; what the host mounts later does not appear.
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    return base::errno_error("cannot make the jail's mounts private");
+  }
+  if (::mount("tmpfs", kStage, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, kStageOptions) != 0) {
+    return base::errno_error("cannot mount a tmpfs in the jail");
+  }
+  if (auto covered = cover_files(plan); !covered) return covered;
+  if (::umount2(kStage, MNT_DETACH) != 0) return base::errno_error("cannot unmount the jail's staging directory");
+  for (const std::string& path : plan.empty_directories) {
+    if (auto emptied = empty_directory(path); !emptied) return emptied;
+  }
+  return {};
+}
+
+base::Status guard_kernel_files() {
+  for (const char* path : {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"}) {
+    if (auto guarded = make_read_only(path); !guarded) return guarded;
+  }
+  mount_attr attributes{.attr_set = MOUNT_ATTR_RDONLY, .attr_clr = 0, .propagation = 0, .userns_fd = 0};
+  if (::mount_setattr(AT_FDCWD, "/sys", AT_RECURSIVE, &attributes, sizeof attributes) == 0) return {};
+  // Linux before 5.12: /sys alone, which hides what is mounted below it. Not a mount at all: nothing to guard.
+  return errno == EINVAL || errno == ENOENT ? base::Status{} : make_read_only("/sys");
+}
+
+std::string resolv_conf_with(std::string_view text, std::string_view nameserver) {
+  std::string out = fmt::format("nameserver {}\n", nameserver);
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view line = text.substr(begin, end - begin);
+    if (line.starts_with("search") || line.starts_with("domain") || line.starts_with("options")) {
+      out += line;
+      out += '\n';
+    }
+    begin = end + 1;
+  }
+  return out;
+}
+
+}  // namespace soleroute::gateway::jail

@@ -1,0 +1,39 @@
+// The jail's view of the file system: the host's own, less what leads around the gateway. All in a private mount
+// namespace: nothing on the host changes, and nothing of it outlives the jail.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace soleroute::gateway::jail {
+
+// A file whose text the jail sees in place of the host's.
+struct FileReplacement {
+  std::string path;
+  std::string text;
+};
+
+struct MountPlan {
+  std::vector<std::string> masked_sockets;     // become empty files: connect(2) is refused
+  std::vector<std::string> empty_directories;  // become empty, private and writable
+  std::vector<FileReplacement> files;
+};
+
+// All three are called inside, with CAP_SYS_ADMIN over the mount namespace, in this order.
+
+// A path that is not there, or that even its user cannot reach, is left alone; any other failure is an error, and the
+// jail must not start.
+[[nodiscard]] base::Status cover_host_paths(const MountPlan& plan);
+// A new procfs over /proc, for a PID namespace of our own. EPERM where a container engine hides parts of the outer one.
+[[nodiscard]] base::Status mount_fresh_proc();
+// /proc/sys, /sys and their like become read-only, for a command that is uid 0: root owns these files, and writing some
+// of them makes the kernel run a program outside (core_pattern, uevent_helper); no capability is asked for.
+[[nodiscard]] base::Status guard_kernel_files();
+
+// The text of resolv.conf(5) with `nameserver` alone; its other lines are kept.
+[[nodiscard]] std::string resolv_conf_with(std::string_view text, std::string_view nameserver);
+
+}  // namespace soleroute::gateway::jail

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/jail/namespaces.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <string_view>
+#include <system_error>
+
+#include "base/fd.h"
+#include "gateway/jail/credentials.h"
+
+namespace soleroute::gateway::jail {
+namespace {
+
+base::Status write_proc(const char* path, std::string_view text) {
+  const base::Fd file(::open(path, O_WRONLY | O_CLOEXEC));
+  if (!file) return base::errno_error(fmt::format("cannot open {}", path));
+  if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    return base::errno_error(fmt::format("cannot write {}", path));
+  }
+  return {};
+}
+
+std::optional<long> read_switch(const char* path) {
+  const base::Fd file(::open(path, O_RDONLY | O_CLOEXEC));
+  std::array<char, 32> text{};
+  const ssize_t count = file ? ::read(file.get(), text.data(), text.size()) : -1;
+  if (count <= 0) return std::nullopt;
+  long value = 0;
+  if (std::from_chars(text.data(), text.data() + count, value).ec != std::errc{}) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+base::Result<pid_t> fork_into(const NamespaceSet& set) {
+  unsigned long flags = CLONE_NEWNET | CLONE_NEWNS;
+  if (set.user) flags |= CLONE_NEWUSER;
+  if (set.pid) flags |= CLONE_NEWPID;
+  // The system call itself: unshare(2) before fork(2) would cost one process more, and a process that has unshared its
+  // PID namespace can start no thread. With a null stack the arguments after the flags are all null, so that their
+  // order, which differs between architectures, does not matter. glibc's fork handlers do not run: nothing here
+  // registers any.
+  const long pid = ::syscall(SYS_clone, flags | SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+  if (pid < 0 && set.user) {
+    const int err = errno;
+    return std::unexpected(
+        base::Error{explain_forbidden(read_user_namespace_switches(), err), base::ErrorKind::kSystem, err});
+  }
+  if (pid < 0) return base::errno_error("cannot make a network namespace");
+  return static_cast<pid_t>(pid);
+}
+
+base::Status map_own_identity(uid_t uid, gid_t gid) {
+  // Files under /proc/self of a process that cannot be dumped belong to root, who is somebody else in here.
+  if (auto dumpable = set_dumpable(true); !dumpable) return dumpable;
+  // Linux 3.19 (CVE-2014-8989): a group map may be written only after setgroups(2) is denied. ENOENT: before it.
+  if (auto denied = write_proc("/proc/self/setgroups", "deny"); !denied && denied.error().sys_errno != ENOENT) {
+    return denied;
+  }
+  if (auto mapped = write_proc("/proc/self/uid_map", fmt::format("{0} {0} 1", uid)); !mapped) return mapped;
+  if (auto mapped = write_proc("/proc/self/gid_map", fmt::format("{0} {0} 1", gid)); !mapped) return mapped;
+  return set_dumpable(false);
+}
+
+base::Status enter_nested_user_namespace(uid_t uid, gid_t gid) {
+  if (::unshare(CLONE_NEWUSER) != 0) return base::errno_error("cannot make a nested user namespace");
+  return map_own_identity(uid, gid);
+}
+
+UserNamespaceSwitches read_user_namespace_switches() {
+  return {.max_user_namespaces = read_switch("/proc/sys/user/max_user_namespaces"),
+          .unprivileged_clone = read_switch("/proc/sys/kernel/unprivileged_userns_clone"),
+          .apparmor_restricts = read_switch("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
+          .has_proc_user_namespace = ::access("/proc/self/ns/user", F_OK) == 0};
+}
+
+std::string explain_forbidden(const UserNamespaceSwitches& switches, int err) {
+  std::string text = fmt::format("this system does not let a user make a user namespace ({}), which a jail needs.\n",
+                                 std::generic_category().message(err));
+  if (!switches.has_proc_user_namespace) {
+    text += "  The kernel is built without user namespaces (CONFIG_USER_NS).\n";
+  } else if (switches.max_user_namespaces == 0) {
+    text += "  user.max_user_namespaces is 0. To allow them: sudo sysctl -w user.max_user_namespaces=15000\n";
+  } else if (switches.unprivileged_clone == 0) {
+    text +=
+        "  kernel.unprivileged_userns_clone is 0. To allow them: sudo sysctl -w kernel.unprivileged_userns_clone=1\n";
+  } else if (switches.apparmor_restricts.value_or(0) != 0) {
+    text +=
+        "  AppArmor restricts them (kernel.apparmor_restrict_unprivileged_userns). To allow them to gateway alone, "
+        "give\n"
+        "  it a profile with `userns,`; to allow them to every program:\n"
+        "  sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0\n";
+  } else if (err == ENOSPC || err == EUSERS) {
+    text += "  A limit on their number or nesting is reached (user.max_user_namespaces, or 32 levels).\n";
+  } else {
+    text +=
+        "  Nothing in /proc/sys forbids it, so a sandbox does: in a container, its seccomp profile (for Docker, start\n"
+        "  the container with --privileged, or use the Compose stack instead); under chroot, the kernel itself.\n";
+  }
+  text += "  Without user namespaces: sudo gateway run … (the command still runs as you, without privilege).";
+  return text;
+}
+
+}  // namespace soleroute::gateway::jail

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/jail/unix_sockets.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "base/fd.h"
+
+namespace soleroute::gateway::jail {
+namespace {
+
+constexpr const char* kTable = "/proc/net/unix";
+constexpr std::size_t kMaxTable = 64 * 1024 * 1024;  // about half a million sockets
+constexpr int kFieldsBeforePath = 7;                 // Num RefCount Protocol Flags Type St Inode
+
+// What follows the seventh field and one space, to the end of the line: a path may hold spaces.
+std::string_view path_field(std::string_view line) {
+  std::size_t at = 0;
+  for (int field = 0; field < kFieldsBeforePath; ++field) {
+    at = line.find_first_not_of(' ', at);
+    if (at == std::string_view::npos) return {};
+    at = line.find(' ', at);
+    if (at == std::string_view::npos) return {};
+  }
+  return line.substr(at + 1);
+}
+
+base::Result<std::string> read_table() {
+  const base::Fd file(::open(kTable, O_RDONLY | O_CLOEXEC));
+  if (!file) return base::errno_error("cannot open /proc/net/unix");
+  std::string text;
+  std::array<char, 65536> chunk;
+  for (;;) {
+    const ssize_t count = ::read(file.get(), chunk.data(), chunk.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return base::errno_error("cannot read /proc/net/unix");
+    if (count == 0) return text;
+    text.append(chunk.data(), static_cast<std::size_t>(count));
+    if (text.size() > kMaxTable) return base::system_error("/proc/net/unix is too long");
+  }
+}
+
+bool is_socket(const std::string& path) {
+  struct stat status{};
+  return ::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
+}  // namespace
+
+std::vector<std::string> bound_paths(std::string_view proc_net_unix) {
+  std::vector<std::string> paths;
+  std::size_t begin = 0;
+  while (begin < proc_net_unix.size()) {
+    const std::size_t end = std::min(proc_net_unix.find('\n', begin), proc_net_unix.size());
+    const std::string_view path = path_field(proc_net_unix.substr(begin, end - begin));
+    if (path.starts_with('/')) paths.emplace_back(path);
+    begin = end + 1;
+  }
+  std::ranges::sort(paths);
+  const auto [first, last] = std::ranges::unique(paths);
+  paths.erase(first, last);
+  return paths;
+}
+
+base::Result<std::vector<std::string>> reachable_unix_sockets() {
+  const auto table = read_table();
+  if (!table) return std::unexpected(table.error());
+  std::vector<std::string> paths = bound_paths(*table);
+  std::erase_if(paths, [](const std::string& path) { return !is_socket(path); });
+  return paths;
+}
+
+}  // namespace soleroute::gateway::jail

@@ -1,5 +1,6 @@
-// What serving is asked to do: the options of DESIGN section 6, parsed and checked, from the command line or GATEWAY_…
-// variables. A plain value. SPDX-License-Identifier: GPL-3.0-or-later
+// What serving is asked to do: the options of DESIGN section 6, parsed and checked.
+// A plain value; each option can also come from a GATEWAY_… variable.
+// SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
 #include <cstdint>

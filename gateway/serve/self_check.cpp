@@ -16,8 +16,9 @@ namespace {
 
 constexpr int kTimeoutMs = 1000;
 
-base::Result<base::Fd> connected(int type, std::uint16_t port) {
+base::Result<base::Fd> connected(int type, std::uint16_t port, std::uint32_t mark) {
   base::Fd fd(::socket(AF_INET, type | SOCK_CLOEXEC, 0));
+  if (mark != 0) ::setsockopt(fd.get(), SOL_SOCKET, SO_MARK, &mark, sizeof mark);
   sockaddr_storage address{};
   const base::Endpoint here{base::IpAddress::v4(0x7f000001U), port};
   const auto length = static_cast<socklen_t>(here.to_sockaddr(address));
@@ -32,8 +33,8 @@ bool readable(int fd) {
   return ::poll(&wait, 1, kTimeoutMs) == 1;
 }
 
-base::Status dns_answers(std::uint16_t port) {
-  auto fd = connected(SOCK_DGRAM, port);
+base::Status dns_answers(std::uint16_t port, std::uint32_t mark) {
+  auto fd = connected(SOCK_DGRAM, port, mark);
   if (!fd) return std::unexpected(fd.error());
   // RFC 1035 section 4.1: one question, gateway.internal, A, IN.
   constexpr std::array<std::uint8_t, 34> kQuestion{0x53, 0x4f, 0x01, 0x00, 0, 1, 0,   0,   0,   0,   0,   0,
@@ -49,8 +50,8 @@ base::Status dns_answers(std::uint16_t port) {
   return {};
 }
 
-base::Status direct_connection_refused(std::uint16_t port) {
-  auto fd = connected(SOCK_STREAM, port);
+base::Status direct_connection_refused(std::uint16_t port, std::uint32_t mark) {
+  auto fd = connected(SOCK_STREAM, port, mark);
   if (!fd) return {};  // refused at once
   std::array<std::uint8_t, 1> byte{};
   const bool ended = readable(fd->get()) && ::recv(fd->get(), byte.data(), byte.size(), 0) <= 0;
@@ -60,9 +61,9 @@ base::Status direct_connection_refused(std::uint16_t port) {
 
 }  // namespace
 
-base::Status self_check(const net::ListenPorts& ports) {
-  if (auto answered = dns_answers(ports.dns); !answered) return answered;
-  return direct_connection_refused(ports.redirected);
+base::Status self_check(const net::ListenPorts& ports, std::uint32_t mark) {
+  if (auto answered = dns_answers(ports.dns, mark); !answered) return answered;
+  return direct_connection_refused(ports.redirected, mark);
 }
 
 }  // namespace soleroute::gateway::serve

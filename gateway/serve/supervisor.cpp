@@ -133,7 +133,7 @@ class Supervisor {
     runtime.own_addresses = own_addresses();
     runtime.local_addresses = all_addresses(interfaces_);
     for (const auto& claimed : options_.claim) runtime.local_addresses.push_back(claimed.address);
-    runtime.upstream_mark = options_.topology == netrules::Topology::kSidecar ? kGatewayMark : 0;
+    runtime.upstream_mark = mark();
     auto started = Runtime::start(std::move(runtime), std::move(*listeners), std::move(queue), policy_, log_, counters_);
     if (!started) return std::unexpected(started.error());
     runtime_ = std::move(*started);
@@ -157,7 +157,7 @@ class Supervisor {
 
   base::Status check_self() {
     if (auto verified = rules_.verify(); !verified) return verified;
-    return self_check(ports_);
+    return self_check(ports_, mark());
   }
 
   netrules::Intent intent() const {
@@ -259,6 +259,8 @@ class Supervisor {
     if (own.empty()) own = {base::IpAddress::v4(0x7f000001U)};  // sidecar: what is redirected answers on loopback
     return own;
   }
+
+  std::uint32_t mark() const { return options_.topology == netrules::Topology::kSidecar ? kGatewayMark : 0; }
 
   int workers() const {
     const int wanted = options_.workers > 0 ? options_.workers : static_cast<int>(std::thread::hardware_concurrency());

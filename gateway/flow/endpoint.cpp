@@ -17,7 +17,7 @@ namespace asio = boost::asio;
 policy::Decision decide(const policy::Policy& policy, const base::IpAddress& client, const base::Endpoint& destination,
                         const std::vector<base::HostName>& names) {
   policy::FlowFacts facts;
-  facts.phase = policy::Phase::kConnect;
+  facts.phase = policy::Phase::kPacket;
   facts.client = client;
   facts.original_destination = destination;
   facts.port = destination.port;
@@ -66,6 +66,12 @@ void refuse(FlowContext& context, ClientConnection& client, const policy::Decisi
 }
 
 }  // namespace
+
+bool is_endpoint(const FlowContext& context, const ClientConnection& client) {
+  const auto& destination = client.original_destination;
+  const auto names = context.names.names_of(destination.address);
+  return decide(*context.policy, client.peer.address, destination, names).allowed();
+}
 
 asio::awaitable<void> serve_endpoint(FlowContext& context, ClientConnection client) {
   const auto snapshot = context.policy;  // the decision borrows from it

@@ -35,6 +35,10 @@ struct FlowContext {
   audit::Counters& counters;
   // The snapshot in force; a flow asks once per decision.
   std::shared_ptr<const policy::Policy> policy;
+  // Does any of its `endpoints:` list port 80 or 443? Rare, so that the common case need not ask for each connection.
+  bool web_port_endpoints = false;
+
+  void use(std::shared_ptr<const policy::Policy> snapshot);
 };
 
 // One accepted connection of an agent.

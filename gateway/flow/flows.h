@@ -25,7 +25,8 @@ using ReadAhead = std::vector<std::byte>;
 // The explicit proxy: CONNECT and absolute-form (flow/explicit_proxy.cpp).
 [[nodiscard]] boost::asio::awaitable<void> serve_explicit_proxy(FlowContext& context, ClientConnection client);
 
-// A TCP `endpoints:` connection (flow/endpoint.cpp).
+// A TCP `endpoints:` connection (flow/endpoint.cpp), and whether the policy lists its destination as one.
+[[nodiscard]] bool is_endpoint(const FlowContext& context, const ClientConnection& client);
 [[nodiscard]] boost::asio::awaitable<void> serve_endpoint(FlowContext& context, ClientConnection client);
 
 // TLS inside an allowed CONNECT tunnel: as serve_tls, but the SNI must equal `authority`.

@@ -63,7 +63,8 @@ void refuse(FlowContext& context, ClientConnection& client, Reason reason, std::
 
 asio::awaitable<void> serve_redirected(FlowContext& context, ClientConnection client) {
   const std::uint16_t port = client.original_destination.port;
-  if (port != kHttpPort && port != kHttpsPort) {
+  const bool web = port == kHttpPort || port == kHttpsPort;
+  if (!web || (context.web_port_endpoints && is_endpoint(context, client))) {
     co_await serve_endpoint(context, std::move(client));
     co_return;
   }

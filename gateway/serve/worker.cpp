@@ -87,12 +87,12 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, std::shared_ptr<cons
       connector_(loop_, wheel_, resolver_, *shared.names, shared.options.upstream_mark,
                  shared.options.local_addresses),
       context_{loop_, wheel_, resolver_, *shared.names, connector_, registry_, pipes_, shared.log, shared.counters,
-               policy},
-      policy_(std::move(policy)),
+               nullptr},
       redirected_(adopt(loop_, std::move(sockets.redirected))),
       explicit_proxy_(adopt(loop_, std::move(sockets.explicit_proxy))),
       grace_(loop_),
       spare_(spare_descriptor()) {
+  context_.use(std::move(policy));
   const auto snapshot = [this] { return context_.policy; };
   dns_.emplace(loop_, dns::ServerOptions{shared.options.own_addresses, snapshot}, std::move(sockets.dns_udp),
                std::move(sockets.dns_tcp), resolver_, shared.names, shared.log, shared.counters);
@@ -122,7 +122,7 @@ void Worker::start() {
 
 void Worker::reload(std::shared_ptr<const policy::Policy> policy) {
   asio::post(loop_, [this, policy = std::move(policy)] {
-    context_.policy = policy;
+    context_.use(policy);
     registry_.apply(*policy);
   });
 }

@@ -88,7 +88,6 @@ class Worker {
   flow::FlowRegistry registry_;
   flow::PipePool pipes_;
   flow::FlowContext context_;
-  std::shared_ptr<const policy::Policy> policy_;
   std::optional<boost::asio::posix::stream_descriptor> redirected_;
   std::optional<boost::asio::posix::stream_descriptor> explicit_proxy_;
   std::optional<dns::Server> dns_;

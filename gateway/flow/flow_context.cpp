@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/flow/flow_context.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace soleroute::gateway::flow {
+
+void FlowContext::use(std::shared_ptr<const policy::Policy> snapshot) {
+  web_port_endpoints = std::ranges::any_of(snapshot->endpoints(), [](const policy::EndpointView& endpoint) {
+    return std::ranges::any_of(endpoint.ports, [](std::uint16_t port) { return port == 80 || port == 443; });
+  });
+  policy = std::move(snapshot);
+}
+
+}  // namespace soleroute::gateway::flow

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/commands/command.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+namespace soleroute::gateway::commands {
+namespace {
+
+std::string_view environment(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value == nullptr ? std::string_view{} : std::string_view{value};
+}
+
+std::vector<std::string> split_list(std::string_view text) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    const auto comma = text.find(',');
+    if (comma != 0) parts.emplace_back(text.substr(0, comma));
+    text.remove_prefix(comma == std::string_view::npos ? text.size() : comma + 1);
+  }
+  return parts;
+}
+
+}  // namespace
+
+CLI::App& add_command(CLI::App& program, Invocation& invocation, std::string_view name, std::string_view summary,
+                      std::string_view example, std::function<int()> body) {
+  CLI::App* command = program.add_subcommand(std::string(name), std::string(summary));
+  command->footer(fmt::format("Example:\n  {}", example));
+  command->callback([&invocation, body = std::move(body)] { invocation.body = body; });
+  return *command;
+}
+
+void add_list_option(CLI::App& command, const std::string& name, const char* variable, std::vector<std::string>& values,
+                     const std::string& placeholder, const std::string& help) {
+  values = split_list(environment(variable));  // replaced by what the command line gives
+  command.add_option(name, values, fmt::format("{}; repeatable (Env:{}, separated by commas)", help, variable))
+      ->type_name(placeholder)
+      ->expected(1)
+      ->take_all();
+}
+
+void add_policy_option(CLI::App& command, std::vector<std::string>& files) {
+  add_list_option(command, "--policy", "GATEWAY_POLICY", files, "FILE",
+                  "policy file; later ones are layers over earlier");
+}
+
+int report(const base::Error& error) {
+  std::fflush(stdout);
+  const bool colour = use_colour(STDERR_FILENO);
+  fmt::print(stderr, "{}gateway:{} {}\n", colour ? "\x1b[1;31m" : "", colour ? "\x1b[0m" : "", error.message);
+  return error.kind == base::ErrorKind::kUsage ? kExitUsage : kExitSystem;
+}
+
+bool use_colour(int fd) {
+  return environment("NO_COLOR").empty() && environment("TERM") != "dumb" && ::isatty(fd) == 1;
+}
+
+}  // namespace soleroute::gateway::commands

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gateway/commands/command.h"
+#include "policy/source_text.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+constexpr const char* kSummary =
+    "The sole route out of an AI agent's container: answers DNS, reads the name that each connection asks for, "
+    "forwards "
+    "what the policy allows and refuses everything else.\nWithout a command it serves.";
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  gateway run --policy policy.yaml -- npm install\n"
+    "  gateway --policy policy.yaml --claim 10.77.0.1/24\n"
+    "  gateway --policy policy.yaml --dry-run | nft -c -f -\n\n"
+    "Exit status: 0 done, 1 the answer is no, 2 usage or policy error, 3 the system cannot.\n"
+    "Every option can also be given as the environment variable named with it.";
+
+void add_commands(CLI::App& program, Invocation& invocation) {
+  add_serve(program, invocation);
+#ifdef SOLEROUTE_HAS_run
+  add_run(program, invocation);
+#endif
+#ifdef SOLEROUTE_HAS_check
+  add_check(program, invocation);
+#endif
+#ifdef SOLEROUTE_HAS_explain
+  add_explain(program, invocation);
+#endif
+#ifdef SOLEROUTE_HAS_test_policy
+  add_test(program, invocation);
+#endif
+  add_verify(program, invocation);
+#ifdef SOLEROUTE_HAS_services
+  add_services(program, invocation);
+#endif
+  add_status(program, invocation);
+}
+
+// Everything behind the first `--` belongs to the jailed command: CLI11 would take "[a]" or "{}" in it for a list.
+std::vector<std::string> split_at_dashes(std::span<char*> arguments, Invocation& invocation) {
+  const std::vector<std::string> all(arguments.begin(), arguments.end());
+  const auto dashes = std::ranges::find(all, "--");
+  invocation.had_dashes = dashes != all.end();
+  if (invocation.had_dashes) invocation.after_dashes.assign(dashes + 1, all.end());
+  return {all.begin(), dashes};
+}
+
+const CLI::App& innermost(const CLI::App& program) {
+  const auto chosen = program.get_subcommands();
+  return chosen.empty() ? program : *chosen.front();
+}
+
+std::vector<std::string> option_names(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+std::vector<std::string> command_names(const CLI::App& program) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : program.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
+  return names;
+}
+
+std::string suggestion(std::string_view text, const std::vector<std::string>& names) {
+  return policy::did_you_mean(text, {names.begin(), names.end()});
+}
+
+// What was not understood, and the likely spelling.
+std::string unexpected_argument(const CLI::App& program) {
+  const CLI::App& command = innermost(program);
+  const auto extras = program.remaining(true);
+  const std::string extra = extras.empty() ? std::string{} : extras.front();
+  if (extra.starts_with("-")) {
+    const std::string name = extra.substr(0, extra.find('='));
+    return fmt::format("unknown option '{}'{}", policy::shown(name), suggestion(name, option_names(command)));
+  }
+  if (&command == &program) {
+    return fmt::format("unknown command '{}'{}", policy::shown(extra), suggestion(extra, command_names(program)));
+  }
+  const bool jail = command.get_name() == "run";
+  return fmt::format("unexpected argument '{}'{}", policy::shown(extra),
+                     jail ? "; put '--' before the command to run: gateway run -- CMD ARGS" : "");
+}
+
+int usage_problem(const CLI::App& program, const std::string& message) {
+  const CLI::App& command = innermost(program);
+  const std::string name = &command == &program ? "" : " " + command.get_name();
+  return report({.message = fmt::format("{}\nTry 'gateway{} --help'.", message, name),
+                 .kind = base::ErrorKind::kUsage,
+                 .sys_errno = 0});
+}
+
+// "gateway --workers 2 explain …": the options before a command would have no effect, and nobody would notice.
+bool options_before_command(const CLI::App& program, const std::vector<std::string>& arguments) {
+  const auto chosen = program.get_subcommands();
+  return !chosen.empty() && arguments.front() != chosen.front()->get_name();
+}
+
+int parse_and_run(CLI::App& program, Invocation& invocation, std::vector<std::string> arguments) {
+  const std::vector<std::string> given = arguments;
+  std::ranges::reverse(arguments);  // CLI11 takes them from the back
+  try {
+    program.parse(std::move(arguments));
+  } catch (const CLI::ExtrasError&) {
+    return usage_problem(program, unexpected_argument(program));
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return program.exit(error);  // --help, --version
+    return usage_problem(program, error.what());
+  }
+  if (options_before_command(program, given)) {
+    return usage_problem(program, fmt::format("options of '{}' belong behind it", innermost(program).get_name()));
+  }
+  if (invocation.had_dashes && innermost(program).get_name() != "run") {
+    return usage_problem(program, "only 'gateway run' takes a command behind '--'");
+  }
+  return invocation.body();
+}
+
+}  // namespace
+
+int run_program(int argc, char** argv) {
+  Invocation invocation;
+  CLI::App program(kSummary, "gateway");
+  program.footer(kFooter);
+  program.set_version_flag("--version", "gateway " SOLEROUTE_VERSION);
+  program.get_formatter()->column_width(34);
+  program.require_subcommand(0, 1);
+  add_commands(program, invocation);
+  const std::span<char*> arguments(argv, static_cast<std::size_t>(argc));
+  return parse_and_run(program, invocation, split_at_dashes(arguments.subspan(argc > 0 ? 1 : 0), invocation));
+}
+
+}  // namespace soleroute::gateway::commands

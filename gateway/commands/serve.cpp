@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <csignal>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "gateway/commands/command.h"
+#include "gateway/commands/serve_options.h"
+#include "gateway/serve/supervisor.h"
+#include "policy/source_text.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+constexpr std::uint16_t kDnsPort = 53;
+
+template <class T>
+struct Named {
+  std::string_view name;
+  T value;
+};
+
+constexpr std::array kTopologies{Named{"router", netrules::Topology::kRouter},
+                                 Named{"sidecar", netrules::Topology::kSidecar},
+                                 Named{"jail", netrules::Topology::kJail}, Named{"guard", netrules::Topology::kGuard}};
+constexpr std::array kVerbosities{Named{"quiet", audit::Verbosity::kQuiet}, Named{"normal", audit::Verbosity::kNormal},
+                                  Named{"debug", audit::Verbosity::kDebug}};
+
+template <class T, std::size_t N>
+base::Result<T> choose(std::string_view option, const std::string& text, const std::array<Named<T>, N>& choices) {
+  std::string names;
+  for (const auto& choice : choices) {
+    if (choice.name == text) return choice.value;
+    names += names.empty() ? "" : ", ";
+    names += choice.name;
+  }
+  return base::usage_error(fmt::format("{}: '{}' is not one of {}", option, policy::shown(text), names));
+}
+
+base::Result<std::uint16_t> parse_port(std::string_view option, const std::string& text) {
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc{} || end != text.data() + text.size() || port == 0) {
+    return base::usage_error(fmt::format("{}: '{}' is not a port (1 to 65535)", option, policy::shown(text)));
+  }
+  return port;
+}
+
+base::Error prefixed(std::string_view option, base::Error error) {
+  error.message = fmt::format("{}: {}", option, error.message);
+  error.kind = base::ErrorKind::kUsage;
+  return error;
+}
+
+template <class T, class Parse>
+base::Result<std::vector<T>> parse_all(std::string_view option, const std::vector<std::string>& texts, Parse parse) {
+  std::vector<T> values;
+  for (const std::string& text : texts) {
+    auto value = parse(text);
+    if (!value) return std::unexpected(prefixed(option, value.error()));
+    values.push_back(std::move(*value));
+  }
+  return values;
+}
+
+base::Status parse_ports(const ServeArguments& arguments, serve::ServeOptions& options) {
+  if (arguments.explicit_proxy == "off") {
+    options.explicit_proxy_port = 0;
+  } else {
+    const auto port = parse_port("--explicit-proxy", arguments.explicit_proxy);
+    if (!port) return std::unexpected(port.error());
+    options.explicit_proxy_port = *port;
+  }
+  if (arguments.listen.empty()) return {};
+  const auto listen = parse_port("--listen", arguments.listen);
+  if (!listen) return std::unexpected(listen.error());
+  options.listen_port = *listen;
+  return {};
+}
+
+base::Status parse_addresses(const ServeArguments& arguments, serve::ServeOptions& options) {
+  auto claim = parse_all<base::InterfaceAddress>("--claim", arguments.claim, base::InterfaceAddress::parse);
+  if (!claim) return std::unexpected(claim.error());
+  options.claim = std::move(*claim);
+  if (std::ranges::count_if(options.claim, [](const auto& item) { return item.address.is_v4(); }) > 1 ||
+      std::ranges::count_if(options.claim, [](const auto& item) { return item.address.is_v6(); }) > 1) {
+    return base::usage_error("--claim: at most one address of each family");
+  }
+  auto resolvers = parse_all<base::Endpoint>("--resolver", arguments.resolver,
+                                             [](const auto& text) { return base::Endpoint::parse(text, kDnsPort); });
+  if (!resolvers) return std::unexpected(resolvers.error());
+  options.resolvers = std::move(*resolvers);
+  if (arguments.metrics.empty()) return {};
+  const auto metrics = base::Endpoint::parse(arguments.metrics);
+  if (!metrics) return std::unexpected(prefixed("--metrics", metrics.error()));
+  options.metrics = *metrics;
+  return {};
+}
+
+bool dry_run_wanted(const ServeArguments& arguments) {
+  return !arguments.dry_run.empty();
+}
+
+int serve_forever(const serve::ServeOptions& options) {
+  ::signal(SIGPIPE, SIG_IGN);  // a peer that is gone is an error of that write
+  const int standard_output = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+  const auto log = audit::make_json_log(base::Fd(standard_output), options.log);
+  const auto served = serve::serve(options, *log);
+  return served ? kExitDone : report(served.error());
+}
+
+int serve_body(const ServeArguments& arguments) {
+  const auto options = parse_serve_options(arguments);
+  if (!options) return report(options.error());
+  if (!dry_run_wanted(arguments)) return serve_forever(*options);
+  if (arguments.dry_run != "json" && arguments.dry_run != "text") {
+    return report({.message = "--dry-run is given alone or as --dry-run=json", .kind = base::ErrorKind::kUsage});
+  }
+#ifdef SOLEROUTE_HAS_dry_run
+  return dry_run(*options, arguments.dry_run == "json" ? DryRunFormat::kJson : DryRunFormat::kText);
+#else
+  return kExitSystem;
+#endif
+}
+
+}  // namespace
+
+base::Result<serve::ServeOptions> parse_serve_options(const ServeArguments& arguments) {
+  serve::ServeOptions options;
+  options.policy_files = arguments.policy;
+  options.inside_interface = arguments.inside;
+  options.control_socket = arguments.control;
+  options.program_rules = !arguments.no_rules;
+  options.workers = arguments.workers;
+  const auto topology = choose("--topology", arguments.topology, kTopologies);
+  if (!topology) return std::unexpected(topology.error());
+  options.topology = *topology;
+  const bool serves = *topology == netrules::Topology::kRouter || *topology == netrules::Topology::kSidecar;
+  if (!serves && !dry_run_wanted(arguments)) {
+    return base::usage_error(
+        fmt::format("--topology {}: only with --dry-run; serving is router or sidecar", arguments.topology));
+  }
+  const auto verbosity = choose("--log", arguments.log, kVerbosities);
+  if (!verbosity) return std::unexpected(verbosity.error());
+  options.log = *verbosity;
+  if (auto ports = parse_ports(arguments, options); !ports) return std::unexpected(ports.error());
+  if (auto addresses = parse_addresses(arguments, options); !addresses) return std::unexpected(addresses.error());
+  return options;
+}
+
+void add_serve(CLI::App& program, Invocation& invocation) {
+  const auto arguments = std::make_shared<ServeArguments>();
+  ServeArguments& to = *arguments;
+  add_policy_option(program, to.policy);
+  program.add_option("--topology", to.topology, "how the gateway stands in the path; jail and guard with --dry-run")
+      ->envname("GATEWAY_TOPOLOGY")
+      ->type_name("router|sidecar");
+  program.add_option("--inside", to.inside, "where the agents are; default: where the claimed address belongs")
+      ->envname("GATEWAY_INSIDE")
+      ->type_name("IFACE");
+  add_list_option(program, "--claim", "GATEWAY_CLAIM", to.claim, "ADDR/PREFIX",
+                  "address to claim as the agents' route when ready");
+  add_list_option(program, "--resolver", "GATEWAY_RESOLVER", to.resolver, "ADDR[:PORT]",
+                  "upstream DNS; default: /etc/resolv.conf");
+  program.add_option("--control", to.control, "control socket, asked by 'gateway status'")
+      ->capture_default_str()
+      ->envname("GATEWAY_CONTROL")
+      ->type_name("SOCKET");
+  program.add_option("--metrics", to.metrics, "serve Prometheus metrics and health there; default: nowhere")
+      ->envname("GATEWAY_METRICS")
+      ->type_name("ADDR:PORT");
+  program.add_option("--explicit-proxy", to.explicit_proxy, "port for clients that do set HTTPS_PROXY")
+      ->capture_default_str()
+      ->envname("GATEWAY_EXPLICIT_PROXY")
+      ->type_name("PORT|off");
+  program.add_option("--listen", to.listen, "where redirected connections arrive; default: any free port")
+      ->envname("GATEWAY_LISTEN")
+      ->type_name("PORT");
+  program.add_flag("--no-rules", to.no_rules, "program no nftables rules: somebody else does, or nothing is held")
+      ->envname("GATEWAY_NO_RULES");
+  program.add_option("--workers", to.workers, "threads; default: one a processor")
+      ->envname("GATEWAY_WORKERS")
+      ->type_name("N")
+      ->check(CLI::Range(1, kMaxWorkers));
+  program.add_option("--log", to.log, "quiet: denials only")
+      ->capture_default_str()
+      ->envname("GATEWAY_LOG")
+      ->type_name("quiet|normal|debug");
+  program
+      .add_flag("--dry-run{text}", to.dry_run,
+                "print the rules that serving would program and stop; also --dry-run=json")
+      ->type_name("");
+  invocation.body = [arguments] { return serve_body(*arguments); };
+}
+
+}  // namespace soleroute::gateway::commands

@@ -1,0 +1,35 @@
+// The options of serving as given on the command line, and their way to serve::ServeOptions.
+// Plain values.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "gateway/serve/options.h"
+
+namespace soleroute::gateway::commands {
+
+inline constexpr int kMaxWorkers = 256;
+
+struct ServeArguments {
+  std::vector<std::string> policy;
+  std::string topology = "router";
+  std::string inside;
+  std::vector<std::string> claim;
+  std::vector<std::string> resolver;
+  std::string control = serve::kDefaultControlSocket;
+  std::string metrics;
+  std::string explicit_proxy = std::to_string(serve::kDefaultExplicitProxyPort);
+  std::string listen;
+  bool no_rules = false;
+  int workers = 0;
+  std::string log = "normal";
+  std::string dry_run;  // empty, "text" or "json"
+};
+
+// Errors are kUsage and name the option.
+[[nodiscard]] base::Result<serve::ServeOptions> parse_serve_options(const ServeArguments& arguments);
+
+}  // namespace soleroute::gateway::commands

@@ -26,7 +26,7 @@ struct IndexRange {
 struct HostRecord {
   std::string pattern;      // "*.example.com"
   Origin origin;            // the entry that lets everything pass, or else the first entry for this host
-  Origin https_origin{};      // the rule that lets https pass uninspected, if one does
+  Origin https_origin{};    // the rule that lets https pass uninspected, if one does
   bool open = false;        // everything may pass, http and https
   bool https_open = false;  // a rule admits every https request
   bool http_somehow = false;

@@ -119,6 +119,8 @@ class TreeBuilder final : public YAML::EventHandler {
     Open& parent = open_.back();
     const bool is_key = parent.node.is_mapping() && parent.node.children.size() % 2 == 0;
     if (is_key && !key_is_fine(parent, node)) return;
+    // yaml-cpp places an absent value where it noticed the absence, which may be lines further down.
+    if (parent.node.is_mapping() && !is_key && node.is_null()) node.position = parent.node.children.back().position;
     parent.node.children.push_back(std::move(node));
   }
 

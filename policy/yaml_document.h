@@ -22,7 +22,7 @@ inline constexpr std::size_t kMaxTextBytes = kMaxPolicyBytes;
 inline constexpr std::size_t kMaxOtherBytes = std::size_t{1} << 20;
 inline constexpr std::size_t kMaxNameLines = 200'000;
 inline constexpr int kMaxDepth = 16;                     // a policy needs 8
-inline constexpr std::size_t kMaxNodes = 400'000;        // about 40 MiB of tree
+inline constexpr std::size_t kMaxNodes = 250'000;        // about 85 MiB of tree
 inline constexpr std::size_t kMaxAliasedNodes = 10'000;  // nodes that exist only because an alias repeats them
 inline constexpr std::size_t kMaxScalarBytes = 4096;
 

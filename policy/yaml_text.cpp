@@ -96,6 +96,19 @@ base::Status check_tabs(const SourceText& source) {
   return {};
 }
 
+// yaml-cpp ignores directives that it does not know, so a line of them would say nothing instead of failing.
+base::Status check_directives(const SourceText& source) {
+  int number = 0;
+  std::string_view rest = source.text();
+  while (!rest.empty()) {
+    ++number;
+    if (rest.starts_with('%')) return source.error({number, 1}, "a directive ('%'); policies have none");
+    const auto newline = rest.find('\n');
+    rest.remove_prefix(newline == std::string_view::npos ? rest.size() : newline + 1);
+  }
+  return {};
+}
+
 base::Status check_brackets(const SourceText& source) {
   const auto text = source.text();
   int depth = 0;
@@ -137,7 +150,7 @@ base::Status clean_text(std::string_view name, std::string_view text, std::strin
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   clean = with_newlines(text);
   const SourceText source(name, clean);
-  for (const auto check : {check_size, check_characters, check_tabs, check_brackets}) {
+  for (const auto check : {check_size, check_characters, check_tabs, check_directives, check_brackets}) {
     if (auto status = check(source); !status) return status;
   }
   return {};

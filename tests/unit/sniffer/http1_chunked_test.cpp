@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "sniffer/http1_chunked.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace soleroute::sniffer {
+namespace {
+
+using namespace std::string_literals;
+using State = ChunkedScanner::State;
+
+// '|' stands for CRLF.
+std::string wire(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '|') out += "\r\n";
+    if (c != '|') out += c;
+  }
+  return out;
+}
+
+struct Outcome {
+  State state = State::kMore;
+  std::size_t taken = 0;
+  bool operator==(const Outcome&) const = default;
+};
+
+Outcome scan(const std::string& bytes, std::size_t step) {
+  ChunkedScanner scanner;
+  std::size_t taken = 0;
+  for (std::size_t at = 0; at < bytes.size() && scanner.state() == State::kMore; at += step) {
+    taken += scanner.feed(base::as_bytes(bytes).subspan(at, std::min(step, bytes.size() - at)));
+  }
+  return {scanner.state(), taken};
+}
+
+struct Case {
+  std::string why;
+  std::string bytes;
+  State state;
+  std::size_t left_over = 0;
+};
+
+void expect_states(const std::vector<Case>& cases) {
+  for (const auto& c : cases) {
+    const std::string bytes = wire(c.bytes);
+    const Outcome whole = scan(bytes, bytes.size());
+    EXPECT_EQ(whole.state, c.state) << c.why;
+    if (c.state == State::kDone) EXPECT_EQ(bytes.size() - whole.taken, c.left_over) << c.why;
+    for (const std::size_t step : {1U, 2U, 3U, 7U}) EXPECT_EQ(scan(bytes, step), whole) << c.why << ", by " << step;
+  }
+}
+
+TEST(ChunkedScanner, FindsTheEndOfABody) {
+  expect_states({
+      {"an empty body", "0||", State::kDone},
+      {"one chunk", "5|hello|0||", State::kDone},
+      {"several", "5|hello|6| world|0||", State::kDone},
+      {"upper and lower hexadecimal digits", "a|0123456789|A|0123456789|0||", State::kDone},
+      {"leading zeros", "0005|hello|000||", State::kDone},
+      {"data that looks like the end", "7|0\r\n\r\n0\r|0||", State::kDone},
+      {"extensions", "5;a=b;c=\"d e\"|hello|0;x||", State::kDone},
+      {"trailers", "0|Digest: x|Server-Timing: y||", State::kDone},
+      {"what follows is left", "5|hello|0||GET / HTTP/1.1|", State::kDone, 16},
+      {"not yet whole", "5|hello|0|", State::kMore},
+      {"within data", "5|hel", State::kMore},
+  });
+}
+
+// T081, T082, T100
+TEST(ChunkedScanner, RefusesWhatReadersDifferOn) {
+  expect_states({
+      {"control", "5|hello|0||", State::kDone},
+      {"no size", "|hello|0||", State::kMalformed},
+      {"no size but an extension", ";a|0||", State::kMalformed},
+      {"a sign", "+5|hello|0||", State::kMalformed},
+      {"a prefix", "0x5|hello|0||", State::kMalformed},
+      {"a space before", " 5|hello|0||", State::kMalformed},
+      {"a space after", "5 |hello|0||", State::kMalformed},
+      {"a space before the extension", "5 ;a|hello|0||", State::kMalformed},
+      {"bare LF after the size", "5\nhello|0||", State::kMalformed},
+      {"bare CR after the size", "5\rhello|0||", State::kMalformed},
+      {"bare LF after the data", "5|hello\n0||", State::kMalformed},
+      {"bare LF in an extension", "5;a\nb|hello|0||", State::kMalformed},
+      {"bare CR in an extension", "5;a\rb|hello|0||", State::kMalformed},
+      {"a chunk longer than its size", "4|hello|0||", State::kMalformed},
+      {"a chunk shorter than its size", "6|hello|0||", State::kMalformed},
+      {"a size of sixteen digits", "1000000000000005|hello|0||", State::kMalformed},
+      {"a size that overflows", "ffffffffffffffffff|hello|0||", State::kMalformed},
+      {"endless zeros", std::string(100000, '0'), State::kMalformed},
+      {"NUL in an extension", "5;\0|hello|0||"s, State::kMalformed},
+      {"an extension without end", "5;" + std::string(kMaxChunkExtension + 2, 'a'), State::kMalformed},
+      {"Content-Length in the trailers", "0|Content-Length: 5||", State::kMalformed},
+      {"Transfer-Encoding in the trailers", "0|transfer-encoding: chunked||", State::kMalformed},
+      {"Host in the trailers", "0|Host: denied.test||", State::kMalformed},
+      {"Connection in the trailers", "0|Connection: close||", State::kMalformed},
+      {"a trailer without a colon", "0|hello||", State::kMalformed},
+      {"a trailer without a name", "0|: x||", State::kMalformed},
+      {"a folded trailer", "0|X: a| b||", State::kMalformed},
+      {"bare LF in the trailers", "0|X: a\n|", State::kMalformed},
+      {"bare CR in the trailers", "0|X: a\rY: b||", State::kMalformed},
+      {"a trailer without end", "0|X: " + std::string(kMaxTrailerBytes, 'a'), State::kMalformed},
+      {"another request instead of trailers", "0|GET / HTTP/1.1|Host: denied.test||", State::kMalformed},
+  });
+  std::string many = "0|";
+  for (std::size_t i = 0; i <= kMaxTrailerFields; ++i) many += "X: y|";
+  expect_states({{"too many trailers", many + "|", State::kMalformed}});
+}
+
+TEST(ChunkedScanner, CountsHugeChunksWithoutHoldingThem) {
+  ChunkedScanner scanner;
+  const std::string start = "fffffffffffffff\r\n";
+  EXPECT_EQ(scanner.feed(base::as_bytes(start)), start.size());
+  const std::string piece(1 << 20, 'x');
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(scanner.feed(base::as_bytes(piece)), piece.size());
+  EXPECT_EQ(scanner.state(), State::kMore);
+}
+
+}  // namespace
+}  // namespace soleroute::sniffer

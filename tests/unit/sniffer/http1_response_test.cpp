@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "sniffer/http1_head.h"
+
+namespace soleroute::sniffer {
+namespace {
+
+using namespace std::string_literals;
+
+// '|' stands for CRLF.
+std::string wire(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '|') out += "\r\n";
+    if (c != '|') out += c;
+  }
+  return out;
+}
+
+struct Case {
+  std::string why;
+  std::string bytes;
+  std::string expected;
+  std::string method = "GET";
+};
+
+// How the body is framed, or why not.
+std::string framing(const Case& c) {
+  const std::string bytes = wire(c.bytes);
+  const auto parsed = parse_response_head(base::as_bytes(bytes), c.method);
+  if (parsed.need_more()) return "need more";
+  if (parsed.malformed()) return "malformed";
+  const auto& head = parsed.value();
+  const std::string stays = head.keep_alive ? ", stays" : ", closes";
+  switch (head.framing) {
+    case BodyFraming::kNone:
+      return "none" + stays;
+    case BodyFraming::kLength:
+      return std::to_string(head.content_length) + stays;
+    case BodyFraming::kChunked:
+      return "chunked" + stays;
+    case BodyFraming::kUntilClose:
+      return "until close" + stays;
+  }
+  return "";
+}
+
+void expect_framing(const std::vector<Case>& cases) {
+  for (const auto& c : cases) EXPECT_EQ(framing(c), c.expected) << c.why << "\n" << c.bytes;
+}
+
+TEST(Http1Response, ReadsAnOrdinaryHead) {
+  const std::string bytes = wire("HTTP/1.1 200 Everything fine|Server: x|Content-Length: 5||hello");
+  const auto parsed = parse_response_head(base::as_bytes(bytes), "GET");
+  ASSERT_TRUE(parsed.complete());
+  EXPECT_EQ(parsed.value().status, 200);
+  EXPECT_EQ(parsed.value().size, bytes.size() - 5);
+  EXPECT_EQ(parsed.value().fields.size(), 2U);
+  EXPECT_FALSE(parsed.value().interim());
+}
+
+TEST(Http1Response, FramesTheBodyAsRfc9112Says) {
+  expect_framing({
+      {"a length", "HTTP/1.1 200 OK|Content-Length: 5||", "5, stays"},
+      {"a length of nothing", "HTTP/1.1 200 OK|Content-Length: 0||", "none, stays"},
+      {"chunked", "HTTP/1.1 200 OK|Transfer-Encoding: chunked||", "chunked, stays"},
+      {"neither", "HTTP/1.1 200 OK||", "until close, closes"},
+      {"asked to close", "HTTP/1.1 200 OK|Connection: close|Content-Length: 5||", "5, closes"},
+      {"HTTP/1.0", "HTTP/1.0 200 OK|Content-Length: 5||", "5, closes"},
+      {"HTTP/1.0 that stays", "HTTP/1.0 200 OK|Connection: keep-alive|Content-Length: 5||", "5, stays"},
+      {"no reason phrase", "HTTP/1.1 200 |Content-Length: 5||", "5, stays"},
+      {"nor the space before it", "HTTP/1.1 200|Content-Length: 5||", "5, stays"},
+      {"the answer to HEAD", "HTTP/1.1 200 OK|Content-Length: 5||", "none, stays", "HEAD"},
+      {"the chunked answer to HEAD", "HTTP/1.1 200 OK|Transfer-Encoding: chunked||", "none, stays", "HEAD"},
+      {"the answer to HEAD without a length", "HTTP/1.1 200 OK||", "none, stays", "HEAD"},
+      {"204", "HTTP/1.1 204 No Content||", "none, stays"},
+      {"204 with a length of nothing", "HTTP/1.1 204 No Content|Content-Length: 0||", "none, stays"},
+      {"304 with the length of what is cached", "HTTP/1.1 304 Not Modified|Content-Length: 500||", "none, stays"},
+      {"304 chunked", "HTTP/1.1 304 Not Modified|Transfer-Encoding: chunked||", "none, stays"},
+      {"100", "HTTP/1.1 100 Continue||", "none, stays"},
+      {"103", "HTTP/1.1 103 Early Hints|Link: </a>||", "none, stays"},
+  });
+}
+
+// T100
+TEST(Http1Response, RefusesWhatTwoReadersWouldFrameDifferently) {
+  expect_framing({
+      {"length and chunked", "HTTP/1.1 200 OK|Content-Length: 5|Transfer-Encoding: chunked||", "malformed"},
+      {"two lengths", "HTTP/1.1 200 OK|Content-Length: 5|Content-Length: 6||", "malformed"},
+      {"the same length twice", "HTTP/1.1 200 OK|Content-Length: 5|Content-Length: 5||", "malformed"},
+      {"an unknown coding", "HTTP/1.1 200 OK|Transfer-Encoding: gzip, chunked||", "malformed"},
+      {"a coding in disguise", "HTTP/1.1 200 OK|Transfer-Encoding: xchunked||", "malformed"},
+      {"chunked on HTTP/1.0", "HTTP/1.0 200 OK|Transfer-Encoding: chunked||", "malformed"},
+      {"chunked 204", "HTTP/1.1 204 No Content|Transfer-Encoding: chunked||", "malformed"},
+      {"204 with a body", "HTTP/1.1 204 No Content|Content-Length: 5||", "malformed"},
+      {"1xx with a body", "HTTP/1.1 103 Early Hints|Content-Length: 5||", "malformed"},
+      {"bare LF after the status line", "HTTP/1.1 200 OK\nContent-Length: 5||", "malformed"},
+      {"bare LF", "HTTP/1.1 200 OK|Content-Length: 5\n\n", "malformed"},
+      {"bare CR", "HTTP/1.1 200 OK|Content-Length: 5\rX: y||", "malformed"},
+      {"folded", "HTTP/1.1 200 OK|X: a| b||", "malformed"},
+      {"a space before the colon", "HTTP/1.1 200 OK|Content-Length : 5||", "malformed"},
+      {"NUL", "HTTP/1.1 200 OK|X: a\0b||"s, "malformed"},
+      {"NUL in the reason", "HTTP/1.1 200 O\0K||"s, "malformed"},
+      {"HTTP/0.9", "<html>", "malformed"},
+      {"HTTP/2", "HTTP/2 200 OK||", "malformed"},
+      {"another minor version", "HTTP/1.2 200 OK||", "malformed"},
+      {"a status of two digits", "HTTP/1.1 20 OK||", "malformed"},
+      {"a status of four digits", "HTTP/1.1 2000 OK||", "malformed"},
+      {"a status out of range", "HTTP/1.1 600 OK||", "malformed"},
+      {"a status below the range", "HTTP/1.1 099 OK||", "malformed"},
+      {"two spaces", "HTTP/1.1  200 OK||", "malformed"},
+      {"an empty line before", "|HTTP/1.1 200 OK||", "malformed"},
+      {"another protocol", "SSH-2.0-x|", "malformed"},
+  });
+  std::string many = "HTTP/1.1 200 OK|";
+  for (int i = 0; i < 100000; ++i) many += "Set-Cookie: a=b|";
+  expect_framing({{"too many fields", many + "|", "malformed"},
+                  {"too large a head", "HTTP/1.1 200 OK|X: " + std::string(kMaxHeadBytes, 'x') + "||", "malformed"}});
+}
+
+TEST(Http1Response, KnowsASwitchToWebSocket) {
+  const auto switches = [](const std::string& text) {
+    const std::string bytes = wire(text);
+    return parse_response_head(base::as_bytes(bytes), "GET").value().to_websocket;
+  };
+  EXPECT_TRUE(switches("HTTP/1.1 101 Switching Protocols|Upgrade: websocket|Connection: Upgrade||"));
+  EXPECT_FALSE(switches("HTTP/1.1 101 Switching Protocols|Upgrade: h2c|Connection: Upgrade||"));
+  EXPECT_FALSE(switches("HTTP/1.1 101 Switching Protocols|Upgrade: websocket||"));
+  EXPECT_FALSE(switches("HTTP/1.1 200 OK|Upgrade: websocket|Connection: Upgrade||"));
+}
+
+TEST(Http1Response, AsksForMoreAtEveryTruncation) {
+  const std::string bytes = wire("HTTP/1.1 200 OK|Content-Length: 3|Server: x||");
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_TRUE(parse_response_head(base::as_bytes(bytes).first(size), "GET").need_more()) << size;
+  }
+}
+
+}  // namespace
+}  // namespace soleroute::sniffer

@@ -132,7 +132,8 @@ TEST(PolicyText, RefusesBombsQuickly) {
             "a scalar"},
            {"domains: [" + repeated("x,", 1'000'000) + "]", "policy.yaml: too large", "a million items in a line"},
            {"domains:\n" + repeated("- x\n", 1'000'000), "policy.yaml: too large", "a million items"},
-           {"domains: [" + repeated(",", 300'000) + "]", "policy.yaml:1:250010: too many values", "nothing, 300,000 times"},
+           {"domains: [" + repeated(",", 300'000) + "]", "policy.yaml:1:250010: too many values",
+            "nothing, 300,000 times"},
            {repeated("# a comment\n", 100'000), "policy.yaml: too large", "comments beyond 1 MiB"},
            {repeated("&a x,", 100), "policy.yaml:1:", "anchors in a row"},
        }) {

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "policy/explanation.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/unit/policy/policy_support.h"
+
+namespace soleroute::policy::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+std::string page(const Policy& policy, const FlowFacts& facts) {
+  return refusal_page(policy, facts, policy.decide(facts));
+}
+std::string lines(const Policy& policy, const FlowFacts& facts) {
+  return how_to_allow(policy, facts, policy.decide(facts));
+}
+
+TEST(RefusalPage, SaysWhatWhyAndHowToAllowIt) {
+  const auto policy = compile("domains: [allowed.test]");
+  EXPECT_EQ(page(*policy, http("example.com")),
+            "Blocked by proxy policy: example.com\n"
+            "\n"
+            "No entry of the policy allows this host.\n"
+            "Reason: host_not_allowed\n"
+            "\n"
+            "To allow it, add to policy.yaml:\n"
+            "\n"
+            "domains:\n"
+            "  - example.com\n");
+}
+
+TEST(RefusalPage, ListsTheRulesOfAHostThatIsAllowedByName) {
+  const auto policy = compile(R"(domains:
+  - host: "*.api.test"
+    rules:
+      - {schemes: [http], methods: [GET], path: {prefix: /v1/}}
+      - {methods: [POST], path: {exact: /v2}, query: {exact: {}}}
+)");
+  EXPECT_EQ(page(*policy, http("eu.api.test", "DELETE", "/v1/x?token=secret")),
+            "Blocked by proxy policy: eu.api.test\n"
+            "\n"
+            "The policy allows this host, but none of its rules allows this request.\n"
+            "Reason: no_rule_matched\n"
+            "Decided by: policy.yaml:2 (*.api.test)\n"
+            "\n"
+            "Rules for *.api.test:\n"
+            "  http only, GET, paths beginning with /v1/  (policy.yaml:4)\n"
+            "  http and https, POST, path exactly /v2, no query  (policy.yaml:5)\n"
+            "\n"
+            "To allow it, add to policy.yaml:\n"
+            "\n"
+            "domains:\n"
+            "  - host: \"*.api.test\"\n"
+            "    rules:\n"
+            "      - schemes: [http]\n"
+            "        methods: [\"DELETE\"]\n"
+            "        path: {exact: \"/v1/x\"}\n");
+}
+
+TEST(RefusalPage, ReflectsNothingOfTheRequestUnescaped) {
+  const auto policy = compile("domains: [{host: api.test, rules: [{methods: [GET], path: {exact: /}}]}]");
+  for (const std::string_view target : {"/\"}\n<script>", "/a\x1b[2J", "/\xe2\x80\xae", "/a'b\"c`d", "/{}[]#", "/\\"}) {
+    for (const std::string_view method : {"GET", "X\"\n", "<b>", "\x1b[2J"}) {
+      const auto facts = http("api.test", method, target);
+      const auto text = page(*policy, facts);
+      EXPECT_THAT(text, StartsWith("Blocked by proxy policy: api.test\n"));
+      EXPECT_THAT(text, Not(HasSubstr("<")));
+      for (const char c : text) {
+        EXPECT_TRUE(c == '\n' || (c >= ' ' && c < 0x7f)) << "byte " << static_cast<int>(static_cast<unsigned char>(c));
+      }
+    }
+  }
+}
+
+TEST(RefusalJson, HoldsTheSameAsAnObject) {
+  const auto policy = compile("domains: [{host: api.test, rules: [{schemes: [http], methods: [GET]}]}]");
+  const auto facts = http("api.test", "POST", "/x");
+  const auto body = nlohmann::json::parse(refusal_json(*policy, facts, policy->decide(facts)));
+  EXPECT_EQ(body.size(), 6u);
+  EXPECT_EQ(body["error"], "Blocked by proxy policy: api.test");
+  EXPECT_EQ(body["host"], "api.test");
+  EXPECT_EQ(body["reason"], "no_rule_matched");
+  EXPECT_EQ(body["rule"], "policy.yaml:1");
+  EXPECT_EQ(body["message"], "The policy allows this host, but none of its rules allows this request.");
+  EXPECT_THAT(body["suggestion"].get<std::string>(), HasSubstr("methods: [\"POST\"]"));
+  const auto unknown = dns("other.test");
+  const auto bare = nlohmann::json::parse(refusal_json(*policy, unknown, policy->decide(unknown)));
+  EXPECT_TRUE(bare["rule"].is_null());
+}
+
+TEST(HowToAllow, IsAsNarrowAsTheFlow) {
+  const auto policy = compile("domains: [{host: api.test, rules: [{schemes: [https], methods: [GET]}]}]");
+  EXPECT_EQ(lines(*policy, packet("45.33.32.66", 9999)),
+            "endpoints:\n  - {cidr: \"45.33.32.66/32\", port: 9999, protocol: tcp}\n");
+  auto named = packet("10.0.0.7", 5432);
+  const std::vector<base::HostName> names{name("db.test")};
+  named.resolved_names = names;
+  EXPECT_EQ(lines(*policy, named),
+            "endpoints:\n  - {host: db.test, port: 5432, protocol: tcp, addresses: [\"10.0.0.7/32\"]}\n");
+  EXPECT_EQ(lines(*policy, connect("db.test", 5432)), "endpoints:\n  - {host: db.test, port: 5432, protocol: tcp}\n");
+  EXPECT_EQ(lines(*policy, http("api.test", "GET", "/a")),
+            "domains:\n  - host: api.test\n    rules:\n      - schemes: [http]\n        methods: [\"GET\"]\n"
+            "        path: {exact: \"/a\"}\n");
+  EXPECT_EQ(lines(*policy, tls("api.test")),
+            "domains:\n  - host: api.test  # everything on this host, not inspected\n    tls: passthrough\n");
+}
+
+TEST(HowToAllow, IsEmptyWhereNothingWouldHelp) {
+  const auto policy = compile("domains: [{host: api.test, rules: [{methods: [GET], path: {exact: /}}]}]");
+  auto mismatch = https("api.test");
+  mismatch.sni = name("b.test");
+  for (const auto& facts : {mismatch, http("api.test", "GET", "/../x"), http("api.test", "get", "/x"),
+                            packet("45.33.32.1", 0, Transport::kIcmp), packet("45.33.32.1", 443, Transport::kUdp),
+                            connect("other.test", 80)}) {
+    EXPECT_EQ(lines(*policy, facts), "") << reason(*policy, facts);
+  }
+}
+
+TEST(ReasonSentence, IsAsciiAndSaysSomethingForEveryReason) {
+  const auto policy = compile("domains: [a.test]");
+  const auto facts = tls("a.test");
+  for (int i = 0; i <= static_cast<int>(Reason::kUpstreamFailed); ++i) {
+    Decision decision;
+    decision.reason = static_cast<Reason>(i);
+    const auto sentence = reason_sentence(*policy, facts, decision);
+    EXPECT_TRUE(sentence.ends_with('.')) << sentence;
+    EXPECT_NE(to_string(decision.reason), "unknown");
+    for (const char c : sentence) EXPECT_TRUE(c >= ' ' && c < 0x7f) << sentence;
+  }
+}
+
+TEST(Describe, GivesTheMeaningAndThePlaceOfEveryEntry) {
+  const auto policy = compile(R"(services: [{name: github, readonly: true}]
+domains:
+  - "*.example.com"
+  - host: x.test
+    addresses: [10.0.0.0/8]
+    rules: [{schemes: [http], methods: [GET]}]
+endpoints:
+  - {host: db.test, port: 5432}
+mode: observe
+)");
+  const auto text = policy->describe();
+  for (const auto& part :
+       {"github.com               this host alone; https is refused until it can be inspected  (policy.yaml:1)\n",
+        "  http and https, GET HEAD OPTIONS  (policy.yaml:1)\n",
+        "  https only, POST, git fetch (/<owner>/<repository>/git-upload-pack)  (policy.yaml:1)\n",
+        "*.example.com            example.com and every name below it, http and https  (policy.yaml:3)\n",
+        "x.test                   this host alone; may resolve to 10.0.0.0/8  (policy.yaml:4)\n",
+        "  http only, GET  (policy.yaml:6)\n", "db.test                  tcp port 5432  (policy.yaml:8)\n",
+        "Mode observe: what is not allowed is logged and passes.\n"}) {
+    EXPECT_THAT(text, HasSubstr(part));
+  }
+  EXPECT_EQ((*Policy::compile({}))->describe(), "Everything is denied: the policy allows nothing.\n");
+}
+
+TEST(Warnings, NameWhatIsProbablyNotMeant) {
+  const auto policy = compile(R"(services: [{name: github, readonly: true}, copilot]
+domains: ["*.github.io", dns.google]
+endpoints: [{cidr: 192.0.2.1, port: 53, protocol: udp}]
+mode: observe
+)");
+  EXPECT_THAT(
+      policy->warnings(),
+      ::testing::IsSupersetOf({HasSubstr("policy.yaml:1: github.com is allowed without limits, although"),
+                               HasSubstr("policy.yaml:2: *.github.io: anybody can register names there"),
+                               HasSubstr("policy.yaml:2: dns.google covers dns.google, which resolves any name"),
+                               HasSubstr("policy.yaml:3: 192.0.2.1/32 port 53: DNS always ends at the gateway"),
+                               HasSubstr("mode is observe")}));
+  EXPECT_TRUE(compile("domains: [a.test, \"*.b.test\"]")->warnings().empty());
+}
+
+}  // namespace
+}  // namespace soleroute::policy::testing

@@ -18,8 +18,15 @@ using Clock = std::chrono::steady_clock;
 
 class NameBook {
  public:
+  // How long after a TTL has run out an address still counts: clients keep connections and answers longer than they
+  // should.
+  static constexpr std::chrono::seconds kGrace{300};
+
   explicit NameBook(std::size_t max_names = 65536);
   ~NameBook();
+
+  // The gateway as clients see it: where denied names lead. Told by each Server when it is made.
+  void set_own_addresses(std::vector<base::IpAddress> addresses);
 
   // The gateway resolved `name` to `addresses`; remembered until `expires` plus a grace for clients that cache.
   void remember(const base::HostName& name, const std::vector<base::IpAddress>& addresses, Clock::time_point expires);

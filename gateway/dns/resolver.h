@@ -6,6 +6,8 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -14,15 +16,18 @@
 #include "base/result.h"
 #include "gateway/audit/counters.h"
 #include "gateway/dns/name_book.h"
+#include "sniffer/dns_message.h"
 
 namespace soleroute::gateway::dns {
 
 struct ResolverOptions {
-  std::vector<base::Endpoint> upstreams;              // tried in order of health; never empty
-  std::chrono::milliseconds attempt_timeout{1500};    // one upstream, one try
-  std::chrono::milliseconds total_timeout{5000};      // one question
-  std::chrono::seconds max_ttl{300};                  // cached no longer than this
+  std::vector<base::Endpoint> upstreams;            // tried in order of health; never empty
+  std::chrono::milliseconds attempt_timeout{1500};  // one upstream, one try
+  std::chrono::milliseconds total_timeout{5000};    // one question
+  std::chrono::seconds max_ttl{300};                // cached no longer than this
   std::chrono::seconds min_ttl{1};
+  std::chrono::seconds max_negative_ttl{60};  // "no such name" and "no data"
+  std::uint32_t mark = 0;                     // SO_MARK on sockets towards upstreams; 0: none
 };
 
 struct Addresses {
@@ -31,7 +36,8 @@ struct Addresses {
   std::chrono::seconds ttl{0};
 };
 
-class Cache;  // shared by the resolvers of all workers
+struct RecordSet;  // one name, one type: gateway/dns/cache.h
+class Cache;       // shared by the resolvers of all workers
 [[nodiscard]] std::shared_ptr<Cache> make_cache(std::size_t max_entries = 65536);
 
 class Resolver {
@@ -40,16 +46,28 @@ class Resolver {
            std::shared_ptr<NameBook> names, audit::Counters& counters);
   ~Resolver();
 
-  // Both families. Answered from the cache without suspending when possible. NXDOMAIN and no data: empty vectors.
-  // Time-outs and SERVFAIL: an error. Addresses are as upstream said: the caller applies policy::may_dial().
-  // Every successful answer is remembered in the NameBook.
+  // Both families, asked in parallel. Answered from the cache without suspending when possible. NXDOMAIN and no data:
+  // empty vectors. Time-outs and SERVFAIL of both families: an error. When one family has addresses and the other is
+  // late, the one is answered kResolutionDelay later. Addresses are as upstream said: the caller applies
+  // policy::may_dial(). Every successful answer is remembered in the NameBook. Identical questions that are under way
+  // are joined. Names that mean this host or this gateway are never asked: an error.
   [[nodiscard]] boost::asio::awaitable<base::Result<Addresses>> resolve(base::HostName name);
   // The cache only; null if not there. Never suspends: the fast path of a redirected connection.
   [[nodiscard]] std::shared_ptr<const Addresses> cached(const base::HostName& name) const;
 
+  // One type: A, AAAA, HTTPS or SVCB. An error for time-outs and SERVFAIL, never null.
+  [[nodiscard]] boost::asio::awaitable<base::Result<std::shared_ptr<const RecordSet>>> lookup(base::HostName name,
+                                                                                              sniffer::DnsType type);
+  // The cache only; null if not there. A remembered failure is there, with RecordSet::failed.
+  [[nodiscard]] std::shared_ptr<const RecordSet> cached(const base::HostName& name, sniffer::DnsType type) const;
+
+  static constexpr std::chrono::milliseconds kResolutionDelay{50};  // RFC 8305 section 3
+  static constexpr std::chrono::seconds kFailureTtl{5};             // RFC 9520 section 3.2
+  static constexpr std::size_t kMaxQuestions = 512;                 // under way at once, by one worker
+
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;  // shared with the questions under way
 };
 
 }  // namespace soleroute::gateway::dns

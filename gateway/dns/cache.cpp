@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/dns/cache.h"
+
+#include <algorithm>
+
+namespace soleroute::gateway::dns {
+namespace {
+
+using sniffer::DnsType;
+
+constexpr std::array kKindTypes{DnsType::kA, DnsType::kAaaa, DnsType::kHttps, DnsType::kSvcb};
+constexpr std::size_t kV4 = 0;
+constexpr std::size_t kV6 = 1;
+
+}  // namespace
+
+std::shared_ptr<Cache> make_cache(std::size_t max_entries) {
+  return std::make_shared<Cache>(max_entries);
+}
+
+Cache::Cache(std::size_t max_names) {
+  for (std::size_t i = 0; i < kShards; ++i) shards_.push_back(std::make_unique<Shard>(max_names / kShards));
+}
+
+bool Cache::is_cacheable(DnsType type) {
+  return std::ranges::find(kKindTypes, type) != kKindTypes.end();
+}
+
+std::size_t Cache::kind(DnsType type) {
+  return static_cast<std::size_t>(std::ranges::find(kKindTypes, type) - kKindTypes.begin());
+}
+
+Cache::Shard& Cache::shard(const base::HostName& name) const {
+  return *shards_[std::hash<base::HostName>{}(name) % kShards];
+}
+
+std::shared_ptr<const RecordSet> Cache::find(const base::HostName& name, DnsType type) const {
+  if (!is_cacheable(type)) return nullptr;
+  Shard& home = shard(name);
+  const std::lock_guard lock(home.mutex);
+  const Entry* entry = home.names.find(name);
+  if (entry == nullptr) return nullptr;
+  const auto& set = entry->sets[kind(type)];
+  return set && set->expires > Clock::now() ? set : nullptr;
+}
+
+std::shared_ptr<const Addresses> Cache::addresses(const base::HostName& name) const {
+  Shard& home = shard(name);
+  const std::lock_guard lock(home.mutex);
+  const Entry* entry = home.names.find(name);
+  if (entry == nullptr || !entry->both || entry->both_expire <= Clock::now()) return nullptr;
+  return entry->both;
+}
+
+void Cache::store(const base::HostName& name, DnsType type, std::shared_ptr<const RecordSet> set) {
+  Shard& home = shard(name);
+  const std::lock_guard lock(home.mutex);
+  Entry& entry = home.names.touch(name);
+  entry.sets[kind(type)] = std::move(set);
+  if (type == DnsType::kA || type == DnsType::kAaaa) join_families(entry);
+}
+
+void Cache::join_families(Entry& entry) {
+  entry.both = nullptr;
+  const auto& v4 = entry.sets[kV4];
+  const auto& v6 = entry.sets[kV6];
+  if (!v4 || !v6 || (v4->failed && v6->failed)) return;
+  entry.both_expire = std::min(v4->expires, v6->expires);
+  auto both = std::make_shared<Addresses>();
+  both->v4 = v4->addresses;
+  both->v6 = v6->addresses;
+  both->ttl = std::chrono::ceil<std::chrono::seconds>(entry.both_expire - Clock::now());
+  entry.both = std::move(both);
+}
+
+std::size_t Cache::size() const {
+  std::size_t total = 0;
+  for (const auto& home : shards_) {
+    const std::lock_guard lock(home->mutex);
+    total += home->names.size();
+  }
+  return total;
+}
+
+}  // namespace soleroute::gateway::dns

@@ -1,0 +1,65 @@
+// What upstream servers said, for as long as they said it: one set of records for each name and type.
+// Thread-safe (sharded locks); bounded: the names longest not stored again go first.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/host_name.h"
+#include "base/ip_address.h"
+#include "gateway/dns/bounded_map.h"
+#include "gateway/dns/resolver.h"
+#include "sniffer/dns_message.h"
+
+namespace soleroute::gateway::dns {
+
+// One name, one type. Immutable once stored.
+struct RecordSet {
+  bool failed = false;      // upstream did not answer; remembered for a moment so that it is not asked at once again
+  bool name_exists = true;  // false: NXDOMAIN
+  std::vector<base::IpAddress> addresses;         // A or AAAA, as upstream said
+  std::vector<sniffer::ServiceBinding> services;  // HTTPS or SVCB, reduced
+  std::string canonical;                          // where a CNAME chain ended; empty if there was none
+  Clock::time_point expires;
+};
+
+class Cache {
+ public:
+  explicit Cache(std::size_t max_names);
+
+  // Null when absent or expired.
+  [[nodiscard]] std::shared_ptr<const RecordSet> find(const base::HostName& name, sniffer::DnsType type) const;
+  // Both families as one, when both are known; null otherwise, and when both failed.
+  [[nodiscard]] std::shared_ptr<const Addresses> addresses(const base::HostName& name) const;
+  // Precondition: is_cacheable(type).
+  void store(const base::HostName& name, sniffer::DnsType type, std::shared_ptr<const RecordSet> set);
+  [[nodiscard]] std::size_t size() const;  // names
+
+  [[nodiscard]] static bool is_cacheable(sniffer::DnsType type);
+
+ private:
+  static constexpr std::size_t kShards = 16;
+  static constexpr std::size_t kKinds = 4;  // A, AAAA, HTTPS, SVCB
+  struct Entry {
+    std::array<std::shared_ptr<const RecordSet>, kKinds> sets;
+    std::shared_ptr<const Addresses> both;
+    Clock::time_point both_expire;
+  };
+  struct Shard {
+    explicit Shard(std::size_t capacity) : names(capacity) {}
+    mutable std::mutex mutex;
+    BoundedMap<base::HostName, Entry> names;
+  };
+  static std::size_t kind(sniffer::DnsType type);
+  static void join_families(Entry& entry);
+  [[nodiscard]] Shard& shard(const base::HostName& name) const;
+
+  std::vector<std::unique_ptr<Shard>> shards_;
+};
+
+}  // namespace soleroute::gateway::dns

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/dns/exchange.h"
+
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/udp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace soleroute::gateway::dns {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using asio::ip::udp;
+using sniffer::DnsName;
+using sniffer::DnsQuery;
+using sniffer::DnsRcode;
+using sniffer::DnsResponse;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t kDatagramBuffer = 4096;
+constexpr std::size_t kLengthPrefix = 2;  // RFC 1035 section 4.2.2
+
+// A socket and the timer that closes it. Shared with the timer's handler, which may run after the exchange is over.
+template <class Socket>
+struct Timed {
+  explicit Timed(asio::io_context& io) : socket(io), timer(io) {}
+  Socket socket;
+  asio::steady_timer timer;
+  bool timed_out = false;
+
+  [[nodiscard]] ExchangeFault fault() const {
+    return timed_out ? ExchangeFault::kTimedOut : ExchangeFault::kUnreachable;
+  }
+};
+
+template <class Socket>
+void arm(const std::shared_ptr<Timed<Socket>>& timed, std::chrono::milliseconds timeout) {
+  timed->timer.expires_after(timeout);
+  timed->timer.async_wait([timed](const boost::system::error_code& error) {
+    if (error) return;
+    timed->timed_out = true;
+    boost::system::error_code ignored;
+    timed->socket.close(ignored);
+  });
+}
+
+// Ends the timer when the exchange is over, whichever way.
+template <class Socket>
+class Disarm {
+ public:
+  explicit Disarm(Timed<Socket>& timed) : timed_(timed) {}
+  Disarm(const Disarm&) = delete;
+  Disarm& operator=(const Disarm&) = delete;
+  ~Disarm() { timed_.timer.cancel(); }
+
+ private:
+  Timed<Socket>& timed_;
+};
+
+base::Fd open_socket(const ExchangeRequest& request, int type) {
+  const int family = request.server.address.is_v4() ? AF_INET : AF_INET6;
+  base::Fd fd(::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd || request.mark == 0) return fd;
+  // Unmarked, the question would be redirected back to this very gateway.
+  if (::setsockopt(fd.get(), SOL_SOCKET, SO_MARK, &request.mark, sizeof request.mark) != 0) return {};
+  return fd;
+}
+
+template <class Socket>
+bool adopt(Socket& socket, base::Fd fd, const base::Endpoint& server) {
+  using Protocol = typename Socket::protocol_type;
+  boost::system::error_code error;
+  socket.assign(server.address.is_v4() ? Protocol::v4() : Protocol::v6(), fd.get(), error);
+  if (error) return false;
+  (void)fd.release();
+  return true;
+}
+
+bool connect_now(int fd, const base::Endpoint& server) {
+  sockaddr_storage address{};
+  const auto length = static_cast<socklen_t>(server.to_sockaddr(address));
+  return ::connect(fd, reinterpret_cast<const sockaddr*>(&address), length) == 0;
+}
+
+// Id and letter case from the kernel's generator; nullopt if it has none to give.
+std::optional<DnsQuery> unguessable(const ExchangeRequest& request) {
+  std::array<std::byte, 34> random{};
+  if (::getrandom(random.data(), random.size(), GRND_NONBLOCK) != static_cast<ssize_t>(random.size())) {
+    return std::nullopt;
+  }
+  DnsQuery query;
+  query.id =
+      static_cast<std::uint16_t>((std::to_integer<unsigned>(random[0]) << 8U) | std::to_integer<unsigned>(random[1]));
+  query.recursion_desired = true;
+  query.question.name = DnsName::from_host(request.name).with_random_case(std::span(random).subspan(2));
+  query.question.type = request.type;
+  return query;
+}
+
+bool answers(const DnsQuery& query, const DnsResponse& response) {
+  return response.id == query.id && response.question.type == query.question.type &&
+         response.question.klass == query.question.klass &&
+         response.question.name.same_ignoring_case(query.question.name);
+}
+
+bool is_usable(const DnsResponse& response) {
+  return response.rcode == DnsRcode::kNoError || response.rcode == DnsRcode::kNxDomain;
+}
+
+// What one datagram means; nullopt: it is not about this question, wait for another.
+std::optional<ExchangeResult> judge(const DnsQuery& query, base::Bytes datagram) {
+  const auto header = sniffer::parse_dns_header(datagram);
+  if (!header || header->id != query.id || !header->is_response()) return std::nullopt;
+  auto parsed = sniffer::parse_dns_response(datagram);
+  if (!parsed.complete()) return std::unexpected(ExchangeFault::kMalformed);
+  DnsResponse response = std::move(parsed).value();
+  if (!answers(query, response)) return std::nullopt;
+  if (response.question.name != query.question.name) return std::unexpected(ExchangeFault::kCaseLost);
+  if (response.truncated) return std::unexpected(ExchangeFault::kTruncated);
+  // What servers say that do not know EDNS (RFC 6891 section 7).
+  const bool no_edns = response.rcode == DnsRcode::kFormErr || response.rcode == DnsRcode::kNotImp;
+  if (no_edns) return std::unexpected(ExchangeFault::kMalformed);
+  if (!is_usable(response)) return std::unexpected(ExchangeFault::kServerFault);
+  return response;
+}
+
+std::vector<std::byte> with_length(const std::vector<std::byte>& message) {
+  std::vector<std::byte> framed{static_cast<std::byte>(message.size() >> 8U), static_cast<std::byte>(message.size())};
+  framed.insert(framed.end(), message.begin(), message.end());
+  return framed;
+}
+
+tcp::endpoint tcp_endpoint(const base::Endpoint& server) {
+  tcp::endpoint endpoint;
+  sockaddr_storage address{};
+  const auto length = server.to_sockaddr(address);
+  std::memcpy(endpoint.data(), &address, length);
+  endpoint.resize(length);
+  return endpoint;
+}
+
+// Where TCP can do better: a server that truncates, loses the case, or does not know EDNS; a forger in between.
+bool tcp_may_help(ExchangeFault fault) {
+  switch (fault) {
+    case ExchangeFault::kTruncated:
+    case ExchangeFault::kCaseLost:
+    case ExchangeFault::kForgeries:
+    case ExchangeFault::kMalformed:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(ExchangeFault fault) {
+  switch (fault) {
+    case ExchangeFault::kTimedOut:
+      return "timed out";
+    case ExchangeFault::kUnreachable:
+      return "unreachable";
+    case ExchangeFault::kMalformed:
+      return "sent a malformed answer";
+    case ExchangeFault::kTruncated:
+      return "sent a truncated answer";
+    case ExchangeFault::kCaseLost:
+      return "did not keep the letter case";
+    case ExchangeFault::kForgeries:
+      return "was drowned in forged answers";
+    case ExchangeFault::kServerFault:
+      return "failed or refused";
+    case ExchangeFault::kSystem:
+      return "cannot be asked: no socket, or no right to mark it";
+  }
+  return "failed";
+}
+
+asio::awaitable<ExchangeResult> exchange_udp(asio::io_context& io, ExchangeRequest request) {
+  auto query = unguessable(request);
+  base::Fd fd = open_socket(request, SOCK_DGRAM);
+  if (!query || !fd) co_return std::unexpected(ExchangeFault::kSystem);
+  if (!connect_now(fd.get(), request.server)) co_return std::unexpected(ExchangeFault::kUnreachable);
+  query->edns = sniffer::DnsEdns{.udp_size = sniffer::kEdnsSize, .version = 0};
+  const auto message = sniffer::build_dns_query(*query);
+  if (::send(fd.get(), message.data(), message.size(), MSG_NOSIGNAL) < 0) {
+    co_return std::unexpected(ExchangeFault::kUnreachable);
+  }
+
+  const auto timed = std::make_shared<Timed<udp::socket>>(io);
+  if (!adopt(timed->socket, std::move(fd), request.server)) co_return std::unexpected(ExchangeFault::kSystem);
+  arm(timed, request.timeout);
+  const Disarm disarm(*timed);
+  std::vector<std::byte> buffer(kDatagramBuffer);
+  for (std::size_t mismatches = 0; mismatches < kMaxMismatches; ++mismatches) {
+    const auto into = asio::buffer(buffer.data(), buffer.size());
+    const auto [error, size] = co_await timed->socket.async_receive(into, kAwait);
+    if (error) co_return std::unexpected(timed->fault());
+    if (auto verdict = judge(*query, std::span(buffer).first(size))) co_return *std::move(verdict);
+  }
+  co_return std::unexpected(ExchangeFault::kForgeries);
+}
+
+asio::awaitable<ExchangeResult> exchange_tcp(asio::io_context& io, ExchangeRequest request) {
+  const auto query = unguessable(request);
+  base::Fd fd = open_socket(request, SOCK_STREAM);
+  if (!query || !fd) co_return std::unexpected(ExchangeFault::kSystem);
+  const auto timed = std::make_shared<Timed<tcp::socket>>(io);
+  if (!adopt(timed->socket, std::move(fd), request.server)) co_return std::unexpected(ExchangeFault::kSystem);
+  arm(timed, request.timeout);
+  const Disarm disarm(*timed);
+
+  const auto endpoint = tcp_endpoint(request.server);
+  if (const auto [error] = co_await timed->socket.async_connect(endpoint, kAwait); error) {
+    co_return std::unexpected(timed->fault());
+  }
+  const auto framed = with_length(sniffer::build_dns_query(*query));
+  const auto out = asio::buffer(framed.data(), framed.size());
+  if (const auto [error, sent] = co_await asio::async_write(timed->socket, out, kAwait); error) {
+    co_return std::unexpected(timed->fault());
+  }
+  std::vector<std::byte> message(kLengthPrefix);
+  auto in = asio::buffer(message.data(), message.size());
+  if (const auto [error, got] = co_await asio::async_read(timed->socket, in, kAwait); error) {
+    co_return std::unexpected(timed->fault());
+  }
+  message.resize(std::to_integer<std::size_t>(message[0]) << 8U | std::to_integer<std::size_t>(message[1]));
+  in = asio::buffer(message.data(), message.size());
+  if (const auto [error, got] = co_await asio::async_read(timed->socket, in, kAwait); error) {
+    co_return std::unexpected(timed->fault());
+  }
+
+  auto parsed = sniffer::parse_dns_response(message);
+  if (!parsed.complete()) co_return std::unexpected(ExchangeFault::kMalformed);
+  DnsResponse response = std::move(parsed).value();
+  if (!answers(*query, response) || response.truncated) co_return std::unexpected(ExchangeFault::kMalformed);
+  if (!is_usable(response)) co_return std::unexpected(ExchangeFault::kServerFault);
+  co_return response;
+}
+
+asio::awaitable<ExchangeResult> exchange(asio::io_context& io, ExchangeRequest request) {
+  const auto deadline = Clock::now() + request.timeout;
+  auto result = co_await exchange_udp(io, request);
+  if (result || !tcp_may_help(result.error())) co_return result;
+  request.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+  if (request.timeout <= std::chrono::milliseconds::zero()) co_return result;
+  co_return co_await exchange_tcp(io, std::move(request));
+}
+
+}  // namespace soleroute::gateway::dns

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/dns/name_book.h"
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <utility>
+
+#include "gateway/dns/bounded_map.h"
+
+namespace soleroute::gateway::dns {
+namespace {
+
+constexpr std::size_t kShards = 16;
+constexpr std::size_t kAddressesPerName = 64;
+constexpr std::size_t kNamesPerAddress = 32;   // a content network's address leads from many names
+constexpr std::size_t kAddressesPerEntry = 4;  // of the reverse book, for each name that the book may hold
+constexpr std::size_t kMaxClients = 1024;
+constexpr std::size_t kAskedPerClient = 32;
+
+template <class T>
+struct Known {
+  T what;
+  Clock::time_point until;
+};
+
+// The newest last; at most `limit`, the one that ends first makes room.
+template <class T>
+void learn(std::vector<Known<T>>& known, const T& what, Clock::time_point until, std::size_t limit) {
+  const auto found = std::ranges::find(known, what, &Known<T>::what);
+  if (found != known.end()) {
+    const auto longest = std::max(found->until, until);
+    known.erase(found);
+    known.push_back({what, longest});
+    return;
+  }
+  if (known.size() >= limit) known.erase(std::ranges::min_element(known, {}, &Known<T>::until));
+  known.push_back({what, until});
+}
+
+// A bounded map in shards, each under its own lock.
+template <class Key, class Value>
+class Sharded {
+ public:
+  explicit Sharded(std::size_t capacity) {
+    for (auto& shard : shards_) shard = std::make_unique<Shard>(capacity / kShards);
+  }
+
+  template <class Change>
+  void change(const Key& key, Change change) {
+    Shard& shard = of(key);
+    const std::lock_guard lock(shard.mutex);
+    change(shard.map.touch(key));
+  }
+  // A default value if the key is absent.
+  template <class Read>
+  auto read(const Key& key, Read read) const {
+    static const Value kNothing{};
+    Shard& shard = of(key);
+    const std::lock_guard lock(shard.mutex);
+    const Value* value = shard.map.find(key);
+    return read(value == nullptr ? kNothing : *value);
+  }
+
+ private:
+  struct Shard {
+    explicit Shard(std::size_t capacity) : map(capacity) {}
+    std::mutex mutex;
+    BoundedMap<Key, Value> map;
+  };
+  Shard& of(const Key& key) const { return *shards_[std::hash<Key>{}(key) % kShards]; }
+  std::array<std::unique_ptr<Shard>, kShards> shards_;
+};
+
+struct Asked {
+  base::HostName name;
+  bool denied = false;
+};
+
+using KnownAddresses = std::vector<Known<base::IpAddress>>;
+using KnownNames = std::vector<Known<base::HostName>>;
+
+}  // namespace
+
+struct NameBook::State {
+  explicit State(std::size_t max_names)
+      : by_name(max_names), by_address(max_names * kAddressesPerEntry), by_client(kMaxClients) {}
+  Sharded<base::HostName, KnownAddresses> by_name;
+  Sharded<base::IpAddress, KnownNames> by_address;
+  Sharded<base::IpAddress, std::vector<Asked>> by_client;  // newest last
+  std::mutex own_mutex;
+  std::vector<base::IpAddress> own_addresses;
+
+  [[nodiscard]] bool is_own(const base::IpAddress& address) {
+    const std::lock_guard lock(own_mutex);
+    return std::ranges::find(own_addresses, address) != own_addresses.end();
+  }
+};
+
+NameBook::NameBook(std::size_t max_names) : state_(std::make_unique<State>(max_names)) {}
+NameBook::~NameBook() = default;
+
+void NameBook::set_own_addresses(std::vector<base::IpAddress> addresses) {
+  const std::lock_guard lock(state_->own_mutex);
+  state_->own_addresses = std::move(addresses);
+}
+
+void NameBook::remember(const base::HostName& name, const std::vector<base::IpAddress>& addresses,
+                        Clock::time_point expires) {
+  if (addresses.empty()) return;
+  const auto until = expires + kGrace;
+  state_->by_name.change(name, [&](KnownAddresses& known) {
+    for (const auto& address : addresses) learn(known, address, until, kAddressesPerName);
+  });
+  for (const auto& address : addresses) {
+    state_->by_address.change(address, [&](KnownNames& known) { learn(known, name, until, kNamesPerAddress); });
+  }
+}
+
+void NameBook::asked(const base::IpAddress& client, const base::HostName& name, bool denied) {
+  state_->by_client.change(client, [&](std::vector<Asked>& asked) {
+    if (!asked.empty() && asked.back().name == name) {  // the other family of the same look-up
+      asked.back().denied = denied;
+      return;
+    }
+    std::erase_if(asked, [&](const Asked& earlier) { return earlier.name == name; });
+    if (asked.size() == kAskedPerClient) asked.erase(asked.begin());
+    asked.push_back({name, denied});
+  });
+}
+
+bool NameBook::leads_to(const base::HostName& name, const base::IpAddress& address) const {
+  const auto now = Clock::now();
+  return state_->by_name.read(name, [&](const KnownAddresses& known) {
+    return std::ranges::any_of(known, [&](const auto& entry) { return entry.what == address && entry.until > now; });
+  });
+}
+
+std::vector<base::HostName> NameBook::names_of(const base::IpAddress& address) const {
+  const auto now = Clock::now();
+  return state_->by_address.read(address, [&](const KnownNames& known) {
+    std::vector<base::HostName> names;
+    for (auto entry = known.rbegin(); entry != known.rend(); ++entry) {
+      if (entry->until > now) names.push_back(entry->what);
+    }
+    return names;
+  });
+}
+
+std::optional<base::HostName> NameBook::looked_up_as(const base::IpAddress& client,
+                                                     const base::IpAddress& address) const {
+  const auto asked = state_->by_client.read(client, [](const std::vector<Asked>& names) { return names; });
+  const bool own = state_->is_own(address);
+  for (auto entry = asked.rbegin(); entry != asked.rend(); ++entry) {
+    if (entry->denied ? own : leads_to(entry->name, address)) return entry->name;
+  }
+  return std::nullopt;
+}
+
+}  // namespace soleroute::gateway::dns

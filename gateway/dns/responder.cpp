@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/dns/responder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "gateway/dns/special_names.h"
+#include "policy/address_class.h"
+
+namespace soleroute::gateway::dns {
+namespace {
+
+using sniffer::DnsQuery;
+using sniffer::DnsRcode;
+using sniffer::DnsReply;
+using sniffer::DnsReplyRecord;
+using sniffer::DnsType;
+
+// No reason of the policy: the name may be allowed, a record of this type is not fetched for anyone.
+constexpr std::string_view kTypeNotAnswered = "type_not_answered";
+
+// Transfers, transaction signatures and OPT are not questions (RFC 5936, 8945, 6891); ANY, 255, is one.
+bool is_meta(DnsType type) {
+  const auto number = static_cast<std::uint16_t>(type);
+  constexpr std::uint16_t kFirst = 249;
+  constexpr std::uint16_t kLast = 254;
+  return type == DnsType::kOpt || (number >= kFirst && number <= kLast);
+}
+
+bool is_address(DnsType type) {
+  return type == DnsType::kA || type == DnsType::kAaaa;
+}
+
+std::size_t reply_limit(const DnsQuery& query, policy::Transport transport) {
+  if (transport == policy::Transport::kTcp) return Responder::kTcpLimit;
+  if (!query.edns) return sniffer::kPlainUdpSize;
+  return std::clamp(query.edns->udp_size, sniffer::kPlainUdpSize, sniffer::kEdnsSize);
+}
+
+std::vector<std::byte> rdata_of(const base::IpAddress& address) {
+  const auto bytes = std::as_bytes(address.bytes());
+  return {bytes.begin(), bytes.end()};
+}
+
+DnsReply negative(DnsRcode rcode, std::uint32_t ttl) {
+  return {.rcode = rcode, .answers = {}, .negative_ttl = ttl};
+}
+DnsReply bare(DnsRcode rcode) {
+  return {.rcode = rcode, .answers = {}, .negative_ttl = std::nullopt};
+}
+
+std::uint32_t remaining_ttl(const RecordSet& set) {
+  const auto left = std::chrono::ceil<std::chrono::seconds>(set.expires - Clock::now()).count();
+  return static_cast<std::uint32_t>(std::max<std::int64_t>(left, 1));
+}
+
+std::string type_detail(DnsType type) {
+  return "dns type " + sniffer::to_string(type);
+}
+
+std::string rule_text(const policy::SourceLine& rule) {
+  return rule.line == 0 ? std::string{} : fmt::format("{}:{}", rule.file, rule.line);
+}
+
+audit::DecisionRecord record_of(const base::IpAddress& client, std::string host, std::string_view reason) {
+  audit::DecisionRecord record;
+  record.phase = policy::Phase::kDns;
+  record.client = client;
+  record.host = std::move(host);
+  record.reason = reason;
+  return record;
+}
+
+audit::DecisionRecord record_of(const Question& question, std::string_view reason) {
+  auto record = record_of(question.client, question.name.text(), reason);
+  record.matched_host = question.decision.matched_host;
+  record.rule = rule_text(question.decision.rule);
+  return record;
+}
+
+}  // namespace
+
+// One well-formed question and who asked it.
+struct Responder::Asked {
+  const DnsQuery& query;
+  const base::IpAddress& client;
+  std::size_t limit;
+};
+
+Responder::Responder(ServerOptions options, Resolver& resolver, std::shared_ptr<NameBook> names, DenialLog& denials,
+                     audit::DecisionLog& log, audit::Counters& counters)
+    : options_(std::move(options)),
+      resolver_(resolver),
+      names_(std::move(names)),
+      denials_(denials),
+      log_(log),
+      counters_(counters) {
+  names_->set_own_addresses(options_.own_addresses);
+}
+
+std::variant<Message, Question> Responder::begin(base::Bytes message, const base::IpAddress& client,
+                                                 policy::Transport transport) {
+  const auto header = sniffer::parse_dns_header(message);
+  if (!header || header->is_response()) return Message{};  // answering an answer would make a loop
+  ++counters_.dns_queries;
+  if (header->opcode() != 0) return sniffer::build_dns_error(*header, DnsRcode::kNotImp);
+  const auto parsed = sniffer::parse_dns_query(message);
+  if (!parsed.complete()) return malformed(message, client, parsed.fault().reason);
+
+  const DnsQuery& query = parsed.value();
+  const Asked asked{query, client, reply_limit(query, transport)};
+  const auto refuse = [&](DnsRcode rcode) { return sniffer::build_dns_reply(query, bare(rcode), asked.limit); };
+  if (query.edns && query.edns->version != 0) return refuse(DnsRcode::kBadVers);
+  if (query.question.klass != sniffer::kDnsClassIn) return refuse(DnsRcode::kRefused);
+  if (is_meta(query.question.type)) return refuse(DnsRcode::kNotImp);
+
+  const auto name = query.question.name.host_name();
+  if (!name) {
+    auto record = record_of(client, query.question.name.text(), policy::to_string(policy::Reason::kInvalidName));
+    record.detail = type_detail(query.question.type);
+    log_denied(std::move(record));
+    const auto rcode = query.question.name.is_root() ? DnsRcode::kNoError : DnsRcode::kNxDomain;
+    return sniffer::build_dns_reply(query, negative(rcode, kDenialTtl), asked.limit);
+  }
+  return decide(asked, *name);
+}
+
+Message Responder::malformed(base::Bytes message, const base::IpAddress& client, std::string_view why) {
+  auto record = record_of(client, {}, policy::to_string(policy::Reason::kMalformed));
+  record.detail = fmt::format("dns: {}", why);
+  log_denied(std::move(record));
+  return sniffer::build_dns_error(*sniffer::parse_dns_header(message), DnsRcode::kFormErr);
+}
+
+std::variant<Message, Question> Responder::decide(const Asked& asked, const base::HostName& name) {
+  const SpecialName kind = special_name(name);
+  if (kind != SpecialName::kNone && kind != SpecialName::kLocal) return special(asked, name);
+
+  Question question{asked.query, name, asked.client, options_.policy(), {}, asked.limit};
+  policy::FlowFacts facts;
+  facts.phase = policy::Phase::kDns;
+  facts.client = asked.client;
+  facts.host = name;
+  question.decision = question.policy->decide(facts);
+  const auto& decision = question.decision;
+  const bool observed = question.policy->mode() == policy::Mode::kObserve && kind == SpecialName::kNone;
+  if (!decision.allowed() && !observed) return denied(asked, name, decision);
+  // A wildcard was not written with the names of this host, its engine or its cloud in mind.
+  if (kind == SpecialName::kLocal && decision.matched_host != name.text()) return special(asked, name);
+
+  names_->asked(asked.client, name, false);
+  const DnsType type = asked.query.question.type;
+  if (!Cache::is_cacheable(type)) {
+    auto record = record_of(question, kTypeNotAnswered);
+    record.detail = type_detail(type);
+    log_denied(std::move(record));
+    return sniffer::build_dns_reply(asked.query, negative(DnsRcode::kNoError, kDenialTtl), asked.limit);
+  }
+  if (auto known = resolver_.cached(name, type)) return finish(question, std::move(known));
+  return question;
+}
+
+Message Responder::special(const Asked& asked, const base::HostName& name) {
+  const SpecialName kind = special_name(name);
+  names_->asked(asked.client, name, kind != SpecialName::kGateway);
+  if (kind == SpecialName::kGateway) {
+    ++counters_.decisions_allowed;
+    auto record = record_of(asked.client, name.text(), policy::to_string(policy::Reason::kAllowed));
+    record.allowed = true;
+    record.detail = type_detail(asked.query.question.type) + ", this gateway";
+    log_.decision(record);
+    return own_address_reply(asked.query, asked.limit);
+  }
+  auto record = record_of(asked.client, name.text(), policy::to_string(policy::Reason::kHostNotAllowed));
+  record.detail = type_detail(asked.query.question.type) + ", special-use name";
+  log_denied(std::move(record));
+  const auto rcode = kind == SpecialName::kReverse ? DnsRcode::kNoError : DnsRcode::kNxDomain;
+  return sniffer::build_dns_reply(asked.query, negative(rcode, kDenialTtl), asked.limit);
+}
+
+Message Responder::denied(const Asked& asked, const base::HostName& name, const policy::Decision& decision) {
+  if (special_name(name) == SpecialName::kLocal) return special(asked, name);
+  names_->asked(asked.client, name, true);
+  auto record = record_of(asked.client, name.text(), policy::to_string(decision.reason));
+  record.matched_host = decision.matched_host;
+  record.rule = rule_text(decision.rule);
+  record.detail = type_detail(asked.query.question.type);
+  log_denied(std::move(record));
+  return own_address_reply(asked.query, asked.limit);
+}
+
+// The gateway's addresses of the family asked for; for every other type, nothing.
+Message Responder::own_address_reply(const DnsQuery& query, std::size_t limit) const {
+  DnsReply reply = negative(DnsRcode::kNoError, kDenialTtl);
+  const DnsType type = query.question.type;
+  for (const auto& address : options_.own_addresses) {
+    const bool fits = type == (address.is_v4() ? DnsType::kA : DnsType::kAaaa);
+    if (fits) reply.answers.push_back(DnsReplyRecord{type, kDenialTtl, rdata_of(address)});
+  }
+  if (!reply.answers.empty()) reply.negative_ttl.reset();
+  return sniffer::build_dns_reply(query, reply, limit);
+}
+
+Message Responder::finish(const Question& question, const base::Result<std::shared_ptr<const RecordSet>>& found) {
+  if (!found || (*found)->failed) {
+    log_failed(question, policy::to_string(policy::Reason::kUpstreamFailed), "no upstream DNS server gave an answer");
+    return sniffer::build_dns_reply(question.query, bare(DnsRcode::kServFail), question.limit);
+  }
+  const RecordSet& set = **found;
+  if (is_address(question.query.question.type) && !set.addresses.empty()) return addresses_reply(question, set);
+  if (!set.services.empty()) return services_reply(question, set);
+  log_allowed(question, set.name_exists ? "no such record" : "no such name");
+  const auto rcode = set.name_exists ? DnsRcode::kNoError : DnsRcode::kNxDomain;
+  return sniffer::build_dns_reply(question.query, negative(rcode, remaining_ttl(set)), question.limit);
+}
+
+Message Responder::overloaded(const Question& question, std::string_view why) {
+  log_failed(question, policy::to_string(policy::Reason::kUpstreamFailed), std::string(why));
+  return sniffer::build_dns_reply(question.query, bare(DnsRcode::kServFail), question.limit);
+}
+
+bool Responder::may_tell(const Question& question, const base::IpAddress& address) const {
+  const auto permitted = question.decision.permitted_addresses;
+  const bool listed = std::ranges::any_of(permitted, [&](const auto& cidr) { return cidr.contains(address); });
+  const bool own = std::ranges::find(options_.own_addresses, address) != options_.own_addresses.end();
+  return listed || (!own && policy::may_dial(address, permitted));
+}
+
+Message Responder::addresses_reply(const Question& question, const RecordSet& set) {
+  std::vector<base::IpAddress> told;
+  std::ranges::copy_if(set.addresses, std::back_inserter(told),
+                       [&](const base::IpAddress& address) { return may_tell(question, address); });
+  if (told.empty()) {
+    const auto& refused = set.addresses.front();
+    log_failed(question, policy::to_string(policy::Reason::kPrivateAddress),
+               fmt::format("{} is {}", refused.to_string(), policy::address_class(refused)));
+    return sniffer::build_dns_reply(question.query, negative(DnsRcode::kNoError, kDenialTtl), question.limit);
+  }
+  std::ranges::rotate(told, told.begin() + static_cast<std::ptrdiff_t>(rotation_++ % told.size()));
+  DnsReply reply = bare(DnsRcode::kNoError);
+  for (const auto& address : told) {
+    reply.answers.push_back({question.query.question.type, remaining_ttl(set), rdata_of(address)});
+  }
+  log_allowed(question, set.canonical.empty() ? std::string{} : "alias of " + set.canonical);
+  return sniffer::build_dns_reply(question.query, reply, question.limit);
+}
+
+Message Responder::services_reply(const Question& question, const RecordSet& set) {
+  DnsReply reply = bare(DnsRcode::kNoError);
+  for (const auto& service : set.services) {
+    auto rdata =
+        sniffer::encode_service_binding(service, [&](const base::IpAddress& hint) { return may_tell(question, hint); });
+    reply.answers.push_back({question.query.question.type, remaining_ttl(set), std::move(rdata)});
+  }
+  log_allowed(question, {});
+  return sniffer::build_dns_reply(question.query, reply, question.limit);
+}
+
+void Responder::log_allowed(const Question& question, std::string detail) {
+  ++counters_.decisions_allowed;
+  auto record = record_of(question, policy::to_string(question.decision.reason));
+  record.allowed = true;
+  record.detail = type_detail(question.query.question.type);
+  if (!question.decision.allowed()) record.detail += ", passed in observe mode";
+  if (!detail.empty()) record.detail += ", " + detail;
+  log_.decision(record);
+}
+
+// Allowed by name, and still not answered.
+void Responder::log_failed(const Question& question, std::string_view reason, std::string detail) {
+  auto record = record_of(question, reason);
+  record.detail = type_detail(question.query.question.type) + ", " + detail;
+  log_denied(std::move(record));
+}
+
+void Responder::log_denied(audit::DecisionRecord record) {
+  ++counters_.decisions_denied;
+  ++counters_.dns_denied;
+  record.allowed = false;
+  denials_.write(record);
+}
+
+}  // namespace soleroute::gateway::dns

@@ -1,0 +1,80 @@
+// What is answered to one DNS question: parses it, asks the policy, and writes the reply; opens no socket.
+// One per worker, used on its thread.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/byte_reader.h"
+#include "base/host_name.h"
+#include "base/ip_address.h"
+#include "base/result.h"
+#include "gateway/audit/counters.h"
+#include "gateway/audit/decision_log.h"
+#include "gateway/dns/cache.h"
+#include "gateway/dns/denial_log.h"
+#include "gateway/dns/server.h"
+#include "policy/decision.h"
+#include "policy/policy.h"
+#include "sniffer/dns_message.h"
+
+namespace soleroute::gateway::dns {
+
+using Message = std::vector<std::byte>;
+
+// An allowed question that the cache could not answer.
+struct Question {
+  sniffer::DnsQuery query;
+  base::HostName name;
+  base::IpAddress client;
+  std::shared_ptr<const policy::Policy> policy;  // keeps what the decision borrows
+  policy::Decision decision;
+  std::size_t limit = 0;  // bytes of reply that the client takes
+};
+
+class Responder {
+ public:
+  static constexpr std::uint32_t kDenialTtl = 5;  // seconds: a policy that is changed is felt soon
+  static constexpr std::size_t kTcpLimit = 65535;
+
+  Responder(ServerOptions options, Resolver& resolver, std::shared_ptr<NameBook> names, DenialLog& denials,
+            audit::DecisionLog& log, audit::Counters& counters);
+
+  // The reply (empty: none is due), or the question to look up and then finish.
+  [[nodiscard]] std::variant<Message, Question> begin(base::Bytes message, const base::IpAddress& client,
+                                                      policy::Transport transport);
+  [[nodiscard]] Message finish(const Question& question, const base::Result<std::shared_ptr<const RecordSet>>& found);
+  // For a question that is not looked up because its client asks too much.
+  [[nodiscard]] Message overloaded(const Question& question, std::string_view why);
+
+ private:
+  struct Asked;
+  [[nodiscard]] Message malformed(base::Bytes message, const base::IpAddress& client, std::string_view why);
+  [[nodiscard]] std::variant<Message, Question> decide(const Asked& asked, const base::HostName& name);
+  [[nodiscard]] Message special(const Asked& asked, const base::HostName& name);
+  [[nodiscard]] Message denied(const Asked& asked, const base::HostName& name, const policy::Decision& decision);
+  [[nodiscard]] Message own_address_reply(const sniffer::DnsQuery& query, std::size_t limit) const;
+  [[nodiscard]] Message addresses_reply(const Question& question, const RecordSet& set);
+  [[nodiscard]] Message services_reply(const Question& question, const RecordSet& set);
+  [[nodiscard]] bool may_tell(const Question& question, const base::IpAddress& address) const;
+
+  void log_allowed(const Question& question, std::string detail);
+  void log_failed(const Question& question, std::string_view reason, std::string detail);
+  void log_denied(audit::DecisionRecord record);
+
+  ServerOptions options_;
+  Resolver& resolver_;
+  std::shared_ptr<NameBook> names_;
+  DenialLog& denials_;
+  audit::DecisionLog& log_;
+  audit::Counters& counters_;
+  std::size_t rotation_ = 0;  // so that clients which take the first address share the load
+};
+
+}  // namespace soleroute::gateway::dns

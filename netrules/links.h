@@ -34,7 +34,8 @@ struct DefaultRoute {
 [[nodiscard]] base::Status remove_address(int index, const base::InterfaceAddress& address);
 [[nodiscard]] base::Status add_default_route(const DefaultRoute& route);  // replaces one of the same metric
 [[nodiscard]] base::Status remove_default_route(const DefaultRoute& route);
-// Is somebody else already answering for this address on that link (ARP probe, RFC 5227 section 2.1.1)?
+// Is somebody else already answering for this address on that link (ARP probe of RFC 5227 section 2.1.1, or a neighbour
+// solicitation as in RFC 4862 section 5.4.2)? Takes up to 120 ms when nobody is; the interface must be up.
 [[nodiscard]] base::Result<bool> address_in_use(int index, const base::IpAddress& address);
 
 }  // namespace soleroute::netrules

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gateway/commands/command.h"
+#include "gateway/commands/serve_options.h"
+#include "gateway/jail/jail.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+struct RunArguments {
+  ServeArguments serve;  // those that make sense for one command
+  std::vector<std::string> trust;
+  std::vector<std::string> unix_sockets;
+  std::string decisions;
+  bool summary = false;
+  bool no_summary = false;
+};
+
+jail::Summary summary_of(const RunArguments& arguments) {
+  if (arguments.no_summary) return jail::Summary::kNever;
+  return arguments.summary ? jail::Summary::kAlways : jail::Summary::kOnTerminal;
+}
+
+int run_body(const RunArguments& arguments, std::vector<std::string> command) {
+  if (command.empty()) {
+    return report({.message = "no command to run\nTry 'gateway run -- CMD ARGS', or 'gateway run --help'.",
+                   .kind = base::ErrorKind::kUsage});
+  }
+  const auto serve = parse_serve_options(arguments.serve);
+  if (!serve) return report(serve.error());
+  const jail::JailOptions options{.command = std::move(command),
+                                  .policy_files = serve->policy_files,
+                                  .resolvers = serve->resolvers,
+                                  .trust_files = arguments.trust,
+                                  .unix_sockets = arguments.unix_sockets,
+                                  .decisions_file = arguments.decisions,
+                                  .explicit_proxy_port = serve->explicit_proxy_port,
+                                  .workers = serve->workers,
+                                  .summary = summary_of(arguments),
+                                  .colour = use_colour(STDERR_FILENO),
+                                  .log = serve->log};
+  const auto status = jail::run_in_jail(options);
+  return status ? *status : report(status.error());
+}
+
+void add_serving_options(CLI::App& command, ServeArguments& to) {
+  add_policy_option(command, to.policy);
+  add_list_option(command, "--resolver", "GATEWAY_RESOLVER", to.resolver, "ADDR[:PORT]",
+                  "upstream DNS; default: /etc/resolv.conf");
+  command.add_option("--explicit-proxy", to.explicit_proxy, "port inside for clients that do set HTTPS_PROXY")
+      ->capture_default_str()
+      ->envname("GATEWAY_EXPLICIT_PROXY")
+      ->type_name("PORT|off");
+  command.add_option("--workers", to.workers, "threads; default: one a processor, at most 4")
+      ->envname("GATEWAY_WORKERS")
+      ->type_name("N")
+      ->check(CLI::Range(1, jail::kMaxJailWorkers));
+  command.add_option("--log", to.log, "what --decisions writes; quiet: denials only")
+      ->capture_default_str()
+      ->envname("GATEWAY_LOG")
+      ->type_name("quiet|normal|debug");
+}
+
+}  // namespace
+
+void add_run(CLI::App& program, Invocation& invocation) {
+  const auto arguments = std::make_shared<RunArguments>();
+  CLI::App& command = add_command(
+      program, invocation, "run", "Run one command in a network whose only way out is the gateway",
+      "gateway run --policy policy.yaml -- npm install\n\n"
+      "Without --policy: .devcontainer/policy.yaml or policy.yaml of this directory, else everything is denied.\n"
+      "The command runs as you, without privilege; its exit status is passed on (128+N: ended by signal N).",
+      [arguments, &invocation] { return run_body(*arguments, invocation.after_dashes); });
+  add_serving_options(command, arguments->serve);
+  add_list_option(command, "--trust", "GATEWAY_TRUST", arguments->trust, "FILE",
+                  "PEM file with further root certificates for the command");
+  add_list_option(command, "--unix-socket", "GATEWAY_UNIX_SOCKET", arguments->unix_sockets, "PATH",
+                  "Unix socket of the host that stays reachable; the others are hidden");
+  command.add_option("--decisions", arguments->decisions, "append every decision to it as a line of JSON")
+      ->envname("GATEWAY_DECISIONS")
+      ->type_name("FILE");
+  CLI::Option* summary =
+      command.add_flag("--summary", arguments->summary, "end with what was allowed and denied, terminal or not");
+  command.add_flag("--no-summary", arguments->no_summary, "no summary on a terminal either")->excludes(summary);
+}
+
+}  // namespace soleroute::gateway::commands

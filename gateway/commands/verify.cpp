@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gateway/commands/command.h"
+#include "gateway/commands/verify_checks.h"
+#include "gateway/serve/system_resolvers.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+constexpr const char* kDeniedName = "verify.soleroute.example";  // RFC 2606: nobody's, and in nobody's policy
+
+struct Options {
+  std::vector<std::string> allowed;
+  std::string denied = kDeniedName;
+};
+
+base::Result<base::HostName> parse_name(const char* option, const std::string& text) {
+  auto name = base::HostName::parse(text);
+  if (!name) return base::usage_error(fmt::format("{}: {}", option, name.error().message));
+  return name;
+}
+
+base::Result<VerifyRequest> to_request(const Options& options) {
+  auto denied = parse_name("--denied", options.denied);
+  if (!denied) return std::unexpected(denied.error());
+  VerifyRequest request{.denied = std::move(*denied), .allowed = {}, .resolvers = {}};
+  for (const std::string& text : options.allowed) {
+    auto name = parse_name("--allowed", text);
+    if (!name) return std::unexpected(name.error());
+    request.allowed.push_back(std::move(*name));
+  }
+  auto resolvers = serve::system_resolvers();
+  if (!resolvers) return std::unexpected(resolvers.error());
+  request.resolvers = std::move(*resolvers);
+  return request;
+}
+
+void print(const Check& check, const CheckResult& result) {
+  const bool colour = use_colour(STDOUT_FILENO);
+  const char* paint = !colour ? "" : result.ok ? "\x1b[32m" : "\x1b[1;31m";
+  fmt::print("{}{:<6}{}  {}: {}\n", paint, result.ok ? "ok" : "FAILED", colour ? "\x1b[0m" : "", check.name,
+             result.seen);
+  std::fflush(stdout);
+}
+
+int verify(const Options& options) {
+  const auto request = to_request(options);
+  if (!request) return report(request.error());
+  int failures = 0;
+  const auto checks = verify_checks(*request);
+  for (const Check& check : checks) {
+    const CheckResult result = check.run();
+    print(check, result);
+    if (!result.ok) ++failures;
+  }
+  fmt::print("{} of {} checks hold\n", checks.size() - static_cast<std::size_t>(failures), checks.size());
+  return failures == 0 ? kExitDone : kExitNo;
+}
+
+}  // namespace
+
+void add_verify(CLI::App& program, Invocation& invocation) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& command =
+      add_command(program, invocation, "verify",
+                  "From inside the agents' network: prove that what must pass passes and what must not does "
+                  "not; exit status 1 if one check fails",
+                  "gateway run -- gateway verify --allowed example.com", [options] { return verify(*options); });
+  add_list_option(command, "--allowed", "GATEWAY_VERIFY_ALLOWED", options->allowed, "NAME",
+                  "name that the policy allows and that must pass");
+  command.add_option("--denied", options->denied, "name that the policy must not allow")
+      ->capture_default_str()
+      ->envname("GATEWAY_VERIFY_DENIED")
+      ->type_name("NAME");
+}
+
+}  // namespace soleroute::gateway::commands

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/commands/verify_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "gateway/commands/probe_socket.h"
+#include "policy/source_text.h"
+#include "sniffer/dns_message.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+// Nobody has these addresses: whatever answers there is in the path.
+base::IpAddress nobody_v4() {
+  return base::IpAddress::v4({192, 0, 2, 1});
+}
+base::IpAddress nobody_v6() {
+  return base::IpAddress::v6({0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
+}
+base::IpAddress metadata() {
+  return base::IpAddress::v4({169, 254, 169, 254});
+}
+
+constexpr std::uint16_t kHttp = 80;
+constexpr std::uint16_t kHttps = 443;
+constexpr std::uint16_t kDns = 53;
+constexpr std::uint16_t kDnsOverTls = 853;
+constexpr std::uint16_t kSomeOtherPort = 9999;
+
+std::string_view as_text(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+CheckResult failed(std::string seen) {
+  return {.ok = false, .seen = std::move(seen)};
+}
+CheckResult passed(std::string seen) {
+  return {.ok = true, .seen = std::move(seen)};
+}
+
+// An error of the network, as opposed to silence.
+bool is_refusal(int err) {
+  constexpr std::array kRefusals{ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH,   EACCES,
+                                 EPERM,        EPIPE,      EPROTO,       EADDRNOTAVAIL, EAFNOSUPPORT};
+  return std::ranges::find(kRefusals, err) != kRefusals.end();
+}
+
+CheckResult judge_refusal(const base::Error& error) {
+  if (error.sys_errno == ETIMEDOUT) return failed("hangs: neither answered nor refused within a second");
+  if (!is_refusal(error.sys_errno)) return failed(error.message);
+  return passed("refused: " + std::generic_category().message(error.sys_errno));
+}
+
+// --- DNS ---
+
+constexpr std::uint16_t kQuestionId = 0x5352;
+
+base::Result<sniffer::DnsAnswer> parse_answer(std::string_view bytes) {
+  const auto response = sniffer::parse_dns_response(std::as_bytes(std::span(bytes)));
+  if (!response.complete() || response.value().id != kQuestionId) return base::system_error("a malformed answer");
+  const auto rcode = response.value().rcode;
+  if (rcode != sniffer::DnsRcode::kNoError && rcode != sniffer::DnsRcode::kNxDomain) {
+    return base::system_error(fmt::format("answered with DNS error {}", static_cast<int>(rcode)));
+  }
+  auto answer = sniffer::answer_of(response.value());
+  if (!answer.complete()) return base::system_error("a malformed answer");
+  return std::move(answer).value();
+}
+
+base::Result<sniffer::DnsAnswer> ask_dns(ProbeKind kind, const base::Endpoint& server, const base::HostName& name) {
+  sniffer::DnsQuery query;
+  query.id = kQuestionId;
+  query.recursion_desired = true;
+  query.question.name = sniffer::DnsName::from_host(name);
+  const auto message = sniffer::build_dns_query(query);
+  const auto socket = ProbeSocket::connect(kind, server, kAnsweredWithin);
+  if (!socket) return std::unexpected(socket.error());
+  std::string bytes;
+  if (kind == ProbeKind::kTcp) {  // RFC 1035 section 4.2.2
+    bytes += static_cast<char>(message.size() >> 8U);
+    bytes += static_cast<char>(message.size() & 0xFFU);
+  }
+  bytes += as_text(message);
+  if (auto sent = socket->send(bytes); !sent) return std::unexpected(sent.error());
+  if (kind == ProbeKind::kUdp) {
+    const auto answer = socket->receive();
+    return answer ? parse_answer(*answer) : std::unexpected(answer.error());
+  }
+  const auto whole = [](const std::string& all) {
+    const auto byte = [&all](std::size_t at) { return static_cast<unsigned char>(all[at]); };
+    return all.size() >= 2 && all.size() - 2 >= (static_cast<std::size_t>(byte(0)) << 8U | byte(1));
+  };
+  const auto answer = socket->receive_until(whole);
+  if (!answer) return std::unexpected(answer.error());
+  if (!whole(*answer)) return base::system_error("the answer was cut short");
+  return parse_answer(std::string_view(*answer).substr(2));
+}
+
+std::string addresses_text(const std::vector<base::IpAddress>& addresses) {
+  std::string all;
+  for (const auto& address : addresses) all += (all.empty() ? "" : ", ") + address.to_string();
+  return all.empty() ? "no address" : all;
+}
+
+CheckResult check_dns(ProbeKind kind, const base::Endpoint& server, const base::HostName& name) {
+  const auto answer = ask_dns(kind, server, name);
+  if (!answer) return failed(answer.error().message);
+  return passed("answered with " + addresses_text(answer->addresses));
+}
+
+// Both must come from the gateway: then they are the same, and the denied name has the gateway's address or none.
+CheckResult check_foreign_resolver(const base::Endpoint& usual, const base::HostName& denied) {
+  const base::Endpoint foreign{nobody_v4(), kDns};
+  const auto theirs = ask_dns(ProbeKind::kUdp, foreign, denied);
+  if (!theirs) return judge_refusal(theirs.error());
+  const auto ours = ask_dns(ProbeKind::kUdp, usual, denied);
+  if (!ours) return failed(ours.error().message);
+  if (ours->addresses != theirs->addresses)
+    return failed("somebody else answers: " + addresses_text(theirs->addresses));
+  return passed("the gateway answers in its place");
+}
+
+// --- HTTP and TLS ---
+
+base::Result<std::string> http_get(const base::Endpoint& to, std::string_view host) {
+  const auto socket = ProbeSocket::connect(ProbeKind::kTcp, to, kAnsweredWithin);
+  if (!socket) return std::unexpected(socket.error());
+  const auto request =
+      fmt::format("GET / HTTP/1.1\r\nHost: {}\r\nUser-Agent: gateway-verify\r\nConnection: close\r\n\r\n", host);
+  if (auto sent = socket->send(request); !sent) return std::unexpected(sent.error());
+  return socket->receive_until([](const std::string&) { return false; });
+}
+
+std::string first_line(std::string_view text) {
+  return policy::shown(text.substr(0, std::min(text.find("\r\n"), std::size_t{80})));
+}
+
+bool is_refusal_page(std::string_view response) {
+  return response.starts_with("HTTP/1.1 403") && response.contains("Blocked by proxy policy: ");
+}
+
+CheckResult check_refusal_page(const base::Endpoint& to, std::string_view host) {
+  const auto response = http_get(to, host);
+  if (!response) return failed(response.error().message);
+  if (response->empty()) return failed("closed without an answer");
+  if (!is_refusal_page(*response)) return failed("answered '" + first_line(*response) + "', not the refusal page");
+  return passed("403, Blocked by proxy policy");
+}
+
+// What is not a page here is the refusal of an address in place of a name: also good, if it is quick.
+CheckResult check_metadata() {
+  const auto response = http_get({metadata(), kHttp}, metadata().to_string());
+  if (!response) return judge_refusal(response.error());
+  if (response->starts_with("HTTP/1.1 4")) return passed("refused: " + first_line(*response));
+  if (response->empty()) return passed("refused: closed without an answer");
+  return failed("answered '" + first_line(*response) + "'");
+}
+
+void put16(std::string& out, std::size_t value) {
+  out += static_cast<char>(value >> 8U & 0xFFU);
+  out += static_cast<char>(value & 0xFFU);
+}
+
+std::string sized16(const std::string& body) {
+  std::string out;
+  put16(out, body.size());
+  return out + body;
+}
+
+std::string extension(std::size_t type, const std::string& body) {
+  std::string out;
+  put16(out, type);
+  return out + sized16(body);
+}
+
+// RFC 8446 section 4.1.2: as little as a server needs to answer something; the handshake is never finished.
+std::string client_hello(std::string_view name) {
+  using namespace std::string_literals;
+  const std::string x25519_base = "\x09"s + std::string(31, '\0');
+  std::string extensions = extension(0, sized16("\0"s + sized16(std::string(name))));  // server_name
+  extensions += extension(43, "\x04\x03\x04\x03\x03"s);                                // supported_versions
+  extensions += extension(10, sized16("\x00\x1d\x00\x17"s));                           // supported_groups
+  extensions += extension(13, sized16("\x04\x03\x08\x04\x04\x01\x08\x05\x05\x03"s));   // signature_algorithms
+  extensions += extension(51, sized16("\x00\x1d"s + sized16(x25519_base)));            // key_share
+  std::string body = "\x03\x03"s + std::string(32, 'S') + "\0"s;                       // version, random, no session
+  body += sized16("\x13\x01\x13\x02\x13\x03\xc0\x2b\xc0\x2f\xc0\x30"s) + "\x01\x00"s;  // ciphers, no compression
+  body += sized16(extensions);
+  std::string handshake = "\x01\x00"s + sized16(body);
+  return "\x16\x03\x01"s + sized16(handshake);
+}
+
+enum class TlsOutcome { kServerHello, kRefused, kOther };
+
+base::Result<TlsOutcome> tls_outcome(const base::Endpoint& to, std::string_view name) {
+  constexpr char kAlert = 0x15;
+  constexpr char kHandshake = 0x16;
+  const auto socket = ProbeSocket::connect(ProbeKind::kTcp, to, kAnsweredWithin);
+  if (!socket) return std::unexpected(socket.error());
+  if (auto sent = socket->send(client_hello(name)); !sent) return std::unexpected(sent.error());
+  const auto answer = socket->receive();
+  if (!answer) return std::unexpected(answer.error());
+  if (answer->empty() || answer->front() == kAlert) return TlsOutcome::kRefused;
+  return answer->front() == kHandshake ? TlsOutcome::kServerHello : TlsOutcome::kOther;
+}
+
+CheckResult check_tls_refused(const base::Endpoint& to, const base::HostName& name) {
+  const auto outcome = tls_outcome(to, name.text());
+  if (!outcome) return judge_refusal(outcome.error());
+  if (*outcome == TlsOutcome::kServerHello) return failed("a server answered the handshake");
+  if (*outcome == TlsOutcome::kOther) return failed("answered with something that is not TLS");
+  return passed("refused in the handshake");
+}
+
+// --- everything else ---
+
+CheckResult check_tcp_refused(const base::Endpoint& to) {
+  const auto socket = ProbeSocket::connect(ProbeKind::kTcp, to, kRefusedWithin);
+  if (!socket) return judge_refusal(socket.error());
+  return failed("connected");
+}
+
+CheckResult check_udp_refused(const base::Endpoint& to) {
+  const auto socket = ProbeSocket::connect(ProbeKind::kUdp, to, kRefusedWithin);
+  if (!socket) return judge_refusal(socket.error());
+  if (auto sent = socket->send("gateway verify"); !sent) return judge_refusal(sent.error());
+  const auto answer = socket->receive();
+  return answer ? failed("answered") : judge_refusal(answer.error());
+}
+
+// An allowed name passes when its own server answers; that server's opinion does not matter.
+CheckResult check_allowed(const base::Endpoint& resolver, const base::HostName& name) {
+  const auto answer = ask_dns(ProbeKind::kUdp, resolver, name);
+  if (!answer) return failed(answer.error().message);
+  if (answer->addresses.empty()) return failed("has no address");
+  const base::IpAddress address = answer->addresses.front();
+  const auto tls = tls_outcome({address, kHttps}, name.text());
+  if (tls && *tls == TlsOutcome::kServerHello) return passed("https: its server answers the handshake");
+  const auto page = http_get({address, kHttp}, name.text());
+  if (!page) return failed("neither https nor http is answered: " + page.error().message);
+  if (is_refusal_page(*page)) return failed("the policy denies it");
+  if (page->starts_with("HTTP/1.")) return passed("http: " + first_line(*page));
+  return failed("neither https nor http is answered");
+}
+
+}  // namespace
+
+std::vector<Check> verify_checks(const VerifyRequest& request) {
+  const base::Endpoint resolver = request.resolvers.front();
+  const base::HostName& denied = request.denied;
+  const base::IpAddress v4 = nobody_v4();
+  const base::IpAddress v6 = nobody_v6();
+  std::vector<Check> checks{
+      {"DNS over UDP is answered", [=] { return check_dns(ProbeKind::kUdp, resolver, denied); }},
+      {"DNS over TCP is answered", [=] { return check_dns(ProbeKind::kTcp, resolver, denied); }},
+      {"another resolver cannot be asked", [=] { return check_foreign_resolver(resolver, denied); }},
+      {"DNS over TLS is refused", [=] { return check_tcp_refused({v4, kDnsOverTls}); }},
+      {"a denied name over http gets the 403 page", [=] { return check_refusal_page({v4, kHttp}, denied.text()); }},
+      {"a denied name over https is refused", [=] { return check_tls_refused({v4, kHttps}, denied); }},
+      {"cloud metadata is refused", [] { return check_metadata(); }},
+      {"another TCP port is refused at once", [=] { return check_tcp_refused({v4, kSomeOtherPort}); }},
+      {"UDP is refused at once", [=] { return check_udp_refused({v4, kSomeOtherPort}); }},
+      {"QUIC is refused at once", [=] { return check_udp_refused({v4, kHttps}); }},
+      {"another TCP port over IPv6 is refused at once", [=] { return check_tcp_refused({v6, kSomeOtherPort}); }},
+      {"UDP over IPv6 is refused at once", [=] { return check_udp_refused({v6, kSomeOtherPort}); }},
+  };
+  for (const base::HostName& name : request.allowed) {
+    checks.push_back({fmt::format("{} passes", name.text()), [=] { return check_allowed(resolver, name); }});
+  }
+  return checks;
+}
+
+}  // namespace soleroute::gateway::commands

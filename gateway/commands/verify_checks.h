@@ -1,0 +1,38 @@
+// What must hold inside the agents' network, as a list of checks: what should pass does, what should not is refused at
+// once. Blocks; used on one thread. Sends only to the gateway or to addresses reserved for documentation (RFC 5737, RFC
+// 3849). SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/host_name.h"
+#include "base/ip_address.h"
+
+namespace soleroute::gateway::commands {
+
+// A refusal that takes longer is a hang for the client.
+inline constexpr std::chrono::milliseconds kRefusedWithin{1000};
+inline constexpr std::chrono::milliseconds kAnsweredWithin{5000};
+
+struct VerifyRequest {
+  base::HostName denied;                  // a name that the policy must not allow
+  std::vector<base::HostName> allowed;    // names that it must
+  std::vector<base::Endpoint> resolvers;  // as the agent's programs know them
+};
+
+struct CheckResult {
+  bool ok = false;
+  std::string seen;  // what happened, or why it is wrong
+};
+
+struct Check {
+  std::string name;  // "denied name over HTTP gets the 403 page"
+  std::function<CheckResult()> run;
+};
+
+[[nodiscard]] std::vector<Check> verify_checks(const VerifyRequest& request);
+
+}  // namespace soleroute::gateway::commands

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/commands/serve_options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+namespace soleroute::gateway::commands {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(ServeOptions, AreTheDefaultsWhenNothingIsGiven) {
+  const auto options = parse_serve_options({});
+  ASSERT_TRUE(options.has_value());
+  EXPECT_EQ(options->topology, netrules::Topology::kRouter);
+  EXPECT_EQ(options->explicit_proxy_port, 8080);
+  EXPECT_EQ(options->listen_port, 0);
+  EXPECT_TRUE(options->program_rules);
+  EXPECT_TRUE(options->policy_files.empty());
+  EXPECT_FALSE(options->metrics.has_value());
+  EXPECT_EQ(options->log, audit::Verbosity::kNormal);
+}
+
+TEST(ServeOptions, CarryEveryArgument) {
+  const auto options = parse_serve_options({.policy = {"a.yaml", "b.yaml"},
+                                            .topology = "sidecar",
+                                            .inside = "eth1",
+                                            .claim = {"10.77.0.1/24", "2001:db8::1/64"},
+                                            .resolver = {"9.9.9.9", "[2001:db8::53]:5353"},
+                                            .control = "/tmp/c.sock",
+                                            .metrics = "127.0.0.1:9100",
+                                            .explicit_proxy = "off",
+                                            .listen = "15001",
+                                            .no_rules = true,
+                                            .workers = 3,
+                                            .log = "quiet",
+                                            .dry_run = {}});
+  ASSERT_TRUE(options.has_value()) << options.error().message;
+  EXPECT_EQ(options->policy_files, (std::vector<std::string>{"a.yaml", "b.yaml"}));
+  EXPECT_EQ(options->topology, netrules::Topology::kSidecar);
+  EXPECT_EQ(options->inside_interface, "eth1");
+  ASSERT_EQ(options->claim.size(), 2U);
+  EXPECT_EQ(options->claim[0].to_string(), "10.77.0.1/24");
+  ASSERT_EQ(options->resolvers.size(), 2U);
+  EXPECT_EQ(options->resolvers[0].to_string(), "9.9.9.9:53");
+  EXPECT_EQ(options->resolvers[1].to_string(), "[2001:db8::53]:5353");
+  EXPECT_EQ(options->control_socket, "/tmp/c.sock");
+  EXPECT_EQ(options->metrics->to_string(), "127.0.0.1:9100");
+  EXPECT_EQ(options->explicit_proxy_port, 0);
+  EXPECT_EQ(options->listen_port, 15001);
+  EXPECT_FALSE(options->program_rules);
+  EXPECT_EQ(options->workers, 3);
+  EXPECT_EQ(options->log, audit::Verbosity::kQuiet);
+}
+
+TEST(ServeOptions, RefuseWhatTheyCannotMeanAndNameTheOption) {
+  struct Row {
+    std::function<void(ServeArguments&)> set;
+    const char* message;
+  };
+  const Row rows[] = {
+      {[](auto& a) { a.topology = "bridge"; }, "--topology: 'bridge' is not one of router, sidecar"},
+      {[](auto& a) { a.topology = "jail"; }, "only with --dry-run"},
+      {[](auto& a) { a.topology = "guard"; }, "only with --dry-run"},
+      {[](auto& a) { a.log = "loud"; }, "--log: 'loud' is not one of quiet, normal, debug"},
+      {[](auto& a) { a.explicit_proxy = "0"; }, "--explicit-proxy: '0' is not a port"},
+      {[](auto& a) { a.explicit_proxy = "65536"; }, "--explicit-proxy: '65536' is not a port"},
+      {[](auto& a) { a.explicit_proxy = ""; }, "--explicit-proxy: '' is not a port"},
+      {[](auto& a) { a.listen = "80a"; }, "--listen: '80a' is not a port"},
+      {[](auto& a) { a.listen = "-1"; }, "--listen: '-1' is not a port"},
+      {[](auto& a) { a.claim = {"10.77.0.1/33"}; }, "--claim: "},
+      {[](auto& a) { a.claim = {"10.77.0.1/24", "10.78.0.1/24"}; }, "--claim: at most one address of each family"},
+      {[](auto& a) { a.resolver = {"dns.example"}; }, "--resolver: "},
+      {[](auto& a) { a.metrics = "127.0.0.1"; }, "--metrics: "},
+      {[](auto& a) { a.log = "x\x1b[2J"; }, "\\u{1b}"},
+  };
+  for (const Row& row : rows) {
+    ServeArguments arguments;
+    row.set(arguments);
+    const auto options = parse_serve_options(arguments);
+    ASSERT_FALSE(options.has_value()) << row.message;
+    EXPECT_EQ(options.error().kind, base::ErrorKind::kUsage) << row.message;
+    EXPECT_THAT(options.error().message, HasSubstr(row.message));
+  }
+}
+
+TEST(ServeOptions, TakeEveryTopologyForADryRun) {
+  for (const char* topology : {"router", "sidecar", "jail", "guard"}) {
+    ServeArguments arguments;
+    arguments.topology = topology;
+    arguments.dry_run = "text";
+    EXPECT_TRUE(parse_serve_options(arguments).has_value()) << topology;
+  }
+}
+
+}  // namespace
+}  // namespace soleroute::gateway::commands

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/jail/jail.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/capability.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#include "base/fd.h"
+#include "gateway/audit/counters.h"
+#include "gateway/jail/credentials.h"
+#include "gateway/jail/network.h"
+#include "gateway/jail/outside.h"
+#include "gateway/jail/process_state.h"
+#include "gateway/jail/surroundings.h"
+#include "gateway/jail/tally.h"
+#include "gateway/jail/trust.h"
+#include "gateway/serve/network.h"
+#include "gateway/serve/policy_files.h"
+#include "gateway/serve/runtime.h"
+#include "gateway/serve/supervisor.h"
+#include "gateway/serve/system_resolvers.h"
+#include "netrules/links.h"
+
+namespace soleroute::gateway::jail {
+namespace {
+
+constexpr std::uint16_t kDnsPort = 53;
+// A verdict on a queued packet needs it over the jail's network, which is the host's own where there is no user
+// namespace; with one, its maker has it anyway.
+constexpr std::uint64_t kVerdictCapability = std::uint64_t{1} << CAP_NET_ADMIN;
+
+void say(std::string_view line) {
+  fmt::print(stderr, "gateway: {}\n", line);
+}
+
+int worker_count(const JailOptions& options) {
+  const int processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return std::clamp(options.workers == 0 ? processors : options.workers, 1, kMaxJailWorkers);
+}
+
+base::Result<std::vector<base::Endpoint>> choose_resolvers(const JailOptions& options, const policy::Policy& policy) {
+  if (!options.resolvers.empty()) return options.resolvers;
+  auto found = serve::system_resolvers();
+  // Nothing is ever asked of a resolver when everything is denied.
+  if (!found && policy.denies_everything()) {
+    return std::vector<base::Endpoint>{{base::IpAddress::v4({127, 0, 0, 1}), kDnsPort}};
+  }
+  return found;
+}
+
+base::Result<base::Fd> open_decisions(const std::string& path) {
+  if (path.empty()) return base::Fd();
+  base::Fd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644));
+  if (!file) return base::errno_error(fmt::format("{}: cannot be opened", serve::printable_path(path)));
+  return file;
+}
+
+netrules::Intent intent_of(const policy::Policy& policy) {
+  serve::ServeOptions options;
+  options.topology = netrules::Topology::kJail;
+  return serve::intent_of(options, policy);
+}
+
+// Everything that is known before the first process is made, and everything that can be wrong without one.
+class Run {
+ public:
+  explicit Run(const JailOptions& options) : options_(options) {}
+
+  base::Result<int> run() {
+    if (auto prepared = prepare(); !prepared) return std::unexpected(prepared.error());
+    const auto signals = take_signals();
+    if (!signals) return std::unexpected(signals.error());
+    auto status = jailed(*signals);
+    if (auto restored = restore_signals(*signals); !restored) return std::unexpected(restored.error());
+    return status;
+  }
+
+ private:
+  base::Status prepare() {
+    if (auto filled = fill_standard_descriptors(); !filled) return filled;
+    const auto invoker = examine_invoker();
+    if (!invoker) return std::unexpected(invoker.error());
+    privileged_ = invoker->privileged;
+    auto identity = command_identity(*invoker);
+    if (!identity) return std::unexpected(identity.error());
+    identity_ = std::move(*identity);
+    auto policy = load_jail_policy(options_.policy_files);
+    if (!policy) return std::unexpected(policy.error());
+    policy_ = std::move(*policy);
+    auto resolvers = choose_resolvers(options_, *policy_.policy);
+    if (!resolvers) return std::unexpected(resolvers.error());
+    resolvers_ = std::move(*resolvers);
+    auto trust = make_trust({.files = options_.trust_files, .ca_pem = {}});
+    if (!trust) return std::unexpected(trust.error());
+    trust_ = std::move(*trust);
+    auto decisions = open_decisions(options_.decisions_file);
+    if (!decisions) return std::unexpected(decisions.error());
+    decisions_ = std::move(*decisions);
+    return {};
+  }
+
+  base::Result<InsidePlan> inside_plan(const SignalState& signals) const {
+    auto mounts = plan_mounts(identity_.uid, jail_address_v4(), trust_, options_.unix_sockets);
+    if (!mounts) return std::unexpected(mounts.error());
+    const NetworkRequest network{.intent = intent_of(*policy_.policy),
+                                 .explicit_proxy_port = options_.explicit_proxy_port,
+                                 .workers = worker_count(options_)};
+    InsidePlan plan;
+    plan.namespaces.user = !privileged_;
+    plan.identity = identity_;
+    plan.mounts = std::move(*mounts);
+    plan.command = options_.command;
+    plan.environment = with_variables(identity_environment(current_environment(), identity_), trust_.variables);
+    plan.signals = signals;
+    plan.prepare = [network] { return prepare_network(network); };
+    return plan;
+  }
+
+  base::Result<int> jailed(const SignalState& signals) {
+    auto plan = inside_plan(signals);
+    if (!plan) return std::unexpected(plan.error());
+    auto jail = Jail::launch(std::move(*plan));
+    if (!jail) return std::unexpected(jail.error());
+    if (auto alone = stand_back(); !alone) return std::unexpected(alone.error());
+
+    // From here on there are threads, and nothing forks.
+    auto sink = decisions_ ? audit::make_json_log(std::move(decisions_), options_.log, &counters_)
+                           : audit::make_discarding_log();
+    TallyLog log(std::move(sink));
+    auto runtime = start_runtime(jail->take_prepared(), log);
+    if (!runtime) return std::unexpected(runtime.error());
+    if (policy_.policy->denies_everything()) say_that_all_is_denied();
+    auto status = jail->run();
+    (*runtime)->stop(std::chrono::milliseconds(0));
+    report(log.tally());
+    return status;
+  }
+
+  // The gateway keeps what it needs to serve and to report, and cannot be looked into by the command.
+  base::Status stand_back() const {
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO}) {
+      if (auto detached = detach_descriptor(fd); !detached) return detached;
+    }
+    const Identity* identity = identity_.borrowed ? &identity_ : nullptr;
+    if (auto dropped = drop_privileges(identity, privileged_ ? kVerdictCapability : 0); !dropped) return dropped;
+    return set_dumpable(false);
+  }
+
+  base::Result<std::unique_ptr<serve::Runtime>> start_runtime(Message prepared, audit::DecisionLog& log) {
+    auto network = unpack_network(std::move(prepared));
+    if (!network) return std::unexpected(network.error());
+    const auto interfaces = netrules::list_interfaces();
+    if (!interfaces) return std::unexpected(interfaces.error());
+    serve::RuntimeOptions options;
+    options.resolvers = resolvers_;
+    options.own_addresses = network->own_addresses;
+    options.local_addresses = serve::all_addresses(*interfaces);
+    options.local_addresses.insert(options.local_addresses.end(), network->own_addresses.begin(),
+                                   network->own_addresses.end());
+    return serve::Runtime::start(std::move(options), std::move(network->listeners), std::move(network->packet_queue),
+                                 policy_.policy, log, counters_);
+  }
+
+  void say_that_all_is_denied() const {
+    say(policy_.sources.empty() && policy_.by_default
+            ? "no .devcontainer/policy.yaml nor policy.yaml here: everything is denied"
+            : "the policy is empty: everything is denied");
+  }
+
+  void report(const Tally& tally) const {
+    for (const std::string& change : policy_changes(policy_)) say(change);
+    const bool wanted = options_.summary == Summary::kAlways ||
+                        (options_.summary == Summary::kOnTerminal && ::isatty(STDERR_FILENO) == 1);
+    if (!wanted) return;
+    fmt::print(stderr, "{}", summary_text(tally, *policy_.policy, {.colour = options_.colour}));
+  }
+
+  const JailOptions& options_;
+  bool privileged_ = false;
+  Identity identity_;
+  LoadedPolicy policy_;
+  std::vector<base::Endpoint> resolvers_;
+  Trust trust_;
+  base::Fd decisions_;
+  audit::Counters counters_;
+};
+
+}  // namespace
+
+base::Result<int> run_in_jail(const JailOptions& options) {
+  return Run(options).run();
+}
+
+}  // namespace soleroute::gateway::jail

@@ -1,0 +1,39 @@
+// `gateway run`: one command in a network without a cable, the gateway outside as its only way out.
+// Called once, before any thread is started: it forks.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/result.h"
+#include "gateway/audit/decision_log.h"
+
+namespace soleroute::gateway::jail {
+
+enum class Summary : std::uint8_t { kOnTerminal, kAlways, kNever };
+
+struct JailOptions {
+  std::vector<std::string> command;       // the program and its arguments; never empty
+  std::vector<std::string> policy_files;  // layers; none: the default file if it is there, else everything is denied
+  std::vector<base::Endpoint> resolvers;  // none: those of this machine
+  std::vector<std::string> trust_files;   // PEM: further roots for the command
+  std::vector<std::string> unix_sockets;  // of the host, that stay reachable
+  std::string decisions_file;             // JSON lines are appended to it; empty: none
+  std::uint16_t explicit_proxy_port = 0;  // inside; 0: off
+  int workers = 0;                        // 0: one a processor, at most kMaxJailWorkers
+  Summary summary = Summary::kOnTerminal;
+  bool colour = false;  // in what is written to stderr
+  audit::Verbosity log = audit::Verbosity::kNormal;
+};
+
+inline constexpr int kMaxJailWorkers = 4;  // one command, not a fleet
+
+// Returns when the command and everything it left have ended. Its exit status: its own, 128 and the signal that ended
+// it, 127 or 126 where it could not be executed. Errors: kUsage for policy and options, kSystem for what this machine
+// cannot do or forbids; then the command has not run.
+[[nodiscard]] base::Result<int> run_in_jail(const JailOptions& options);
+
+}  // namespace soleroute::gateway::jail

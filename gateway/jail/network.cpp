@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/jail/network.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <iterator>
+#include <memory>
+#include <utility>
+
+#include "gateway/queue/packet_log.h"
+#include "netrules/kernel.h"
+#include "netrules/links.h"
+
+namespace soleroute::gateway::jail {
+namespace {
+
+// The fixed part of the hand-over; the descriptors follow in this order, the packet queue last.
+struct Handover {
+  net::ListenPorts ports;
+  std::uint16_t redirected = 0;
+  std::uint16_t dns_udp = 0;
+  std::uint16_t dns_tcp = 0;
+  std::uint16_t explicit_proxy = 0;
+  std::uint16_t packet_queue = 0;
+  std::uint16_t ipv6 = 0;
+};
+
+base::Status add_to(int loopback, const base::IpAddress& address) {
+  if (auto added = netrules::add_address(loopback, {address, address.bits()}); !added) return added;
+  return netrules::add_default_route(
+      {.family = address.family(), .via = std::nullopt, .interface_index = loopback, .metric = 0});
+}
+
+// Says whether there is IPv6. A kernel without it, or with it switched off, is no reason not to have IPv4.
+base::Result<bool> set_up_loopback() {
+  const auto interfaces = netrules::list_interfaces();
+  if (!interfaces) return std::unexpected(interfaces.error());
+  const auto lo = std::ranges::find_if(*interfaces, &netrules::Interface::loopback);
+  if (lo == interfaces->end()) return base::system_error("the jail has no loopback interface");
+  if (auto up = netrules::set_interface_up(lo->index); !up) return std::unexpected(up.error());
+  if (auto added = add_to(lo->index, jail_address_v4()); !added) return std::unexpected(added.error());
+  return add_to(lo->index, jail_address_v6()).has_value();
+}
+
+enum class QueueKind { kNative, kCompat, kNone };
+
+base::Status program(netrules::Kernel& kernel, netrules::Intent intent, QueueKind queue) {
+  intent.native_queue = queue == QueueKind::kNative;
+  if (queue != QueueKind::kNone) intent.packet_queue = queue::kPacketQueue;
+  const auto rules = netrules::open_rules(intent);
+  if (!rules) return std::unexpected(rules.error());
+  return kernel.apply(*rules);
+}
+
+// What the kernel lacks, said properly; asked only when it has refused, because asking takes longer than all the rest.
+base::Error explain_refusal(netrules::Kernel& kernel, base::Error refusal) {
+  const auto features = kernel.probe();
+  if (!features || features->missing().empty()) return refusal;
+  return {fmt::format("{}", fmt::join(features->missing(), "\n")), base::ErrorKind::kSystem, refusal.sys_errno};
+}
+
+// The open rules in one transaction. Closed rules first would close nothing here, where nothing runs yet and no
+// interface is up, and each transaction waits for a grace period of the kernel (5 to 15 ms). For the same reason the
+// ways to queue a refused packet are tried rather than probed.
+base::Status program_rules(const netrules::Intent& intent, bool queue) {
+  const std::unique_ptr<netrules::Kernel> kernel = netrules::make_kernel();
+  base::Status status;
+  for (const QueueKind kind : {QueueKind::kNative, QueueKind::kCompat, QueueKind::kNone}) {
+    if (kind != QueueKind::kNone && !queue) continue;
+    status = program(*kernel, intent, kind);
+    if (status) return status;
+  }
+  return std::unexpected(explain_refusal(*kernel, status.error()));
+}
+
+void hand_out(std::vector<base::Fd>& from, std::vector<base::Fd>& to, std::uint16_t& count) {
+  count = static_cast<std::uint16_t>(from.size());
+  std::ranges::move(from, std::back_inserter(to));
+}
+
+Message pack(net::Listeners listeners, base::Fd packet_queue, bool ipv6) {
+  Handover head{.ports = listeners.ports};
+  Message message;
+  hand_out(listeners.redirected, message.fds, head.redirected);
+  hand_out(listeners.dns_udp, message.fds, head.dns_udp);
+  hand_out(listeners.dns_tcp, message.fds, head.dns_tcp);
+  hand_out(listeners.explicit_proxy, message.fds, head.explicit_proxy);
+  head.packet_queue = packet_queue ? 1 : 0;
+  if (packet_queue) message.fds.push_back(std::move(packet_queue));
+  head.ipv6 = ipv6 ? 1 : 0;
+  message.text.assign(reinterpret_cast<const char*>(&head), sizeof head);
+  return message;
+}
+
+}  // namespace
+
+base::IpAddress jail_address_v4() {
+  return base::IpAddress::v4({100, 64, 0, 1});
+}
+
+base::IpAddress jail_address_v6() {
+  return base::IpAddress::v6({0xfd, 0x73, 0x6f, 0x6c, 0x65, 0x72, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
+}
+
+base::Result<Message> prepare_network(const NetworkRequest& request) {
+  net::ListenRequest listen;
+  listen.address = base::IpAddress::v6({});
+  listen.ports = {.redirected = 0, .dns = 0, .explicit_proxy = request.explicit_proxy_port};
+  listen.explicit_proxy = request.explicit_proxy_port != 0;
+  listen.workers = request.workers;
+  auto listeners = net::open_listeners(listen);
+  if (!listeners) return std::unexpected(listeners.error());
+  base::Fd packet_queue;
+  // Without it, refused packets are refused all the same; only the log says less.
+  if (auto opened = queue::open_packet_queue(queue::kPacketQueue)) packet_queue = std::move(*opened);
+
+  netrules::Intent intent = request.intent;
+  intent.topology = netrules::Topology::kJail;
+  intent.redirect_port = listeners->ports.redirected;
+  intent.dns_port = listeners->ports.dns;
+  intent.explicit_proxy_port = listeners->ports.explicit_proxy;
+  intent.packet_queue.reset();
+  const bool queue = static_cast<bool>(packet_queue);
+  if (auto programmed = program_rules(intent, queue); !programmed) return std::unexpected(programmed.error());
+  // The interface comes up last: until then there is no network at all.
+  const auto ipv6 = set_up_loopback();
+  if (!ipv6) return std::unexpected(ipv6.error());
+  return pack(std::move(*listeners), std::move(packet_queue), *ipv6);
+}
+
+base::Result<Network> unpack_network(Message message) {
+  Handover head;
+  if (message.text.size() != sizeof head) return base::system_error("the jail's network was not handed over whole");
+  std::memcpy(&head, message.text.data(), sizeof head);
+  const std::size_t expected =
+      std::size_t{head.redirected} + head.dns_udp + head.dns_tcp + head.explicit_proxy + head.packet_queue;
+  if (message.fds.size() != expected) return base::system_error("the jail's sockets were not handed over whole");
+  auto next = message.fds.begin();
+  const auto take = [&next](std::uint16_t count) {
+    const auto begin = next;
+    std::advance(next, count);
+    return std::vector<base::Fd>(std::make_move_iterator(begin), std::make_move_iterator(next));
+  };
+  Network network;
+  network.listeners.ports = head.ports;
+  network.listeners.redirected = take(head.redirected);
+  network.listeners.dns_udp = take(head.dns_udp);
+  network.listeners.dns_tcp = take(head.dns_tcp);
+  network.listeners.explicit_proxy = take(head.explicit_proxy);
+  if (head.packet_queue != 0) network.packet_queue = std::move(*next);
+  network.own_addresses.push_back(jail_address_v4());
+  if (head.ipv6 != 0) network.own_addresses.push_back(jail_address_v6());
+  return network;
+}
+
+}  // namespace soleroute::gateway::jail

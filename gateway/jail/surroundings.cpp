@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/jail/surroundings.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "gateway/jail/unix_sockets.h"
+#include "gateway/serve/policy_files.h"
+
+namespace soleroute::gateway::jail {
+namespace {
+
+constexpr const char* kResolvConf = "/etc/resolv.conf";
+constexpr std::size_t kMaxResolvConf = 64 * 1024;
+
+using FileId = std::pair<dev_t, ino_t>;
+
+base::Result<std::vector<FileId>> identify_sockets(std::span<const std::string> paths) {
+  std::vector<FileId> ids;
+  for (const std::string& path : paths) {
+    struct stat status{};
+    if (::stat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) {
+      return base::usage_error(fmt::format("{}: is not a Unix socket that is there", serve::printable_path(path)));
+    }
+    ids.emplace_back(status.st_dev, status.st_ino);
+  }
+  return ids;
+}
+
+// Sockets that appear in it later are hidden too; only if nothing in it is to stay reachable.
+bool can_be_emptied(const std::string& directory, std::span<const std::string> kept_sockets) {
+  struct stat status{};
+  if (::stat(directory.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return false;
+  return std::ranges::none_of(kept_sockets,
+                              [prefix = directory + "/"](const std::string& path) { return path.starts_with(prefix); });
+}
+
+std::string what_changed(const policy::PolicySource& source) {
+  const auto now = serve::read_policy_file(source.name);
+  if (!now) return now.error().message;
+  if (now->text == source.text) return {};
+  return fmt::format("{}: was changed while the command ran; look at it before the next run",
+                     serve::printable_path(source.name));
+}
+
+}  // namespace
+
+base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& files) {
+  LoadedPolicy loaded;
+  loaded.by_default = files.empty();
+  std::vector<std::string> names = files;
+  if (loaded.by_default) {
+    if (auto found = serve::find_default_policy("")) names.push_back(std::move(*found));
+  }
+  auto sources = serve::read_policy_files(names);
+  if (!sources) return std::unexpected(sources.error());
+  auto compiled = policy::Policy::compile(*sources);
+  if (!compiled) return std::unexpected(compiled.error());
+  loaded.sources = std::move(*sources);
+  loaded.policy = std::move(*compiled);
+  return loaded;
+}
+
+std::vector<std::string> policy_changes(const LoadedPolicy& loaded) {
+  std::vector<std::string> changes;
+  for (const policy::PolicySource& source : loaded.sources) {
+    if (std::string change = what_changed(source); !change.empty()) changes.push_back(std::move(change));
+  }
+  if (!loaded.by_default) return changes;
+  // The one that the next run would take: there was none, or another comes before it.
+  const auto now = serve::find_default_policy("");
+  if (now && (loaded.sources.empty() || loaded.sources.front().name != *now)) {
+    changes.push_back(
+        fmt::format("{}: appeared while the command ran; look at it before the next run", serve::printable_path(*now)));
+  }
+  return changes;
+}
+
+base::Result<std::vector<std::string>> sockets_to_mask(std::vector<std::string> bound,
+                                                       std::span<const std::string> kept) {
+  const auto ids = identify_sockets(kept);
+  if (!ids) return std::unexpected(ids.error());
+  std::erase_if(bound, [&ids](const std::string& path) {
+    struct stat status{};
+    return ::stat(path.c_str(), &status) == 0 &&
+           std::ranges::find(*ids, FileId(status.st_dev, status.st_ino)) != ids->end();
+  });
+  return bound;
+}
+
+base::Result<MountPlan> plan_mounts(uid_t uid, const base::IpAddress& nameserver, const Trust& trust,
+                                    std::span<const std::string> kept_sockets) {
+  auto bound = reachable_unix_sockets();
+  if (!bound) return std::unexpected(bound.error());
+  auto masked = sockets_to_mask(std::move(*bound), kept_sockets);
+  if (!masked) return std::unexpected(masked.error());
+
+  MountPlan plan;
+  plan.masked_sockets = std::move(*masked);
+  const std::string runtime_directory = fmt::format("/run/user/{}", uid);
+  if (can_be_emptied(runtime_directory, kept_sockets)) plan.empty_directories.push_back(runtime_directory);
+  // Unreadable or absent: programs then ask 127.0.0.1, which is answered too.
+  if (const auto resolv_conf = serve::read_small_file(kResolvConf, kMaxResolvConf)) {
+    plan.files.push_back({kResolvConf, resolv_conf_with(*resolv_conf, nameserver.to_string())});
+  }
+  if (trust.bundle) plan.files.push_back(*trust.bundle);
+  return plan;
+}
+
+}  // namespace soleroute::gateway::jail

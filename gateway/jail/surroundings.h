@@ -1,0 +1,39 @@
+// What a jail takes from the machine it is made on, and what it hides of it: resolvers, sockets, directories, policy.
+// Read before the jail is made; changes nothing.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/result.h"
+#include "gateway/jail/mounts.h"
+#include "gateway/jail/trust.h"
+#include "policy/policy.h"
+
+namespace soleroute::gateway::jail {
+
+// A policy and the very text it was made of.
+struct LoadedPolicy {
+  std::vector<policy::PolicySource> sources;
+  std::shared_ptr<const policy::Policy> policy;
+  bool by_default = false;  // nobody named the files
+};
+[[nodiscard]] base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& files);
+// One line for each policy file that is not any more what it was: the command could have written it for the next run.
+[[nodiscard]] std::vector<std::string> policy_changes(const LoadedPolicy& loaded);
+
+// The host's sockets that are to be covered: all that have a path but those named (the same socket by any path).
+[[nodiscard]] base::Result<std::vector<std::string>> sockets_to_mask(std::vector<std::string> bound,
+                                                                     std::span<const std::string> kept);
+
+// The whole view of the file system for a command that is `uid`.
+[[nodiscard]] base::Result<MountPlan> plan_mounts(uid_t uid, const base::IpAddress& nameserver, const Trust& trust,
+                                                  std::span<const std::string> kept_sockets);
+
+}  // namespace soleroute::gateway::jail

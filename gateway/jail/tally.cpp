@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/jail/tally.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ranges>
+#include <set>
+
+#include "policy/explanation.h"
+
+namespace soleroute::gateway::jail {
+namespace {
+
+constexpr std::size_t kMaxSubject = 255;
+constexpr std::size_t kMaxSuggestions = 20;  // items of policy, in all
+constexpr std::string_view kRed = "\x1b[31m";
+constexpr std::string_view kGreen = "\x1b[32m";
+constexpr std::string_view kBold = "\x1b[1m";
+constexpr std::string_view kPlain = "\x1b[0m";
+
+// Names and addresses are canonical where they are valid; what is not is shown without driving a terminal.
+std::string printable(std::string_view text) {
+  std::string out;
+  for (const char c : text.substr(0, kMaxSubject)) out += c > 0x20 && c < 0x7f ? c : '?';
+  return out;
+}
+
+std::string subject_of(const audit::DecisionRecord& record) {
+  const bool web = record.port == 0 || record.port == 80 || record.port == 443;
+  if (!record.host.empty()) return printable(web ? record.host : fmt::format("{}:{}", record.host, record.port));
+  if (!record.destination.empty()) return printable(record.destination);
+  return "(unnamed)";
+}
+
+std::vector<Tallied> most_used_first(std::vector<Tallied> hosts) {
+  std::ranges::sort(hosts, [](const Tallied& a, const Tallied& b) {
+    if (a.uses != b.uses) return a.uses > b.uses;
+    if (a.lookups != b.lookups) return a.lookups > b.lookups;
+    return a.subject < b.subject;
+  });
+  return hosts;
+}
+
+policy::Scheme scheme_of(std::string_view text) {
+  if (text == "http") return policy::Scheme::kHttp;
+  if (text == "https") return policy::Scheme::kHttps;
+  return policy::Scheme::kNone;
+}
+
+// The facts as far as the record tells; borrows from it.
+policy::FlowFacts facts_of(const audit::DecisionRecord& record) {
+  policy::FlowFacts facts;
+  facts.phase = record.phase;
+  facts.client = record.client;
+  facts.port = record.port;
+  facts.scheme = scheme_of(record.scheme);
+  if (auto host = base::HostName::parse(record.host)) {
+    facts.host = *host;
+    if (record.phase == policy::Phase::kTls) facts.sni = *host;
+  }
+  if (auto destination = base::Endpoint::parse(record.destination)) facts.original_destination = *destination;
+  if (!record.method.empty()) facts.method = record.method;
+  if (!record.path.empty()) facts.target = record.path;
+  return facts;
+}
+
+// "domains:\n  - a\n" and "domains:\n  - b\n" become one list: items by heading, each once.
+class Snippets {
+ public:
+  void add(std::string_view text) {
+    const std::size_t heading_end = text.find('\n');
+    if (heading_end == std::string_view::npos || count_ == kMaxSuggestions) return;
+    std::string heading(text.substr(0, heading_end));
+    std::string item(text.substr(heading_end + 1));
+    if (!seen_.emplace(heading, item).second) return;
+    items_[std::move(heading)] += item;
+    ++count_;
+  }
+  [[nodiscard]] std::string text() const {
+    std::string out;
+    for (const auto& [heading, items] : items_) out += fmt::format("{}\n{}", heading, items);
+    return out;
+  }
+
+ private:
+  std::map<std::string, std::string> items_;
+  std::set<std::pair<std::string, std::string>> seen_;
+  std::size_t count_ = 0;
+};
+
+std::string host_list(const std::vector<Tallied>& hosts, std::size_t most, bool with_reason) {
+  std::string out;
+  for (const Tallied& host : hosts | std::views::take(most)) {
+    const std::uint64_t count = host.uses != 0 ? host.uses : host.lookups;
+    out += fmt::format("    {:<40} {:>6}", host.subject, fmt::format("{}x", count));
+    if (with_reason) out += fmt::format("  {}", printable(host.example.reason));
+    out += '\n';
+  }
+  if (hosts.size() > most) out += fmt::format("    and {} more\n", hosts.size() - most);
+  return out;
+}
+
+std::string indented(std::string_view text) {
+  std::string out;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    out += fmt::format("    {}\n", text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return out;
+}
+
+}  // namespace
+
+void TallyLog::decision(const audit::DecisionRecord& record) {
+  next_->decision(record);
+  const bool lookup = record.phase == policy::Phase::kDns;
+  std::pair<bool, std::string> key(record.allowed, subject_of(record));
+  const std::lock_guard lock(mutex_);
+  auto found = hosts_.find(key);
+  if (found == hosts_.end()) {
+    if (hosts_.size() == kMaxHosts) {
+      ++not_kept_;
+      return;
+    }
+    found = hosts_.emplace(key, Tallied{.subject = key.second, .example = record}).first;
+  }
+  Tallied& host = found->second;
+  if (!lookup && host.uses == 0) host.example = record;
+  ++(lookup ? host.lookups : host.uses);
+}
+
+Tally TallyLog::tally() const {
+  Tally tally;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, host] : hosts_) (key.first ? tally.allowed : tally.denied).push_back(host);
+    tally.not_kept = not_kept_;
+  }
+  tally.allowed = most_used_first(std::move(tally.allowed));
+  tally.denied = most_used_first(std::move(tally.denied));
+  return tally;
+}
+
+std::string lines_to_allow(const Tally& tally, const policy::Policy& policy) {
+  Snippets snippets;
+  for (const Tallied& host : tally.denied) {
+    const policy::FlowFacts facts = facts_of(host.example);
+    snippets.add(policy::how_to_allow(policy, facts, policy.decide(facts)));
+  }
+  return snippets.text();
+}
+
+std::string summary_text(const Tally& tally, const policy::Policy& policy, const SummaryStyle& style) {
+  if (tally.empty()) return {};
+  const auto paint = [&style](std::string_view colour, std::string_view text) {
+    return style.colour ? fmt::format("{}{}{}", colour, text, kPlain) : std::string(text);
+  };
+  std::string out =
+      fmt::format("{} {} allowed, {} denied\n", paint(kBold, "gateway:"), tally.allowed.size(), tally.denied.size());
+  if (!tally.allowed.empty()) {
+    out += fmt::format("  {}\n{}", paint(kGreen, "allowed"), host_list(tally.allowed, style.most_hosts, false));
+  }
+  if (!tally.denied.empty()) {
+    out += fmt::format("  {}\n{}", paint(kRed, "denied"), host_list(tally.denied, style.most_hosts, true));
+  }
+  if (tally.not_kept != 0) out += fmt::format("  {} decisions about further hosts are not listed\n", tally.not_kept);
+  const std::string lines = lines_to_allow(tally, policy);
+  if (!lines.empty()) out += fmt::format("  to allow what was denied, add to the policy:\n{}", indented(lines));
+  return out;
+}
+
+}  // namespace soleroute::gateway::jail

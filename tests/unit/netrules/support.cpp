@@ -137,6 +137,11 @@ void ip(const std::string& arguments) {
   EXPECT_EQ(outcome.status, 0) << "ip " << arguments << ": " << outcome.err;
 }
 
+void set_sysctl(const std::string& setting) {
+  const auto equals = setting.find('=');
+  write_file(("/proc/sys/net/" + setting.substr(0, equals)).c_str(), setting.substr(equals + 1));
+}
+
 void add_veth(const std::string& here, const std::string& there, const base::Fd& network_namespace) {
   ip(fmt::format("link add {} type veth peer name {} netns /proc/{}/fd/{}", here, there, ::getpid(),
                  network_namespace.get()));

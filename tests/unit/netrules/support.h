@@ -32,6 +32,8 @@ struct Outcome {
 // One line of `ip` arguments; fails the test when ip fails.
 void ip(const std::string& arguments);
 
+// "ipv4/ip_forward=1", in the network namespace of the calling thread.
+void set_sysctl(const std::string& setting);
 // A virtual cable from here into another namespace.
 void add_veth(const std::string& here, const std::string& there, const base::Fd& network_namespace);
 

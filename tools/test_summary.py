@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Adds up ctest's JUnit reports case by case: what GoogleTest and pytest say they ran, one for any other program.
+
+Usage: test_summary.py REPORT.xml…
+Prints why tests were skipped, which failed, and last "N passed, N failed, N skipped". Exit status 1 on a failure or if
+nothing ran.
+"""
+
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Tally:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    skip_reasons: list = field(default_factory=list)
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        self.skip_reasons += other.skip_reasons
+
+
+def of_googletest(output):
+    """None if the output is not a GoogleTest run."""
+    if "[==========]" not in output and "[ RUN      ]" not in output:
+        return None
+    skips = re.findall(r"^\[  SKIPPED \] (\S+\.\S+) \(", output, re.MULTILINE)
+    failures = re.findall(r"^\[  FAILED  \] (\S+\.\S+?),? .*\(", output, re.MULTILINE)
+    passes = re.findall(r"^\[       OK \] \S+", output, re.MULTILINE)
+    reasons = []
+    for name in skips:
+        body = output.split(f"[ RUN      ] {name}\n", 1)[-1].split("[  SKIPPED ]", 1)[0]
+        reasons.append(f"{name}: {' '.join(body.split()) or 'no reason given'}")
+    return Tally(len(passes), len(failures), len(skips), reasons)
+
+
+def of_pytest(output):
+    """None if the output has no closing line of pytest."""
+    closing = re.findall(r"^(?:=+ )?(\d+ \w+(?:, \d+ \w+)*) in [\d.]+s", output, re.MULTILINE)
+    if not closing:
+        return None
+    counts = {word: int(number) for number, word in re.findall(r"(\d+) (\w+)", closing[-1])}
+    failed = sum(counts.get(word, 0) for word in ("failed", "error", "errors"))
+    reasons = [line[len("SKIPPED "):] for line in output.splitlines() if line.startswith("SKIPPED ")]
+    passed = counts.get("passed", 0) + counts.get("xfailed", 0)
+    return Tally(passed, failed, counts.get("skipped", 0), reasons)
+
+
+def of_case(case):
+    status = case.get("status", "")
+    if status == "notrun" or case.find("skipped") is not None:
+        return Tally(skipped=1, skip_reasons=[f"{case.get('name')}: {case.findtext('skipped') or 'not run'}"])
+    output = case.findtext("system-out") or ""
+    ctest_failed = case.find("failure") is not None
+    tally = of_googletest(output) or of_pytest(output)
+    if tally is None:
+        return Tally(failed=1) if ctest_failed else Tally(passed=1)
+    if ctest_failed and tally.failed == 0:  # a crash, a leak at exit, a time-out
+        tally.failed = 1
+    return tally
+
+
+def main(paths):
+    total = Tally()
+    failures = []
+    for path in paths:
+        for case in ElementTree.parse(path).getroot().iter("testcase"):
+            tally = of_case(case)
+            total.add(tally)
+            if tally.failed:
+                failures.append(f"{path.rsplit('/', 1)[-1].removesuffix('.xml')}: {case.get('name')}")
+    for reason in total.skip_reasons:
+        print(f"skipped: {reason}")
+    for failure in failures:
+        print(f"failed: {failure}")
+    print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped")
+    return 1 if total.failed or total.passed == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

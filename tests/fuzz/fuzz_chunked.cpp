@@ -1,0 +1,59 @@
+// Chunked coding: the end is where a plain reader that holds everything finds it, however the bytes come.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <optional>
+#include <string_view>
+
+#include "sniffer/http1_chunked.h"
+
+namespace {
+
+using namespace soleroute;
+using State = sniffer::ChunkedScanner::State;
+
+void require(bool holds) {
+  if (!holds) std::abort();
+}
+
+// Where the body ends, by RFC 9112 section 7.1 read leniently; nothing if it does not.
+std::optional<std::size_t> plain_end(std::string_view text) {
+  std::size_t at = 0;
+  for (;;) {
+    const auto line_end = text.find("\r\n", at);
+    if (line_end == std::string_view::npos) return std::nullopt;
+    std::uint64_t chunk = 0;
+    for (std::size_t i = at; i < line_end && std::isxdigit(static_cast<unsigned char>(text[i])) != 0; ++i) {
+      const char c = static_cast<char>(std::tolower(text[i]));
+      chunk = chunk * 16 + static_cast<std::uint64_t>(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    at = line_end + 2;
+    if (chunk == 0) break;
+    if (chunk > text.size() - at || text.substr(at + chunk, 2) != "\r\n") return std::nullopt;
+    at += chunk + 2;
+  }
+  if (text.substr(at, 2) == "\r\n") return at + 2;
+  const auto end = text.find("\r\n\r\n", at);
+  return end == std::string_view::npos ? std::nullopt : std::optional(end + 4);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const base::Bytes bytes = std::as_bytes(std::span(data, size));
+  sniffer::ChunkedScanner whole;
+  const std::size_t taken = whole.feed(bytes);
+  require(taken <= size && (whole.state() != State::kMore || taken == size));
+  require((whole.state() == State::kMalformed) == !whole.fault().empty());
+  for (const std::size_t step : {std::size_t{1}, std::size_t{5}}) {
+    sniffer::ChunkedScanner pieces;
+    std::size_t used = 0;
+    for (std::size_t at = 0; at < size && pieces.state() == State::kMore; at += step) {
+      used += pieces.feed(bytes.subspan(at, std::min(step, size - at)));
+    }
+    require(pieces.state() == whole.state() && used == taken);
+  }
+  if (whole.state() == State::kDone) require(plain_end(base::as_text(bytes)) == taken);
+  return 0;
+}

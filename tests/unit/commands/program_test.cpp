@@ -87,7 +87,7 @@ TEST(Program, RefusesWhatItDoesNotKnowWithTheLikelySpelling) {
       {{"--workers", "0"}, "--workers"},
       {{"--policy"}, "--policy"},
       {{"--dry-run=xml"}, "--dry-run=json"},
-      {{"\x1b[2J"}, "unknown command '\\u{1b}[2J'"},
+      {{"\x1b[2J"}, "unknown command '\\u{001b}[2J'"},
   };
   for (const Row& row : rows) {
     const Outcome outcome = run(row.arguments);

@@ -74,7 +74,7 @@ TEST(ServeOptions, RefuseWhatTheyCannotMeanAndNameTheOption) {
       {[](auto& a) { a.claim = {"10.77.0.1/24", "10.78.0.1/24"}; }, "--claim: at most one address of each family"},
       {[](auto& a) { a.resolver = {"dns.example"}; }, "--resolver: "},
       {[](auto& a) { a.metrics = "127.0.0.1"; }, "--metrics: "},
-      {[](auto& a) { a.log = "x\x1b[2J"; }, "\\u{1b}"},
+      {[](auto& a) { a.log = "x\x1b[2J"; }, "\\u{001b}"},
   };
   for (const Row& row : rows) {
     ServeArguments arguments;

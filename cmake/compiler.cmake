@@ -5,6 +5,27 @@ if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 endif()
 
+# g++ 12 destroys an aggregate or a capturing lambda inside a co_await expression twice. The sources avoid the pattern, but
+# one slip would be a silent double free: such a compiler is for checks under AddressSanitizer, never for a release.
+option(SOLEROUTE_ALLOW_COROUTINE_BUG "Take a compiler that destroys temporaries of co_await twice (gcc-asan)" OFF)
+if(NOT DEFINED SOLEROUTE_COROUTINES_SOUND)
+  try_run(probe_exit probe_compiled ${CMAKE_BINARY_DIR}/coroutine_probe ${CMAKE_CURRENT_LIST_DIR}/coroutine_probe.cpp
+    CXX_STANDARD 23 CXX_STANDARD_REQUIRED ON COMPILE_OUTPUT_VARIABLE probe_output)
+  if(NOT probe_compiled)
+    message(FATAL_ERROR "The coroutine probe does not compile with ${CMAKE_CXX_COMPILER}:\n${probe_output}")
+  endif()
+  if(probe_exit EQUAL 0)
+    set(SOLEROUTE_COROUTINES_SOUND ON CACHE INTERNAL "")
+  else()
+    set(SOLEROUTE_COROUTINES_SOUND OFF CACHE INTERNAL "")
+  endif()
+endif()
+if(NOT SOLEROUTE_COROUTINES_SOUND AND NOT SOLEROUTE_ALLOW_COROUTINE_BUG)
+  message(FATAL_ERROR "${CMAKE_CXX_COMPILER} (${CMAKE_CXX_COMPILER_VERSION}) destroys temporaries of a co_await expression "
+    "twice: cmake/coroutine_probe.cpp failed. Use clang 19 (-DCMAKE_CXX_COMPILER=clang++-19), or, for a build that is only "
+    "checked under AddressSanitizer, -DSOLEROUTE_ALLOW_COROUTINE_BUG=ON.")
+endif()
+
 add_library(soleroute_flags INTERFACE)
 target_compile_options(soleroute_flags INTERFACE
   -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual -Wimplicit-fallthrough -Werror

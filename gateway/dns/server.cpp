@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/dns/server.h"
 
+#include <sys/socket.h>
+
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -21,9 +24,17 @@ using Descriptor = asio::posix::stream_descriptor;
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kQuestionBuffer = 4096;  // no question is longer; cut ones are malformed
+constexpr int kReceiveBuffer = 1 << 20;        // bytes: one client's burst must not crowd out the others' questions
 constexpr int kBatch = 64;                     // datagrams before others get their turn
 
 const auto kIgnore = [](const std::exception_ptr&) {};
+
+// As much as the system grants: without privilege at most net.core.rmem_max.
+void widen_receive_buffer(int socket) {
+  const int size = kReceiveBuffer;
+  if (::setsockopt(socket, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) == 0) return;
+  (void)::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+}
 
 std::string_view why(ClientLimits::Verdict verdict) {
   return verdict == ClientLimits::Verdict::kTooFast ? "more than 100 new questions a second from this client"
@@ -106,7 +117,7 @@ Server::Server(asio::io_context& io, ServerOptions options, std::vector<base::Fd
     auto descriptor = std::make_shared<Descriptor>(io);
     descriptor->assign(socket.get(), error);
     if (error) continue;
-    (void)socket.release();
+    widen_receive_buffer(socket.release());
     state_->udp.push_back(std::move(descriptor));
   }
   state_->listeners = std::move(tcp);

@@ -1,5 +1,7 @@
 // The gateway's DNS server: UDP and TCP, decides each question by the policy, answers denied names with its own
-// address. One per worker, on that worker's io_context. SPDX-License-Identifier: GPL-3.0-or-later
+// address.
+// One per worker, on that worker's io_context.
+// SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
 #include <boost/asio/io_context.hpp>

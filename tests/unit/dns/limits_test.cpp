@@ -1,0 +1,158 @@
+// What keeps one client, one flood or one bad server from hurting the rest: each asked with a clock of the test's own.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "gateway/dns/client_limits.h"
+#include "gateway/dns/repeat_filter.h"
+#include "gateway/dns/special_names.h"
+#include "gateway/dns/upstream_order.h"
+
+namespace soleroute::gateway::dns {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Moment = std::chrono::steady_clock::time_point;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+const Moment kStart = Moment{} + std::chrono::hours(1);
+base::IpAddress address(const std::string& text) {
+  return base::IpAddress::parse(text).value();
+}
+
+TEST(ClientLimits, BoundsWhatOneClientWaitsFor) {
+  ClientLimits limits;
+  const auto agent = address("10.77.0.10");
+  for (std::size_t i = 0; i < ClientLimits::kWaitingPerClient; ++i) {
+    EXPECT_EQ(limits.admit(agent, kStart), ClientLimits::Verdict::kAdmitted);
+  }
+  EXPECT_EQ(limits.admit(agent, kStart), ClientLimits::Verdict::kTooManyWaiting);
+  EXPECT_EQ(limits.admit(address("10.77.0.11"), kStart), ClientLimits::Verdict::kAdmitted) << "others are not hurt";
+  limits.done(agent);
+  EXPECT_EQ(limits.admit(agent, kStart), ClientLimits::Verdict::kAdmitted);
+}
+
+TEST(ClientLimits, BoundsWhatAllClientsWaitForTogether) {
+  ClientLimits limits;
+  std::size_t admitted = 0;
+  for (int client = 0; client < 20; ++client) {
+    for (std::size_t i = 0; i < ClientLimits::kWaitingPerClient; ++i) {
+      const auto verdict = limits.admit(address("10.77.0." + std::to_string(client)), kStart);
+      admitted += verdict == ClientLimits::Verdict::kAdmitted ? 1 : 0;
+    }
+  }
+  EXPECT_EQ(admitted, ClientLimits::kWaitingTotal);
+}
+
+TEST(ClientLimits, BoundsNewQuestionsASecond) {
+  ClientLimits limits;
+  const auto agent = address("10.77.0.10");
+  const auto burst = [&](Moment now) {
+    int admitted = 0;
+    while (limits.admit(agent, now) == ClientLimits::Verdict::kAdmitted) {
+      limits.done(agent);
+      ++admitted;
+    }
+    return admitted;
+  };
+  EXPECT_EQ(burst(kStart), 400);
+  EXPECT_EQ(limits.admit(agent, kStart), ClientLimits::Verdict::kTooFast);
+  EXPECT_EQ(burst(kStart + seconds(1)), 100);
+  EXPECT_EQ(burst(kStart + seconds(60)), 400);
+}
+
+audit::DecisionRecord denial(const std::string& host, const std::string& client = "10.77.0.10") {
+  audit::DecisionRecord record;
+  record.host = host;
+  record.reason = "host_not_allowed";
+  record.client = address(client);
+  return record;
+}
+
+TEST(RepeatFilter, WritesTheFirstOfAKindAndCountsTheRest) {
+  RepeatFilter filter;
+  EXPECT_TRUE(filter.admit(denial("evil.test"), kStart));
+  EXPECT_FALSE(filter.admit(denial("evil.test"), kStart + seconds(1)));
+  EXPECT_FALSE(filter.admit(denial("evil.test"), kStart + seconds(9)));
+  EXPECT_TRUE(filter.admit(denial("other.test"), kStart + seconds(1)));
+  EXPECT_TRUE(filter.admit(denial("evil.test", "10.77.0.11"), kStart + seconds(1))) << "another client";
+  EXPECT_TRUE(filter.holding());
+  EXPECT_THAT(filter.due(kStart + seconds(9)), IsEmpty());
+  const auto told = filter.due(kStart + seconds(10));
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_EQ(told[0].host, "evil.test");
+  EXPECT_EQ(told[0].detail, "2 more like it");
+  EXPECT_FALSE(filter.holding());
+  EXPECT_THAT(filter.due(kStart + seconds(30)), IsEmpty()) << "each count is told once";
+  EXPECT_TRUE(filter.admit(denial("evil.test"), kStart + seconds(30)));
+}
+
+TEST(RepeatFilter, BoundsDifferentDenialsOfOneClient) {
+  RepeatFilter filter;
+  int written = 0;
+  for (int i = 0; i < 1000; ++i) written += filter.admit(denial(std::to_string(i) + ".evil.test"), kStart) ? 1 : 0;
+  EXPECT_EQ(written, 100);
+  EXPECT_TRUE(filter.admit(denial("evil.test", "10.77.0.11"), kStart)) << "another client has its own budget";
+  const auto told = filter.due(kStart + seconds(1));
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_EQ(told[0].detail, "900 denials of this client were not written");
+  EXPECT_TRUE(filter.admit(denial("later.evil.test"), kStart + seconds(2)));
+}
+
+TEST(UpstreamOrder, KeepsTheOrderGivenUntilOneFails) {
+  UpstreamOrder order(3);
+  EXPECT_THAT(order.order(kStart), ElementsAre(0, 1, 2));
+  order.failed(0, kStart);
+  EXPECT_THAT(order.order(kStart), ElementsAre(1, 2, 0));
+  order.failed(1, kStart + seconds(1));
+  EXPECT_THAT(order.order(kStart + seconds(2)), ElementsAre(2, 0, 1));
+  EXPECT_THAT(order.order(kStart + UpstreamOrder::kFirstRest), ElementsAre(0, 2, 1)) << "tried again after a rest";
+  order.succeeded(1);
+  EXPECT_THAT(order.order(kStart + UpstreamOrder::kFirstRest), ElementsAre(0, 1, 2));
+}
+
+TEST(UpstreamOrder, RestsLongerEachTimeUpToABound) {
+  UpstreamOrder order(2);
+  Moment now = kStart;
+  std::vector<long> rests;
+  for (int i = 0; i < 8; ++i) {
+    order.failed(0, now);
+    order.failed(0, now + milliseconds(1));  // a question that was under way: not one more failure
+    const Moment began = now;
+    while (order.order(now).front() != 0) now += seconds(1);
+    rests.push_back(std::chrono::duration_cast<seconds>(now - began).count());
+  }
+  EXPECT_THAT(rests, ElementsAre(5, 10, 20, 40, 80, 120, 120, 120));
+}
+
+TEST(SpecialNames, AreToldFromPublicOnes) {
+  const struct {
+    const char* name;
+    SpecialName kind;
+  } cases[] = {
+      {"gateway.internal", SpecialName::kGateway},
+      {"x.gateway.internal", SpecialName::kLocal},
+      {"use-application-dns.net", SpecialName::kNoDoh},
+      {"1.0.0.127.in-addr.arpa", SpecialName::kReverse},
+      {"localhost", SpecialName::kThisHost},
+      {"a.localhost", SpecialName::kThisHost},
+      {"abc.onion", SpecialName::kThisHost},
+      {"wpad", SpecialName::kLocal},
+      {"printer.local", SpecialName::kLocal},
+      {"metadata.google.internal", SpecialName::kLocal},
+      {"localhost.example.com", SpecialName::kNone},
+      {"notlocal", SpecialName::kLocal},
+      {"example.notlocal", SpecialName::kNone},
+      {"internal.example.com", SpecialName::kNone},
+      {"allowed.test", SpecialName::kNone},
+  };
+  for (const auto& c : cases) EXPECT_EQ(special_name(base::HostName::parse(c.name).value()), c.kind) << c.name;
+}
+
+}  // namespace
+}  // namespace soleroute::gateway::dns

@@ -71,6 +71,12 @@ void drain(base::Fd& from, std::string& to) {
   }
 }
 
+// Link-local addresses are usable at once: a test does not wait out duplicate address detection.
+void settle_new_namespace() {
+  set_sysctl("ipv6/conf/default/accept_dad=0");
+  ip("link set lo up");
+}
+
 }  // namespace
 
 std::string enter_fresh_namespace() {
@@ -79,7 +85,7 @@ std::string enter_fresh_namespace() {
   if (::unshare(CLONE_NEWNET) != 0) {
     return fmt::format("network namespaces are not possible here: {}", std::strerror(errno));
   }
-  ip("link set lo up");
+  settle_new_namespace();
   return {};
 }
 
@@ -90,7 +96,7 @@ base::Fd current_namespace() {
 base::Fd make_namespace() {
   const base::Fd here = current_namespace();
   if (::unshare(CLONE_NEWNET) != 0) ADD_FAILURE() << "unshare: " << std::strerror(errno);
-  ip("link set lo up");
+  settle_new_namespace();
   base::Fd made = current_namespace();
   if (::setns(here.get(), CLONE_NEWNET) != 0) ADD_FAILURE() << "setns: " << std::strerror(errno);
   return made;

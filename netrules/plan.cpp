@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <initializer_list>
 #include <ranges>
 #include <utility>
@@ -114,6 +115,14 @@ void add_refusal(const Matches& matches, Chain& chain) {
   chain.rules.push_back({matches, {Count{}, RejectAsProhibited{}}, {}});
 }
 
+// Where the item stands, cut and cleaned to what nft can hold: the end of a long path says more than its beginning.
+std::string shown(const std::string& comment) {
+  std::string text = comment.size() <= kMaxComment ? comment : "..." + comment.substr(comment.size() - kMaxComment + 3);
+  const auto plain = [](char c) { return c >= ' ' && c < 0x7f && c != '"' && c != '\\'; };
+  std::ranges::replace_if(text, [&](char c) { return !plain(c); }, '?');
+  return text;
+}
+
 Matches endpoint_matches(Matches matches, const EndpointRule& endpoint) {
   if (endpoint.cidr && endpoint.cidr->prefix_length() == 0) {
     matches.emplace_back(FamilyIs{endpoint.cidr->address().family()});
@@ -138,7 +147,7 @@ void add_dns_capture(const Intent& intent, const Matches& matches, Chain& chain)
 void add_web_capture(const Intent& intent, const Matches& matches, Chain& chain) {
   chain.rules.push_back(redirect(joined(matches, {tcp({kHttp, kHttps})}), intent.redirect_port));
   for (const EndpointRule& endpoint : tcp_endpoints(intent)) {
-    chain.rules.push_back(redirect(endpoint_matches(matches, endpoint), intent.redirect_port, endpoint.comment));
+    chain.rules.push_back(redirect(endpoint_matches(matches, endpoint), intent.redirect_port, shown(endpoint.comment)));
   }
 }
 
@@ -320,7 +329,7 @@ void add_gateway_path(const Intent& intent, const base::IpAddress& gateway, Chai
   if (intent.explicit_proxy_port != 0) chain.rules.push_back(accept({itself, tcp({intent.explicit_proxy_port})}));
   for (const EndpointRule& endpoint : tcp_endpoints(intent)) {
     if (endpoint.cidr && endpoint.cidr->address().family() != gateway.family()) continue;
-    Rule rule = accept(endpoint_matches(through, endpoint), endpoint.comment);
+    Rule rule = accept(endpoint_matches(through, endpoint), shown(endpoint.comment));
     chain.rules.push_back(std::move(rule));
   }
   const IcmpTypeIs echo = gateway.is_v4() ? IcmpTypeIs{Protocol::kIcmp, {kIcmpEchoRequest}}

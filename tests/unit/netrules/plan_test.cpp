@@ -1,1 +1,122 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "netrules/plan.h"
+
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/unit/netrules/support.h"
+
+namespace soleroute::netrules::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+template <class Change>
+std::string fault_of(Topology topology, Change change, bool open = true) {
+  Intent intent = intent_for(topology);
+  change(intent);
+  const auto rules = open ? open_rules(intent) : closed_rules(intent);
+  return rules ? "" : rules.error().message;
+}
+
+TEST(Plan, RefusesAnIntentThatItCannotCarryOutWhole) {
+  using enum Topology;
+  EXPECT_THAT(fault_of(kRouter, [](Intent& i) { i.inside_interface.clear(); }), HasSubstr("inside interface"));
+  EXPECT_THAT(fault_of(kRouter, [](Intent& i) { i.inside_interface = "lo"; }), HasSubstr("cannot be lo"));
+  EXPECT_THAT(fault_of(kRouter, [](Intent& i) { i.inside_interface = "in*"; }), HasSubstr("interface name"));
+  EXPECT_THAT(fault_of(kRouter, [](Intent& i) { i.inside_interface = "in\" accept"; }), HasSubstr("interface name"));
+  EXPECT_THAT(fault_of(kRouter, [](Intent& i) { i.table = "a b"; }), HasSubstr("name for a table"));
+  EXPECT_THAT(fault_of(kRouter, [](Intent& i) { i.redirect_port = 0; }), HasSubstr("not known yet"));
+  EXPECT_THAT(fault_of(kRouter, [](Intent& i) { i.dns_port = 0; }), HasSubstr("not known yet"));
+  EXPECT_THAT(fault_of(kRouter, [](Intent& i) { i.dns_port = i.redirect_port; }), HasSubstr("same port"));
+  EXPECT_THAT(fault_of(kJail, [](Intent& i) { i.explicit_proxy_port = i.redirect_port; }), HasSubstr("same port"));
+  EXPECT_THAT(fault_of(kJail, [](Intent& i) { i.explicit_proxy_port = 443; }), HasSubstr("53, 80 or 443"));
+  EXPECT_THAT(fault_of(kSidecar, [](Intent& i) { i.gateway_mark = 0; }), HasSubstr("mark is not set"));
+  EXPECT_THAT(fault_of(kSidecar, [](Intent& i) { i.gateway_mark = 0; }, false), HasSubstr("mark is not set"));
+  EXPECT_THAT(fault_of(kGuard, [](Intent& i) { i.gateway_addresses.clear(); }), HasSubstr("address is not given"));
+  for (const Topology topology : {kRouter, kSidecar, kJail, kGuard}) {
+    EXPECT_EQ(fault_of(topology, [](Intent&) {}), "") << "the control";
+    const auto no_ports = [](Intent& i) { i.redirect_port = i.dns_port = i.explicit_proxy_port = 0; };
+    EXPECT_EQ(fault_of(topology, no_ports, false), "") << "closed rules come before the listeners";
+  }
+}
+
+// A chain that only names packets to the log accepts by policy; every other filter of input, forward and output drops.
+TEST(Plan, DropsByPolicyWhereverPacketsAreDecided) {
+  for (const NamedIntent& named : all_intents()) {
+    for (const Chain& chain : rules_of(named).chains) {
+      if (!chain.base || chain.base->type == ChainType::kNat || chain.base->hook == Hook::kPrerouting) continue;
+      const bool reports = chain.name.starts_with("report_");
+      EXPECT_EQ(chain.base->policy, reports ? ChainPolicy::kAccept : ChainPolicy::kDrop) << named.name << chain.name;
+      EXPECT_LT(reports ? chain.base->priority : -1, 0) << "what the queue accepts must still meet the refusal";
+    }
+  }
+}
+
+TEST(Plan, HoldsEveryHookInEveryTopologyOpenOrClosed) {
+  for (const NamedIntent& named : all_intents()) {
+    const Ruleset rules = rules_of(named);
+    const auto drops_at = [&](Hook hook) {
+      return std::ranges::any_of(rules.chains, [&](const Chain& chain) {
+        return chain.base && chain.base->hook == hook && chain.base->policy == ChainPolicy::kDrop;
+      });
+    };
+    EXPECT_TRUE(drops_at(Hook::kForward)) << named.name;
+    EXPECT_TRUE(drops_at(Hook::kInput)) << named.name;
+    if (named.intent.topology != Topology::kRouter) EXPECT_TRUE(drops_at(Hook::kOutput)) << named.name;
+  }
+}
+
+TEST(Plan, RedirectsBeforeOtherProgramsDo) {
+  for (const NamedIntent& named : all_intents()) {
+    for (const Chain& chain : rules_of(named).chains) {
+      if (chain.base && chain.base->type == ChainType::kNat) EXPECT_LT(chain.base->priority, kPriorityDstNat);
+    }
+  }
+}
+
+TEST(Plan, HasNoRedirectWhileClosed) {
+  for (const Topology topology : {Topology::kRouter, Topology::kSidecar, Topology::kJail, Topology::kGuard}) {
+    EXPECT_THAT(to_text(*closed_rules(intent_for(topology))), Not(HasSubstr("redirect")));
+  }
+}
+
+TEST(Plan, HasNoRuleForUdpEndpoints) {
+  Intent intent = intent_for(Topology::kRouter);
+  intent.endpoints = {{EndpointRule::Transport::kUdp, std::nullopt, {123}, "policy.yaml:3"}};
+  EXPECT_THAT(to_text(*open_rules(intent)), Not(HasSubstr("123")));
+  intent.endpoints.front().transport = EndpointRule::Transport::kTcp;
+  EXPECT_THAT(to_text(*open_rules(intent)), HasSubstr("tcp dport 123 redirect to :15001 comment \"policy.yaml:3\""));
+}
+
+TEST(Plan, CutsAndCleansCommentsToWhatNftHolds) {
+  Intent intent = intent_for(Topology::kRouter);
+  const std::string path = "/" + std::string(200, 'd') + "/pol\"icy\n\\.yaml:12";
+  intent.endpoints = {{EndpointRule::Transport::kTcp, std::nullopt, {22}, path}};
+  const auto rules = open_rules(intent);
+  ASSERT_TRUE(rules) << rules.error().message;
+  EXPECT_THAT(to_text(*rules), HasSubstr("ddd/pol?icy??.yaml:12\""));
+}
+
+TEST(Plan, SortsAndJoinsThePortsOfAnEndpoint) {
+  Intent intent = intent_for(Topology::kRouter);
+  intent.endpoints = {{EndpointRule::Transport::kTcp, std::nullopt, {9000, 22, 9000}, ""}};
+  const auto rules = open_rules(intent);
+  ASSERT_TRUE(rules) << rules.error().message;
+  EXPECT_THAT(to_text(*rules), HasSubstr("tcp dport { 22, 9000 } redirect"));
+}
+
+TEST(Plan, PrefersTheNativeQueueAndKeepsTheTextLoadableWithoutIt) {
+  Intent intent = intent_for(Topology::kRouter);
+  EXPECT_THAT(to_text(*open_rules(intent)), Not(HasSubstr("report_")));
+  intent.packet_queue = 19;
+  EXPECT_THAT(to_text(*open_rules(intent)), HasSubstr("counter queue to 19"));
+  intent.native_queue = false;
+  EXPECT_THAT(to_text(*open_rules(intent)), HasSubstr("# iifname \"in0\" limit rate"));
+}
+
+}  // namespace
+}  // namespace soleroute::netrules::testing

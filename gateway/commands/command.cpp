@@ -43,6 +43,7 @@ void add_list_option(CLI::App& command, const std::string& name, const char* var
   command.add_option(name, values, fmt::format("{}; repeatable (Env:{}, separated by commas)", help, variable))
       ->type_name(placeholder)
       ->expected(1)
+      ->allow_extra_args(false)  // or `--policy FILE URL` would take the URL for a second file
       ->take_all();
 }
 

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/commands/explain.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "gateway/commands/command.h"
+#include "gateway/commands/policy_input.h"
+#include "policy/explanation.h"
+#include "policy/question.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using policy::Decision;
+using policy::PreparedQuestion;
+
+std::string place(const policy::SourceLine& line) {
+  return line.line == 0 ? std::string{} : fmt::format("{}:{}", line.file, line.line);
+}
+
+std::string line_of(const Json& object) {
+  return object.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n";
+}
+
+// The keys of DESIGN section 9; what is not known is left out.
+std::string as_json(const policy::Question& asked, const PreparedQuestion& question, const Decision& decision) {
+  const auto& facts = question.facts();
+  Json object;
+  object["type"] = "decision";
+  object["phase"] = policy::to_string(facts.phase);
+  object["action"] = decision.allowed() ? "allowed" : "blocked";
+  object["reason"] = policy::to_string(decision.reason);
+  object["host"] = question.host();
+  if (facts.scheme != policy::Scheme::kNone) object["scheme"] = policy::to_string(facts.scheme);
+  if (facts.port != 0) object["port"] = facts.port;
+  if (!question.path().empty()) {
+    object["method"] = asked.method;
+    object["path"] = question.path();
+  }
+  if (!decision.matched_host.empty()) object["matched_host"] = decision.matched_host;
+  if (decision.rule.line != 0) object["rule"] = place(decision.rule);
+  if (!question.detail().empty()) object["detail"] = question.detail();
+  return line_of(object);
+}
+
+std::string subject(const policy::Question& asked) {
+  if (!asked.url.empty()) return asked.url;
+  return fmt::format("{} port {}", asked.host, asked.port);
+}
+
+std::string as_text(const policy::Policy& policy, const policy::Question& asked, const PreparedQuestion& question,
+                    const Decision& decision) {
+  const auto& facts = question.facts();
+  std::string out = fmt::format("{}  {}\n", decision.allowed() ? "allowed" : "blocked", printable(subject(asked)));
+  out += fmt::format("{}\nReason: {}\n", policy::reason_sentence(policy, facts, decision),
+                     policy::to_string(decision.reason));
+  if (decision.rule.line != 0) {
+    out += fmt::format("Decided by: {} ({})\n", printable(place(decision.rule)), decision.matched_host);
+  }
+  if (!question.detail().empty()) out += fmt::format("Note: {}\n", printable(question.detail()));
+  const auto lines = policy::how_to_allow(policy, facts, decision);
+  if (!lines.empty()) out += "\nTo allow it, add to policy.yaml:\n\n" + lines;
+  if (!decision.allowed() && policy.mode() == policy::Mode::kObserve) {
+    out += "\nThe policy's mode is observe: it is logged, and passes.\n";
+  }
+  return out;
+}
+
+std::string answer(const ExplainOptions& options, const policy::Policy& policy, const policy::Question& asked,
+                   int& exit_code) {
+  PreparedQuestion question(asked);
+  const auto decision = question.ask(policy);
+  if (!decision.allowed()) exit_code = std::max(exit_code, kExitNo);
+  if (options.format == ExplainFormat::kJson) return as_json(asked, question, decision);
+  return as_text(policy, asked, question, decision);
+}
+
+base::Status text_field(const Json& value, const std::string& key, std::string& out) {
+  if (!value.is_string()) return base::usage_error(fmt::format("\"{}\" must be text", printable(key)));
+  out = value.get<std::string>();
+  return {};
+}
+
+base::Status read_field(const std::string& key, const Json& value, policy::Question& question) {
+  if (key == "url") return text_field(value, key, question.url);
+  if (key == "method") return text_field(value, key, question.method);
+  if (key == "host") return text_field(value, key, question.host);
+  if (key == "port") {
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() == 0 || value.get<std::uint64_t>() > 65535) {
+      return base::usage_error("\"port\" must be a number from 1 to 65535");
+    }
+    question.port = value.get<std::uint16_t>();
+    return {};
+  }
+  if (key == "protocol") {
+    if (value != "tcp" && value != "udp") return base::usage_error("\"protocol\" must be tcp or udp");
+    question.protocol = value == "udp" ? policy::Transport::kUdp : policy::Transport::kTcp;
+    return {};
+  }
+  return base::usage_error(
+      fmt::format("unknown key \"{}\"; expected url, method, host, port, protocol", printable(key.substr(0, 80))));
+}
+
+base::Result<policy::Question> read_question(const ExplainOptions& options, const std::string& line) {
+  if (line.size() > kMaxExplainLine) return base::usage_error("the line is too long");
+  const auto object = Json::parse(line, nullptr, false);
+  if (!object.is_object()) return base::usage_error("not a JSON object");
+  policy::Question question;
+  question.method = options.method;
+  for (const auto& [key, value] : object.items()) {
+    if (auto status = read_field(key, value, question); !status) return std::unexpected(status.error());
+  }
+  if (question.url.empty() == question.host.empty()) return base::usage_error("needs either \"url\" or \"host\"");
+  if (!question.host.empty() && question.port == 0) return base::usage_error("\"host\" needs \"port\"");
+  return question;
+}
+
+std::string error_line(std::size_t number, const std::string& what) {
+  Json object;
+  object["type"] = "error";
+  object["line"] = number;
+  object["error"] = what;
+  return line_of(object);
+}
+
+struct CommandLine {
+  ExplainOptions explain;
+  std::vector<std::string> policy_files;
+  std::string format;
+  bool from_stdin = false;
+};
+
+int run(CommandLine options) {
+  if (options.from_stdin != options.explain.urls.empty()) {
+    return report(base::Error{"explain needs a URL, or --stdin", base::ErrorKind::kUsage, 0});
+  }
+  const auto policy = load_policy_or_default(options.policy_files);
+  if (!policy) return report(policy.error());
+  const bool json = options.format.empty() ? options.from_stdin : options.format == "json";
+  options.explain.format = json ? ExplainFormat::kJson : ExplainFormat::kText;
+  if (!options.from_stdin) return explain_urls(options.explain, **policy, std::cout);
+  std::ios::sync_with_stdio(false);
+  std::cin.tie(nullptr);  // or every line read would flush what was written
+  return explain_lines(options.explain, **policy, std::cin, std::cout);
+}
+
+}  // namespace
+
+int explain_urls(const ExplainOptions& options, const policy::Policy& policy, std::ostream& out) {
+  int exit_code = kExitDone;
+  for (const auto& url : options.urls) {
+    if (&url != options.urls.data() && options.format == ExplainFormat::kText) out << "\n";
+    policy::Question question;
+    question.url = url;
+    question.method = options.method;
+    out << answer(options, policy, question, exit_code);
+  }
+  out.flush();
+  return exit_code;
+}
+
+int explain_lines(const ExplainOptions& options, const policy::Policy& policy, std::istream& in, std::ostream& out) {
+  int exit_code = kExitDone;
+  std::size_t number = 0;
+  for (std::string line; std::getline(in, line);) {
+    ++number;
+    if (line.ends_with('\r')) line.pop_back();
+    if (line.find_first_not_of(" \t") == std::string::npos) continue;
+    const auto question = read_question(options, line);
+    if (question) {
+      out << answer(options, policy, *question, exit_code);
+    } else {
+      exit_code = kExitUsage;
+      out << error_line(number, question.error().message);
+    }
+    // A program that asks one question and waits for its answer must get it; a file is answered in blocks.
+    if (in.rdbuf()->in_avail() <= 0) out.flush();
+  }
+  out.flush();
+  return exit_code;
+}
+
+void add_explain(CLI::App& program, Invocation& invocation) {
+  auto options = std::make_shared<CommandLine>();
+  CLI::App& command = add_command(program, invocation, "explain", "Would this pass, and because of which line?",
+                                  "gateway explain --policy policy.yaml https://api.github.com/meta",
+                                  [options] { return run(*options); });
+  command.add_option("url", options->explain.urls, "http, https, ws, wss, tcp://HOST:PORT or udp://HOST:PORT")
+      ->type_name("URL");
+  command.add_option("--method", options->explain.method, "The request's method")->capture_default_str();
+  command.add_flag("--stdin", options->from_stdin,
+                   "Read JSON lines, {\"url\": …, \"method\": …}; answer each with a line");
+  command.add_option("--format", options->format, "text, or json: default json with --stdin, else text")
+      ->check(CLI::IsMember({"text", "json"}));
+  add_policy_option(command, options->policy_files);
+}
+
+}  // namespace soleroute::gateway::commands

@@ -1,0 +1,33 @@
+// What `gateway explain` does once the policy is compiled: questions in, decisions out.
+// Single-threaded; streams are borrowed for the call.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+#include "policy/policy.h"
+
+namespace soleroute::gateway::commands {
+
+enum class ExplainFormat { kText, kJson };
+
+struct ExplainOptions {
+  std::vector<std::string> urls;
+  std::string method = "GET";
+  ExplainFormat format = ExplainFormat::kText;
+};
+
+// Longer input lines are answered with an error, and skipped.
+inline constexpr std::size_t kMaxExplainLine = std::size_t{1} << 20;
+
+// Each of options.urls. Exit code 0 if all are allowed, 1 if one is not.
+[[nodiscard]] int explain_urls(const ExplainOptions& options, const policy::Policy& policy, std::ostream& out);
+
+// One JSON object a line: {"url": …, "method": …} or {"host": …, "port": …, "protocol": "tcp"}; one answer a line, in
+// order. Lines that are no such object are answered with "type": "error" and make the exit code 2.
+[[nodiscard]] int explain_lines(const ExplainOptions& options, const policy::Policy& policy, std::istream& in,
+                                std::ostream& out);
+
+}  // namespace soleroute::gateway::commands

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/commands/policy_input.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "gateway/serve/policy_files.h"
+#include "policy/source_text.h"
+
+namespace soleroute::gateway::commands {
+
+base::Result<std::shared_ptr<const policy::Policy>> load_policy_or_default(const std::vector<std::string>& files) {
+  if (!files.empty()) return serve::load_policy(files);
+  const auto found = serve::find_default_policy("");
+  if (found) return serve::load_policy(std::vector<std::string>{*found});
+  fmt::print(stderr, "gateway: no policy file, so everything is denied; name one with --policy\n");
+  return policy::Policy::compile({});
+}
+
+std::string printable(std::string_view text) {
+  return policy::shown(text);
+}
+
+}  // namespace soleroute::gateway::commands

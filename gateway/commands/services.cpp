@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "gateway/commands/command.h"
+#include "gateway/commands/policy_input.h"
+#include "policy/service_catalog.h"
+#include "policy/source_text.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+struct ServicesOptions {
+  std::vector<std::string> names;
+  bool json = false;
+};
+
+void print_text(const policy::ServiceView& service) {
+  fmt::print("{}: {}\n", service.name, service.description);
+  for (const auto& domain : service.domains) fmt::print("  {}\n", domain);
+  for (const auto& rule : service.readonly_rules) fmt::print("  with readonly: true also {}\n", rule);
+}
+
+nlohmann::ordered_json as_json(const policy::ServiceView& service) {
+  return {{"name", service.name},
+          {"description", service.description},
+          {"domains", service.domains},
+          {"readonly_rules", service.readonly_rules}};
+}
+
+int services(const ServicesOptions& options) {
+  const auto catalog = policy::list_services();
+  if (!catalog) return report(catalog.error());
+  for (const auto& name : options.names) {
+    if (policy::find_service(name) != nullptr) continue;
+    return report(
+        {fmt::format("unknown service '{}'{}", printable(name), policy::did_you_mean(name, policy::service_names())),
+         base::ErrorKind::kUsage});
+  }
+  auto list = nlohmann::ordered_json::array();
+  for (const auto& service : *catalog) {
+    const bool wanted = options.names.empty() || std::ranges::find(options.names, service.name) != options.names.end();
+    if (!wanted) continue;
+    if (options.json) {
+      list.push_back(as_json(service));
+    } else {
+      print_text(service);
+    }
+  }
+  if (options.json) fmt::print("{}\n", list.dump(2));
+  return kExitDone;
+}
+
+}  // namespace
+
+void add_services(CLI::App& program, Invocation& invocation) {
+  auto options = std::make_shared<ServicesOptions>();
+  CLI::App& command =
+      add_command(program, invocation, "services", "List the services that a policy can name, with their hosts",
+                  "gateway services github", [options] { return services(*options); });
+  command.add_option("name", options->names, "Only these")->type_name("NAME");
+  command.add_flag("--json", options->json, "As JSON");
+}
+
+}  // namespace soleroute::gateway::commands

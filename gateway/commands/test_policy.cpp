@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+
+#include "gateway/commands/command.h"
+#include "gateway/commands/policy_input.h"
+#include "gateway/serve/policy_files.h"
+#include "policy/expectations.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+struct TestOptions {
+  std::vector<std::string> tables;
+  std::vector<std::string> policy_files;
+  std::string format = "human";
+  bool verbose = false;
+};
+
+// Policies that a table names lie beside it, wherever the command runs.
+std::vector<std::string> beside(const std::string& table, const std::vector<std::string>& names) {
+  const auto folder = std::filesystem::path(table).parent_path();
+  std::vector<std::string> out;
+  for (const auto& name : names) out.push_back((folder / name).string());
+  return out;
+}
+
+base::Result<policy::ExpectationReport> run_table(const std::string& path, const TestOptions& options) {
+  const auto text = serve::read_small_file(path, policy::kMaxPolicyBytes);
+  if (!text) return std::unexpected(text.error());
+  const auto table = policy::read_expectations(path, *text);
+  if (!table) return std::unexpected(table.error());
+  const bool named = options.policy_files.empty() && !table->policies.empty();
+  const auto compiled =
+      named ? serve::load_policy(beside(path, table->policies)) : load_policy_or_default(options.policy_files);
+  if (!compiled) return std::unexpected(compiled.error());
+  return policy::run_expectations(path, *table, **compiled);
+}
+
+std::string output(const std::vector<policy::ExpectationReport>& reports, const TestOptions& options) {
+  if (options.format == "tap") return policy::to_tap(reports);
+  if (options.format == "junit") return policy::to_junit(reports);
+  return policy::to_human(reports, options.verbose);
+}
+
+int test(const TestOptions& options) {
+  std::vector<policy::ExpectationReport> reports;
+  std::size_t failures = 0;
+  for (const auto& path : options.tables) {
+    auto result = run_table(path, options);
+    if (!result) return report(result.error());
+    failures += result->failures();
+    reports.push_back(std::move(*result));
+  }
+  fmt::print("{}", output(reports, options));
+  std::fflush(stdout);
+  return failures == 0 ? kExitDone : kExitNo;
+}
+
+}  // namespace
+
+void add_test(CLI::App& program, Invocation& invocation) {
+  auto options = std::make_shared<TestOptions>();
+  CLI::App& command =
+      add_command(program, invocation, "test", "Run tables of expectations against a policy",
+                  "gateway test --policy policy.yaml policy-tests.yaml", [options] { return test(*options); });
+  command.add_option("table", options->tables, "Tables of tests (docs/policy/testing.md)")
+      ->type_name("FILE")
+      ->required();
+  command.add_option("--format", options->format, "human, tap or junit")
+      ->check(CLI::IsMember({"human", "tap", "junit"}))
+      ->capture_default_str();
+  command.add_flag("--verbose", options->verbose, "Name also the tests that passed");
+  add_policy_option(command, options->policy_files);
+}
+
+}  // namespace soleroute::gateway::commands

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "policy/expectations.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "policy/explanation.h"
+#include "policy/source_text.h"
+#include "policy/yaml_reader.h"
+
+namespace soleroute::policy {
+namespace {
+
+using base::Result;
+using base::Status;
+
+std::vector<std::string_view> reason_names() {
+  std::vector<std::string_view> names;
+  for (int i = 0; i <= static_cast<int>(Reason::kUpstreamFailed); ++i) {
+    names.push_back(to_string(static_cast<Reason>(i)));
+  }
+  return names;
+}
+
+class TableReader {
+ public:
+  explicit TableReader(const SourceText& source) : yaml_(source) {}
+
+  Result<ExpectationTable> table(const YamlNode& root) const;
+
+ private:
+  Status policies(const YamlNode& node, ExpectationTable& table) const;
+  Status expectation(const YamlNode& node, ExpectationTable& table) const;
+  Status text_into(const YamlNode& node, std::string_view what, std::string& out) const;
+  Status port(const YamlNode& node, Question& question) const;
+  Status is_whole(const YamlNode& node, const Expectation& row, bool expected) const;
+
+  YamlReader yaml_;
+};
+
+Status TableReader::text_into(const YamlNode& node, std::string_view what, std::string& out) const {
+  const auto text = yaml_.text(node, what);
+  if (!text) return std::unexpected(text.error());
+  if (text->empty()) return yaml_.error(node, fmt::format("{} is empty", what));
+  out = *text;
+  return {};
+}
+
+Status TableReader::port(const YamlNode& node, Question& question) const {
+  const auto [end, fault] = std::from_chars(node.text.data(), node.text.data() + node.text.size(), question.port);
+  const bool whole = fault == std::errc{} && end == node.text.data() + node.text.size();
+  if (type_name(node) == "a number" && whole && question.port != 0) return {};
+  return yaml_.error(node, "a port must be a number from 1 to 65535");
+}
+
+Status TableReader::policies(const YamlNode& node, ExpectationTable& table) const {
+  return yaml_.each(node, "policies", false, [&](const YamlNode& item) {
+    return text_into(item, "a policy file", table.policies.emplace_back());
+  });
+}
+
+Status TableReader::is_whole(const YamlNode& node, const Expectation& row, bool expected) const {
+  if (!expected) return yaml_.error(node, "a test without 'expect'");
+  if (row.question.url.empty() == row.question.host.empty()) {
+    return yaml_.error(node, "a test needs either 'url' or 'host'");
+  }
+  if (row.question.host.empty() && row.question.port != 0) {
+    return yaml_.error(node, "'port' goes with 'host'; a url holds its own");
+  }
+  if (!row.question.host.empty() && row.question.port == 0) return yaml_.error(node, "'host' needs 'port'");
+  return {};
+}
+
+std::string name_of(const Question& question) {
+  if (!question.url.empty()) return fmt::format("{} {}", question.method, question.url);
+  const auto protocol = question.protocol == Transport::kUdp ? "udp" : "tcp";
+  return fmt::format("{} {} port {}", protocol, question.host, question.port);
+}
+
+Status TableReader::expectation(const YamlNode& node, ExpectationTable& table) const {
+  Expectation row;
+  row.line = node.position.line;
+  bool expected = false;
+  const auto expect = [&](const YamlNode& value) -> Status {
+    const auto chosen = yaml_.choice(value, "expect", {"allow", "deny"});
+    if (!chosen) return std::unexpected(chosen.error());
+    row.action = *chosen == "allow" ? Action::kAllow : Action::kDeny;
+    expected = true;
+    return {};
+  };
+  const auto protocol = [&](const YamlNode& value) -> Status {
+    const auto chosen = yaml_.choice(value, "protocol", {"tcp", "udp"});
+    if (!chosen) return std::unexpected(chosen.error());
+    row.question.protocol = *chosen == "udp" ? Transport::kUdp : Transport::kTcp;
+    return {};
+  };
+  const auto reason = [&](const YamlNode& value) -> Status {
+    const auto chosen = yaml_.choice(value, "reason", reason_names());
+    if (!chosen) return std::unexpected(chosen.error());
+    row.reason = *chosen;
+    return {};
+  };
+  const std::array<YamlReader::Key, 9> known{{
+      {"name", [&](const YamlNode& value) { return text_into(value, "name", row.name); }},
+      {"url", [&](const YamlNode& value) { return text_into(value, "url", row.question.url); }},
+      {"method", [&](const YamlNode& value) { return text_into(value, "method", row.question.method); }},
+      {"host",
+       [&](const YamlNode& value) {
+         if (!value.is_scalar()) return text_into(value, "host", row.question.host);
+         row.question.host = value.text;  // addresses look like numbers to some
+         return Status{};
+       }},
+      {"port", [&](const YamlNode& value) { return port(value, row.question); }},
+      {"protocol", protocol},
+      {"expect", expect},
+      {"reason", reason},
+      {"rule", [&](const YamlNode& value) { return text_into(value, "rule", row.rule); }},
+  }};
+  if (auto status = yaml_.keys(node, "a test", known); !status) return status;
+  if (auto status = is_whole(node, row, expected); !status) return status;
+  if (row.name.empty()) row.name = name_of(row.question);
+  table.expectations.push_back(std::move(row));
+  return {};
+}
+
+Result<ExpectationTable> TableReader::table(const YamlNode& root) const {
+  ExpectationTable table;
+  const std::array<YamlReader::Key, 2> known{{
+      {"policies", [&](const YamlNode& value) { return policies(value, table); }},
+      {"tests",
+       [&](const YamlNode& value) {
+         return yaml_.each(value, "tests", false, [&](const YamlNode& item) { return expectation(item, table); });
+       }},
+  }};
+  if (auto status = yaml_.keys(root, "a table of tests", known); !status) return std::unexpected(status.error());
+  if (table.expectations.empty()) return yaml_.error(root, "no 'tests': a table that tests nothing passes nothing");
+  return table;
+}
+
+std::string place(const SourceLine& line) {
+  return line.line == 0 ? std::string{} : fmt::format("{}:{}", line.file, line.line);
+}
+
+// "dir/policy.yaml:12" is meant by "policy.yaml:12", by the whole text, and without its line.
+bool rule_matches(std::string_view wanted, const SourceLine& line) {
+  const auto ends_at_a_folder = [](std::string_view whole, std::string_view end) {
+    if (!whole.ends_with(end)) return false;
+    return whole.size() == end.size() || whole[whole.size() - end.size() - 1] == '/';
+  };
+  return line.line != 0 && (ends_at_a_folder(place(line), wanted) || ends_at_a_folder(line.file, wanted));
+}
+
+std::string indented(std::string_view text) {
+  std::string out;
+  for (std::string_view rest = text; !rest.empty();) {
+    const auto newline = rest.find('\n');
+    out += fmt::format("    {}\n", rest.substr(0, newline));
+    rest.remove_prefix(newline == std::string_view::npos ? rest.size() : newline + 1);
+  }
+  return out;
+}
+
+ExpectationResult run(std::string_view table_name, const Expectation& row, const Policy& policy) {
+  PreparedQuestion question(row.question);
+  const auto decision = question.ask(policy);
+  const std::string rule = place(decision.rule);
+  ExpectationResult result{.name = row.name,
+                           .place = fmt::format("{}:{}", table_name, row.line),
+                           .verdict = fmt::format("{}: {}{}{}", decision.allowed() ? "allowed" : "denied",
+                                                  to_string(decision.reason), rule.empty() ? "" : ", ", rule)};
+  const bool action = decision.action == row.action;
+  const bool reason = row.reason.empty() || row.reason == to_string(decision.reason);
+  const bool place_matches = row.rule.empty() || rule_matches(row.rule, decision.rule);
+  result.passed = action && reason && place_matches;
+  if (result.passed) return result;
+  result.failure =
+      fmt::format("expected {}{}{}, got {}\n", row.action == Action::kAllow ? "allowed" : "denied",
+                  row.reason.empty() ? "" : ": " + row.reason, row.rule.empty() ? "" : ", " + row.rule, result.verdict);
+  result.failure += reason_sentence(policy, question.facts(), decision) + "\n";
+  if (!question.detail().empty()) result.failure += question.detail() + "\n";
+  if (row.action != Action::kAllow) return result;
+  const auto lines = how_to_allow(policy, question.facts(), decision);
+  if (!lines.empty()) result.failure += "to allow it, add to the policy:\n" + indented(lines);
+  return result;
+}
+
+}  // namespace
+
+Result<ExpectationTable> read_expectations(std::string_view name, std::string_view text) {
+  std::string clean;
+  if (auto status = clean_text(name, text, clean); !status) return std::unexpected(status.error());
+  const SourceText source(name, clean);
+  const auto root = parse_yaml(source);
+  if (!root) return std::unexpected(root.error());
+  return TableReader(source).table(*root);
+}
+
+std::size_t ExpectationReport::failures() const {
+  return static_cast<std::size_t>(std::ranges::count(results, false, &ExpectationResult::passed));
+}
+
+ExpectationReport run_expectations(std::string_view table_name, const ExpectationTable& table, const Policy& policy) {
+  ExpectationReport report{std::string(table_name), {}};
+  for (const auto& row : table.expectations) report.results.push_back(run(table_name, row, policy));
+  return report;
+}
+
+}  // namespace soleroute::policy

@@ -1,0 +1,58 @@
+// A table of expectations about policies (docs/policy/testing.md), run and reported.
+// Pure: the caller reads the files.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "policy/policy.h"
+#include "policy/question.h"
+
+namespace soleroute::policy {
+
+struct Expectation {
+  std::string name;  // given, or made from the question
+  int line = 0;
+  Question question;
+  Action action = Action::kDeny;
+  std::string reason;  // empty: any
+  std::string rule;    // "policy.yaml:12", or "policy.yaml" for any line of it; empty: any
+};
+
+struct ExpectationTable {
+  std::vector<std::string> policies;  // as written: paths relative to the table
+  std::vector<Expectation> expectations;
+};
+
+// Errors as of a policy: `name:line:column: what is wrong`.
+[[nodiscard]] base::Result<ExpectationTable> read_expectations(std::string_view name, std::string_view text);
+
+struct ExpectationResult {
+  std::string name;
+  std::string place;  // "table.yaml:4"
+  bool passed = false;
+  std::string verdict;    // "allowed: host_allowed, policy.yaml:3"
+  std::string failure{};  // what differs, with the sentence and the lines that would help; empty if passed
+};
+
+struct ExpectationReport {
+  std::string table;
+  std::vector<ExpectationResult> results;
+
+  [[nodiscard]] std::size_t failures() const;
+};
+[[nodiscard]] ExpectationReport run_expectations(std::string_view table_name, const ExpectationTable& table,
+                                                 const Policy& policy);
+
+// One line a failure and a last line that counts; `verbose` also names what passed.
+[[nodiscard]] std::string to_human(const std::vector<ExpectationReport>& reports, bool verbose);
+// Test Anything Protocol, version 13.
+[[nodiscard]] std::string to_tap(const std::vector<ExpectationReport>& reports);
+// The JUnit XML that CI systems read, one suite a table.
+[[nodiscard]] std::string to_junit(const std::vector<ExpectationReport>& reports);
+
+}  // namespace soleroute::policy

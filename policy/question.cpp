@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "policy/question.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "policy/host_pattern.h"
+
+namespace soleroute::policy {
+namespace {
+
+constexpr std::uint16_t kHttpPort = 80;
+constexpr std::uint16_t kHttpsPort = 443;
+
+struct UrlScheme {
+  std::string_view name;
+  Scheme scheme;
+  Transport transport;
+  std::uint16_t port;  // 0: must be written
+};
+constexpr std::array kSchemes{
+    UrlScheme{"http", Scheme::kHttp, Transport::kTcp, kHttpPort},
+    UrlScheme{"https", Scheme::kHttps, Transport::kTcp, kHttpsPort},
+    UrlScheme{"ws", Scheme::kHttp, Transport::kTcp, kHttpPort},
+    UrlScheme{"wss", Scheme::kHttps, Transport::kTcp, kHttpsPort},
+    UrlScheme{"tcp", Scheme::kNone, Transport::kTcp, 0},
+    UrlScheme{"udp", Scheme::kNone, Transport::kUdp, 0},
+};
+
+std::string lowered(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return out;
+}
+
+const UrlScheme* find_scheme(std::string_view name) {
+  const auto found = std::ranges::find(kSchemes, lowered(name), &UrlScheme::name);
+  return found == kSchemes.end() ? nullptr : &*found;
+}
+
+// Clients disagree about these: some end the host at a backslash, some strip controls and blanks.
+bool is_doubtful(char c) {
+  return static_cast<unsigned char>(c) <= ' ' || c == 0x7f || c == '\\';
+}
+
+// Names of a policy's spelling: U-labels become A-labels, as clients do it.
+std::optional<base::HostName> to_name(std::string_view host) {
+  const bool ascii = std::ranges::all_of(host, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  if (ascii) {
+    auto name = base::HostName::parse(host);
+    return name ? std::optional(std::move(*name)) : std::nullopt;
+  }
+  auto pattern = parse_host_pattern(host);
+  if (!pattern || pattern->wildcard) return std::nullopt;
+  return std::move(pattern->name);
+}
+
+}  // namespace
+
+PreparedQuestion::PreparedQuestion(Question question) : question_(std::move(question)), host_(question_.host) {
+  facts_.port = question_.port;
+  facts_.transport = question_.protocol;
+  if (question_.url.empty()) {
+    prepare_destination();
+  } else {
+    prepare_url();
+  }
+}
+
+void PreparedQuestion::refuse(Reason reason) {
+  if (!refused_) refused_ = reason;
+}
+
+std::string_view PreparedQuestion::path() const {
+  return std::string_view(target_).substr(0, target_.find('?'));
+}
+
+bool PreparedQuestion::split_authority(std::string_view authority) {
+  const auto at = authority.rfind('@');  // user information is not part of the host
+  if (at != std::string_view::npos) authority.remove_prefix(at + 1);
+  const auto bracket = authority.starts_with('[') ? authority.find(']') : 0;
+  if (bracket == std::string_view::npos) return false;
+  const auto colon = authority.find(':', bracket);
+  host_ = authority.substr(0, colon);
+  if (colon == std::string_view::npos || colon + 1 == authority.size()) return true;
+  const auto digits = authority.substr(colon + 1);
+  const auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), facts_.port);
+  return fault == std::errc{} && end == digits.data() + digits.size() && facts_.port != 0;
+}
+
+void PreparedQuestion::prepare_url() {
+  const std::string_view url = question_.url;
+  const auto separator = url.find("://");
+  const auto* scheme = separator == std::string_view::npos ? nullptr : find_scheme(url.substr(0, separator));
+  if (scheme == nullptr || std::ranges::any_of(url, is_doubtful)) return refuse(Reason::kMalformed);
+  const auto rest = url.substr(separator + 3);
+  const auto authority_end = std::min(rest.find_first_of("/?#"), rest.size());
+  facts_.port = scheme->port;
+  facts_.transport = scheme->transport;
+  facts_.scheme = scheme->scheme;
+  if (!split_authority(rest.substr(0, authority_end)) || facts_.port == 0) return refuse(Reason::kMalformed);
+  const auto target = rest.substr(authority_end).substr(0, rest.substr(authority_end).find('#'));
+  if (scheme->scheme != Scheme::kNone) target_ = (target.starts_with('/') ? "" : "/") + std::string(target);
+  prepare_destination();
+}
+
+void PreparedQuestion::prepare_destination() {
+  const bool bracketed = host_.starts_with('[') && host_.ends_with(']');
+  const auto bare = bracketed ? std::string_view(host_).substr(1, host_.size() - 2) : std::string_view(host_);
+  const auto address = base::IpAddress::parse(bare);
+  // In a URL an IPv6 address stands in brackets, and nothing else does (RFC 3986 section 3.2.2).
+  const bool well_placed = address && (address->is_v6() ? bracketed || question_.url.empty() : !bracketed);
+  if (well_placed) {
+    facts_.phase = Phase::kPacket;
+    facts_.original_destination = base::Endpoint{*address, facts_.port};
+    host_ = address->to_string();
+    return;
+  }
+  facts_.phase = Phase::kConnect;
+  auto name = to_name(host_);
+  if (!name) return refuse(Reason::kInvalidName);
+  host_ = name->text();
+  facts_.host = std::move(*name);
+}
+
+Decision PreparedQuestion::ask(const Policy& policy) {
+  if (refused_) return {.action = Action::kDeny, .reason = *refused_};
+  detail_.clear();
+  if (facts_.phase == Phase::kPacket) return policy.decide(facts_);
+  const bool http = facts_.scheme == Scheme::kHttp;
+  const bool tls = facts_.scheme == Scheme::kHttps || (facts_.port == kHttpsPort && !http);
+  facts_.phase = http ? Phase::kHttp : tls ? Phase::kTls : Phase::kConnect;
+  if (tls) facts_.sni = facts_.host;
+  if (!target_.empty()) {
+    facts_.method = question_.method;
+    facts_.target = target_;
+  }
+  auto decision = policy.decide(facts_);
+  const bool inspected = decision.request_rules_pending || decision.reason == Reason::kInspectionNeeded;
+  if (facts_.scheme != Scheme::kHttps || !inspected) return decision;
+  auto request = facts_;
+  request.phase = Phase::kHttp;
+  const auto within = policy.decide(request);
+  if (decision.allowed()) {
+    facts_.phase = Phase::kHttp;
+    return within;
+  }
+  detail_ = within.reason == Reason::kNoRuleMatched
+                ? "inside https, none of its rules would allow this request"
+                : fmt::format("inside https, {}:{} would allow this request", within.rule.file, within.rule.line);
+  return decision;
+}
+
+}  // namespace soleroute::policy

@@ -1,0 +1,55 @@
+// A question as people ask it (a URL, or a host with port and protocol) and what the policy answers.
+// Plain values; what is not a valid question is answered with a denial, as the gateway would.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "policy/decision.h"
+#include "policy/policy.h"
+
+namespace soleroute::policy {
+
+struct Question {
+  std::string url;  // http, https, ws, wss, tcp or udp; empty: host, port and protocol say it
+  std::string method = "GET";
+  std::string host;  // a name or an address
+  std::uint16_t port = 0;
+  Transport protocol = Transport::kTcp;
+};
+
+// Owns what its facts borrow; move-only for that reason.
+class PreparedQuestion {
+ public:
+  explicit PreparedQuestion(Question question);
+  PreparedQuestion(const PreparedQuestion&) = delete;
+  PreparedQuestion& operator=(const PreparedQuestion&) = delete;
+
+  // Asks what the gateway would ask, in its order: https first as a connection, then as a request. Borrows `policy`.
+  [[nodiscard]] Decision ask(const Policy& policy);
+
+  // The facts of the phase that decided; before ask(), of the first.
+  [[nodiscard]] const FlowFacts& facts() const { return facts_; }
+  [[nodiscard]] const std::string& host() const { return host_; }  // as asked, canonical where it is a name
+  [[nodiscard]] std::string_view path() const;                     // without the query; empty unless http or https
+  // More than the decision says, for people: "inside https, no rule would allow this request". May be empty.
+  [[nodiscard]] const std::string& detail() const { return detail_; }
+
+ private:
+  void prepare_url();
+  [[nodiscard]] bool split_authority(std::string_view authority);
+  void prepare_destination();
+  void refuse(Reason reason);
+
+  Question question_;
+  std::string host_;
+  std::string target_;
+  std::string detail_;
+  FlowFacts facts_;
+  std::optional<Reason> refused_;  // what was asked is no valid question
+};
+
+}  // namespace soleroute::policy

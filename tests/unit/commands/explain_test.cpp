@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/commands/explain.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "gateway/commands/command.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+std::shared_ptr<const policy::Policy> policy_of(std::string text) {
+  const std::vector<policy::PolicySource> sources{{"policy.yaml", std::move(text)}};
+  auto policy = policy::Policy::compile(sources);
+  EXPECT_TRUE(policy) << policy.error().message;
+  return *policy;
+}
+
+constexpr const char* kPolicy =
+    "domains:\n"
+    "  - allowed.test\n"
+    "  - {host: api.test, rules: [{methods: [GET], path: {prefix: /v1/}}]}\n";
+
+struct Answer {
+  int exit_code;
+  std::vector<std::string> lines;
+};
+
+Answer ask_lines(const std::string& input) {
+  std::istringstream in(input);
+  std::ostringstream out;
+  const int exit_code =
+      explain_lines({.urls = {}, .method = "GET", .format = ExplainFormat::kJson}, *policy_of(kPolicy), in, out);
+  Answer answer{exit_code, {}};
+  std::istringstream lines(out.str());
+  for (std::string line; std::getline(lines, line);) answer.lines.push_back(line);
+  return answer;
+}
+
+TEST(Explain, AnswersEachLineWithADecisionInOrder) {
+  const auto answer = ask_lines(
+      "{\"url\": \"https://allowed.test/a?token=secret\"}\n"
+      "\n"
+      "{\"url\": \"http://api.test/v1/x\", \"method\": \"POST\"}\r\n"
+      "{\"host\": \"192.0.2.1\", \"port\": 22, \"protocol\": \"udp\"}");
+  EXPECT_EQ(answer.exit_code, kExitNo);
+  ASSERT_EQ(answer.lines.size(), 3u);
+  EXPECT_EQ(
+      answer.lines[0],
+      R"({"type":"decision","phase":"tls","action":"allowed","reason":"host_allowed","host":"allowed.test",)"
+      R"("scheme":"https","port":443,"method":"GET","path":"/a","matched_host":"allowed.test","rule":"policy.yaml:2"})");
+  EXPECT_EQ(
+      answer.lines[1],
+      R"({"type":"decision","phase":"http","action":"blocked","reason":"no_rule_matched","host":"api.test",)"
+      R"("scheme":"http","port":80,"method":"POST","path":"/v1/x","matched_host":"api.test","rule":"policy.yaml:3"})");
+  EXPECT_EQ(answer.lines[2],
+            R"({"type":"decision","phase":"packet","action":"blocked","reason":"endpoint_not_allowed",)"
+            R"("host":"192.0.2.1","port":22})");
+}
+
+TEST(Explain, ExitsWithZeroIfEverythingIsAllowed) {
+  EXPECT_EQ(ask_lines("{\"url\": \"https://allowed.test/\"}\n{\"url\": \"http://api.test/v1/\"}\n").exit_code,
+            kExitDone);
+  EXPECT_EQ(ask_lines("").exit_code, kExitDone);
+}
+
+TEST(Explain, AnswersWhatIsNoQuestionWithAnErrorAndGoesOn) {
+  for (const std::string line :
+       {"x", "[]", "{}", "{\"url\": 1}", "{\"url\": \"\"}", "{\"uri\": \"https://allowed.test/\"}",
+        "{\"url\": \"a\", \"host\": \"b\"}", "{\"host\": \"a\"}", "{\"host\": \"a\", \"port\": 0}",
+        "{\"host\": \"a\", \"port\": 65536}", "{\"host\": \"a\", \"port\": \"22\"}",
+        "{\"host\": \"a\", \"port\": 22, \"protocol\": \"icmp\"}", "{\"url\": \"https://allowed.test/\"} x"}) {
+    const auto answer = ask_lines(line + "\n{\"url\": \"https://allowed.test/\"}\n");
+    EXPECT_EQ(answer.exit_code, kExitUsage) << line;
+    ASSERT_EQ(answer.lines.size(), 2u) << line;
+    EXPECT_THAT(answer.lines[0], StartsWith(R"({"type":"error","line":1,"error":")")) << line;
+    EXPECT_THAT(answer.lines[1], HasSubstr("host_allowed")) << line;
+  }
+}
+
+TEST(Explain, EscapesWhatItRepeats) {
+  const auto answer = ask_lines("{\"url\": \"http://api.test/\\u001b[2J\\n\", \"method\": \"\\u202e\\n\"}\n");
+  ASSERT_EQ(answer.lines.size(), 1u);
+  EXPECT_TRUE(nlohmann::json::accept(answer.lines[0]));
+  for (const char c : answer.lines[0]) EXPECT_TRUE(c >= ' ' && c < 0x7f);
+}
+
+TEST(Explain, TellsPeopleWhyAndHowToAllow) {
+  std::ostringstream out;
+  const auto policy = policy_of(kPolicy);
+  const int exit_code = explain_urls({.urls = {"https://denied.test/", "https://allowed.test/"}}, *policy, out);
+  EXPECT_EQ(exit_code, kExitNo);
+  EXPECT_EQ(out.str(),
+            "blocked  https://denied.test/\n"
+            "No entry of the policy allows this host.\n"
+            "Reason: host_not_allowed\n"
+            "\n"
+            "To allow it, add to policy.yaml:\n"
+            "\n"
+            "domains:\n"
+            "  - denied.test\n"
+            "\n"
+            "allowed  https://allowed.test/\n"
+            "The policy allows this host.\n"
+            "Reason: host_allowed\n"
+            "Decided by: policy.yaml:2 (allowed.test)\n");
+}
+
+TEST(Explain, SaysThatAHostNeedsInspection) {
+  std::ostringstream out;
+  EXPECT_EQ(explain_urls({.urls = {"https://api.test/v1/x"}}, *policy_of(kPolicy), out), kExitNo);
+  EXPECT_THAT(out.str(), HasSubstr("The rules for this host look inside https requests"));
+  EXPECT_THAT(out.str(), HasSubstr("Note: inside https, policy.yaml:3 would allow this request"));
+}
+
+}  // namespace
+}  // namespace soleroute::gateway::commands

@@ -124,7 +124,7 @@ int serve_body(const ServeArguments& arguments) {
   const auto options = parse_serve_options(arguments);
   if (!options) return report(options.error());
   if (!dry_run_wanted(arguments)) return serve_forever(*options);
-  if (arguments.dry_run != "json" && arguments.dry_run != "text") {
+  if (arguments.dry_run != "json" && arguments.dry_run != "true") {
     return report({.message = "--dry-run is given alone or as --dry-run=json", .kind = base::ErrorKind::kUsage});
   }
 #ifdef SOLEROUTE_HAS_dry_run
@@ -192,14 +192,12 @@ void add_serve(CLI::App& program, Invocation& invocation) {
   program.add_option("--workers", to.workers, "threads; default: one a processor")
       ->envname("GATEWAY_WORKERS")
       ->type_name("N")
-      ->check(CLI::Range(1, kMaxWorkers));
+      ->check(CLI::Range(1, kMaxWorkers).description(""));
   program.add_option("--log", to.log, "quiet: denials only")
       ->capture_default_str()
       ->envname("GATEWAY_LOG")
       ->type_name("quiet|normal|debug");
-  program
-      .add_flag("--dry-run{text}", to.dry_run,
-                "print the rules that serving would program and stop; also --dry-run=json")
+  program.add_flag("--dry-run", to.dry_run, "print the rules that serving would program and stop; also --dry-run=json")
       ->type_name("");
   invocation.body = [arguments] { return serve_body(*arguments); };
 }

@@ -26,7 +26,7 @@ struct ServeArguments {
   bool no_rules = false;
   int workers = 0;
   std::string log = "normal";
-  std::string dry_run;  // empty, "text" or "json"
+  std::string dry_run;  // empty: serve; "true" (given alone): text; "json"
 };
 
 // Errors are kUsage and name the option.

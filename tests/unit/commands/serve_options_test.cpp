@@ -90,7 +90,7 @@ TEST(ServeOptions, TakeEveryTopologyForADryRun) {
   for (const char* topology : {"router", "sidecar", "jail", "guard"}) {
     ServeArguments arguments;
     arguments.topology = topology;
-    arguments.dry_run = "text";
+    arguments.dry_run = "true";
     EXPECT_TRUE(parse_serve_options(arguments).has_value()) << topology;
   }
 }

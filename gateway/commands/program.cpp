@@ -30,22 +30,12 @@ constexpr const char* kFooter =
 
 void add_commands(CLI::App& program, Invocation& invocation) {
   add_serve(program, invocation);
-#ifdef SOLEROUTE_HAS_run
   add_run(program, invocation);
-#endif
-#ifdef SOLEROUTE_HAS_check
   add_check(program, invocation);
-#endif
-#ifdef SOLEROUTE_HAS_explain
   add_explain(program, invocation);
-#endif
-#ifdef SOLEROUTE_HAS_test_policy
   add_test(program, invocation);
-#endif
   add_verify(program, invocation);
-#ifdef SOLEROUTE_HAS_services
   add_services(program, invocation);
-#endif
   add_status(program, invocation);
 }
 

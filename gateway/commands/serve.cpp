@@ -127,11 +127,7 @@ int serve_body(const ServeArguments& arguments) {
   if (arguments.dry_run != "json" && arguments.dry_run != "true") {
     return report({.message = "--dry-run is given alone or as --dry-run=json", .kind = base::ErrorKind::kUsage});
   }
-#ifdef SOLEROUTE_HAS_dry_run
   return dry_run(*options, arguments.dry_run == "json" ? DryRunFormat::kJson : DryRunFormat::kText);
-#else
-  return kExitSystem;
-#endif
 }
 
 }  // namespace

@@ -1,0 +1,17 @@
+// What the log says about one refused packet. Pure but for asking the policy and the name book.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include "base/byte_reader.h"
+#include "gateway/audit/decision_log.h"
+#include "gateway/dns/name_book.h"
+#include "policy/policy.h"
+
+namespace soleroute::gateway::queue {
+
+// `packet` is a refused flow's first packet, or as much of it as the kernel copied; one that cannot be read is
+// recorded as malformed.
+[[nodiscard]] audit::DecisionRecord record_of_packet(base::Bytes packet, const policy::Policy& policy,
+                                                     const dns::NameBook& names);
+
+}  // namespace soleroute::gateway::queue

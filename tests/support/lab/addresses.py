@@ -14,6 +14,7 @@ AL, AL6 = "45.33.32.10", "2600:3c01::10"  # allowed.test
 CDN = "45.33.32.20"  # cdn-allowed.test and cdn-denied.test
 WILD, WILD6 = "45.33.32.30", "2600:3c01::30"  # *.wild.test
 NS, NS6 = "45.33.32.53", "2600:3c01::53"
+RAW = "45.33.32.40"  # raw.wild.test: plain TCP on 443, whatever a test makes of it
 EV, EV6 = "45.33.32.66", "2600:3c01::66"  # evil.test, denied.test
 BLACKHOLE = "45.33.32.99"  # answers ARP, drops everything else
 

@@ -1,0 +1,52 @@
+"""A TCP server whose every byte is a test's own doing."""
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import contextlib
+import socket
+import threading
+
+
+class RawServer:
+    """Calls `handler(link)` for each connection, in a thread; without one, connections are closed at once."""
+
+    def __init__(self, namespace, address, ports):
+        self.handler = None
+        self.accepted = 0
+        self._listeners = []
+        for port in ports:
+            with namespace.entered():
+                listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((address, port))
+            listener.listen(512)
+            self._listeners.append(listener)
+            threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    @contextlib.contextmanager
+    def serving(self, handler):
+        self.handler = handler
+        try:
+            yield self
+        finally:
+            self.handler = None
+
+    def close(self):
+        for listener in self._listeners:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+
+    def _accept(self, listener):
+        while True:
+            try:
+                link, _ = listener.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            threading.Thread(target=self._serve, args=(link,), daemon=True).start()
+
+    def _serve(self, link):
+        with link, contextlib.suppress(OSError):
+            link.settimeout(60)
+            if self.handler:
+                self.handler(link)

@@ -18,6 +18,7 @@ class Flattener {
 
   base::Status add(const MergedHost& host);
   void add_endpoints(std::vector<EndpointRecord> endpoints);
+  void name_records(std::span<const MergedHost> hosts);
 
  private:
   void add_rules(const MergedHost& host, HostRecord& record);
@@ -63,7 +64,7 @@ base::Status Flattener::decide_https(const MergedHost& host, HostRecord& record)
 
 base::Status Flattener::add(const MergedHost& host) {
   if (host.grants.empty()) return {};
-  HostRecord record{.pattern = host.pattern.text(), .origin = host.origin};
+  HostRecord record{.pattern = {}, .origin = host.origin};
   const auto everything = std::ranges::find_if(host.grants, [](const Grant& grant) { return !grant.terms; });
   if (everything != host.grants.end()) {
     record.open = record.https_open = record.http_somehow = true;
@@ -82,8 +83,17 @@ base::Status Flattener::add(const MergedHost& host) {
   const auto index = static_cast<std::uint32_t>(data_.records.size());
   auto& entry = data_.table.at(host.pattern.name.text());
   (host.pattern.wildcard ? entry.wildcard : entry.exact) = index;
-  data_.records.push_back(std::move(record));
+  data_.records.push_back(record);
   return {};
+}
+
+// Once the table's text no longer moves.
+void Flattener::name_records(std::span<const MergedHost> hosts) {
+  auto record = data_.records.begin();
+  for (const auto& host : hosts) {
+    if (host.grants.empty()) continue;
+    (record++)->pattern = data_.table.text(host.pattern.name.text(), host.pattern.wildcard);
+  }
 }
 
 void Flattener::add_endpoints(std::vector<EndpointRecord> endpoints) {
@@ -131,6 +141,7 @@ base::Result<std::shared_ptr<const Policy>> Policy::compile(std::span<const Poli
     if (auto status = flat.add(host); !status) return std::unexpected(status.error());
   }
   flat.add_endpoints(std::move(merged.endpoints()));
+  flat.name_records(merged.hosts());
   return std::make_shared<const Policy>(std::unique_ptr<const Data>(std::move(data)));
 }
 

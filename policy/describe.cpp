@@ -92,7 +92,7 @@ std::vector<std::string> Policy::warnings() const {
            fmt::format("{} is allowed without limits, although a read-only service narrows it", record.pattern));
     }
     const bool wildcard = record.pattern.starts_with(kStar);
-    if (wildcard && is_shared_suffix(std::string_view(record.pattern).substr(kStar.size()))) {
+    if (wildcard && is_shared_suffix(record.pattern.substr(kStar.size()))) {
       warn(record.origin, fmt::format("{}: anybody can register names there", record.pattern));
     }
     const auto resolver =

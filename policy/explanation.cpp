@@ -11,6 +11,8 @@
 namespace soleroute::policy {
 namespace {
 
+constexpr std::string_view kStar = "*.";
+
 // What the flow was for, in characters that cannot forge anything: names and addresses are canonical values.
 std::string subject(const FlowFacts& facts) {
   if (facts.phase == Phase::kTls && facts.sni) return facts.sni->text();
@@ -59,11 +61,12 @@ std::string inspection_sentence(const Policy& policy, const FlowFacts& facts) {
 }
 
 const HostRecord* matched_record(const Policy& policy, const Decision& decision) {
-  if (decision.matched_host.empty()) return nullptr;
-  for (const auto& record : policy.data().records) {
-    if (record.pattern == decision.matched_host) return &record;
-  }
-  return nullptr;
+  const bool wildcard = decision.matched_host.starts_with(kStar);
+  const auto name = decision.matched_host.substr(wildcard ? kStar.size() : 0);
+  const auto* entry = policy.data().table.entry(name);
+  if (entry == nullptr) return nullptr;
+  const auto index = wildcard ? entry->wildcard : entry->exact;
+  return index == HostTable::kNone ? nullptr : &policy.data().records[index];
 }
 
 std::string place(const SourceLine& line) {

@@ -17,6 +17,8 @@ constexpr std::uint64_t add(std::uint64_t hash, char c) {
   return (hash ^ static_cast<std::uint8_t>(c)) * kPrime;
 }
 
+constexpr std::string_view kStar = "*.";
+
 // FNV's low bits are weak; tables use them.
 constexpr std::uint64_t finish(std::uint64_t hash) {
   return hash ^ (hash >> 29) ^ (hash >> 47);
@@ -52,9 +54,22 @@ HostTable::Entry& HostTable::at(std::string_view name) {
     if (slot.hash == hash && held == name) return slot.entry;
     i = (i + 1) & mask;
   }
+  names_ += kStar;
   slots_[i] = {hash, static_cast<std::uint32_t>(names_.size()), static_cast<std::uint32_t>(name.size()), {}};
   names_ += name;
   return slots_[i].entry;
+}
+
+const HostTable::Entry* HostTable::entry(std::string_view name) const {
+  const Slot* slot = probe(hash_of(name), name);
+  return slot == nullptr ? nullptr : &slot->entry;
+}
+
+std::string_view HostTable::text(std::string_view name, bool wildcard) const {
+  const Slot* slot = probe(hash_of(name), name);
+  if (slot == nullptr) return {};
+  const std::size_t extra = wildcard ? kStar.size() : 0;
+  return std::string_view(names_).substr(slot->offset - extra, slot->length + extra);
 }
 
 HostTable::Found HostTable::find(std::string_view name) const {

@@ -26,6 +26,11 @@ class HostTable {
 
   // The entry of `name`, made if there is none.
   [[nodiscard]] Entry& at(std::string_view name);
+  // The entry of exactly this name, if there is one.
+  [[nodiscard]] const Entry* entry(std::string_view name) const;
+
+  // The text of a name that is in the table, or of the wildcard of that name. Valid until the next at().
+  [[nodiscard]] std::string_view text(std::string_view name, bool wildcard) const;
 
   struct Found {
     std::uint32_t record = kNone;  // exact before wildcard, the longest wildcard first
@@ -36,14 +41,14 @@ class HostTable {
  private:
   struct Slot {
     std::uint64_t hash = 0;
-    std::uint32_t offset = 0;
+    std::uint32_t offset = 0;  // of the name; "*." stands in front of it
     std::uint32_t length = 0;  // 0: free
     Entry entry;
   };
   [[nodiscard]] const Slot* probe(std::uint64_t hash, std::string_view name) const;
 
   std::vector<Slot> slots_;  // a power of two, at most half full
-  std::string names_;        // what the slots' offsets point into
+  std::string names_;        // every name with "*." in front, which serves the text of both
 };
 
 }  // namespace soleroute::policy

@@ -49,7 +49,7 @@ inline constexpr std::uint32_t kQueuedPerSecond = 100;
 inline constexpr std::uint32_t kQueuedBurst = 100;
 
 // Both refuse an intent that they cannot carry out whole, naming what is wrong with it. The chains are described in
-// docs/architecture/rules.md. UDP items of `endpoints` have no rule: UDP other than DNS is refused.
+// docs/rules.md. UDP items of `endpoints` have no rule: UDP other than DNS is refused.
 
 // Before anything listens: nothing passes, and nothing that was open before is grandfathered. Ports may still be 0.
 [[nodiscard]] base::Result<Ruleset> closed_rules(const Intent& intent);

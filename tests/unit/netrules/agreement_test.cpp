@@ -81,11 +81,12 @@ Counters since(const Counters& before, const Counters& after) {
 }
 
 // The last packet may still be on its way: looks again until it agrees, for a bounded time.
-Counters settled(const std::string& table, const Counters& before, const Counters& expected) {
+Counters settled(const std::string& table, const Counters& before, const Counters& expected, Counters& now) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
   Counters grown;
   do {
-    grown = since(before, read_counters(table));
+    now = read_counters(table);
+    grown = since(before, now);
   } while (grown != expected && std::chrono::steady_clock::now() < deadline);
   return grown;
 }
@@ -162,19 +163,21 @@ class Agreement : public ::testing::Test {
     rules_ = with_counters(rules);
     const auto status = make_kernel()->apply(rules_);
     ASSERT_TRUE(status) << status.error().message;
+    seen_ = read_counters(rules_.table);
   }
   void expect_agreement(const RawPacket& packet, const Verdict& verdict, std::uint32_t mark,
                         const std::function<void()>& send) {
-    const Counters before = read_counters(rules_.table);
     send();
     const Counters expected = expected_hits(verdict);
-    const Counters actual = settled(rules_.table, before, expected);
+    const Counters before = seen_;
+    const Counters actual = settled(rules_.table, before, expected, seen_);
     EXPECT_EQ(actual, expected) << describe(packet, mark) << "\n  kernel:  " << shown(actual)
                                 << "\n  computed:" << shown(expected) << "\n  decided by " << verdict.decided_by;
     decided_.insert(verdict.decided_by);
   }
 
   Ruleset rules_;
+  Counters seen_;
   std::set<std::string> decided_;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/jail/inside.h"
 
+#include <fmt/format.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -9,6 +11,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <utility>
 
 #include "gateway/jail/descendants.h"
@@ -32,11 +35,21 @@ void report(Channel& channel, MessageKind kind, int value, std::string text = {}
   leave();
 }
 
+base::Status map_identity(const Identity& identity) {
+  auto mapped = map_own_identity(identity.uid, identity.gid);
+  if (mapped || identity.uid != 0 || mapped.error().sys_errno != EPERM) return mapped;
+  return std::unexpected(base::Error{
+      fmt::format("{}\n  root without CAP_SETFCAP cannot have a user namespace of its own: run gateway as an ordinary "
+                  "user, or give the container that capability",
+                  mapped.error().message),
+      base::ErrorKind::kSystem, EPERM});
+}
+
 base::Status enter(const InsidePlan& plan) {
   if (auto tied = die_with_parent(); !tied) return tied;
   if (auto hidden = set_dumpable(false); !hidden) return hidden;
   if (plan.namespaces.user) {
-    if (auto mapped = map_own_identity(plan.identity.uid, plan.identity.gid); !mapped) return mapped;
+    if (auto mapped = map_identity(plan.identity); !mapped) return mapped;
   }
   if (!plan.namespaces.pid && ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
     return base::errno_error("cannot adopt the command's children");
@@ -59,6 +72,11 @@ void prepare(const InsidePlan& plan, Channel& channel) {
   if (!prepared) fail(channel, prepared.error());
   prepared->kind = MessageKind::kReady;
   if (!channel.send(*prepared)) leave();
+}
+
+// Linux 5.12: root may keep its number in a user namespace only if who makes it holds CAP_SETFCAP.
+std::uint64_t kept_for_nesting(const InsidePlan& plan) {
+  return plan.namespaces.user && plan.identity.uid == 0 ? std::uint64_t{1} << CAP_SETFCAP : 0;
 }
 
 base::Status become_command(const InsidePlan& plan) {
@@ -154,15 +172,15 @@ void run_inside(const InsidePlan& plan, Channel channel) {
   prepare(plan, channel);
   const auto word = channel.receive();
   if (!word || !*word || (*word)->kind != MessageKind::kGo) leave();
-  if (auto dropped = drop_privileges(plan.identity.borrowed ? &plan.identity : nullptr); !dropped) {
-    fail(channel, dropped.error());
-  }
+  const Identity* identity = plan.identity.borrowed ? &plan.identity : nullptr;
+  if (auto dropped = drop_privileges(identity, kept_for_nesting(plan)); !dropped) fail(channel, dropped.error());
   // A change of user unties a process from its parent and may make it dumpable.
   if (auto tied = die_with_parent(); !tied) fail(channel, tied.error());
   if (auto hidden = set_dumpable(false); !hidden) fail(channel, hidden.error());
   const pid_t command = ::fork();
   if (command < 0) fail(channel, base::errno_error("cannot start a process").error());
   if (command == 0) run_command(plan, channel);
+  if (auto dropped = drop_privileges(nullptr); !dropped) fail(channel, dropped.error());
   detach(channel);
   keep(plan, command, channel);
 }

@@ -20,7 +20,8 @@ namespace {
 // Where a small tmpfs stands while the files that others are covered with are made; a fresh /proc follows.
 constexpr const char* kStage = "/proc";
 constexpr const char* kStageOptions = "size=4m,nr_inodes=64,mode=0755";
-constexpr const char* kEmptyFile = "/proc/empty";
+// What a socket becomes: everybody may write to it, and it is no socket, so connect(2) says ECONNREFUSED.
+constexpr const char* kNobody = "/dev/null";
 
 // Not there, or not to be reached by this user: then the command, who has less, cannot reach it either.
 bool out_of_reach(int err) {
@@ -47,9 +48,8 @@ base::Status write_file(const std::string& path, std::string_view text) {
 }
 
 base::Status cover_files(const MountPlan& plan) {
-  if (auto made = write_file(kEmptyFile, ""); !made) return made;
   for (const std::string& path : plan.masked_sockets) {
-    if (auto covered = bind_over(kEmptyFile, path); !covered) return covered;
+    if (auto covered = bind_over(kNobody, path); !covered) return covered;
   }
   for (std::size_t i = 0; i < plan.files.size(); ++i) {
     const std::string staged = fmt::format("{}/file{}", kStage, i);

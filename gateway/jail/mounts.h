@@ -17,7 +17,7 @@ struct FileReplacement {
 };
 
 struct MountPlan {
-  std::vector<std::string> masked_sockets;     // become empty files: connect(2) is refused
+  std::vector<std::string> masked_sockets;     // connect(2) to them is refused
   std::vector<std::string> empty_directories;  // become empty, private and writable
   std::vector<FileReplacement> files;
 };

@@ -24,16 +24,6 @@ constexpr int kSignalBase = 128;  // what shells add to the number of a signal
 constexpr int kCannotExecute = 126;
 constexpr int kNotFound = 127;
 
-// All that can be blocked but what a fault of our own raises.
-sigset_t watched_signals() {
-  sigset_t set;
-  ::sigfillset(&set);
-  for (const int fault : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS, SIGCHLD, SIGPIPE}) {
-    ::sigdelset(&set, fault);
-  }
-  return set;
-}
-
 // A signal that would have ended us by now, had it not been blocked while the jail was made.
 std::optional<int> ended_before_the_start() {
   sigset_t pending;
@@ -108,7 +98,9 @@ base::Result<int> Jail::run() {
 }
 
 base::Result<int> Jail::watch() {
-  const sigset_t watched = watched_signals();
+  sigset_t watched = blocked_signals();
+  ::sigdelset(&watched, SIGCHLD);
+  ::sigdelset(&watched, SIGPIPE);
   const base::Fd signals(::signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals) return base::errno_error("cannot watch for signals");
   std::array<pollfd, 2> waits{pollfd{channel_.fd(), POLLIN, 0}, pollfd{signals.get(), POLLIN, 0}};
@@ -151,13 +143,15 @@ base::Result<std::optional<int>> Jail::hear() {
   }
 }
 
-// The command is in our process group, so what the terminal sends it has already, and what somebody sends to us alone
-// it must be told of.
+// The command is usually in our process group, so what the terminal sends it has already; what somebody sends to us
+// alone it must be told of.
 void Jail::handle_signal(int signal, bool from_kernel) {
-  if (signal == SIGCONT || signal == SIGWINCH) return;  // ours to act on: stop_ourselves() goes on where it stopped
-  if (!from_kernel) return forward(signal);
-  // ^C while the command leads a group of its own in the background, and we were brought to the foreground without it.
-  if ((signal == SIGINT || signal == SIGQUIT) && command_group() != ::getpgrp()) forward(signal);
+  if (signal == SIGCONT || signal == SIGWINCH) return;  // stop_ourselves() goes on where it stopped
+  if (from_kernel && stops(signal)) return;
+  // ^C while the command leads a group of its own and the shell brought us to the foreground without it.
+  const bool shared = command_group() == ::getpgrp();
+  if (from_kernel && shared && (signal == SIGINT || signal == SIGQUIT)) return;
+  forward(signal);  // SIGHUP too: the kernel tells the leader of a session alone that its terminal is gone
 }
 
 void Jail::forward(int signal) {

@@ -43,11 +43,17 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
 
 }  // namespace
 
+sigset_t blocked_signals() {
+  sigset_t set;
+  ::sigfillset(&set);
+  for (const int fault : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS}) ::sigdelset(&set, fault);
+  return set;
+}
+
 base::Result<SignalState> take_signals() {
   SignalState state;
-  sigset_t all;
-  ::sigfillset(&all);
-  if (::sigprocmask(SIG_BLOCK, &all, &state.mask) != 0) return base::errno_error("cannot block signals");
+  const sigset_t blocked = blocked_signals();
+  if (::sigprocmask(SIG_BLOCK, &blocked, &state.mask) != 0) return base::errno_error("cannot block signals");
   const auto child = set_disposition(SIGCHLD, SIG_DFL);
   if (!child) return std::unexpected(child.error());
   const auto pipe = set_disposition(SIGPIPE, SIG_IGN);

@@ -20,7 +20,9 @@ struct SignalState {
   bool pipe_ignored = false;
 };
 
-// Blocks every signal and makes SIGCHLD and SIGPIPE harmless to us; returns what it was before.
+// All but those by which a process says that it is broken.
+[[nodiscard]] sigset_t blocked_signals();
+// Blocks them and makes SIGCHLD and SIGPIPE harmless to us; returns what it was before.
 [[nodiscard]] base::Result<SignalState> take_signals();
 // Back to that, just before exec.
 [[nodiscard]] base::Status restore_signals(const SignalState& state);

@@ -1,0 +1,216 @@
+"""What a jailed command reaches, what it is told where it does not, and that neither needs its cooperation."""
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from jail import NOBODY
+from lab import addresses as at
+
+threat = pytest.mark.threat
+
+
+def test_what_the_policy_allows_is_fetched(any_jail, lab):
+    ca = str(lab.ca.certificate)
+    plain = any_jail.call("get", "http://allowed.test/")
+    assert (plain["status"], plain["body"]) == (200, "AL\n")
+    done = any_jail.run("curl", "-sS", "--cacert", ca, "https://allowed.test/")
+    assert (done.returncode, done.stdout) == (0, "AL\n"), done.stderr
+
+
+def test_what_it_denies_gets_the_page_that_says_how_to_allow_it(any_jail):
+    page = any_jail.call("get", "http://denied.test/secret")
+    assert page["status"] == 403
+    assert page["body"].splitlines()[0] == "Blocked by proxy policy: denied.test"
+    assert "denied.test" in page["body"].split("policy.yaml", 1)[1]
+    assert page["reason"] == "host_not_allowed"
+
+
+def test_denied_tls_ends_at_once(jail, lab):
+    done = jail.run("curl", "-sS", "--cacert", str(lab.ca.certificate), "https://denied.test/", timeout=10)
+    assert done.returncode in (35, 56), done.stderr
+    assert jail.run("curl", "-sS", "--cacert", str(lab.ca.certificate), "https://allowed.test/").stdout == "AL\n"
+
+
+@pytest.mark.parametrize("server", ["127.0.0.53", "127.0.0.11", "127.0.0.1", "9.9.9.9", "10.0.0.1", "::1", "2620:fe::fe"])
+@pytest.mark.parametrize("tcp", [False, True], ids=["udp", "tcp"])
+@threat("T037")
+def test_every_resolver_is_the_gateway(jail, lab, server, tcp):
+    asked = lab.dns.mark()
+    assert jail.call("ask", server, "allowed.test", tcp) == [at.AL]
+    assert jail.call("ask", server, "canary.evil.test", tcp) == ["100.64.0.1"]
+    assert not lab.dns.since(asked, "evil.test")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["nameserver 127.0.0.53\n", "nameserver fe80::1%eth0\n", "nameserver 9.9.9.9\nsearch wild.test\n", ""],
+    ids=["stub", "link-local", "search", "empty"],
+)
+def test_the_hosts_resolv_conf_does_not_matter(jail, lab, text):
+    before = open(f"/etc/netns/{lab.gw.name}/resolv.conf").read()
+    lab.gw.etc("resolv.conf", text)
+    try:
+        assert jail.call("look_up", "allowed.test") == [at.AL]
+        seen = jail.call("read", "/etc/resolv.conf")
+        if text.startswith("nameserver 9"):
+            assert jail.call("look_up", "x") == [at.WILD], "search domains stay"
+    finally:
+        lab.gw.etc("resolv.conf", before)
+    assert seen.splitlines()[0] == "nameserver 100.64.0.1"
+    assert [line for line in seen.splitlines() if line.startswith("nameserver")] == ["nameserver 100.64.0.1"]
+
+
+def test_services_of_the_commands_own_work_on_loopback(any_jail):
+    for port in (3000, 443 if any_jail.kind == "never" else 8000):
+        assert any_jail.call("own_service", port) == "own"
+
+
+def test_the_explicit_proxy_works_inside(jail):
+    allowed = jail.call("get", "http://allowed.test/", "http://100.64.0.1:8080")
+    assert allowed["status"] == 200
+    assert jail.call("get", "http://denied.test/", "http://100.64.0.1:8080")["status"] == 403
+    off = jail.call("get", "http://allowed.test/", "http://100.64.0.1:8080", args=["--explicit-proxy", "off"])
+    assert off["status"] == 0
+
+
+def test_endpoints_work_inside(jail_of, lab):
+    policy = f"endpoints:\n  - {{cidr: {at.EV}/32, port: 9999, protocol: tcp}}\n"
+    mark = lab.ev.mark()
+    jail = jail_of(policy=policy)
+    script = f"import socket; s = socket.create_connection(('{at.EV}', 9999)); s.sendall(b'hello'); s.close()"
+    assert jail.run("/usr/bin/python3", "-c", script).returncode == 0
+    from lab import wait
+
+    wait.until(lambda: [e for e in lab.ev.since(mark) if e[2] == b"hello"], "the bytes at the endpoint")
+    assert jail.call("connect", at.EV, 9998)["how"] == "ECONNREFUSED"
+
+
+def test_decisions_are_appended_as_lines_of_json(any_jail, folder):
+    log = folder / "decisions.jsonl"
+    for url in ("http://allowed.test/", "http://denied.test/x"):
+        any_jail.call("get", url, args=["--decisions", str(log)])
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    http = [(r["host"], r["action"], r["reason"]) for r in records if r.get("phase") == "http"]
+    assert http == [("allowed.test", "allowed", "host_allowed"), ("denied.test", "blocked", "host_not_allowed")]
+    assert {r["client"] for r in records if "client" in r} <= {"100.64.0.1", "fd73:6f6c:6572::1", "127.0.0.1"}
+
+
+def test_a_refused_packet_is_named_in_the_decisions(jail, folder):
+    log = folder / "decisions.jsonl"
+    jail.call("connect", at.EV, 9999, args=["--decisions", str(log)])
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    packets = [r for r in records if r.get("phase") == "packet"]
+    assert [(r["action"], r["destination"]) for r in packets] == [("blocked", f"{at.EV}:9999")]
+
+
+class TestSummary:
+    def test_it_says_what_was_denied_and_how_to_allow_it(self, jail):
+        done = jail.run(*jail.python("get_all", ["http://allowed.test/"] * 3 + ["http://denied.test/"] * 2),
+                        args=["--summary"])  # fmt: skip
+        assert done.returncode == 0
+        lines = done.stderr.splitlines()
+        assert lines[0] == "gateway: 1 allowed, 1 denied"
+        assert ["allowed.test", "3x"] in [line.split() for line in lines]
+        assert ["denied.test", "2x", "host_not_allowed"] in [line.split() for line in lines]
+        assert "    domains:\n      - denied.test" in done.stderr
+        assert "\x1b" not in done.stderr
+
+    def test_what_it_suggests_allows_it(self, jail, folder):
+        done = jail.run(*jail.python("get", "http://denied.test/"), args=["--summary"])
+        suggested = done.stderr.split("add to the policy:\n")[1]
+        (folder / "more.yaml").write_text("".join(line[4:] + "\n" for line in suggested.splitlines()))
+        args = ["--policy", "policy.yaml", "--policy", "more.yaml"]
+        assert jail.call("get", "http://denied.test/", args=args)["status"] != 403
+        assert jail.call("get", "http://denied.test/")["status"] == 403
+
+    def test_without_a_terminal_there_is_none(self, jail):
+        assert jail.run(*jail.python("get", "http://denied.test/")).stderr == ""
+
+    def test_a_command_that_used_no_network_gets_none(self, jail):
+        assert jail.run("true", args=["--summary"]).stderr == ""
+
+    def test_nothing_of_the_commands_choice_drives_the_terminal(self, jail):
+        name = "x\\033[31m.test"
+        script = f"printf 'GET / HTTP/1.1\\r\\nHost: {name}\\r\\n\\r\\n' | nc -w 2 100.64.0.1 80 || true"
+        done = jail.run("bash", "-c", script.replace("| nc -w 2 100.64.0.1 80", "> /dev/tcp/100.64.0.1/80"), args=["--summary"])
+        assert "\x1b" not in done.stderr
+
+
+class TestTrust:
+    VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT",
+                 "CARGO_HTTP_CAINFO", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "DENO_CERT")  # fmt: skip
+
+    def test_a_further_root_is_trusted_without_being_named(self, any_jail, lab):
+        ca = str(lab.ca.certificate)
+        before = open("/etc/ssl/certs/ca-certificates.crt").read()
+        assert any_jail.run("curl", "-sS", "https://allowed.test/").returncode == 60
+        done = any_jail.run("curl", "-sS", "https://allowed.test/", args=["--trust", ca])
+        assert (done.returncode, done.stdout) == (0, "AL\n"), done.stderr
+        script = "import urllib.request; print(urllib.request.urlopen('https://allowed.test/').read().decode(), end='')"
+        assert any_jail.run("/usr/bin/python3", "-c", script, args=["--trust", ca]).stdout == "AL\n"
+        assert open("/etc/ssl/certs/ca-certificates.crt").read() == before
+
+    def test_node_and_git_trust_it_too(self, jail, lab):
+        args = ["--trust", str(lab.ca.certificate)]
+        script = "require('https').get('https://allowed.test/', r => { r.pipe(process.stdout) })"
+        assert jail.run("node", "-e", script, args=args).stdout == "AL\n"
+        done = jail.run("git", "ls-remote", "https://allowed.test/x.git", args=args)
+        assert "certificate" not in done.stderr
+        assert "certificate" in jail.run("git", "ls-remote", "https://allowed.test/x.git").stderr
+
+    def test_the_systems_roots_stay_trusted(self, jail, lab):
+        system = open("/etc/ssl/certs/ca-certificates.crt").read()
+        args = ["--trust", str(lab.ca.certificate)]
+        assert jail.call("read", "/etc/ssl/certs/ca-certificates.crt", args=args).startswith(system)
+
+    def test_variables_are_set_only_where_something_is_added(self, jail, lab):
+        plain = jail.call("state", env={"SSL_CERT_FILE": "/mine"})["environment"]
+        assert plain["SSL_CERT_FILE"] == "/mine"
+        assert not [v for v in self.VARIABLES[1:] if v in plain]
+        added = jail.call("state", env={"SSL_CERT_FILE": "/mine"}, args=["--trust", str(lab.ca.certificate)])["environment"]
+        assert {added[v] for v in self.VARIABLES} == {"/etc/ssl/certs/ca-certificates.crt"}
+
+    def test_a_file_without_a_certificate_is_an_error(self, jail, folder):
+        (folder / "no.pem").write_text("hello")
+        done = jail.run("true", args=["--trust", "no.pem"])
+        assert done.returncode == 2
+        assert "no.pem" in done.stderr
+
+
+class TestClientsThatKnowNothingOfProxies:
+    """Real programs as an ordinary user, in one jail."""
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ["curl", "-sS", "http://allowed.test/"],
+            ["/usr/bin/python3", "-c", "import urllib.request as u; print(u.urlopen('http://allowed.test/').read().decode(), end='')"],
+            ["node", "-e", "require('http').get('http://allowed.test/', r => r.pipe(process.stdout))"],
+        ],
+        ids=["curl", "python", "node"],
+    )
+    def test_they_fetch(self, jail, command):
+        done = jail.run(*command)
+        assert (done.returncode, done.stdout) == (0, "AL\n"), done.stderr
+
+    def test_git_is_refused_with_the_reason(self, jail):
+        done = jail.run("git", "ls-remote", "http://denied.test/x.git")
+        assert "403" in done.stderr
+
+    def test_apt_get_is_refused_with_the_reason(self, jail_of, folder):
+        jail = jail_of("user")
+        os.chown(folder, NOBODY, NOBODY)
+        (folder / "sources.list").write_text("deb [trusted=yes] http://denied.test/debian stable main\n")
+        for sub in ("lists/partial", "cache/archives/partial", "state"):
+            (folder / sub).mkdir(parents=True)
+            subprocess.run(["chown", "-R", str(NOBODY), folder], check=True)
+        done = jail.run(
+            "apt-get", "-o", f"Dir::Etc::sourcelist={folder}/sources.list", "-o", "Dir::Etc::sourceparts=-",
+            "-o", f"Dir::State={folder}/state", "-o", f"Dir::State::lists={folder}/lists",
+            "-o", f"Dir::Cache={folder}/cache", "-o", "Debug::NoLocking=1", "-o", "Acquire::Retries=0", "update",
+        )  # fmt: skip
+        assert "403" in done.stderr + done.stdout

@@ -30,8 +30,8 @@ def of_googletest(output):
     """None if the output is not a GoogleTest run."""
     if "[==========]" not in output and "[ RUN      ]" not in output:
         return None
-    skips = re.findall(r"^\[  SKIPPED \] (\S+\.\S+) \(", output, re.MULTILINE)
-    failures = re.findall(r"^\[  FAILED  \] (\S+\.\S+?),? .*\(", output, re.MULTILINE)
+    skips = re.findall(r"^\[  SKIPPED \] (\S+\.\S+) \(\d+ ms\)$", output, re.MULTILINE)
+    failures = re.findall(r"^\[  FAILED  \] (\S+\.\S+?),? .*\(\d+ ms\)$", output, re.MULTILINE)
     passes = re.findall(r"^\[       OK \] \S+", output, re.MULTILINE)
     reasons = []
     for name in skips:

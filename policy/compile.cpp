@@ -65,6 +65,7 @@ base::Status Flattener::decide_https(const MergedHost& host, HostRecord& record)
 base::Status Flattener::add(const MergedHost& host) {
   if (host.grants.empty()) return {};
   HostRecord record{.pattern = {}, .origin = host.origin};
+  record.from_service = std::ranges::none_of(host.grants, [](const Grant& grant) { return grant.owner.empty(); });
   const auto everything = std::ranges::find_if(host.grants, [](const Grant& grant) { return !grant.terms; });
   if (everything != host.grants.end()) {
     record.open = record.https_open = record.http_somehow = true;

@@ -91,7 +91,7 @@ std::vector<std::string> Policy::warnings() const {
       warn(record.origin,
            fmt::format("{} is allowed without limits, although a read-only service narrows it", record.pattern));
     }
-    const bool wildcard = record.pattern.starts_with(kStar);
+    const bool wildcard = !record.from_service && record.pattern.starts_with(kStar);
     if (wildcard && is_shared_suffix(record.pattern.substr(kStar.size()))) {
       warn(record.origin, fmt::format("{}: anybody can register names there", record.pattern));
     }
@@ -102,8 +102,11 @@ std::vector<std::string> Policy::warnings() const {
     }
   }
   for (const auto& endpoint : data_->endpoints) {
-    if (!std::ranges::binary_search(endpoint.ports, kDnsPort)) continue;
-    warn(endpoint.origin, fmt::format("{} port 53: DNS always ends at the gateway", endpoint.name));
+    if (std::ranges::binary_search(endpoint.ports, kDnsPort)) {
+      warn(endpoint.origin, fmt::format("{} port 53: DNS always ends at the gateway", endpoint.name));
+    } else if (endpoint.transport == Transport::kUdp) {
+      warn(endpoint.origin, fmt::format("{}: UDP is decided, but not forwarded yet", endpoint.name));
+    }
   }
   if (data_->mode == Mode::kObserve) out.emplace_back("mode is observe: nothing is denied, only logged");
   return out;

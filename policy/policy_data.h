@@ -33,6 +33,7 @@ struct alignas(64) HostRecord {
   bool https_open = false;   // a rule admits every https request
   bool http_somehow = false;
   bool inspect_wanted = false;  // tls: inspect
+  bool from_service = false;    // by no entry of `domains:`
   bool narrowed = false;        // open, although a read-only service meant it not to be
   HttpsVerdict https = HttpsVerdict::kNever;
   IndexRange rules{};

@@ -16,7 +16,9 @@
 
 namespace soleroute::gateway::serve {
 
-inline constexpr std::size_t kMaxPolicyFile = std::size_t{1} << 20;  // DESIGN section 5: more than 1 MiB is an error
+// What is read at the very most. Policy::compile() refuses more than 1 MiB (DESIGN section 5) that is not names in a
+// list.
+inline constexpr std::size_t kMaxPolicyFile = policy::kMaxPolicyBytes;
 
 // The whole text of one ordinary file of at most `max_bytes`. Symbolic links are followed, so that a mounted
 // ConfigMap's swap works; a pipe, socket, device or directory is refused without waiting on it, and so is a file that

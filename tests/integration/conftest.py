@@ -48,9 +48,11 @@ def router(lab, gateway_binary, tmp_path_factory):
     """One gateway for a module's cases, with the policy of addresses.POLICY, stopped and undone at the end."""
     del gateway_binary
     gateway = gateways.Gateway(lab, tmp_path_factory.mktemp("router"))
+    lab.router = gateway
     try:
         yield gateway.start()
     finally:
+        lab.router = None
         try:
             gateway.stop()
         finally:
@@ -59,8 +61,14 @@ def router(lab, gateway_binary, tmp_path_factory):
 
 @pytest.fixture
 def make_gateway(lab, gateway_binary, tmp_path):
-    """Gateways of one test: make_gateway(**options) gives one not yet started; all are ended and undone after it."""
+    """Gateways of one test: make_gateway(**options) gives one not yet started; all are ended and undone after it.
+
+    A module's router makes room for them meanwhile.
+    """
     del gateway_binary
+    if lab.router:
+        lab.router.stop()
+    lab.reset_gateway_namespace()
     made = []
 
     def make(**options):
@@ -74,6 +82,8 @@ def make_gateway(lab, gateway_binary, tmp_path):
         if gateway.process is not None:
             gateway.kill()
     lab.reset_gateway_namespace()
+    if lab.router:
+        lab.router.start()
 
 
 @pytest.fixture

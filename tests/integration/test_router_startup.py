@@ -339,6 +339,7 @@ def test_a_storm_of_reloads_is_never_a_mixture(lab, make_gateway):
     assert 200 not in answers["denied.test"]
     assert {200, 403} <= answers["allowed.test"], "both policies were seen in force"
     one.reload(at.POLICY)
+    wait.until(lambda: one.status()["policy"]["hosts"] == 3, "the last reload, behind those of the storm")
     case.control()
     case.no_packet()
     wait.until(lambda: one.descriptors() <= before + 5, "descriptors to return")
@@ -377,7 +378,6 @@ def test_a_claimed_address_that_somebody_has_is_an_error_that_says_so(lab, make_
 
 START_FAULTS = [
     (["--inside", "nonesuch"], 3, "nonesuch"),
-    (["--claim", "10.77.0.2"], 2, "10.77.0.2"),
     (["--claim", "999.1.1.1/24"], 2, "999.1.1.1"),
     (["--resolver", "not-an-address"], 2, "not-an-address"),
     (["--topology", "ring"], 2, "ring"),
@@ -392,7 +392,7 @@ def test_a_start_that_cannot_be_says_why_and_touches_nothing(lab, make_gateway, 
     lab.reset_gateway_namespace()
     one = make_gateway()
     base = list(one.arguments)
-    if arguments[0] in ("--inside", "--resolver"):  # a list option would only grow: replace it
+    while arguments[0] in base:  # instead of ours, not beside it
         index = base.index(arguments[0])
         del base[index : index + 2]
     one.arguments = base + arguments

@@ -22,8 +22,8 @@ REFUSED = ("alert", "rst", "fin")
 
 
 def send(lab, data, address=at.AL, **options):
-    """Raw bytes to port 443: how it ended."""
-    return tls.verdict(*web.talk(lab.agent, address, 443, data, **options))
+    """Raw bytes to port 443: who answered, told from the first byte."""
+    return tls.verdict(*web.talk(lab.agent, address, 443, data, enough=1, **options))
 
 
 def refused(case, lab, data, address=at.AL, **options):
@@ -68,7 +68,7 @@ def test_a_denied_name_gets_an_alert_that_says_access_denied(case, lab):
 
 
 @threat("T053")
-@pytest.mark.parametrize("address", [at.EV, "8.8.8.8", at.BR, "169.254.169.254"], ids=lambda a: a)
+@pytest.mark.parametrize("address", [at.EV, "8.8.8.8", "10.99.0.1", "169.254.169.254"], ids=lambda a: a)
 def test_the_clients_own_address_is_not_used_for_an_allowed_name(case, lab, address):
     """Fronting by address: the gateway dials where the name really leads."""
     with web.tls(lab.agent, "allowed.test", lab.ca.certificate, address=address) as link:
@@ -321,9 +321,8 @@ def test_a_late_name_in_a_large_hello_is_still_read(case, lab, pad):
 
 @threat("T067")
 def test_a_hello_over_the_bound_is_refused_as_too_large(case, lab):
-    message = tls.hello(tls.sni(b"allowed.test"), tls.extension(0xFEFE, b"\0" * 40000), pad=30000)
-    length = b"\x01" + struct.pack("!I", len(message) - 4)[1:]
-    refused(case, lab, tls.fragmented(length + message[4:], 16000))
+    message = tls.hello(tls.sni(b"allowed.test"), pad=14000)
+    refused(case, lab, tls.fragmented(message, 1))  # five bytes of record header for each of the message
     case.record(phase="tls", action="blocked", reason="too_large")
 
 
@@ -339,12 +338,13 @@ def test_a_claimed_16_mib_hello_is_cut_at_the_bound(case, lab, router):
 
 
 @threat("T068", "T134")
-@pytest.mark.parametrize("port", [443, 80])
-def test_silence_and_dripping_end_at_the_stated_time_out(case, lab, port):
+def test_silence_and_dripping_end_at_the_stated_time_out(case, lab):
     """Ten seconds from the connection to the decision, whatever is dribbled meanwhile."""
-    drip = tls.client_hello("allowed.test") if port == 443 else b"GET / HTTP/1.1\r\nHost: allowed.test\r\n" + b"X: y\r\n" * 50
+    drips = {443: tls.client_hello("allowed.test"), 80: b"GET / HTTP/1.1\r\nHost: allowed.test\r\n" + b"X: y\r\n" * 50}
 
-    def one(silent):
+    def one(kind):
+        port, silent = kind
+        drip = drips[port]
         with web.connected(lab.agent, at.AL, port) as link:
             link.settimeout(0.5)
             begin = time.monotonic()
@@ -360,7 +360,7 @@ def test_silence_and_dripping_end_at_the_stated_time_out(case, lab, port):
                     break
             return time.monotonic() - begin
 
-    took = all_at_once(one, [True, False])
+    took = all_at_once(one, [(port, silent) for port in drips for silent in (True, False)])
     assert all(9 < seconds < 12 for seconds in took), took
     case.record(action="blocked", reason="timed_out")
     case.no_syn()

@@ -34,6 +34,12 @@ def _family(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
+def _target(address, port):
+    """The socket address; of "fe80::1%eth0" with its scope."""
+    address, _, interface = address.partition("%")
+    return (address, port, 0, socket.if_nametoindex(interface)) if interface else (address, port)
+
+
 def identity():
     status = dict(line.split(":\t", 1) for line in open("/proc/self/status") if ":\t" in line)
     return os.getuid(), int(status["CapEff"], 16)
@@ -70,7 +76,7 @@ def tcp_scan(address, ports, wait=1.0):
     for port in ports:
         link = socket.socket(_family(address), socket.SOCK_STREAM)
         link.setblocking(False)
-        code = link.connect_ex((address, port))
+        code = link.connect_ex(_target(address, port))
         if code not in (0, errno.EINPROGRESS):
             result[port] = _ERRORS.get(code, str(code))
             link.close()
@@ -222,7 +228,9 @@ def neighbour_mac(address):
 def fast_open(address, port, data, wait=3.0):
     """TCP with the data in the SYN, where the kernel has a cookie; otherwise the kernel falls back."""
     with socket.socket(_family(address), socket.SOCK_STREAM) as link:
-        link.settimeout(wait)
+        limit = struct.pack("ll", int(wait), 0)  # blocking, or the SYN would only be begun
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         answer = b""
         try:
             link.sendto(data, socket.MSG_FASTOPEN, (address, port))

@@ -36,6 +36,7 @@ class Lab:
         self._agents = {}
         self._closers = []
         self.namespaces = []
+        self.router = None  # the gateway of the module under test, if it has one
         try:
             self._make_namespaces()
             self._make_servers()

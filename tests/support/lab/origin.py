@@ -301,7 +301,10 @@ def _read_frame(connection):
 
 def _frame(opcode, payload):
     size = len(payload)
-    length = bytes([size]) if size < 126 else b"\x7e" + struct.pack("!H", size)
-    if size > 65535:
+    if size < 126:
+        length = bytes([size])
+    elif size < 65536:
+        length = b"\x7e" + struct.pack("!H", size)
+    else:
         length = b"\x7f" + struct.pack("!Q", size)
     return bytes([0x80 | opcode]) + length + payload

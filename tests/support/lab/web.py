@@ -41,12 +41,14 @@ def connected(namespace, address, port, timeout=10.0, source=None):
         yield link
 
 
-def read_to_end(link, limit=1 << 22):
-    """(bytes, how): "fin", "rst", "timeout" or "big"."""
+def read_to_end(link, limit=1 << 22, enough=0):
+    """(bytes, how): "fin", "rst", "timeout", "big", or "enough" when that many bytes came and no more are wanted."""
     data = b""
     try:
         while more := link.recv(65536):
             data += more
+            if enough and len(data) >= enough:
+                return data, "enough"
             if len(data) > limit:
                 return data, "big"
     except (socket.timeout, TimeoutError):
@@ -56,7 +58,7 @@ def read_to_end(link, limit=1 << 22):
     return data, "fin"
 
 
-def talk(namespace, address, port, data, step=0, delay=0.0, wait=4.0, finish=False):
+def talk(namespace, address, port, data, step=0, delay=0.0, wait=4.0, finish=False, enough=0):
     """Sends raw bytes, whole or `step` at a time, and reads to the end: (answer, how)."""
     try:
         with connected(namespace, address, port, timeout=wait) as link:
@@ -71,7 +73,7 @@ def talk(namespace, address, port, data, step=0, delay=0.0, wait=4.0, finish=Fal
                     link.shutdown(socket.SHUT_WR)
             except (BrokenPipeError, ConnectionResetError):
                 pass
-            return read_to_end(link)
+            return read_to_end(link, enough=enough)
     except OSError as error:
         return b"", f"connect:{error.__class__.__name__}"
 
@@ -96,11 +98,16 @@ class Reader:
         return head
 
     def exactly(self, count):
-        while len(self.buffer) < count:
-            if not self._fill():
+        pieces, have = [self.buffer], len(self.buffer)
+        while have < count:
+            more = self.link.recv(min(count - have, 1 << 20))
+            if not more:
                 raise ConnectionError("the connection ended in a body")
-        data, self.buffer = self.buffer[:count], self.buffer[count:]
-        return data
+            pieces.append(more)
+            have += len(more)
+        data = b"".join(pieces)
+        self.buffer = data[count:]
+        return data[:count]
 
     def _chunked(self):
         body = b""

@@ -144,7 +144,8 @@ class RuleLowering {
     equals(host_octets(m.mark));
   }
   void lower(const DestinationIsLocal& m) {
-    add(FibLoad{NFTA_FIB_F_DADDR | (m.on_input_interface ? NFTA_FIB_F_IIF : 0U), NFT_FIB_RESULT_ADDRTYPE});
+    const std::uint32_t interface = m.on_input_interface ? std::uint32_t{NFTA_FIB_F_IIF} : 0U;
+    add(FibLoad{NFTA_FIB_F_DADDR | interface, NFT_FIB_RESULT_ADDRTYPE});
     constexpr std::uint32_t kLocal = 2;  // RTN_LOCAL
     equals(host_octets(kLocal));
   }

@@ -263,7 +263,9 @@ TEST_F(SidecarTraffic, GrandfathersNoConnection) {
   for (const bool open : {false, true}) {
     program(intent_for(Topology::kSidecar), open);
     const int error = write_and_wait(client.socket, open ? kSoon : kNever);
-    if (open) EXPECT_EQ(error, ECONNRESET);
+    if (open) {
+      EXPECT_EQ(error, ECONNRESET);
+    }
     EXPECT_FALSE(receive_one(accepted->socket, kNever));
   }
 }

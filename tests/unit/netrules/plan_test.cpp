@@ -66,14 +66,18 @@ TEST(Plan, HoldsEveryHookInEveryTopologyOpenOrClosed) {
     };
     EXPECT_TRUE(drops_at(Hook::kForward)) << named.name;
     EXPECT_TRUE(drops_at(Hook::kInput)) << named.name;
-    if (named.intent.topology != Topology::kRouter) EXPECT_TRUE(drops_at(Hook::kOutput)) << named.name;
+    if (named.intent.topology != Topology::kRouter) {
+      EXPECT_TRUE(drops_at(Hook::kOutput)) << named.name;
+    }
   }
 }
 
 TEST(Plan, RedirectsBeforeOtherProgramsDo) {
   for (const NamedIntent& named : all_intents()) {
     for (const Chain& chain : rules_of(named).chains) {
-      if (chain.base && chain.base->type == ChainType::kNat) EXPECT_LT(chain.base->priority, kPriorityDstNat);
+      if (chain.base && chain.base->type == ChainType::kNat) {
+        EXPECT_LT(chain.base->priority, kPriorityDstNat);
+      }
     }
   }
 }

@@ -63,7 +63,9 @@ base::Endpoint original_destination(const base::Fd& socket) {
 
 base::Fd client_socket(const base::Endpoint& to, int type, std::uint32_t mark) {
   base::Fd socket = make_socket(to.address.family(), type);
-  if (mark != 0) EXPECT_EQ(::setsockopt(socket.get(), SOL_SOCKET, SO_MARK, &mark, sizeof mark), 0);
+  if (mark != 0) {
+    EXPECT_EQ(::setsockopt(socket.get(), SOL_SOCKET, SO_MARK, &mark, sizeof mark), 0);
+  }
   return socket;
 }
 

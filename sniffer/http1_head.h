@@ -73,7 +73,8 @@ struct ResponseHead {
   BodyFraming framing = BodyFraming::kNone;
   std::uint64_t content_length = 0;  // with kLength
   bool keep_alive = true;
-  bool to_websocket = false;  // a 101 that switches to WebSocket and nothing else
+  bool keep_alive_named = false;  // Connection says so: needed by clients of HTTP/1.0
+  bool to_websocket = false;      // a 101 that switches to WebSocket and nothing else
   std::size_t size = 0;
 
   [[nodiscard]] bool interim() const { return status < 200; }

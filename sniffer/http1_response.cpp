@@ -40,6 +40,7 @@ Checked apply(ResponseHead& head, const Semantics& semantics, std::string_view m
     return fault("a body announced where there can be none");
   }
   head.keep_alive = !semantics.close && (head.http11 || semantics.keep_alive);
+  head.keep_alive_named = semantics.keep_alive;
   head.to_websocket = head.status == 101 && semantics.connection_upgrade && semantics.upgrades == 1 &&
                       semantics.websocket && head.http11;
   if (never_a_body || head.status == 304 || method == "HEAD") return {};

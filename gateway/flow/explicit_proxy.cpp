@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fmt/format.h>
+
+#include <optional>
+#include <utility>
+
+#include "gateway/flow/connector.h"
+#include "gateway/flow/flow_registry.h"
+#include "gateway/flow/flows.h"
+#include "gateway/flow/http1_page.h"
+#include "gateway/flow/http1_session.h"
+#include "gateway/flow/refusal.h"
+#include "gateway/flow/relay.h"
+#include "policy/explanation.h"
+
+namespace soleroute::gateway::flow {
+namespace {
+
+namespace asio = boost::asio;
+using policy::Reason;
+
+constexpr std::uint16_t kHttpsPort = 443;
+constexpr std::string_view kEstablished = "HTTP/1.1 200 Connection established\r\n\r\n";
+
+// Where a CONNECT leads. Kept for a reload's question.
+struct Destination {
+  base::IpAddress client;
+  std::optional<base::HostName> host;
+  std::optional<base::IpAddress> address;
+  std::uint16_t port = 0;
+
+  [[nodiscard]] std::string text() const { return host ? host->text() : address ? address->to_string() : ""; }
+  [[nodiscard]] policy::FlowFacts facts() const {
+    policy::FlowFacts facts;
+    facts.phase = policy::Phase::kConnect;
+    facts.client = client;
+    facts.host = host;
+    facts.port = port;
+    facts.method = "CONNECT";
+    if (!host && address) facts.original_destination = base::Endpoint{*address, port};
+    if (port == kHttpsPort) facts.scheme = policy::Scheme::kHttps;
+    return facts;
+  }
+};
+
+audit::DecisionRecord record_of(const Destination& to, const policy::Decision& decision) {
+  audit::DecisionRecord record;
+  record.phase = policy::Phase::kConnect;
+  record.allowed = decision.allowed();
+  record.reason = policy::to_string(decision.reason);
+  record.client = to.client;
+  record.host = to.text();
+  record.port = to.port;
+  record.method = "CONNECT";
+  record.matched_host = decision.matched_host;
+  record.rule = to_text(decision.rule);
+  return record;
+}
+
+asio::awaitable<void> refuse(FlowContext& context, net::Stream& client, const Destination& to,
+                             const policy::Policy& policy, policy::Decision decision, bool json) {
+  const auto facts = to.facts();
+  Page page{403, policy::to_string(decision.reason), {}, json};
+  page.body = json ? policy::refusal_json(policy, facts, decision) : policy::refusal_page(policy, facts, decision);
+  auto record = record_of(to, decision);
+  record.status = page.status;
+  ++context.counters.decisions_denied;
+  context.log.decision(record);
+  co_await send_and_close(client, render(page, false, true));
+}
+
+asio::awaitable<void> answer_dial_failure(FlowContext& context, net::Stream& client, const Destination& to,
+                                          policy::Decision decision, DialFailure failure) {
+  ++context.counters.upstream_failures;
+  ++context.counters.decisions_denied;
+  decision.action = policy::Action::kDeny;
+  decision.reason = failure.reason;
+  auto record = record_of(to, decision);
+  record.status = failure.reason == Reason::kTimedOut ? 504 : 502;
+  record.detail = failure.message;
+  context.log.decision(record);
+  const Page page = upstream_page(*record.status, record.reason, to.text(), failure.message);
+  co_await send_and_close(client, render(page, false, true));
+}
+
+asio::awaitable<std::expected<Dialled, DialFailure>> dial(FlowContext& context, Destination to,
+                                                          policy::Decision decision) {
+  if (!to.host) co_return co_await context.connector.dial_address(base::Endpoint{*to.address, to.port});
+  DialRequest request{
+      *to.host, to.port, {decision.permitted_addresses.begin(), decision.permitted_addresses.end()}, std::nullopt};
+  co_return co_await context.connector.dial(std::move(request));
+}
+
+// A tunnel to one of the `endpoints:`: bytes both ways, unseen.
+asio::awaitable<void> tunnel(FlowContext& context, ClientConnection client, ReadAhead read, Destination to,
+                             std::shared_ptr<const policy::Policy> policy, policy::Decision decision) {
+  net::Stream& inner = *client.stream;
+  inner.expires_after(kBodyIdle);  // dialling has its own time
+  auto dialled = co_await dial(context, to, decision);
+  if (!dialled) {
+    DialFailure failure = std::move(dialled.error());
+    co_return co_await answer_dial_failure(context, inner, to, decision, std::move(failure));
+  }
+  ++context.counters.decisions_allowed;
+  auto record = record_of(to, decision);
+  record.status = 200;
+  context.log.decision(record);
+
+  net::Stream& origin = *dialled->stream;
+  const auto entry =
+      context.registry.add([to](const policy::Policy& fresh) { return fresh.decide(to.facts()).allowed(); },
+                           [&inner, &origin] {
+                             inner.reset();
+                             origin.reset();
+                           });
+  if (!context.policy->decide(to.facts()).allowed()) co_return inner.reset();  // changed while dialling
+  policy.reset();
+  origin.expires_after(kBodyIdle);
+  const auto told = co_await inner.write_all(base::as_bytes(kEstablished));
+  const auto early = co_await origin.write_all(read);
+  if (!told || !early) co_return inner.reset();
+  const RelayTotals totals = co_await relay(inner, origin, context.pipes);
+  context.counters.bytes_in += totals.from_client + read.size();
+  context.counters.bytes_out += totals.to_client;
+}
+
+asio::awaitable<void> serve_connect(FlowContext& context, ClientConnection client, ReadAhead read, ConnectAsked asked) {
+  const Destination to{client.peer.address, asked.authority.host, asked.authority.address,
+                       asked.authority.port.value_or(0)};
+  const auto snapshot = context.policy;  // the decision borrows from it
+  const auto decision = snapshot->decide(to.facts());
+  if (!decision.allowed()) {
+    co_return co_await refuse(context, *client.stream, to, *snapshot, decision, asked.wants_json);
+  }
+  if (!to.host || to.port != kHttpsPort) {
+    co_return co_await tunnel(context, std::move(client), std::move(read), to, snapshot, decision);
+  }
+  // To 443 the tunnel carries TLS for that very name: the ClientHello is read, decided and logged as if redirected.
+  client.original_destination = {{}, kHttpsPort};
+  client.stream->expires_after(kFirstBytesTimeout);
+  const auto told = co_await client.stream->write_all(base::as_bytes(kEstablished));
+  if (!told) co_return client.stream->reset();
+  const base::HostName name = *to.host;
+  co_await serve_tunnelled_tls(context, std::move(client), std::move(read), name);
+}
+
+}  // namespace
+
+asio::awaitable<void> serve_explicit_proxy(FlowContext& context, ClientConnection client) {
+  client.stream->expires_after(kFirstBytesTimeout);
+  std::optional<ConnectAsked> asked;
+  std::optional<ClientConnection> remaining;
+  ReadAhead read;
+  {
+    Http1Session session(context, std::move(client), {}, Entrance::kExplicitProxy);
+    asked = co_await session.run();
+    if (!asked) co_return;
+    read = session.take_received();
+    remaining = session.take_client();
+  }
+  co_await serve_connect(context, std::move(*remaining), std::move(read), std::move(*asked));
+}
+
+}  // namespace soleroute::gateway::flow

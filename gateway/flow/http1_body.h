@@ -1,0 +1,60 @@
+// Where the body of one HTTP/1 message ends, followed as its bytes pass.
+// Plain state; not thread-safe.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "base/byte_reader.h"
+#include "sniffer/http1_chunked.h"
+#include "sniffer/http1_head.h"
+
+namespace soleroute::gateway::flow {
+
+class BodyTracker {
+ public:
+  BodyTracker() = default;  // of a message without a body
+  BodyTracker(sniffer::BodyFraming framing, std::uint64_t length) : framing_(framing), remaining_(length) {}
+
+  // How many of these bytes, which follow those taken before, belong to the body. If malformed() then, none of them
+  // may be sent on.
+  [[nodiscard]] std::size_t take(base::Bytes bytes) {
+    switch (framing_) {
+      case sniffer::BodyFraming::kNone:
+        return 0;
+      case sniffer::BodyFraming::kUntilClose:
+        return bytes.size();
+      case sniffer::BodyFraming::kChunked:
+        return chunks_.feed(bytes);
+      case sniffer::BodyFraming::kLength:
+        break;
+    }
+    const auto taken = static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, bytes.size()));
+    remaining_ -= taken;
+    return taken;
+  }
+
+  [[nodiscard]] bool until_close() const { return framing_ == sniffer::BodyFraming::kUntilClose; }
+  [[nodiscard]] bool done() const {
+    if (framing_ == sniffer::BodyFraming::kChunked) return chunks_.state() == sniffer::ChunkedScanner::State::kDone;
+    return !until_close() && remaining_ == 0;
+  }
+  [[nodiscard]] bool malformed() const { return chunks_.state() == sniffer::ChunkedScanner::State::kMalformed; }
+  [[nodiscard]] std::string_view fault() const { return chunks_.fault(); }
+
+  // Of `most` bytes, how many may be read without reading past a body of known length.
+  [[nodiscard]] std::size_t readable(std::size_t most) const {
+    if (framing_ != sniffer::BodyFraming::kLength) return most;
+    return static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, most));
+  }
+
+ private:
+  sniffer::BodyFraming framing_ = sniffer::BodyFraming::kNone;
+  std::uint64_t remaining_ = 0;
+  sniffer::ChunkedScanner chunks_;
+};
+
+}  // namespace soleroute::gateway::flow

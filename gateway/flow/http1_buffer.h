@@ -1,0 +1,63 @@
+// Bytes read from one connection and not yet used: grows for a large head, and holds nothing while it is empty and let
+// go. Not thread-safe.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <span>
+
+#include "base/byte_reader.h"
+
+namespace soleroute::gateway::flow {
+
+class ReadBuffer {
+ public:
+  [[nodiscard]] base::Bytes bytes() const { return {storage_.get() + begin_, end_ - begin_}; }
+  [[nodiscard]] std::size_t size() const { return end_ - begin_; }
+  [[nodiscard]] bool empty() const { return begin_ == end_; }
+
+  // Room for at least so many bytes more; what is there may move.
+  [[nodiscard]] std::span<std::byte> space(std::size_t at_least) {
+    if (empty()) begin_ = end_ = 0;
+    if (capacity_ - end_ < at_least) make_room(at_least);
+    return {storage_.get() + end_, capacity_ - end_};
+  }
+  void received(std::size_t count) { end_ += count; }  // into what space() returned
+  void consume(std::size_t count) { begin_ += count; }
+  void append(base::Bytes more) {
+    if (more.empty()) return;
+    std::memcpy(space(more.size()).data(), more.data(), more.size());
+    received(more.size());
+  }
+  void release_if_empty() {
+    if (!empty()) return;
+    storage_.reset();
+    capacity_ = begin_ = end_ = 0;
+  }
+
+ private:
+  void make_room(std::size_t at_least) {
+    const std::size_t used = size();
+    if (capacity_ >= used + at_least && begin_ >= capacity_ / 2) {
+      std::memmove(storage_.get(), storage_.get() + begin_, used);
+    } else {
+      const std::size_t wanted = std::max(used + at_least, capacity_ * 2);
+      auto larger = std::make_unique_for_overwrite<std::byte[]>(wanted);
+      if (used > 0) std::memcpy(larger.get(), storage_.get() + begin_, used);
+      storage_ = std::move(larger);
+      capacity_ = wanted;
+    }
+    begin_ = 0;
+    end_ = used;
+  }
+
+  std::unique_ptr<std::byte[]> storage_;
+  std::size_t capacity_ = 0;
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+};
+
+}  // namespace soleroute::gateway::flow

@@ -1,0 +1,72 @@
+// One allowed request and its answer: both bodies stream at once, unchanged and in constant memory.
+// Runs on its worker's thread; everything given is borrowed until it returns.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "gateway/flow/http1_body.h"
+#include "gateway/flow/http1_buffer.h"
+#include "gateway/flow/http1_upstream.h"
+#include "gateway/net/stream.h"
+#include "policy/decision.h"
+#include "sniffer/http1_head.h"
+
+namespace soleroute::gateway::flow {
+
+inline constexpr std::chrono::milliseconds kBodyIdle{std::chrono::minutes(5)};       // a request body that stands still
+inline constexpr std::chrono::milliseconds kResponseIdle{std::chrono::minutes(60)};  // long polls, event streams
+// Once the client has ended its side it may still be reading, or be gone: which, nothing says until something is sent.
+inline constexpr std::chrono::milliseconds kHalfClosedIdle{std::chrono::minutes(5)};
+inline constexpr int kMaxInterimResponses = 32;
+
+// What is left of a request once its head may have been overwritten.
+struct Request {
+  std::string method;
+  std::string target;  // origin-form
+  std::string host;
+  bool http11 = true;
+  bool keep_alive = true;
+  bool websocket = false;
+  bool may_repeat = false;  // idempotent (RFC 9110 section 9.2.2)
+
+  [[nodiscard]] bool is_head() const { return method == "HEAD"; }
+};
+
+// What is to be sent: the first `head_size` bytes of the client's buffer, or `edited` instead of them, then
+// `body_size` bytes that followed at once.
+struct Outgoing {
+  std::size_t head_offset = 0;
+  std::size_t head_size = 0;
+  std::optional<std::string> edited;
+  std::size_t body_size = 0;
+  BodyTracker body;  // has taken those body_size bytes
+};
+
+struct ExchangeResult {
+  enum class Then : std::uint8_t {
+    kNextRequest,
+    kClose,   // answered, but nothing can follow
+    kReset,   // the client must see that something is missing
+    kSwitch,  // 101 was forwarded: both sides now speak WebSocket
+    kRepeat,  // a kept connection turned out dead before anything was answered: send it again on a new one
+  };
+  Then then = Then::kReset;
+  int status = 0;                                     // sent to the client; 0: none
+  policy::Reason failure = policy::Reason::kAllowed;  // kUpstreamFailed, kTimedOut, kMalformed if it went wrong
+  std::string detail{};                               // then: why
+  std::uint64_t from_client = 0;
+  std::uint64_t to_client = 0;
+};
+
+// `reused`: the upstream has answered another request before. Consumes the request from `received`, except for
+// kRepeat. The client's stream is open afterwards, if it was not reset; the upstream only if it may be used again.
+[[nodiscard]] boost::asio::awaitable<ExchangeResult> exchange(net::DeadlineWheel& wheel, net::Stream& client,
+                                                              ReadBuffer& received, Upstream& upstream,
+                                                              const Request& request, Outgoing outgoing, bool reused);
+
+}  // namespace soleroute::gateway::flow

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/flow/http1_forward.h"
+
+#include <algorithm>
+
+#include "sniffer/http1_text.h"
+
+namespace soleroute::gateway::flow {
+namespace {
+
+using sniffer::HeaderField;
+using sniffer::http1::same_ignoring_case;
+
+bool is_named(const HeaderField& field, std::string_view lowered) {
+  return same_ignoring_case(field.name, lowered);
+}
+
+// Spoken to a proxy, not to the origin (RFC 9110 section 11.7, and the Proxy-Connection of older clients).
+bool is_for_proxies(const HeaderField& field) {
+  constexpr std::string_view kPrefix = "proxy-";
+  return same_ignoring_case(field.name.substr(0, kPrefix.size()), kPrefix);
+}
+
+bool is_dropped(const HeaderField& field, bool drop_upgrade) {
+  return is_for_proxies(field) || is_named(field, "http2-settings") || (drop_upgrade && is_named(field, "upgrade"));
+}
+
+// A Connection field without what asks for the upgrade that was dropped.
+std::string without_upgrade(const HeaderField& field) {
+  std::string kept;
+  sniffer::http1::for_each_element(field.value, [&](std::string_view element) {
+    if (same_ignoring_case(element, "upgrade") || same_ignoring_case(element, "http2-settings")) return;
+    kept.append(kept.empty() ? "" : ", ").append(element);
+  });
+  if (kept.empty()) return {};
+  return std::string(field.name) + ": " + kept + "\r\n";
+}
+
+}  // namespace
+
+std::optional<std::string> forwarded_request(const sniffer::RequestHead& head) {
+  const bool drop_upgrade = head.upgrade == sniffer::Upgrade::kOther;
+  const bool absolute = head.form == sniffer::TargetForm::kAbsolute;
+  const auto dropped = [drop_upgrade](const HeaderField& field) { return is_dropped(field, drop_upgrade); };
+  if (!absolute && !drop_upgrade && std::ranges::none_of(head.fields, dropped)) return std::nullopt;
+
+  std::string out;
+  out.reserve(head.size);
+  out.append(head.method)
+      .append(" ")
+      .append(sniffer::origin_form(head))
+      .append(head.http11 ? " HTTP/1.1" : " HTTP/1.0");
+  out += "\r\n";
+  const bool has_host = std::ranges::any_of(head.fields, [](const auto& field) { return is_named(field, "host"); });
+  if (!has_host) out.append("Host: ").append(head.authority_text).append("\r\n");
+  for (const auto& field : head.fields) {
+    if (dropped(field)) continue;
+    if (drop_upgrade && is_named(field, "connection")) {
+      out += without_upgrade(field);
+    } else {
+      out += field.line;
+    }
+  }
+  return out += "\r\n";
+}
+
+std::optional<std::string> forwarded_response(const sniffer::ResponseHead& head, std::string_view received) {
+  const auto is_alternative = [](const HeaderField& field) { return is_named(field, "alt-svc"); };
+  if (std::ranges::none_of(head.fields, is_alternative)) return std::nullopt;
+  std::string out;
+  out.reserve(head.size);
+  out += received.substr(0, received.find('\n') + 1);
+  for (const auto& field : head.fields) {
+    if (!is_alternative(field)) out += field.line;
+  }
+  return out += "\r\n";
+}
+
+}  // namespace soleroute::gateway::flow

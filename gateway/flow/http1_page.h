@@ -1,0 +1,33 @@
+// The gateway's own HTTP answers: refusals, faults and failures, small and closed to reflection.
+// Pure functions.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "sniffer/http1_head.h"
+
+namespace soleroute::gateway::flow {
+
+struct Page {
+  int status = 0;
+  std::string_view reason;  // X-Soleroute-Reason; empty: left out
+  std::string body{};
+  bool json = false;
+};
+
+// The whole response. `to_head`: the answer to HEAD, whose body is only announced. Otherwise the connection stays
+// unless `close`.
+[[nodiscard]] std::string render(const Page& page, bool to_head, bool close);
+
+// "400 Bad Request: two Hosts". `fault` is static text.
+[[nodiscard]] Page fault_page(int status, std::string_view reason, std::string_view fault);
+// An allowed request whose origin could not be reached or gave no usable answer.
+[[nodiscard]] Page upstream_page(int status, std::string_view reason, const std::string& host,
+                                 const std::string& cause);
+
+// The client takes application/json and nothing else.
+[[nodiscard]] bool wants_json(const sniffer::RequestHead& head);
+
+}  // namespace soleroute::gateway::flow

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/flow/http1_session.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "gateway/flow/connector.h"
+#include "gateway/flow/http1_forward.h"
+#include "gateway/flow/http1_page.h"
+#include "gateway/flow/refusal.h"
+#include "gateway/flow/relay.h"
+#include "policy/explanation.h"
+#include "sniffer/http1_text.h"
+
+namespace soleroute::gateway::flow {
+namespace {
+
+namespace asio = boost::asio;
+using policy::Reason;
+using Then = ExchangeResult::Then;
+
+constexpr std::size_t kHeadRead = 4096;
+constexpr std::uint16_t kHttpPort = 80;
+
+bool is_one_of(std::string_view method, std::initializer_list<std::string_view> lowered) {
+  return std::ranges::any_of(lowered, [method](auto m) { return sniffer::http1::same_ignoring_case(method, m); });
+}
+
+// RFC 9110 section 9.2.2. Methods are case-sensitive: one in other letters is nobody's promise.
+bool is_idempotent(std::string_view method) {
+  constexpr std::array<std::string_view, 5> kIdempotent{"GET", "HEAD", "PUT", "DELETE", "OPTIONS"};
+  return std::ranges::find(kIdempotent, method) != kIdempotent.end();
+}
+
+// `mode: observe` lets pass what only the policy denies, never what is wrong in itself.
+bool is_observed(const policy::Policy& policy, const policy::Decision& decision) {
+  if (policy.mode() != policy::Mode::kObserve) return false;
+  return decision.reason == Reason::kHostNotAllowed || decision.reason == Reason::kSchemeNotPermitted ||
+         decision.reason == Reason::kNoRuleMatched || decision.reason == Reason::kEndpointNotAllowed;
+}
+
+bool may_pass(const policy::Policy& policy, const policy::Decision& decision) {
+  return decision.allowed() || is_observed(policy, decision);
+}
+
+// Also to a client whose time is up.
+asio::awaitable<void> last_word(net::Stream& stream, std::string text) {
+  if (!stream.timed_out()) co_return co_await send_and_close(stream, std::move(text));
+  ::send(stream.native_handle(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  stream.shutdown_send();
+  stream.close();
+}
+
+}  // namespace
+
+struct Http1Session::Progress {
+  audit::DecisionRecord record;
+  net::Clock::time_point started;
+  policy::Decision decision;
+  DialFailure failure{};
+};
+
+Http1Session::Http1Session(FlowContext& context, ClientConnection client, ReadAhead read, Entrance entrance)
+    : context_(context), client_(std::move(client)), entrance_(entrance) {
+  received_.append(read);
+  const auto allowed = [this](const policy::Policy& policy) { return still_allowed(policy); };
+  const auto close = [this] {
+    stream().reset();
+    if (upstream_.is_connected()) upstream_.stream().reset();
+  };
+  entry_ = context_.registry.add(allowed, close);
+}
+
+ClientConnection Http1Session::take_client() {
+  entry_ = {};  // it would close what is no longer here
+  return std::move(client_);
+}
+
+ReadAhead Http1Session::take_received() {
+  const auto bytes = received_.bytes();
+  return {bytes.begin(), bytes.end()};
+}
+
+// A request under way is asked about as it is; a connection between requests only for its host.
+bool Http1Session::still_allowed(const policy::Policy& policy) const {
+  if (!host_) return true;
+  policy::FlowFacts facts;
+  facts.phase = policy::Phase::kHttp;
+  facts.client = client_.peer.address;
+  facts.host = host_;
+  facts.port = port_;
+  facts.scheme = policy::Scheme::kHttp;
+  if (!request_.method.empty()) {
+    facts.method = request_.method;
+    facts.target = request_.target;
+  }
+  return may_pass(policy, policy.decide(facts));
+}
+
+asio::awaitable<std::expected<sniffer::RequestHead, Http1Session::Fault>> Http1Session::read_head() {
+  std::size_t parsed_size = 0;
+  // The first head's time began when the connection did.
+  if (!std::exchange(first_, false)) stream().expires_after(received_.empty() ? kIdleKeepAlive : kFirstBytesTimeout);
+  for (;;) {
+    if (!received_.empty() && sniffer::worth_parsing_again(received_.bytes(), parsed_size)) {
+      auto parsed = sniffer::parse_request_head(received_.bytes());
+      if (parsed.complete()) co_return std::move(parsed).value();
+      if (parsed.malformed()) {
+        const auto fault = parsed.fault();
+        const Reason reason = fault.too_large ? Reason::kTooLarge : Reason::kMalformed;
+        co_return std::unexpected(Fault{fault.http_status, reason, fault.reason});
+      }
+      parsed_size = received_.size();
+    }
+    const bool idle = received_.empty();
+    const auto count = co_await stream().read_some(received_.space(kHeadRead));
+    if (count && *count > 0) {
+      received_.received(*count);
+      if (idle) stream().expires_after(kFirstBytesTimeout);
+      continue;
+    }
+    if (idle) co_return std::unexpected(Fault{});
+    const bool late = stream().timed_out();
+    if (late) co_return std::unexpected(Fault{408, Reason::kTimedOut, "the request head took too long"});
+    co_return std::unexpected(Fault{0, Reason::kMalformed, "closed before the request head was whole"});
+  }
+}
+
+asio::awaitable<std::optional<ConnectAsked>> Http1Session::run() {
+  for (;;) {
+    auto head = co_await read_head();
+    if (!head) {
+      co_await answer_fault(head.error());
+      co_return std::nullopt;
+    }
+    if (entrance_ == Entrance::kExplicitProxy && head->method == "CONNECT") {
+      ConnectAsked asked{{{}, head->host, head->host_address, head->port}, head->http11, wants_json(*head)};
+      received_.consume(head->size);
+      co_return asked;
+    }
+    const Next next = co_await serve(std::move(*head));
+    if (next == Next::kOver) co_return std::nullopt;
+    request_.method.clear();
+    received_.release_if_empty();
+  }
+}
+
+void Http1Session::remember(const sniffer::RequestHead& head) {
+  request_ = {.method = std::string(head.method),
+              .target = sniffer::origin_form(head),
+              .host = head.host ? head.host->text() : "",
+              .http11 = head.http11,
+              .keep_alive = head.keep_alive,
+              .websocket = head.upgrade == sniffer::Upgrade::kWebSocket,
+              .may_repeat = is_idempotent(head.method)};
+  host_ = head.host;
+  port_ = head.port.value_or(kHttpPort);
+}
+
+// What no policy can allow.
+std::optional<Http1Session::Fault> Http1Session::unfit(const sniffer::RequestHead& head) const {
+  const auto fault = [](int status, std::string_view text) { return Fault{status, Reason::kMalformed, text}; };
+  if (is_one_of(head.method, {"trace", "track", "connect"})) return fault(405, "this method is not forwarded");
+  if (entrance_ == Entrance::kRedirected) {
+    if (head.port.value_or(kHttpPort) != kHttpPort) return fault(400, "Host names another port than the connection's");
+    return std::nullopt;
+  }
+  if (head.form != sniffer::TargetForm::kAbsolute) return fault(400, "a proxy is asked with an absolute http:// URL");
+  return std::nullopt;
+}
+
+policy::FlowFacts Http1Session::facts_of(const sniffer::RequestHead& head, const std::string& target) const {
+  policy::FlowFacts facts;
+  facts.phase = policy::Phase::kHttp;
+  facts.client = client_.peer.address;
+  if (entrance_ == Entrance::kRedirected) facts.original_destination = client_.original_destination;
+  if (!head.host && head.host_address) facts.original_destination = base::Endpoint{*head.host_address, port_};
+  facts.host = head.host;
+  facts.port = port_;
+  facts.scheme = policy::Scheme::kHttp;
+  facts.method = head.method;
+  facts.target = target;
+  return facts;
+}
+
+asio::awaitable<Http1Session::Next> Http1Session::serve(sniffer::RequestHead head) {
+  ++context_.counters.http_requests;
+  stream().expires_after(kBodyIdle);  // dialling has its own time
+  remember(head);
+  const auto snapshot = context_.policy;  // the decision borrows from it
+  const auto facts = facts_of(head, request_.target);
+
+  Progress progress{.record = {}, .started = net::Clock::now(), .decision = {}};
+  auto& record = progress.record;
+  record.phase = policy::Phase::kHttp;
+  record.client = client_.peer.address;
+  record.host = head.host ? head.host->text() : std::string(head.authority_text);
+  record.scheme = "http";
+  record.port = port_;
+  record.method = request_.method;
+  record.path = request_.target.substr(0, request_.target.find('?'));
+  if (entrance_ == Entrance::kRedirected) record.destination = client_.original_destination.to_string();
+
+  if (const auto fault = unfit(head)) {
+    record.reason = policy::to_string(fault->reason);
+    record.detail = fault->text;
+    record.status = fault->status;
+    log(progress, false);
+    const std::string page =
+        render(fault_page(fault->status, policy::to_string(fault->reason), fault->text), request_.is_head(), true);
+    co_await last_word(stream(), page);
+    co_return Next::kOver;
+  }
+  progress.decision = snapshot->decide(facts);
+  record.reason = policy::to_string(progress.decision.reason);
+  record.matched_host = progress.decision.matched_host;
+  record.rule = to_text(progress.decision.rule);
+  if (!may_pass(*snapshot, progress.decision)) co_return co_await refuse(head, progress, *snapshot, facts);
+  co_return co_await forward(std::move(head), progress, *snapshot, facts);
+}
+
+// DESIGN section 10. The body of a refused request is not read: the connection closes instead.
+asio::awaitable<Http1Session::Next> Http1Session::refuse(const sniffer::RequestHead& head, Progress& progress,
+                                                         const policy::Policy& policy, const policy::FlowFacts& facts) {
+  const bool json = wants_json(head);
+  const bool stays = head.framing == sniffer::BodyFraming::kNone && head.keep_alive && head.http11;
+  Page page{progress.record.status.value_or(403), policy::to_string(progress.decision.reason), {}, json};
+  page.body = json ? policy::refusal_json(policy, facts, progress.decision)
+                   : policy::refusal_page(policy, facts, progress.decision);
+  const std::string out = render(page, request_.is_head(), !stays);
+  progress.record.status = page.status;
+  progress.record.bytes_out = out.size();
+  log(progress, false);
+  if (!stays) {
+    co_await last_word(stream(), out);
+    co_return Next::kOver;
+  }
+  received_.consume(head.size);
+  const auto written = co_await stream().write_all(base::as_bytes(out));
+  co_return written ? Next::kGoOn : Next::kOver;
+}
+
+asio::awaitable<bool> Http1Session::dial(const base::HostName& host, std::uint16_t port, Progress& progress,
+                                         const policy::Decision& decision) {
+  DialRequest request{host, port, {decision.permitted_addresses.begin(), decision.permitted_addresses.end()}, {}};
+  if (entrance_ == Entrance::kRedirected) request.preferred = client_.original_destination.address;
+  upstream_.close();
+  auto dialled = co_await context_.connector.dial(std::move(request));
+  if (dialled) upstream_.connected(std::move(dialled->stream), host, port);
+  if (!dialled) progress.failure = std::move(dialled.error());
+  co_return dialled.has_value();
+}
+
+// Allowed, but there is nobody to ask. A name that leads to non-public addresses gets the page that says how to list
+// them.
+asio::awaitable<Http1Session::Next> Http1Session::answer_dial_failure(const sniffer::RequestHead& head,
+                                                                      Progress& progress, const policy::Policy& policy,
+                                                                      const policy::FlowFacts& facts) {
+  ++context_.counters.upstream_failures;
+  auto& record = progress.record;
+  const Reason reason = progress.failure.reason;
+  progress.decision.action = policy::Action::kDeny;
+  progress.decision.reason = reason;
+  record.reason = policy::to_string(reason);
+  record.detail = progress.failure.message;
+  record.status = reason == Reason::kTimedOut ? 504 : 502;
+  if (reason == Reason::kPrivateAddress) co_return co_await refuse(head, progress, policy, facts);
+  const Page page = upstream_page(*record.status, record.reason, request_.host, record.detail);
+  const std::string out = render(page, request_.is_head(), true);
+  record.bytes_out = out.size();
+  log(progress, false);
+  co_await last_word(stream(), out);
+  co_return Next::kOver;
+}
+
+asio::awaitable<Http1Session::Next> Http1Session::forward(sniffer::RequestHead head, Progress& progress,
+                                                          const policy::Policy& policy,
+                                                          const policy::FlowFacts& facts) {
+  Outgoing outgoing{.head_offset = head.offset,
+                    .head_size = head.size,
+                    .edited = forwarded_request(head),
+                    .body_size = 0,
+                    .body = BodyTracker(head.framing, head.content_length)};
+  outgoing.body_size = outgoing.body.take(received_.bytes().subspan(head.size));
+  if (outgoing.body.malformed()) {
+    progress.record.detail = outgoing.body.fault();
+    progress.record.reason = policy::to_string(Reason::kMalformed);
+    progress.record.status = 400;
+    log(progress, false);
+    co_await last_word(stream(), render(fault_page(400, progress.record.reason, outgoing.body.fault()), false, true));
+    co_return Next::kOver;
+  }
+  for (;;) {
+    const bool reused = upstream_.ready_for(*host_, port_);
+    const bool connected = reused || co_await dial(*host_, port_, progress, progress.decision);
+    if (!stream().is_open()) co_return Next::kOver;  // a reload has closed it
+    if (!connected) co_return co_await answer_dial_failure(head, progress, policy, facts);
+    Outgoing attempt = outgoing;
+    auto result = co_await exchange(context_.wheel, stream(), received_, upstream_, request_, std::move(attempt), reused);
+    if (result.then != Then::kRepeat) co_return co_await finish(std::move(result), progress);
+    upstream_.close();
+  }
+}
+
+asio::awaitable<Http1Session::Next> Http1Session::finish(ExchangeResult result, Progress& progress) {
+  auto& record = progress.record;
+  if (result.status != 0) record.status = result.status;
+  record.bytes_in = result.from_client;
+  record.bytes_out = result.to_client;
+  if (result.failure == Reason::kUpstreamFailed) ++context_.counters.upstream_failures;
+  if (result.failure != Reason::kAllowed) record.detail = std::move(result.detail);
+  const bool unsound = result.failure == Reason::kMalformed;
+  if (unsound) record.reason = policy::to_string(result.failure);
+  if (!progress.decision.allowed() && record.detail.empty()) record.detail = "passed: the policy's mode is observe";
+  log(progress, progress.decision.allowed() && !unsound);
+  switch (result.then) {
+    case Then::kNextRequest:
+      co_return Next::kGoOn;
+    case Then::kSwitch:
+      co_return co_await switch_protocols();
+    case Then::kClose:
+      co_await last_word(stream(), {});
+      break;
+    case Then::kRepeat:
+    case Then::kReset:
+      stream().reset();
+      break;
+  }
+  co_return Next::kOver;
+}
+
+// WebSocket: bytes both ways from here on. What either side sent with its head goes first.
+asio::awaitable<Http1Session::Next> Http1Session::switch_protocols() {
+  const auto early_out = co_await upstream_.stream().write_all(received_.bytes());
+  const auto early_in = co_await stream().write_all(upstream_.received().bytes());
+  if (!early_out || !early_in) {
+    stream().reset();
+    upstream_.close();
+    co_return Next::kOver;
+  }
+  context_.counters.bytes_in += received_.size();
+  context_.counters.bytes_out += upstream_.received().size();
+  received_.consume(received_.size());
+  received_.release_if_empty();
+  upstream_.received().consume(upstream_.received().size());
+  upstream_.received().release_if_empty();
+  const RelayTotals totals = co_await relay(stream(), upstream_.stream(), context_.pipes);
+  context_.counters.bytes_in += totals.from_client;
+  context_.counters.bytes_out += totals.to_client;
+  co_return Next::kOver;
+}
+
+asio::awaitable<void> Http1Session::answer_fault(Fault fault) {
+  if (fault.text.empty()) {  // an orderly end, or nothing within the time
+    stream().close();
+    co_return;
+  }
+  Progress progress{.record = {}, .started = net::Clock::now(), .decision = {}};
+  progress.record.phase = policy::Phase::kHttp;
+  progress.record.client = client_.peer.address;
+  progress.record.reason = policy::to_string(fault.reason);
+  progress.record.detail = fault.text;
+  if (entrance_ == Entrance::kRedirected) progress.record.destination = client_.original_destination.to_string();
+  if (fault.status != 0) progress.record.status = fault.status;
+  log(progress, false);
+  if (fault.status == 0) {
+    stream().close();
+    co_return;
+  }
+  co_await last_word(stream(), render(fault_page(fault.status, progress.record.reason, fault.text), false, true));
+}
+
+void Http1Session::log(Progress& progress, bool allowed) {
+  auto& record = progress.record;
+  record.allowed = allowed;
+  const auto elapsed = net::Clock::now() - progress.started;
+  record.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(elapsed).count();
+  ++(allowed ? context_.counters.decisions_allowed : context_.counters.decisions_denied);
+  context_.counters.bytes_in += record.bytes_in.value_or(0);
+  context_.counters.bytes_out += record.bytes_out.value_or(0);
+  context_.log.decision(record);
+}
+
+}  // namespace soleroute::gateway::flow

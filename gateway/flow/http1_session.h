@@ -1,0 +1,88 @@
+// One client connection that speaks HTTP/1: its requests one after another, each decided, answered and logged.
+// Serves redirected connections and the explicit proxy alike. Runs on its worker's thread.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "gateway/flow/flow_context.h"
+#include "gateway/flow/flow_registry.h"
+#include "gateway/flow/flows.h"
+#include "gateway/flow/http1_buffer.h"
+#include "gateway/flow/http1_exchange.h"
+#include "gateway/flow/http1_upstream.h"
+#include "policy/policy.h"
+#include "sniffer/http1_head.h"
+
+namespace soleroute::gateway::flow {
+
+inline constexpr std::chrono::milliseconds kIdleKeepAlive{60000};  // between two requests
+
+enum class Entrance : std::uint8_t { kRedirected, kExplicitProxy };
+
+// A CONNECT that the explicit proxy's owner has to answer.
+struct ConnectAsked {
+  sniffer::Authority authority;  // `text` is not to be used: its bytes are gone
+  bool http11 = true;
+  bool wants_json = false;
+};
+
+class Http1Session {
+ public:
+  Http1Session(FlowContext& context, ClientConnection client, ReadAhead read, Entrance entrance);
+
+  // Until the connection is over, or until CONNECT came through the explicit proxy's entrance.
+  [[nodiscard]] boost::asio::awaitable<std::optional<ConnectAsked>> run();
+
+  // After CONNECT: the connection, and what was sent behind the head.
+  [[nodiscard]] ClientConnection take_client();
+  [[nodiscard]] ReadAhead take_received();
+
+ private:
+  enum class Next : std::uint8_t { kGoOn, kOver };
+  struct Fault {
+    int status = 0;  // 0: nobody is there to be told
+    policy::Reason reason = policy::Reason::kMalformed;
+    std::string_view text;
+  };
+  // A request on its way through: what its one log record says.
+  struct Progress;
+
+  [[nodiscard]] net::Stream& stream() { return *client_.stream; }
+  [[nodiscard]] boost::asio::awaitable<std::expected<sniffer::RequestHead, Fault>> read_head();
+  [[nodiscard]] boost::asio::awaitable<Next> serve(sniffer::RequestHead head);
+  [[nodiscard]] std::optional<Fault> unfit(const sniffer::RequestHead& head) const;
+  [[nodiscard]] boost::asio::awaitable<Next> refuse(const sniffer::RequestHead& head, Progress& progress,
+                                                    const policy::Policy& policy, const policy::FlowFacts& facts);
+  [[nodiscard]] boost::asio::awaitable<Next> forward(sniffer::RequestHead head, Progress& progress,
+                                                     const policy::Policy& policy, const policy::FlowFacts& facts);
+  [[nodiscard]] boost::asio::awaitable<bool> dial(const base::HostName& host, std::uint16_t port, Progress& progress,
+                                                  const policy::Decision& decision);
+  [[nodiscard]] boost::asio::awaitable<Next> answer_dial_failure(const sniffer::RequestHead& head, Progress& progress,
+                                                                 const policy::Policy& policy,
+                                                                 const policy::FlowFacts& facts);
+  [[nodiscard]] boost::asio::awaitable<Next> finish(ExchangeResult result, Progress& progress);
+  [[nodiscard]] boost::asio::awaitable<void> answer_fault(Fault fault);
+  [[nodiscard]] boost::asio::awaitable<Next> switch_protocols();
+  [[nodiscard]] policy::FlowFacts facts_of(const sniffer::RequestHead& head, const std::string& target) const;
+  [[nodiscard]] bool still_allowed(const policy::Policy& policy) const;
+  void remember(const sniffer::RequestHead& head);
+  void log(Progress& progress, bool allowed);
+
+  FlowContext& context_;
+  ClientConnection client_;
+  ReadBuffer received_;
+  Entrance entrance_;
+  Upstream upstream_;
+  Request request_;  // the current or the last one
+  std::optional<base::HostName> host_;
+  std::uint16_t port_ = 0;
+  bool first_ = true;
+  FlowRegistry::Entry entry_;
+};
+
+}  // namespace soleroute::gateway::flow

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <gmock/gmock.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/support/client_hello.h"
+#include "tests/unit/flow/http1_lab.h"
+
+namespace soleroute::gateway::flow {
+namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+using ExplicitProxy = Http1Lab;
+
+const std::string kEstablished = wire("HTTP/1.1 200 Connection established||");
+
+std::string connect_to(const std::string& authority) {
+  return wire("CONNECT " + authority + " HTTP/1.1|Host: " + authority + "||");
+}
+
+TEST_F(ExplicitProxy, FetchesAnAbsoluteUrl) {
+  auto& agent = proxy_client();
+  for (int i = 0; i < 3; ++i)
+    agent.send(wire("GET http://allowed.test/a?b HTTP/1.1|Host: allowed.test|Proxy-Connection: keep-alive||"));
+  auto server = origin("127.0.0.2");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(server.head(), wire("GET /a?b HTTP/1.1|Host: allowed.test||"));
+    server.send(wire("HTTP/1.1 200 OK|Content-Length: 2||hi"));
+    EXPECT_THAT(agent.message(), EndsWith("hi"));
+  }
+  EXPECT_EQ(records(1).at(0).reason, "host_allowed");
+}
+
+TEST_F(ExplicitProxy, DecidesAbsoluteUrlsLikeRedirectedRequests) {
+  auto& agent = proxy_client();
+  agent.send(wire("GET http://denied.test/ HTTP/1.1|Host: denied.test||"));
+  EXPECT_THAT(agent.message(), HasSubstr("Blocked by proxy policy: denied.test"));
+  agent.send(wire("GET http://rules.test/other HTTP/1.1|Host: rules.test||"));
+  EXPECT_THAT(agent.message(), HasSubstr("no_rule_matched"));
+  agent.send(wire("GET http://allowed.test:8080/ HTTP/1.1|Host: allowed.test:8080||"));
+  EXPECT_THAT(agent.message(), HasSubstr("endpoint_not_allowed")) << "another port is another endpoint";
+  agent.send(wire("GET http://127.0.0.2/ HTTP/1.1|Host: 127.0.0.2||"));
+  EXPECT_THAT(agent.message(), HasSubstr("invalid_name"));
+  agent.send(wire("GET / HTTP/1.1|Host: allowed.test||"));
+  EXPECT_THAT(agent.rest(), StartsWith("HTTP/1.1 400")) << "origin-form is for origins";
+  EXPECT_FALSE(was_dialled("127.0.0.2"));
+}
+
+TEST_F(ExplicitProxy, AnAllowedConnectCarriesTlsForThatName) {
+  auto& agent = proxy_client();
+  agent.send(connect_to("allowed.test:443"));
+  EXPECT_EQ(agent.head(), kEstablished);
+  const std::string hello = testing::tls::ordinary("allowed.test");
+  listen("127.0.0.2", 443);
+  agent.send(hello);
+  auto server = origin("127.0.0.2", 443);
+  EXPECT_EQ(server.exactly(hello.size()), hello);
+  server.send("server bytes");
+  EXPECT_EQ(agent.exactly(12), "server bytes");
+  agent.send("client bytes");
+  EXPECT_EQ(server.exactly(12), "client bytes");
+}
+
+TEST_F(ExplicitProxy, TheHelloMayComeWithConnect) {
+  listen("127.0.0.2", 443);
+  auto& agent = proxy_client();
+  const std::string hello = testing::tls::ordinary("allowed.test");
+  agent.send(connect_to("allowed.test:443") + hello);
+  EXPECT_EQ(agent.head(), kEstablished);
+  EXPECT_EQ(origin("127.0.0.2", 443).exactly(hello.size()), hello);
+}
+
+// T096, and what the agents' current tool gets wrong (DESIGN section 12)
+TEST_F(ExplicitProxy, ATunnelTo443CarriesNothingElse) {
+  listen("127.0.0.2", 443);
+  listen("127.0.0.3", 443);
+  const std::vector<std::pair<std::string, std::string>> inside = {
+      {"another allowed name", testing::tls::ordinary("other.test")},
+      {"a denied name", testing::tls::ordinary("denied.test")},
+      {"no name", testing::tls::record(testing::tls::hello(testing::tls::usual_extensions()))},
+      {"plain HTTP", wire("GET / HTTP/1.1|Host: allowed.test||")},
+      {"SSH", "SSH-2.0-OpenSSH_9\r\n"}};
+  for (const auto& [why, bytes] : inside) {
+    auto& agent = proxy_client();
+    agent.send(connect_to("allowed.test:443"));
+    EXPECT_EQ(agent.head(), kEstablished) << why;
+    agent.send(bytes);
+    const std::string answer = agent.rest();
+    EXPECT_THAT(answer, StartsWith("\x15\x03")) << why << ": a TLS alert and nothing more";
+  }
+  EXPECT_FALSE(was_dialled("127.0.0.2", 443));
+  EXPECT_FALSE(was_dialled("127.0.0.3", 443));
+}
+
+TEST_F(ExplicitProxy, ADeniedConnectGetsThePage) {
+  struct Case {
+    std::string authority;
+    std::string reason;
+  };
+  for (const auto& c : {Case{"denied.test:443", "host_not_allowed"}, Case{"allowed.test:22", "endpoint_not_allowed"},
+                        Case{"allowed.test:80", "endpoint_not_allowed"}, Case{"127.0.0.2:443", "endpoint_not_allowed"},
+                        Case{"169.254.169.254:80", "endpoint_not_allowed"}, Case{"[::1]:443", "endpoint_not_allowed"},
+                        Case{"2130706434:443", "invalid_name"}, Case{"db.test:443", "host_not_allowed"}}) {
+    auto& agent = proxy_client();
+    agent.send(connect_to(c.authority));
+    const std::string page = agent.rest();
+    EXPECT_THAT(page, StartsWith("HTTP/1.1 403 Forbidden")) << c.authority;
+    EXPECT_THAT(page, HasSubstr("X-Soleroute-Reason: " + c.reason)) << c.authority;
+    EXPECT_THAT(page, HasSubstr("Blocked by proxy policy: ")) << c.authority;
+  }
+  const auto record = records(1).at(0);
+  EXPECT_EQ(record.phase, policy::Phase::kConnect);
+  EXPECT_FALSE(record.allowed);
+  EXPECT_EQ(record.host, "denied.test");
+  EXPECT_EQ(record.method, "CONNECT");
+  EXPECT_EQ(record.status, 403);
+  auto& json = proxy_client();
+  json.send(wire("CONNECT denied.test:443 HTTP/1.1|Host: denied.test:443|Accept: application/json||"));
+  EXPECT_THAT(json.rest(), HasSubstr("\"host\": \"denied.test\""));
+}
+
+TEST_F(ExplicitProxy, TunnelsToEndpointsByNameAndByAddress) {
+  listen("127.0.0.7", 5432);
+  listen("127.0.0.9", 7000);
+  for (const auto& [authority, address, port] :
+       {std::tuple{"db.test:5432", "127.0.0.7", 5432}, std::tuple{"127.0.0.9:7000", "127.0.0.9", 7000}}) {
+    auto& agent = proxy_client();
+    agent.send(connect_to(authority) + "early");
+    auto server = origin(address, static_cast<std::uint16_t>(port));
+    EXPECT_EQ(server.exactly(5), "early");
+    EXPECT_EQ(agent.head(), kEstablished);
+    server.send("any protocol");
+    EXPECT_EQ(agent.exactly(12), "any protocol");
+  }
+  EXPECT_EQ(records(2).at(0).reason, "endpoint_allowed");
+}
+
+TEST_F(ExplicitProxy, AnEndpointThatCannotBeReachedIsA502) {
+  auto& agent = proxy_client();
+  agent.send(connect_to("db.test:5432"));
+  const std::string page = agent.rest();
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 502"));
+  EXPECT_THAT(page, HasSubstr("Connection refused"));
+}
+
+TEST_F(ExplicitProxy, AReloadClosesTunnelsItDenies) {
+  listen("127.0.0.7", 5432);
+  auto& agent = proxy_client();
+  agent.send(connect_to("db.test:5432"));
+  auto server = origin("127.0.0.7", 5432);
+  EXPECT_EQ(agent.head(), kEstablished);
+  reload("domains: [allowed.test]");
+  EXPECT_EQ(agent.rest(), "<reset>");
+}
+
+TEST_F(ExplicitProxy, ConnectMayFollowOtherRequests) {
+  auto& agent = proxy_client();
+  agent.send(wire("GET http://denied.test/ HTTP/1.1|Host: denied.test||"));
+  EXPECT_THAT(agent.message(), StartsWith("HTTP/1.1 403"));
+  agent.send(connect_to("allowed.test:443"));
+  EXPECT_EQ(agent.head(), kEstablished);
+}
+
+}  // namespace
+}  // namespace soleroute::gateway::flow

@@ -20,6 +20,8 @@ using sniffer::DnsReply;
 using sniffer::DnsReplyRecord;
 using sniffer::DnsType;
 
+// How long an address of this gateway is known to have stood in for a name.
+constexpr std::chrono::minutes kStandInKnown{5};
 // No reason of the policy: the name may be allowed, a record of this type is not fetched for anyone.
 constexpr std::string_view kTypeNotAnswered = "type_not_answered";
 
@@ -29,6 +31,19 @@ bool is_meta(DnsType type) {
   constexpr std::uint16_t kFirst = 249;
   constexpr std::uint16_t kLast = 254;
   return type == DnsType::kOpt || (number >= kFirst && number <= kLast);
+}
+
+// Names that people make have shorter labels; data in names does not (a wildcard lets any name below it out).
+constexpr std::size_t kLongLabel = 40;
+
+bool has_long_label(const base::HostName& name) {
+  std::string_view rest = name.text();
+  while (!rest.empty()) {
+    const auto length = std::min(rest.find('.'), rest.size());
+    if (length >= kLongLabel) return true;
+    rest.remove_prefix(std::min(rest.size(), length + 1));
+  }
+  return false;
 }
 
 bool is_address(DnsType type) {
@@ -230,6 +245,19 @@ bool Responder::may_tell(const Question& question, const base::IpAddress& addres
   return listed || (!own && policy::may_dial(address, permitted));
 }
 
+// Loopback of the gateway's machine, where an entry permits it, would be the client's own: the gateway stands in for it
+// and dials it when the name comes back in an SNI, a Host or an endpoint.
+std::vector<base::IpAddress> Responder::as_reachable(const Question& question,
+                                                     std::vector<base::IpAddress> told) const {
+  const auto is_loopback = [](const base::IpAddress& address) { return policy::address_class(address) == "loopback"; };
+  if (std::erase_if(told, is_loopback) == 0) return told;
+  const bool v4 = question.query.question.type == DnsType::kA;
+  std::ranges::copy_if(options_.own_addresses, std::back_inserter(told),
+                       [v4](const base::IpAddress& own) { return own.is_v4() == v4; });
+  names_->remember(question.name, options_.own_addresses, Clock::now() + kStandInKnown);
+  return told;
+}
+
 Message Responder::addresses_reply(const Question& question, const RecordSet& set) {
   std::vector<base::IpAddress> told;
   std::ranges::copy_if(set.addresses, std::back_inserter(told),
@@ -238,6 +266,11 @@ Message Responder::addresses_reply(const Question& question, const RecordSet& se
     const auto& refused = set.addresses.front();
     log_failed(question, policy::to_string(policy::Reason::kPrivateAddress),
                fmt::format("{} is {}", refused.to_string(), policy::address_class(refused)));
+    return sniffer::build_dns_reply(question.query, negative(DnsRcode::kNoError, kDenialTtl), question.limit);
+  }
+  told = as_reachable(question, std::move(told));
+  if (told.empty()) {  // loopback of a family that this gateway has no address of
+    log_allowed(question, "no address of this family to stand in for loopback");
     return sniffer::build_dns_reply(question.query, negative(DnsRcode::kNoError, kDenialTtl), question.limit);
   }
   std::ranges::rotate(told, told.begin() + static_cast<std::ptrdiff_t>(rotation_++ % told.size()));
@@ -267,6 +300,9 @@ void Responder::log_allowed(const Question& question, std::string detail) {
   record.detail = type_detail(question.query.question.type);
   if (!question.decision.allowed()) record.detail += ", passed in observe mode";
   if (!detail.empty()) record.detail += ", " + detail;
+  if (record.matched_host.starts_with("*.") && has_long_label(question.name)) {
+    record.detail += ", long label under a wildcard: data in names?";
+  }
   log_.decision(record);
 }
 

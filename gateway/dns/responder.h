@@ -60,6 +60,8 @@ class Responder {
   [[nodiscard]] Message special(const Asked& asked, const base::HostName& name);
   [[nodiscard]] Message denied(const Asked& asked, const base::HostName& name, const policy::Decision& decision);
   [[nodiscard]] Message own_address_reply(const sniffer::DnsQuery& query, std::size_t limit) const;
+  [[nodiscard]] std::vector<base::IpAddress> as_reachable(const Question& question,
+                                                          std::vector<base::IpAddress> told) const;
   [[nodiscard]] Message addresses_reply(const Question& question, const RecordSet& set);
   [[nodiscard]] Message services_reply(const Question& question, const RecordSet& set);
   [[nodiscard]] bool may_tell(const Question& question, const base::IpAddress& address) const;

@@ -477,6 +477,15 @@ TEST(DnsServer, ABurstOfNewNamesIsCappedAndCachedNamesStayAlive) {
   EXPECT_LE(lab.upstream.seen().size(), 1U + 64U * 3U) << "64 waiting, each asked again at most twice";
 }
 
+TEST(DnsServer, RemarksOnLongLabelsUnderAWildcard) {
+  DnsLab lab(honest);
+  const std::string odd = std::string(60, '0') + ".wild.test";
+  (void)lab.ask(odd);
+  (void)lab.ask("e3b0c44298fc1c149afbf4c8996fb924.wild.test");
+  EXPECT_EQ(lab.log.about(odd).at(0).detail, "dns type A, long label under a wildcard: data in names?");
+  EXPECT_EQ(lab.log.records().at(1).detail, "dns type A");
+}
+
 TEST(DnsServer, AnswersManyQuestionsOnOneConnectionOutOfOrder) {
   DnsLab lab(
       [](const UpstreamQuestion& question) { return question.name == "allowed.test" ? honest(question) : Replies{}; });

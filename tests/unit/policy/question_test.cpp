@@ -82,7 +82,9 @@ TEST(Question, IsAskedAsTheGatewayWouldAsk) {
     PreparedQuestion question(asked);
     const auto decision = question.ask(*policy);
     EXPECT_EQ(to_string(decision.reason), row.reason) << row.url << ": " << row.why;
-    if (row.phase != "dns") EXPECT_EQ(to_string(question.facts().phase), row.phase) << row.url << ": " << row.why;
+    if (row.phase != "dns") {
+      EXPECT_EQ(to_string(question.facts().phase), row.phase) << row.url << ": " << row.why;
+    }
     EXPECT_EQ(question.ask(*policy).reason, decision.reason) << "asked twice";
   }
 }

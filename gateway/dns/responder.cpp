@@ -241,8 +241,9 @@ Message Responder::overloaded(const Question& question, std::string_view why) {
 bool Responder::may_tell(const Question& question, const base::IpAddress& address) const {
   const auto permitted = question.decision.permitted_addresses;
   const bool listed = std::ranges::any_of(permitted, [&](const auto& cidr) { return cidr.contains(address); });
-  const bool own = std::ranges::find(options_.own_addresses, address) != options_.own_addresses.end();
-  return listed || (!own && policy::may_dial(address, permitted));
+  const auto among = [&](const auto& addresses) { return std::ranges::find(addresses, address) != addresses.end(); };
+  const bool local = among(options_.own_addresses) || among(options_.local_addresses);
+  return listed || (!local && policy::may_dial(address, permitted));
 }
 
 // Loopback of the gateway's machine, where an entry permits it, would be the client's own: the gateway stands in for it
@@ -265,7 +266,8 @@ Message Responder::addresses_reply(const Question& question, const RecordSet& se
   if (told.empty()) {
     const auto& refused = set.addresses.front();
     log_failed(question, policy::to_string(policy::Reason::kPrivateAddress),
-               fmt::format("{} is {}", refused.to_string(), policy::address_class(refused)));
+               fmt::format("{} is {}", refused.to_string(),
+                           policy::is_public(refused) ? "an address of the gateway's machine" : policy::address_class(refused)));
     return sniffer::build_dns_reply(question.query, negative(DnsRcode::kNoError, kDenialTtl), question.limit);
   }
   told = as_reachable(question, std::move(told));

@@ -20,6 +20,7 @@ namespace soleroute::gateway::dns {
 struct ServerOptions {
   std::vector<base::IpAddress> own_addresses;  // answers for denied names; a family without one answers NODATA
   std::function<std::shared_ptr<const policy::Policy>()> policy;  // the snapshot in force, asked once per question
+  std::vector<base::IpAddress> local_addresses{};  // this machine's: told for a name only if its entry lists them
 };
 
 class Server {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -13,16 +14,41 @@ namespace {
 
 namespace asio = boost::asio;
 
-// Asks about an address and port; `names` are those whose answers, given by this gateway, held the address.
-policy::Decision decide(const policy::Policy& policy, const base::IpAddress& client, const base::Endpoint& destination,
-                        const std::vector<base::HostName>& names) {
+// What is asked about one connection; asked again after a reload, so it owns what it names.
+struct Question {
+  base::IpAddress client;
+  base::Endpoint destination;
+  std::vector<base::HostName> names;  // whose answers, given by this gateway, held the destination
+  bool to_stand_in = false;           // the destination is the gateway, standing in for a loopback address
+
+  [[nodiscard]] policy::Decision ask(const policy::Policy& policy) const;
+};
+
+policy::Decision Question::ask(const policy::Policy& policy) const {
   policy::FlowFacts facts;
   facts.phase = policy::Phase::kPacket;
   facts.client = client;
   facts.original_destination = destination;
   facts.port = destination.port;
   facts.resolved_names = names;
-  return policy.decide(facts);
+  if (!to_stand_in) return policy.decide(facts);
+  // The address says nothing then: each name it stood in for is asked about as if it had been named.
+  facts.phase = policy::Phase::kConnect;
+  policy::Decision decision;
+  for (const auto& name : names) {
+    facts.host = name;
+    decision = policy.decide(facts);
+    if (decision.allowed() && decision.reason == policy::Reason::kEndpointAllowed) return decision;
+  }
+  decision.action = policy::Action::kDeny;
+  decision.reason = policy::Reason::kEndpointNotAllowed;
+  return decision;
+}
+
+Question question_of(const FlowContext& context, const ClientConnection& client) {
+  const auto& address = client.original_destination.address;
+  const bool own = std::ranges::find(context.own_addresses, address) != context.own_addresses.end();
+  return {client.peer.address, client.original_destination, context.names.names_of(address), own};
 }
 
 void log_allowed(FlowContext& context, const ClientConnection& client, const policy::Decision& decision) {
@@ -68,19 +94,15 @@ void refuse(FlowContext& context, ClientConnection& client, const policy::Decisi
 }  // namespace
 
 bool is_endpoint(const FlowContext& context, const ClientConnection& client) {
-  const auto& destination = client.original_destination;
-  const auto names = context.names.names_of(destination.address);
-  return decide(*context.policy, client.peer.address, destination, names).allowed();
+  return question_of(context, client).ask(*context.policy).allowed();
 }
 
 asio::awaitable<void> serve_endpoint(FlowContext& context, ClientConnection client) {
   const auto snapshot = context.policy;  // the decision borrows from it
-  const auto peer = client.peer.address;
-  const auto destination = client.original_destination;
-  const auto names = context.names.names_of(destination.address);
-  const auto decision = decide(*snapshot, peer, destination, names);
+  Question question = question_of(context, client);
+  const auto decision = question.ask(*snapshot);
   if (!decision.allowed()) co_return refuse(context, client, decision, decision.reason, {});
-  auto dialled = co_await dial(context, destination, decision);
+  auto dialled = co_await dial(context, question.destination, decision);
   if (!dialled) {
     ++context.counters.upstream_failures;
     co_return refuse(context, client, decision, dialled.error().reason, dialled.error().message);
@@ -89,9 +111,7 @@ asio::awaitable<void> serve_endpoint(FlowContext& context, ClientConnection clie
   net::Stream& inner = *client.stream;
   net::Stream& origin = *dialled->stream;
   const auto entry = context.registry.add(
-      [peer, destination, names](const policy::Policy& policy) {
-        return decide(policy, peer, destination, names).allowed();
-      },
+      [question = std::move(question)](const policy::Policy& policy) { return question.ask(policy).allowed(); },
       [&inner, &origin] {
         inner.reset();
         origin.reset();

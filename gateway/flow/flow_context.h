@@ -37,6 +37,8 @@ struct FlowContext {
   std::shared_ptr<const policy::Policy> policy;
   // Does any of its `endpoints:` list port 80 or 443? Rare, so that the common case need not ask for each connection.
   bool web_port_endpoints = false;
+  // Where the gateway itself is addressed: the stand-in for loopback addresses of the gateway's machine.
+  std::vector<base::IpAddress> own_addresses{};
 
   void use(std::shared_ptr<const policy::Policy> snapshot);
 };

@@ -20,7 +20,7 @@ using policy::Reason;
 using sniffer::ClientHello;
 
 // RFC 8446 section 6.2.
-enum class Alert : std::uint8_t { kDecodeError = 50, kAccessDenied = 49, kInternalError = 80, kUnrecognizedName = 112 };
+enum class Alert : std::uint8_t { kDecodeError = 50, kAccessDenied = 49, kInternalError = 80, kUnrecognizedName = 112, kNoApplicationProtocol = 120 };
 
 std::string alert_record(Alert alert) {
   constexpr char kFatal = 2;
@@ -127,6 +127,15 @@ asio::awaitable<void> pass_through(FlowContext& context, net::Stream& client, ne
   context.counters.bytes_out += totals.to_client;
 }
 
+// What is passed through unseen must at least say that it is HTTP: DNS, SSH, mail and others have ALPN names of their
+// own (RFC 7301 section 6). No ALPN at all is HTTP/1.
+bool speaks_http(const ClientHello& hello) {
+  constexpr std::array<std::string_view, 3> kHttp{"h2", "http/1.1", "http/1.0"};
+  return hello.alpn.empty() || std::ranges::any_of(hello.alpn, [&](const std::string& protocol) {
+           return std::ranges::find(kHttp, protocol) != kHttp.end();
+         });
+}
+
 Refusal refusal_of(const policy::Decision& decision, const std::string& host) {
   return {.phase = policy::Phase::kTls,
           .reason = decision.reason,
@@ -171,6 +180,12 @@ asio::awaitable<void> serve(FlowContext& context, ClientConnection client, ReadA
     const Alert alert = host.empty() ? Alert::kUnrecognizedName : Alert::kAccessDenied;
     Refusal refusal = refusal_of(decision, host);
     co_return co_await refuse(context, std::move(client), std::move(refusal), alert);
+  }
+  if (!speaks_http(*outcome.hello)) {
+    Refusal refusal = refusal_of(decision, outcome.hello->server_name->text());
+    refusal.reason = Reason::kMalformed;
+    refusal.detail = "TLS for another protocol than HTTP: ALPN " + outcome.hello->alpn.front();
+    co_return co_await refuse(context, std::move(client), std::move(refusal), Alert::kNoApplicationProtocol);
   }
   const base::HostName name = *outcome.hello->server_name;  // decide() allows no connection without one
   outcome.hello.reset();

@@ -61,6 +61,9 @@ std::optional<std::string> set(const Setting& setting) {
                      setting.value);
 }
 
+constexpr std::string_view kAllButUnreachable = "6160";   // the default, 6168, without bit 3, RFC 792
+constexpr std::string_view kAllButUnreachable6 = "0,3-127";  // the default, 0-1,3-127, without 1, RFC 4443
+
 std::vector<Setting> settings(const std::string& inside) {
   const std::string v4 = "/proc/sys/net/ipv4/";
   const std::string v6 = "/proc/sys/net/ipv6/";
@@ -75,6 +78,9 @@ std::vector<Setting> settings(const std::string& inside) {
   all.push_back({v4 + "conf/" + inside + "/send_redirects", "0"});
   all.push_back({v4 + "conf/all/send_redirects", "0"});
   all.push_back({v6 + "conf/" + inside + "/accept_ra", "0"});
+  // Refusals are answered at once, however many: not counted among the ICMP errors that are held to one a second.
+  all.push_back({v4 + "icmp_ratemask", kAllButUnreachable});
+  all.push_back({v6 + "icmp/ratemask", kAllButUnreachable6});
   // Writing `all/forwarding` for IPv4 resets other settings to their router defaults, so it comes last.
   all.push_back({v6 + "conf/all/forwarding", "1"});
   all.push_back({v4 + "ip_forward", "1"});

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <latch>
 #include <mutex>
 #include <utility>
 
@@ -86,7 +87,9 @@ void Runtime::reload(std::shared_ptr<const policy::Policy> policy) {
     const std::lock_guard lock(state_->mutex);
     state_->policy = policy;
   }
-  for (auto& worker : state_->workers) worker->reload(policy);
+  const auto done = std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(state_->workers.size()));
+  for (auto& worker : state_->workers) worker->reload(policy, done);
+  done->wait();  // no worker waits for anything: each comes round to it
 }
 
 std::shared_ptr<const policy::Policy> Runtime::policy() const {

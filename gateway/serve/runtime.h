@@ -37,7 +37,8 @@ class Runtime {
                                                                     audit::Counters& counters);
   ~Runtime();  // stop(0)
 
-  // Swaps the snapshot; connections that the new policy denies are closed, others are not disturbed.
+  // Swaps the snapshot; connections that the new policy denies are closed, others are not disturbed. In force on every
+  // worker when this returns.
   void reload(std::shared_ptr<const policy::Policy> policy);
   [[nodiscard]] std::shared_ptr<const policy::Policy> policy() const;
   // Stops accepting, lets connections finish for `grace`, then closes them and joins the workers.

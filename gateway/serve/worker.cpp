@@ -92,9 +92,10 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, std::shared_ptr<cons
       explicit_proxy_(adopt(loop_, std::move(sockets.explicit_proxy))),
       grace_(loop_),
       spare_(spare_descriptor()) {
+  context_.own_addresses = shared.options.own_addresses;
   context_.use(std::move(policy));
   const auto snapshot = [this] { return context_.policy; };
-  dns_.emplace(loop_, dns::ServerOptions{shared.options.own_addresses, snapshot}, std::move(sockets.dns_udp),
+  dns_.emplace(loop_, dns::ServerOptions{shared.options.own_addresses, snapshot, shared.options.local_addresses}, std::move(sockets.dns_udp),
                std::move(sockets.dns_tcp), resolver_, shared.names, shared.log, shared.counters);
   if (!sockets.packet_queue) return;
   packets_.emplace(loop_, std::move(sockets.packet_queue), queue::kPacketQueue, snapshot, shared.names, shared.log,
@@ -120,10 +121,11 @@ void Worker::start() {
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-void Worker::reload(std::shared_ptr<const policy::Policy> policy) {
-  asio::post(loop_, [this, policy = std::move(policy)] {
+void Worker::reload(std::shared_ptr<const policy::Policy> policy, std::shared_ptr<std::latch> done) {
+  asio::post(loop_, [this, policy = std::move(policy), done = std::move(done)] {
     context_.use(policy);
     registry_.apply(*policy);
+    done->count_down();
   });
 }
 

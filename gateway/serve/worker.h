@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstddef>
+#include <latch>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -57,7 +58,8 @@ class Worker {
   ~Worker();  // stop(0) has been called and join() has returned, or start() never was
 
   void start();
-  void reload(std::shared_ptr<const policy::Policy> policy);  // from any thread
+  // From any thread; `done` is counted down on the worker's thread once the policy is in force there.
+  void reload(std::shared_ptr<const policy::Policy> policy, std::shared_ptr<std::latch> done);
   void stop(std::chrono::milliseconds grace);                 // from any thread, once
   void join();
 

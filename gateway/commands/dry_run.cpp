@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/commands/dry_run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+
+#include "gateway/serve/network.h"
+#include "gateway/serve/policy_files.h"
+#include "gateway/serve/supervisor.h"
+#include "netrules/links.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+using netrules::Topology;
+
+constexpr std::uint16_t kFirstExamplePort = 15001;
+constexpr const char* kExampleInterface = "inside0";
+constexpr std::uint32_t kExampleGateway = 0xc0000201;  // 192.0.2.1, RFC 5737
+
+std::string_view name_of(Topology topology) {
+  switch (topology) {
+    case Topology::kRouter:
+      return "router";
+    case Topology::kSidecar:
+      return "sidecar";
+    case Topology::kJail:
+      return "jail";
+    case Topology::kGuard:
+      return "guard";
+  }
+  return "";
+}
+
+std::uint16_t free_example_port(const netrules::Intent& intent) {
+  std::uint16_t port = kFirstExamplePort;
+  while (port == intent.redirect_port || port == intent.dns_port || port == intent.explicit_proxy_port) ++port;
+  return port;
+}
+
+void show_ports(ShownIntent& shown) {
+  netrules::Intent& intent = shown.intent;
+  if (intent.topology == Topology::kGuard) return;
+  if (intent.redirect_port == 0) {
+    intent.redirect_port = free_example_port(intent);
+    shown.notes.push_back(
+        fmt::format("Port {} stands for the one on which redirected connections will arrive: any free "
+                    "one, or --listen.",
+                    intent.redirect_port));
+  }
+  if (intent.dns_port == 0) {
+    intent.dns_port = free_example_port(intent);
+    shown.notes.push_back(
+        fmt::format("Port {} stands for the one on which DNS will arrive: any free one.", intent.dns_port));
+  }
+}
+
+// The name as given, or as serving would find it; reading interfaces needs no privilege.
+void show_interface(ShownIntent& shown, const serve::ServeOptions& options) {
+  netrules::Intent& intent = shown.intent;
+  if (intent.topology != Topology::kRouter || !intent.inside_interface.empty()) return;
+  const auto interfaces = netrules::list_interfaces();
+  const auto inside = interfaces && !options.claim.empty()
+                          ? serve::find_inside(*interfaces, options.inside_interface, options.claim)
+                          : base::Result<netrules::Interface>(base::system_error("not asked"));
+  intent.inside_interface = inside ? inside->name : kExampleInterface;
+  if (inside) return;
+  shown.notes.push_back(
+      fmt::format("Interface {} stands for the one on which the agents are: name it with --inside, or "
+                  "--claim an address on its subnet.",
+                  kExampleInterface));
+}
+
+void show_gateway(ShownIntent& shown, const serve::ServeOptions& options) {
+  netrules::Intent& intent = shown.intent;
+  if (intent.topology != Topology::kGuard) return;
+  intent.packet_queue.reset();  // nobody in the guarded namespace listens to it
+  for (const auto& claimed : options.claim) intent.gateway_addresses.push_back(claimed.address);
+  if (!intent.gateway_addresses.empty()) return;
+  intent.gateway_addresses.push_back(base::IpAddress::v4(kExampleGateway));
+  shown.notes.push_back(fmt::format("Address {} stands for the gateway's: name it with --claim.",
+                                    intent.gateway_addresses.front().to_string()));
+}
+
+void show_queue(ShownIntent& shown, const base::Result<netrules::Features>& features) {
+  netrules::Intent& intent = shown.intent;
+  if (!intent.packet_queue) return;
+  intent.native_queue = features && features->native_queue;
+  if (intent.native_queue) return;
+  if (features && !features->compat_queue) {
+    intent.packet_queue.reset();
+    shown.notes.emplace_back("This kernel can queue no packets: what is refused is not named in the log.");
+    return;
+  }
+  const char* why = features ? "This kernel has no native queue expression"
+                             : "Whether this kernel has a native queue expression cannot be seen from here";
+  shown.notes.push_back(
+      fmt::format("{}: the xtables target NFQUEUE, which nft cannot write down, is shown as a comment.", why));
+}
+
+void note_udp_endpoints(ShownIntent& shown) {
+  for (const netrules::EndpointRule& endpoint : shown.intent.endpoints) {
+    if (endpoint.transport != netrules::EndpointRule::Transport::kUdp) continue;
+    shown.notes.push_back(fmt::format("{}: UDP endpoints have no rule yet and are refused.", endpoint.comment));
+  }
+}
+
+std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    lines.emplace_back(text.substr(0, end));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  return lines;
+}
+
+// A line stays a comment whatever is in it.
+std::string comment(std::string_view prefix, std::string text) {
+  std::ranges::replace_if(text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }, '?');
+  while (text.ends_with(' ')) text.pop_back();
+  return text.empty() ? "#\n" : fmt::format("#{}{}\n", prefix, text);
+}
+
+std::string text_output(const ShownIntent& shown, const policy::Policy& policy, const netrules::Ruleset& rules) {
+  std::string out = comment(" ", fmt::format("gateway --dry-run, topology {}: programmed in one transaction when the "
+                                             "gateway is ready;",
+                                             name_of(shown.intent.topology)));
+  out += comment(" ", "until then, and after it ends, everything is closed. Nothing was touched now.");
+  for (const std::string& note : shown.notes) out += comment(" ", note);
+  out += "#\n# The policy:\n";
+  for (std::string& line : lines_of(policy.describe())) out += comment("   ", std::move(line));
+  for (std::string& warning : policy.warnings()) out += comment("   warning: ", std::move(warning));
+  return out + "\n" + netrules::to_text(rules);
+}
+
+std::string json_output(const ShownIntent& shown, const policy::Policy& policy, const netrules::Ruleset& rules) {
+  auto object = nlohmann::ordered_json::parse(netrules::to_json(rules));
+  object["soleroute"] = {{"topology", name_of(shown.intent.topology)},
+                         {"notes", shown.notes},
+                         {"policy", lines_of(policy.describe())},
+                         {"warnings", policy.warnings()}};
+  return object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+ShownIntent shown_intent(netrules::Intent intent, const serve::ServeOptions& options,
+                         const base::Result<netrules::Features>& features) {
+  ShownIntent shown{std::move(intent), {}};
+  if (!options.program_rules) {
+    shown.notes.emplace_back(
+        "With --no-rules the gateway programs none of these: somebody else must, or nothing is held.");
+  }
+  show_ports(shown);
+  show_interface(shown, options);
+  show_gateway(shown, options);
+  show_queue(shown, features);
+  note_udp_endpoints(shown);
+  return shown;
+}
+
+base::Result<std::string> dry_run_output(const ShownIntent& shown, const policy::Policy& policy, DryRunFormat format) {
+  const auto rules = netrules::open_rules(shown.intent);
+  if (!rules) return std::unexpected(rules.error());
+  return format == DryRunFormat::kJson ? json_output(shown, policy, *rules) : text_output(shown, policy, *rules);
+}
+
+int dry_run(const serve::ServeOptions& options, DryRunFormat format) {
+  const auto policy = serve::load_policy(options.policy_files);
+  if (!policy) return report(policy.error());
+  const ShownIntent shown =
+      shown_intent(serve::intent_of(options, **policy), options, netrules::probe_in_scratch_namespace());
+  const auto output = dry_run_output(shown, **policy, format);
+  if (!output) return report(output.error());
+  const bool written =
+      std::fwrite(output->data(), 1, output->size(), stdout) == output->size() && std::fflush(stdout) == 0;
+  return written ? kExitDone : report(base::errno_error("cannot write the rules").error());
+}
+
+}  // namespace soleroute::gateway::commands

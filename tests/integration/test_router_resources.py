@@ -55,20 +55,11 @@ def many(lab, count, address, port, first=b"", namespace=None):
 
 
 def closed_by_peer(links):
-    """How many of the connections have ended, from what select says."""
+    """How many of the connections the other side has ended."""
     poll = select.poll()
     for link in links:
-        poll.register(link, select.POLLIN)
-    ended = 0
-    by_fd = {link.fileno(): link for link in links}
-    for fd, _ in poll.poll(0):
-        try:
-            ended += by_fd[fd].recv(1, socket.MSG_PEEK) == b""
-        except BlockingIOError:
-            pass
-        except OSError:
-            ended += 1
-    return ended
+        poll.register(link, select.POLLRDHUP)
+    return len(poll.poll(0))
 
 
 @pytest.fixture
@@ -183,7 +174,7 @@ def test_a_flood_of_datagrams_and_half_open_connections_disturbs_nobody(case, la
 
 
 @threat("T138")
-def test_an_origin_that_answers_no_syn_is_a_502_in_bounded_time(case, lab, router, baseline):
+def test_an_origin_that_answers_no_syn_is_told_in_bounded_time(case, lab, router, baseline):
     case.may_leave |= {(at.BLACKHOLE, 6, 80), (at.BLACKHOLE, 6, 443)}
     address = web.address_of(lab.agent, "hole.wild.test")
     request = web.request_bytes("hole.wild.test", "/", headers=["Connection: close"])
@@ -191,7 +182,7 @@ def test_an_origin_that_answers_no_syn_is_a_502_in_bounded_time(case, lab, route
         with Live(lab, lab.neighbour):
             begin = time.monotonic()
             answer, how = web.talk(lab.agent, address, 80, request, wait=15)
-            assert answer.startswith(b"HTTP/1.1 502"), (answer[:60], how)
+            assert answer[:12] in (b"HTTP/1.1 502", b"HTTP/1.1 504"), (answer[:60], how)
             assert time.monotonic() - begin < 12
             wait.until(lambda: closed_by_peer(secret) == len(secret), "TLS clients to be told", 15)
         del clear

@@ -15,6 +15,7 @@ CDN = "45.33.32.20"  # cdn-allowed.test and cdn-denied.test
 WILD, WILD6 = "45.33.32.30", "2600:3c01::30"  # *.wild.test
 NS, NS6 = "45.33.32.53", "2600:3c01::53"
 RAW = "45.33.32.40"  # raw.wild.test: plain TCP on 443, whatever a test makes of it
+SPARE = "45.33.32.41"  # spare.wild.test: for a server that a test starts itself
 EV, EV6 = "45.33.32.66", "2600:3c01::66"  # evil.test, denied.test
 BLACKHOLE = "45.33.32.99"  # answers ARP, drops everything else
 

@@ -21,7 +21,11 @@ _ETH_MARKER = 0x88B5  # IEEE 802 local experimental
 _PACKET_OUTGOING = 4
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _SO_RCVBUFFORCE = 33
+_SO_ATTACH_FILTER = 26
 _BUFFER = 64 << 20
+_WHOLE, _HEADERS = 1 << 17, 128
+# Classic BPF: LD the packet type (ancillary data), JEQ outgoing, RET so many bytes.
+_LOAD_TYPE, _IF_EQUAL, _RETURN = (0x20, 0, 0, 0xFFFFF004), 0x15, 0x06
 # What keeps an IPv6 link usable.
 _LINK_LOCAL_ICMP6 = {130, 131, 132, 133, 134, 135, 136, 143}
 
@@ -33,12 +37,13 @@ class Capture:
         with namespace.entered():
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_ALL))
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+            self._keep(_WHOLE)
             self._socket.bind((interface, 0))
             self._sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_MARKER))
             self._sender.bind((interface, 0))
         self._packets = []
-        self._snap = 1 << 17
         self._lost = 0
+        self._lost_at = {}  # by mark
         self._stop_read, self._stop_write = os.pipe()
         self._thread = threading.Thread(target=self._loop, name="capture", daemon=True)
         self._thread.start()
@@ -56,18 +61,26 @@ class Capture:
             ready, _, _ = select.select([self._socket, self._stop_read], [], [])
             if self._stop_read in ready:
                 return
-            frame, address = self._socket.recvfrom(self._snap)
+            frame, address = self._socket.recvfrom(_WHOLE)
             self._packets.append((time.monotonic(), address[2] == _PACKET_OUTGOING, frame))
 
     @contextmanager
     def headers_only(self):
-        """For bulk transfers: keeps the first bytes of each frame, so that the capture keeps up."""
-        self._snap = 128
+        """For bulk uploads: keeps the first bytes of each frame, so that the capture keeps up."""
+        self._keep(_HEADERS)
         try:
             yield
         finally:
             self.sync()
-            self._snap = 1 << 17
+            self._keep(_WHOLE)
+
+    def _keep(self, outgoing):
+        """How much of each outgoing frame the kernel hands over; of incoming ones, the headers."""
+        code = [_LOAD_TYPE, (_IF_EQUAL, 0, 1, _PACKET_OUTGOING), (_RETURN, 0, 0, outgoing), (_RETURN, 0, 0, _HEADERS)]
+        program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in code))
+        self._program = program  # lives until the kernel has copied it
+        fprog = struct.pack("HxxxxxxQ", len(code), ctypes.addressof(program))
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
 
     def sync(self):
         """Everything sent on the interface before this call is captured after it."""
@@ -79,12 +92,15 @@ class Capture:
     def mark(self):
         """A position in time: pass it to the questions below."""
         self.sync()
-        return len(self._packets)
+        mark = len(self._packets)
+        self._lost_at[mark] = self._count_lost()
+        return mark
 
     def since(self, mark):
         """Packets after `mark`, without the capture's own and without neighbour discovery."""
         self.sync()
-        self._check_lost()
+        lost = self._count_lost() - self._lost_at.get(mark, 0)
+        assert lost == 0, f"the capture lost {lost} frames and proves nothing"
         found = (packets.parse(*entry) for entry in self._packets[mark:])
         return [p for p in found if not _is_link_upkeep(p)]
 
@@ -99,10 +115,10 @@ class Capture:
         text = text.lower()
         return [p for p in self.outgoing(mark) if text in p.frame.lower()]
 
-    def _check_lost(self):
+    def _count_lost(self):
         raw = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, ctypes.sizeof(ctypes.c_uint32) * 2)
         self._lost += struct.unpack("II", raw)[1]
-        assert self._lost == 0, f"the capture lost {self._lost} frames and proves nothing"
+        return self._lost
 
 
 def _is_link_upkeep(packet):

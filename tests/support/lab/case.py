@@ -14,7 +14,7 @@ from lab import packets, web
 
 # Where the gateway itself may send on the outside: (address, protocol) to ports.
 _LEGITIMATE = {
-    **{(a, packets.TCP): {80, 443} for a in (at.AL, at.AL6, at.CDN, at.WILD, at.WILD6, at.RAW)},
+    **{(a, packets.TCP): {80, 443} for a in (at.AL, at.AL6, at.CDN, at.WILD, at.WILD6, at.RAW, at.SPARE)},
     **{(a, p): {53} for a in (at.NS, at.NS6) for p in (packets.TCP, packets.UDP)},
 }
 _SOURCES = {at.GWUP, at.GWUP6}

@@ -93,7 +93,7 @@ class Lab:
     def _make_outside_network(self):
         self.gw.ip("link", "add", "up0", "type", "veth", "peer", "name", "out0", "netns", self.up.name)
         self._address(self.gw, "up0", f"{at.GWUP}/24", f"{at.GWUP6}/64")
-        v4 = [at.AL, at.CDN, at.WILD, at.RAW, at.NS, at.EV]
+        v4 = [at.AL, at.CDN, at.WILD, at.RAW, at.SPARE, at.NS, at.EV]
         v6 = [at.AL6, at.WILD6, at.NS6, at.EV6]
         self._address(self.up, "out0", *[f"{a}/24" for a in v4], *[f"{a}/64" for a in v6])
         # So that what should never leave has somewhere to go.
@@ -138,6 +138,7 @@ class Lab:
         self.wild = Origin(self.up, "WILD", [at.WILD, at.WILD6], issue("wild.test", "*.wild.test"))
         self.raw = RawServer(self.up, at.RAW, (80, 443))
         self.dns.set("raw.wild.test", a=[at.RAW])
+        self.dns.set("spare.wild.test", a=[at.SPARE])
         self.ev = CatchAll(self.up, [at.EV, at.EV6])
         self.capture = Capture(self.gw, "up0")
         self._closers = [server.close for server in (self.dns, self.al, self.cdn, self.wild, self.raw, self.ev, self.capture)]

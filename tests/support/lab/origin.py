@@ -86,6 +86,7 @@ class Origin:
         self.tls_failures = 0
         self.gates = {}  # by request target: release one to let /sse send its next event
         self._scripts = {}
+        self._mounts = {}
         self._listeners = []
         self._lock = threading.Lock()
         context = None
@@ -108,6 +109,10 @@ class Origin:
 
     def script(self, path, function):
         self._scripts[path] = function
+
+    def mount(self, prefix, function):
+        """The same for every path below `prefix`; the function is given the rest of the path as well."""
+        self._mounts[prefix] = function
 
     def mark(self):
         return len(self.requests)
@@ -174,6 +179,9 @@ class Origin:
         script = self._scripts.get(path)
         if script:
             return script(connection, request)
+        for prefix, function in self._mounts.items():
+            if path.startswith(prefix):
+                return function(connection, request, path.removeprefix(prefix))
         return self._built_in(connection, request, path)
 
     def _built_in(self, connection, request, path):

@@ -149,9 +149,13 @@ class Reader:
 
 
 def resolve(namespace, name, qtype=dns_wire.A, server=at.GW):
-    """Asks the gateway's DNS as the agent would: an Answer or None."""
+    """Asks the gateway's DNS as a stub resolver does, again after a second of silence: an Answer or None."""
     with namespace.entered():
-        return dns_wire.ask(server, dns_wire.question(name, qtype))
+        for timeout in (1.0, 2.0):
+            answer = dns_wire.ask(server, dns_wire.question(name, qtype), timeout)
+            if answer is not None:
+                return answer
+    return None
 
 
 def address_of(namespace, name, server=at.GW):

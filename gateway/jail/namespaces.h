@@ -28,10 +28,10 @@ struct NamespaceSet {
 
 // The switches with which systems forbid user namespaces, as found; absent where the kernel has no such switch.
 struct UserNamespaceSwitches {
-  std::optional<long> max_user_namespaces;  // user.max_user_namespaces
-  std::optional<long> unprivileged_clone;   // kernel.unprivileged_userns_clone (Debian, Arch)
-  std::optional<long> apparmor_restricts;   // kernel.apparmor_restrict_unprivileged_userns (Ubuntu)
-  bool has_proc_user_namespace = true;      // /proc/self/ns/user exists
+  std::optional<long> max_user_namespaces = std::nullopt;  // user.max_user_namespaces
+  std::optional<long> unprivileged_clone = std::nullopt;   // kernel.unprivileged_userns_clone (Debian, Arch)
+  std::optional<long> apparmor_restricts = std::nullopt;   // kernel.apparmor_restrict_unprivileged_userns (Ubuntu)
+  bool has_proc_user_namespace = true;                     // /proc/self/ns/user exists
 };
 [[nodiscard]] UserNamespaceSwitches read_user_namespace_switches();
 // The error for a user: what forbids it and what to do, one remedy a line.

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/jail/tally.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace soleroute::gateway::jail {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+std::shared_ptr<const policy::Policy> compiled(const std::string& text) {
+  const std::array<policy::PolicySource, 1> sources{{{"policy.yaml", text}}};
+  return policy::Policy::compile(sources).value();
+}
+
+audit::DecisionRecord record(policy::Phase phase, bool allowed, const std::string& host) {
+  audit::DecisionRecord one;
+  one.phase = phase;
+  one.allowed = allowed;
+  one.reason = allowed ? "host_allowed" : "host_not_allowed";
+  one.host = host;
+  if (phase == policy::Phase::kHttp) {
+    one.port = 80;
+    one.scheme = "http";
+    one.method = "GET";
+    one.path = "/";
+  }
+  if (phase == policy::Phase::kTls) {
+    one.port = 443;
+    one.scheme = "https";
+  }
+  return one;
+}
+
+class Tallies : public ::testing::Test {
+ protected:
+  TallyLog log_{audit::make_discarding_log()};
+  std::shared_ptr<const policy::Policy> policy_ = compiled("domains: [a.example.com]\n");
+
+  std::string summary(SummaryStyle style = {}) const { return summary_text(log_.tally(), *policy_, style); }
+};
+
+TEST_F(Tallies, CountUsesAndFallBackToLookups) {
+  log_.decision(record(policy::Phase::kDns, true, "a.example.com"));
+  log_.decision(record(policy::Phase::kHttp, true, "a.example.com"));
+  log_.decision(record(policy::Phase::kHttp, true, "a.example.com"));
+  log_.decision(record(policy::Phase::kDns, false, "b.example.com"));
+  const Tally tally = log_.tally();
+  ASSERT_EQ(tally.allowed.size(), 1U);
+  EXPECT_EQ(tally.allowed[0].uses, 2U);
+  EXPECT_EQ(tally.allowed[0].lookups, 1U);
+  ASSERT_EQ(tally.denied.size(), 1U);
+  EXPECT_EQ(tally.denied[0].uses, 0U);
+  EXPECT_THAT(summary(), HasSubstr("2x"));
+}
+
+TEST_F(Tallies, AreMostUsedFirst) {
+  for (int i = 0; i < 3; ++i) {
+    for (int use = 0; use <= i; ++use) {
+      log_.decision(record(policy::Phase::kHttp, false, std::string(1, static_cast<char>('x' + i)) + ".example.com"));
+    }
+  }
+  EXPECT_EQ(log_.tally().denied[0].subject, "z.example.com");
+}
+
+TEST_F(Tallies, AreBoundedHoweverManyNamesACommandMakesUp) {
+  for (std::size_t i = 0; i < TallyLog::kMaxHosts + 500; ++i) {
+    log_.decision(record(policy::Phase::kDns, false, "n" + std::to_string(i) + ".example.com"));
+  }
+  EXPECT_EQ(log_.tally().denied.size(), TallyLog::kMaxHosts);
+  EXPECT_EQ(log_.tally().not_kept, 500U);
+  const std::string text = summary();
+  EXPECT_THAT(text, HasSubstr("500 decisions about further hosts"));
+  EXPECT_LT(text.size(), 4000U) << "short, whatever happened";
+}
+
+TEST_F(Tallies, OfNothingSayNothing) {
+  EXPECT_THAT(summary(), IsEmpty());
+}
+
+TEST_F(Tallies, MergeWhatWouldAllowIntoOnePieceOfPolicy) {
+  log_.decision(record(policy::Phase::kHttp, false, "b.example.com"));
+  log_.decision(record(policy::Phase::kTls, false, "c.example.com"));
+  log_.decision(record(policy::Phase::kDns, false, "d.example.com"));
+  const std::string lines = lines_to_allow(log_.tally(), *policy_);
+  EXPECT_EQ(lines, "domains:\n  - b.example.com\n  - c.example.com\n  - d.example.com\n");
+  const std::array<policy::PolicySource, 2> layers{{{"policy.yaml", "domains: [a.example.com]\n"}, {"more", lines}}};
+  EXPECT_EQ((*policy::Policy::compile(layers))->host_count(), 4U);
+}
+
+TEST_F(Tallies, SuggestAnEndpointForARefusedPacket) {
+  audit::DecisionRecord packet = record(policy::Phase::kPacket, false, "");
+  packet.reason = "endpoint_not_allowed";
+  packet.destination = "93.184.216.34:5432";
+  packet.port = 5432;
+  log_.decision(packet);
+  EXPECT_EQ(log_.tally().denied[0].subject, "93.184.216.34:5432");
+  EXPECT_THAT(lines_to_allow(log_.tally(), *policy_), StartsWith("endpoints:\n"));
+}
+
+TEST_F(Tallies, ShowNothingThatDrivesATerminal) {
+  log_.decision(record(policy::Phase::kHttp, false, "x\x1b[31m\n\xff.example.com"));
+  audit::DecisionRecord odd = record(policy::Phase::kHttp, false, "y.example.com");
+  odd.reason = "\x1b]0;title\x07";
+  log_.decision(odd);
+  const std::string text = summary();
+  for (const char c : text) EXPECT_TRUE(c == '\n' || (c >= 0x20 && c < 0x7f)) << static_cast<int>(c);
+}
+
+TEST_F(Tallies, AreColouredOnlyWhenAsked) {
+  log_.decision(record(policy::Phase::kHttp, false, "b.example.com"));
+  EXPECT_THAT(summary(), Not(HasSubstr("\x1b")));
+  EXPECT_THAT(summary({.colour = true}), HasSubstr("\x1b[31mdenied\x1b[0m"));
+}
+
+TEST_F(Tallies, ListAFewAndCountTheRest) {
+  for (int i = 0; i < 20; ++i) log_.decision(record(policy::Phase::kHttp, true, "h" + std::to_string(i) + ".test"));
+  const std::string text = summary({.colour = false, .most_hosts = 5});
+  EXPECT_THAT(text, HasSubstr("20 allowed, 0 denied"));
+  EXPECT_THAT(text, HasSubstr("and 15 more"));
+}
+
+}  // namespace
+}  // namespace soleroute::gateway::jail

@@ -1,0 +1,213 @@
+"""The explicit proxy, `endpoints:` and observe mode: the other ways in are held by the same decision."""
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import os
+import shutil
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from lab import addresses as at
+from lab import tls_wire as tls
+from lab import web
+from lab.case import Case
+
+threat = pytest.mark.threat
+
+PROXY = 8080
+
+
+def connect(lab, authority, then=b"", headers="", wait=4.0):
+    """CONNECT, and when it is granted `then`: (status, what came behind the head, how it ended)."""
+    with web.connected(lab.agent, at.GW, PROXY, timeout=wait) as link:
+        link.sendall(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{headers}\r\n".encode("latin1"))
+        reader = web.Reader(link)
+        try:
+            head = reader.head()
+        except (ConnectionError, OSError) as error:
+            return 0, b"", str(error)
+        if head.status != 200:
+            return head.status, reader.buffer, "refused"
+        link.sendall(then)
+        answer, how = web.read_to_end(link, enough=1)
+        return 200, reader.buffer + answer, how
+
+
+def absolute(lab, url, host=None, extra="Connection: close\r\n"):
+    host = host or url.split("/")[2]
+    data = f"GET {url} HTTP/1.1\r\nHost: {host}\r\n{extra}\r\n".encode("latin1")
+    return web.talk(lab.agent, at.GW, PROXY, data)
+
+
+@threat("T096")
+def test_connect_to_an_allowed_host_carries_tls_for_that_name(case, lab):
+    status, answer, _ = connect(lab, "allowed.test:443", tls.client_hello("allowed.test"))
+    assert (status, answer[:1]) == (200, b"\x16")
+    del case
+
+
+@threat("T096")
+@pytest.mark.parametrize("authority", [
+    "denied.test:443", "evil.test:443", "allowed.test:22", "allowed.test:80", "allowed.test:8443", "allowed.test:0", "allowed.test:65536", "allowed.test",
+    "169.254.169.254:80", "169.254.169.254:443", "127.0.0.1:443", f"{at.AL}:443", f"{at.EV}:443", "[::1]:443", f"[{at.AL6}]:443", "localhost:443",
+    f"{at.GW}:8080", f"{at.GWUP}:22", "allowed.test@denied.test:443", "allowed.test:443:443", "0x2d21200a:443", "metadata.google.internal:80", "/",
+])  # fmt: skip
+def test_connect_to_anything_else_is_refused(case, lab, authority):
+    mark = lab.capture.mark()
+    status, _, how = connect(lab, authority)
+    assert status in (400, 403, 405) or (status == 0 and "ended" in how), (status, how)
+    case.no_syn(mark)
+
+
+@threat("T053", "T096")
+@pytest.mark.parametrize("inner", [
+    tls.client_hello("denied.test"), tls.client_hello("cdn-allowed.test"), tls.record(tls.hello()), b"GET / HTTP/1.1\r\nHost: allowed.test\r\n\r\n",
+    b"SSH-2.0-x\r\n", b"\x05\x01\x00",
+], ids=["another name", "another allowed name", "no name", "http", "ssh", "socks"])  # fmt: skip
+def test_a_granted_tunnel_carries_nothing_but_tls_for_its_own_name(case, lab, inner):
+    """What other tools get wrong: CONNECT to an allowed host as a tunnel for anything unseen."""
+    mark = lab.capture.mark()
+    status, answer, _ = connect(lab, "allowed.test:443", inner)
+    assert status == 200
+    assert answer[:1] in (b"", b"\x15"), answer[:60]
+    case.no_syn(mark)
+
+
+def test_an_allowed_absolute_url_is_fetched_and_others_are_refused(case, lab):
+    assert absolute(lab, "http://allowed.test/x")[0].endswith(b"AL\n")
+    answer, _ = absolute(lab, f"http://denied.test/{case.canary}")
+    assert answer.startswith(b"HTTP/1.1 403") and b"Blocked by proxy policy: denied.test" in answer
+    for url in ("https://allowed.test/", f"http://{at.AL}/", "http://127.0.0.1/", "ftp://allowed.test/", "http://allowed.test:8080/"):
+        mark = lab.capture.mark()
+        answer, _ = absolute(lab, url)
+        assert answer[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 403", b""), (url, answer[:60])
+        case.no_syn(mark)
+    case.no_query("denied.test")
+
+
+@threat("T085")
+def test_host_and_url_that_disagree_are_refused(case, lab):
+    for url, host in (("http://allowed.test/", "denied.test"), ("http://denied.test/", "allowed.test")):
+        answer, _ = absolute(lab, f"{url}{case.canary}", host)
+        assert answer[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 421"), answer[:60]
+    case.no_syn()
+
+
+def test_an_origin_form_request_to_the_proxy_is_no_way_to_the_gateway_itself(case, lab):
+    for path in ("/", "/metrics", "/policy", "/reload", "/health"):
+        answer, _ = web.talk(lab.agent, at.GW, PROXY, web.request_bytes(f"{at.GW}:{PROXY}", path, headers=["Connection: close"]))
+        assert answer[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 403", b"HTTP/1.1 404"), answer[:80]
+    case.no_syn()
+
+
+@threat("T132")
+def test_proxy_credentials_stay_here(case, lab):
+    case.canary_may_leave = True
+    mark = lab.al.mark()
+    answer, _ = absolute(lab, "http://allowed.test/creds", extra=f"Proxy-Authorization: Basic {case.canary}\r\nConnection: close\r\n")
+    assert b" 200 " in answer[:20]
+    assert "proxy-authorization" not in lab.al.since(mark, "/creds")[0].headers
+    case.no_canary()
+
+
+def test_curl_with_https_proxy_works_as_it_does_without(case, lab):
+    if not shutil.which("curl"):
+        pytest.skip("needs curl")
+    environment = {"PATH": os.environ["PATH"], "http_proxy": f"http://{at.GW}:{PROXY}", "https_proxy": f"http://{at.GW}:{PROXY}"}
+
+    def curl(url):
+        command = lab.client_command("curl", "-sS", "-m", "10", "--cacert", str(lab.ca.certificate), url)
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+    assert curl("http://allowed.test/").stdout == "AL\n"
+    assert curl("https://allowed.test/").stdout == "AL\n"
+    assert curl("http://denied.test/").stdout.startswith("Blocked by proxy policy: denied.test")
+    denied = curl("https://denied.test/")
+    assert denied.returncode == 56 and "403" in denied.stderr
+    case.no_query("denied.test")
+
+
+# --- endpoints ---
+
+ENDPOINTS = at.POLICY + f"""\
+endpoints:
+  - {{host: raw.wild.test, port: 5432, protocol: tcp}}
+  - {{cidr: {at.SPARE}/32, ports: [8000, 8001]}}
+"""
+
+
+@pytest.fixture
+def database(lab):
+    """A server on 5432 of raw.wild.test and on 8000 of SPARE, AL and EV that echoes in capitals."""
+    links = []
+    def serve(listener):
+        while True:
+            try:
+                link, _ = listener.accept()
+            except OSError:
+                return
+            with link:
+                link.sendall(link.recv(100).upper())
+
+    for address, port in ((at.RAW, 5432), (at.SPARE, 8000), (at.SPARE, 8002), (at.AL, 5432), (at.AL, 8000)):
+        with lab.up.entered():
+            listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen()
+        links.append(listener)
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+    yield
+    for listener in links:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def test_endpoints_pass_exactly_what_they_list(lab, make_gateway, database):
+    one = make_gateway(policy=ENDPOINTS).start()
+    case = Case(lab, one.log)
+    case.may_leave |= {(at.RAW, 6, 5432), (at.SPARE, 6, 8000)}
+    assert web.resolve(lab.agent, "raw.wild.test").addresses() == [at.RAW]
+    for address, port, works in (
+        (at.RAW, 5432, True), (at.SPARE, 8000, True), (at.SPARE, 8002, False), (at.AL, 5432, False), (at.AL, 8000, False), (at.EV, 5432, False),
+        (at.RAW, 8000, False), (at.EV, 8000, False),
+    ):  # fmt: skip
+        answer, how = web.talk(lab.agent, address, port, b"hello")
+        assert (answer == b"HELLO") == works, (address, port, answer, how)
+        assert works or how in ("rst", "connect:ConnectionRefusedError", "fin"), how
+    assert lab.agent_of("U").call("udp", at.RAW, 5432, case.canary.encode(), wait=0.3)[0] != "answered"
+    case.record(phase=lambda p: p in ("connect", "packet"), action="allowed", port=5432)
+    case.control()
+    case.finish()
+    del database
+
+
+def test_an_endpoint_by_name_needs_the_gateways_own_answer_for_it(lab, make_gateway, database):
+    """The address alone opens nothing until this gateway has resolved the name to it."""
+    one = make_gateway(policy=ENDPOINTS).start()
+    case = Case(lab, one.log)
+    answer, _ = web.talk(lab.agent, at.AL, 5432, b"hello")
+    assert answer == b""
+    case.control()
+    case.finish()
+    del database
+
+
+# --- observe ---
+
+
+def test_observe_lets_pass_and_logs_what_would_be_denied(lab, make_gateway):
+    one = make_gateway(policy=at.POLICY + "mode: observe\n").start()
+    mark = one.log.mark()
+    lab.dns.set("observed.test", a=[at.WILD])
+    response = web.http(lab.agent, "observed.test", "/seen")
+    assert (response.status, response.body) == (200, b"WILD\n")
+    record = one.log.wait_for(mark, phase="http", host="observed.test")
+    assert record["reason"] == "host_not_allowed", "the log tells what enforcing would have done"
+    assert one.status()["health"] == "healthy"
+    one.reload(at.POLICY)
+    assert web.http(lab.agent, "observed.test", "/seen", address=at.WILD).status == 403
+    Case(lab, one.log).control()
+    lab.dns.forget("observed.test")

@@ -1,6 +1,6 @@
 // The jail's first process: prepares the inside, waits for the word to go, becomes nobody special, runs the command,
-// and reaps what it leaves. When it ends, the kernel ends everything in its PID namespace. SPDX-License-Identifier:
-// GPL-3.0-or-later
+// and reaps what it leaves. When it ends, the kernel ends everything in its PID namespace.
+// SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
 #include <functional>

@@ -48,16 +48,27 @@ policy::Scheme scheme_of(std::string_view text) {
   return policy::Scheme::kNone;
 }
 
-// The facts as far as the record tells; borrows from it.
-policy::FlowFacts facts_of(const audit::DecisionRecord& record) {
+// The packet log says what was sent in front of everything else.
+policy::Transport transport_of(const audit::DecisionRecord& record) {
+  if (record.phase != policy::Phase::kPacket || record.detail.starts_with("tcp")) return policy::Transport::kTcp;
+  if (record.detail.starts_with("udp")) return policy::Transport::kUdp;
+  return record.detail.starts_with("icmp") ? policy::Transport::kIcmp : policy::Transport::kOther;
+}
+
+// The facts as far as the record tells; borrows from it and from `names`.
+policy::FlowFacts facts_of(const audit::DecisionRecord& record, std::vector<base::HostName>& names) {
   policy::FlowFacts facts;
+  facts.transport = transport_of(record);
   facts.phase = record.phase;
   facts.client = record.client;
   facts.port = record.port;
   facts.scheme = scheme_of(record.scheme);
-  if (auto host = base::HostName::parse(record.host)) {
-    facts.host = *host;
-    if (record.phase == policy::Phase::kTls) facts.sni = *host;
+  if (auto host = base::HostName::parse(record.host)) names.push_back(std::move(*host));
+  if (record.phase == policy::Phase::kPacket) {
+    facts.resolved_names = names;
+  } else if (!names.empty()) {
+    facts.host = names.front();
+    if (record.phase == policy::Phase::kTls) facts.sni = names.front();
   }
   if (auto destination = base::Endpoint::parse(record.destination)) facts.original_destination = *destination;
   if (!record.method.empty()) facts.method = record.method;
@@ -146,7 +157,8 @@ Tally TallyLog::tally() const {
 std::string lines_to_allow(const Tally& tally, const policy::Policy& policy) {
   Snippets snippets;
   for (const Tallied& host : tally.denied) {
-    const policy::FlowFacts facts = facts_of(host.example);
+    std::vector<base::HostName> names;
+    const policy::FlowFacts facts = facts_of(host.example, names);
     snippets.add(policy::how_to_allow(policy, facts, policy.decide(facts)));
   }
   return snippets.text();

@@ -89,12 +89,12 @@ TEST(IdentityEnvironment, GivesTheUserHisOwnVariablesBack) {
                       .groups = {},
                       .borrowed = true,
                       .name = "ann",
-                      .home = "/home/ann",
+                      .home = "/users/ann",
                       .shell = "/bin/zsh"};
   const auto environment = identity_environment(
       {"HOME=/root", "USER=root", "LOGNAME=root", "MAIL=/var/mail/root", "HOMER=x", "PATH=/bin"}, user);
   EXPECT_THAT(environment,
-              ElementsAre("HOMER=x", "PATH=/bin", "HOME=/home/ann", "USER=ann", "LOGNAME=ann", "SHELL=/bin/zsh"));
+              ElementsAre("HOMER=x", "PATH=/bin", "HOME=/users/ann", "USER=ann", "LOGNAME=ann", "SHELL=/bin/zsh"));
 }
 
 TEST(IdentityEnvironment, LeavesAnUnborrowedOneAlone) {

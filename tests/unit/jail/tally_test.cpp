@@ -12,10 +12,10 @@
 namespace soleroute::gateway::jail {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-using ::testing::StartsWith;
 
 std::shared_ptr<const policy::Policy> compiled(const std::string& text) {
   const std::array<policy::PolicySource, 1> sources{{{"policy.yaml", text}}};
@@ -98,13 +98,28 @@ TEST_F(Tallies, MergeWhatWouldAllowIntoOnePieceOfPolicy) {
 }
 
 TEST_F(Tallies, SuggestAnEndpointForARefusedPacket) {
-  audit::DecisionRecord packet = record(policy::Phase::kPacket, false, "");
-  packet.reason = "endpoint_not_allowed";
-  packet.destination = "93.184.216.34:5432";
-  packet.port = 5432;
-  log_.decision(packet);
-  EXPECT_EQ(log_.tally().denied[0].subject, "93.184.216.34:5432");
-  EXPECT_THAT(lines_to_allow(log_.tally(), *policy_), StartsWith("endpoints:\n"));
+  const struct {
+    const char* detail;
+    const char* host;
+    const char* expected;
+  } cases[]{
+      {"tcp", "", "endpoints:\n  - {cidr: \"93.184.216.34/32\", port: 5432, protocol: tcp}\n"},
+      {"udp", "", "endpoints:\n  - {cidr: \"93.184.216.34/32\", port: 5432, protocol: udp}\n"},
+      {"tcp", "db.example.com", "endpoints:\n  - {host: db.example.com, port: 5432, protocol: tcp}\n"},
+      {"icmp type 8", "", ""},
+      {"ip protocol 47", "", ""},
+  };
+  for (const auto& one : cases) {
+    TallyLog log(audit::make_discarding_log());
+    audit::DecisionRecord packet = record(policy::Phase::kPacket, false, one.host);
+    packet.reason = "endpoint_not_allowed";
+    packet.destination = "93.184.216.34:5432";
+    packet.port = 5432;
+    packet.detail = one.detail;
+    log.decision(packet);
+    EXPECT_THAT(log.tally().denied[0].subject, EndsWith(":5432")) << one.detail;
+    EXPECT_EQ(lines_to_allow(log.tally(), *policy_), one.expected) << one.detail;
+  }
 }
 
 TEST_F(Tallies, ShowNothingThatDrivesATerminal) {

@@ -28,9 +28,9 @@ TEST(BoundPaths, AreThoseWithAPathInTheKernelsTable) {
       "0000000000000000: 00000002 00000000 00010000 0001 01    17 @/tmp/.X11-unix/X0\n"
       "0000000000000000: 00000002 00000000 00010000 0001 01 16777 relative.sock\n"
       "0000000000000000: 00000003 00000000 00000000 0001 03 99999\n"
-      "0000000000000000: 00000002 00000000 00010000 0001 01 16778 /home/a b/with spaces \n";
+      "0000000000000000: 00000002 00000000 00010000 0001 01 16778 /srv/a b/with spaces \n";
   EXPECT_THAT(bound_paths(table),
-              ElementsAre("/home/a b/with spaces ", "/run/dbus/system_bus_socket", "/run/systemd/private"));
+              ElementsAre("/srv/a b/with spaces ", "/run/dbus/system_bus_socket", "/run/systemd/private"));
 }
 
 TEST(BoundPaths, OfOddTextAreNone) {

@@ -22,6 +22,7 @@ constexpr std::int32_t kPriorityReport = kPriorityFilter - 10;
 constexpr BaseChain kCapturePrerouting{ChainType::kNat, Hook::kPrerouting, kPriorityCapture, ChainPolicy::kAccept};
 constexpr BaseChain kCaptureOutput{ChainType::kNat, Hook::kOutput, kPriorityCapture, ChainPolicy::kAccept};
 constexpr BaseChain kScreen{ChainType::kFilter, Hook::kPrerouting, kPriorityRaw, ChainPolicy::kAccept};
+constexpr BaseChain kRefusePrerouting{ChainType::kFilter, Hook::kPrerouting, kPriorityFilter, ChainPolicy::kAccept};
 constexpr BaseChain report_at(Hook hook) {
   return {ChainType::kFilter, hook, kPriorityReport, ChainPolicy::kAccept};
 }
@@ -99,10 +100,10 @@ std::vector<std::uint8_t> link_types_out() {
   return {kMldReport, kMldDone, kRouterSolicit, kNeighborSolicit, kNeighborAdvert, kMld2Report};
 }
 
-void add_report(const Intent& intent, Hook hook, const Matches& matches, const char* jump_to, Ruleset& ruleset) {
+void add_report(const Intent& intent, Hook hook, const Matches& matches, std::string jump_to, Ruleset& ruleset) {
   if (!intent.packet_queue) return;
   Chain chain{fmt::format("report_{}", to_string(hook)), report_at(hook), {}};
-  if (jump_to != nullptr) chain.rules.push_back({{}, {Jump{jump_to}}, {}});
+  chain.rules.push_back({{}, {Jump{std::move(jump_to)}}, {}});
   const Statement queue =
       intent.native_queue ? Statement(Queue{*intent.packet_queue}) : Statement(CompatQueue{*intent.packet_queue});
   chain.rules.push_back({joined(matches, {WithinRate{kQueuedPerSecond, kQueuedBurst}}), {Count{}, queue}, {}});
@@ -215,17 +216,29 @@ Chain router_wanted(const Intent& intent) {
   return chain;
 }
 
+// What need not be routed: redirected, or for this machine. All else from inside is refused before routing, so that
+// nothing depends on forwarding: it stays off, and without these rules nothing passes either.
+Chain router_here(const Intent& intent) {
+  const Matches inside{InputInterface{intent.inside_interface}};
+  return {"here",
+          std::nullopt,
+          {accept({InputInterface{intent.inside_interface, true}}), accept({DestinationWasRedirected{}}),
+           accept({DestinationIsLocal{}}), neighbours(inside, link_types_in())}};
+}
+
 Ruleset open_router(const Intent& intent) {
   const Matches inside{InputInterface{intent.inside_interface}};
-  Ruleset ruleset{intent.table, {router_screen(intent), router_capture(intent), router_wanted(intent)}};
+  Ruleset ruleset{intent.table,
+                  {router_screen(intent), router_capture(intent), router_here(intent), router_wanted(intent)}};
+  add_report(intent, Hook::kPrerouting, inside, "here", ruleset);
+  Chain refuse{"refuse", kRefusePrerouting, {{{}, {Jump{"here"}}, {}}}};
+  add_refusal(inside, refuse);
+  ruleset.chains.push_back(std::move(refuse));
   add_report(intent, Hook::kInput, inside, "wanted", ruleset);
   Chain input{"input", closed_at(Hook::kInput), {{{}, {Jump{"wanted"}}, {}}}};
   add_refusal(inside, input);
   ruleset.chains.push_back(std::move(input));
-  add_report(intent, Hook::kForward, inside, nullptr, ruleset);
-  Chain forward{"forward", closed_at(Hook::kForward), {}};
-  add_refusal(inside, forward);
-  ruleset.chains.push_back(std::move(forward));
+  ruleset.chains.push_back({"forward", closed_at(Hook::kForward), {}});
   return ruleset;
 }
 

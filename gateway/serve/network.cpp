@@ -68,6 +68,10 @@ std::vector<Setting> settings(const std::string& inside) {
   const std::string v4 = "/proc/sys/net/ipv4/";
   const std::string v6 = "/proc/sys/net/ipv6/";
   std::vector<Setting> all;
+  // Refusals are made before routing, and what passes is dialled anew: nothing is ever forwarded, rules or no rules.
+  // First, because the kernel resets accept_redirects with it.
+  all.push_back({v6 + "conf/all/forwarding", "0"});
+  all.push_back({v4 + "ip_forward", "0"});
   for (const std::string& scope : {std::string("all"), std::string("default"), inside}) {
     all.push_back({v4 + "conf/" + scope + "/accept_source_route", "0"});
     all.push_back({v4 + "conf/" + scope + "/route_localnet", "0"});
@@ -81,9 +85,6 @@ std::vector<Setting> settings(const std::string& inside) {
   // Refusals are answered at once, however many: not counted among the ICMP errors that are held to one a second.
   all.push_back({v4 + "icmp_ratemask", kAllButUnreachable});
   all.push_back({v6 + "icmp/ratemask", kAllButUnreachable6});
-  // Writing `all/forwarding` for IPv4 resets other settings to their router defaults, so it comes last.
-  all.push_back({v6 + "conf/all/forwarding", "1"});
-  all.push_back({v4 + "ip_forward", "1"});
   return all;
 }
 

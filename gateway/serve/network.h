@@ -27,8 +27,8 @@ namespace soleroute::gateway::serve {
                                                           const std::vector<base::InterfaceAddress>& claim,
                                                           const netrules::Interface& inside);
 
-// Source routing off, no route from loopback, no router advertisements on the inside; forwarding on, so that refused
-// packets reach the rules that answer them. Call with the closed rules standing. Returns what could not be set.
+// Forwarding off (a gateway that lost its rules must not become a router), source routing off, no route from loopback,
+// no router advertisements on the inside, ICMP refusals not held back. Returns what could not be set.
 [[nodiscard]] std::vector<std::string> set_sysctls(const std::string& inside);
 
 // Every address of this namespace.

@@ -48,8 +48,8 @@ class RouterTraffic : public ::testing::Test {
       origin_udp_ = udp_server(9999);
       origin_web_ = tcp_server(443);
     });
-    set_sysctl("ipv4/ip_forward=1");
-    set_sysctl("ipv6/conf/all/forwarding=1");
+    set_sysctl("ipv4/ip_forward=0");
+    set_sysctl("ipv6/conf/all/forwarding=0");
     redirected_ = tcp_server(kRedirect);
     dns_tcp_ = tcp_server(kDns);
     dns_udp_ = udp_server(kDns);

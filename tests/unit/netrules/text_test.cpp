@@ -96,7 +96,7 @@ TEST(Json, LeavesOutOnlyTheRuleThatItsSchemaCannotSay) {
   named.intent.native_queue = false;
   const std::string json = to_json(rules_of(named));
   EXPECT_THAT(json, ::testing::Not(HasSubstr("NFQUEUE")));
-  EXPECT_THAT(json, HasSubstr("report_forward"));
+  EXPECT_THAT(json, HasSubstr("report_prerouting"));
   EXPECT_THAT(json, HasSubstr("admin-prohibited"));
 }
 

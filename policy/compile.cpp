@@ -71,7 +71,7 @@ base::Status Flattener::add(const MergedHost& host) {
     record.open = record.https_open = record.http_somehow = true;
     record.https = HttpsVerdict::kPassThrough;
     record.origin = record.https_origin = everything->origin;
-    record.narrowed = std::ranges::any_of(host.grants, &Grant::readonly);
+    record.narrowed = std::ranges::any_of(host.grants, [](const Grant& grant) { return grant.terms != nullptr; });
     record.rules.begin = record.rules.end = static_cast<std::uint32_t>(data_.rules.size());
   } else {
     add_rules(host, record);

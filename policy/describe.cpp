@@ -89,7 +89,7 @@ std::vector<std::string> Policy::warnings() const {
   for (const auto& record : data_->records) {
     if (record.narrowed) {
       warn(record.origin,
-           fmt::format("{} is allowed without limits, although a read-only service narrows it", record.pattern));
+           fmt::format("{} is allowed without limits, whatever rules other entries give it", record.pattern));
     }
     const bool wildcard = !record.from_service && record.pattern.starts_with(kStar);
     if (wildcard && is_shared_suffix(record.pattern.substr(kStar.size()))) {

@@ -50,12 +50,12 @@ base::Status Layers::add_service(const ServiceEntry& entry, std::uint32_t file) 
   const Origin origin{file, entry.position.line};
   const auto narrow = readonly_terms();
   for (const auto& domain : document->domains) {
-    grant(host(domain.host, origin), {entry.readonly ? narrow : nullptr, origin, service.name, entry.readonly});
+    grant(host(domain.host, origin), {entry.readonly ? narrow : nullptr, origin, service.name});
   }
   if (!entry.readonly) return {};
   for (const auto& domain : document->readonly) {
     for (const auto& rule : domain.rules) {
-      grant(host(domain.host, origin), {std::make_shared<const RuleTerms>(rule.terms), origin, service.name, true});
+      grant(host(domain.host, origin), {std::make_shared<const RuleTerms>(rule.terms), origin, service.name});
     }
   }
   return {};
@@ -67,10 +67,10 @@ void Layers::add_domain(DomainEntry entry, std::uint32_t file) {
   if (entry.replace) {
     merged = MergedHost{.pattern = entry.host, .origin = origin};
   }
-  if (entry.rules.empty()) grant(merged, {nullptr, origin, {}, false});
+  if (entry.rules.empty()) grant(merged, {nullptr, origin, {}});
   for (auto& rule : entry.rules) {
     const Origin at{file, rule.position.line};
-    grant(merged, {std::make_shared<const RuleTerms>(std::move(rule.terms)), at, {}, false});
+    grant(merged, {std::make_shared<const RuleTerms>(std::move(rule.terms)), at, {}});
   }
   add_missing(merged.addresses, entry.addresses);
   if (entry.tls == TlsMode::kUnstated) return;

@@ -20,7 +20,6 @@ struct Grant {
   std::shared_ptr<const RuleTerms> terms;  // null: everything
   Origin origin;
   std::string_view owner;  // the service it came from (names live in the catalog); empty: `domains:`
-  bool readonly = false;
 
   [[nodiscard]] bool same_terms(const Grant& other) const {
     return terms == other.terms || (terms && other.terms && *terms == *other.terms);

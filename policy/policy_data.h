@@ -34,7 +34,7 @@ struct alignas(64) HostRecord {
   bool http_somehow = false;
   bool inspect_wanted = false;  // tls: inspect
   bool from_service = false;    // by no entry of `domains:`
-  bool narrowed = false;        // open, although a read-only service meant it not to be
+  bool narrowed = false;        // open, although another entry gives it rules
   HttpsVerdict https = HttpsVerdict::kNever;
   IndexRange rules{};
   IndexRange addresses{};

@@ -5,6 +5,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
 
 #include "policy/source_text.h"
 
@@ -40,6 +42,19 @@ bool target_matches(const RuleTerms& rule, const RequestTarget& target) {
   return !rule.query || (target.query && *target.query == *rule.query);
 }
 
+// A JSON string is a YAML double-quoted scalar.
+std::string quoted(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+}
+
+std::string query_to_yaml(const QueryParameters& query) {
+  std::map<std::string, std::vector<std::string>> values;
+  for (const auto& [name, value] : query) values[name].push_back(quoted(value));
+  std::vector<std::string> parts;
+  for (const auto& [name, list] : values) parts.push_back(fmt::format("{}: [{}]", quoted(name), fmt::join(list, ", ")));
+  return fmt::format("query: {{exact: {{{}}}}}", fmt::join(parts, ", "));
+}
+
 std::string describe_query(const QueryParameters& query) {
   if (query.empty()) return ", no query";
   std::vector<std::string> parts;
@@ -61,6 +76,25 @@ Match match(const RuleTerms& rule, const RequestView& request) {
     pending = pending || !request.target;
   }
   return pending ? Match::kPending : Match::kYes;
+}
+
+std::string to_yaml(const RuleTerms& rule) {
+  if (rule.path_match == PathMatch::kGitUploadPack) return {};
+  std::vector<std::string> parts;
+  parts.push_back(fmt::format("schemes: [{}]", rule.http && rule.https ? "http, https"
+                                               : rule.https            ? "https"
+                                                                       : "http"));
+  if (!rule.methods.empty()) {
+    std::vector<std::string> methods;
+    for (const auto& method : rule.methods) methods.push_back(quoted(method));
+    parts.push_back(fmt::format("methods: [{}]", fmt::join(methods, ", ")));
+  }
+  if (rule.path_match != PathMatch::kAny) {
+    const auto how = rule.path_match == PathMatch::kExact ? "exact" : "prefix";
+    parts.push_back(fmt::format("path: {{{}: {}}}", how, quoted(rule.path)));
+  }
+  if (rule.query) parts.push_back(query_to_yaml(*rule.query));
+  return fmt::format("{{{}}}", fmt::join(parts, ", "));
 }
 
 std::string describe(const RuleTerms& rule) {

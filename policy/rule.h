@@ -62,7 +62,10 @@ enum class Match : std::uint8_t { kNo, kPending, kYes };  // pending: what is kn
 
 [[nodiscard]] Match match(const RuleTerms& rule, const RequestView& request);
 
-// As the policy would write it: "https GET, HEAD /v1/…, no query".
+// For people: "https only, GET HEAD, paths beginning with /v1/, no query".
 [[nodiscard]] std::string describe(const RuleTerms& rule);
+
+// As a policy would write it, on one line; empty for what only the service catalog can say.
+[[nodiscard]] std::string to_yaml(const RuleTerms& rule);
 
 }  // namespace soleroute::policy

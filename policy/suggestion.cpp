@@ -8,6 +8,7 @@
 #include "policy/address_class.h"
 #include "policy/explanation.h"
 #include "policy/policy_data.h"
+#include "policy/yaml_document.h"
 
 namespace soleroute::policy {
 namespace {
@@ -17,10 +18,12 @@ const base::HostName* name_of(const FlowFacts& facts) {
   return facts.host ? &*facts.host : nullptr;
 }
 
-// Host patterns hold nothing that YAML needs quoted but the star, and names that look like numbers or booleans.
+// Host patterns hold nothing that YAML needs quoted but the star; some names look like numbers or booleans ("1.e5").
 std::string quoted_host(std::string_view pattern) {
-  const bool plain = pattern.find('.') != std::string_view::npos && !pattern.starts_with('*');
-  return plain ? std::string(pattern) : fmt::format("\"{}\"", pattern);
+  YamlNode node;
+  node.kind = YamlNode::Kind::kScalar;
+  node.text = pattern;
+  return is_text(node) && !pattern.starts_with('*') ? node.text : fmt::format("\"{}\"", pattern);
 }
 
 std::string ranges_text(std::span<const base::Cidr> ranges) {
@@ -119,11 +122,18 @@ bool is_web_flow(const FlowFacts& facts) {
   return facts.port == (facts.scheme == Scheme::kHttp && facts.phase == Phase::kHttp ? 80 : 443);
 }
 
-std::string private_addresses(const base::HostName& name, const FlowFacts& facts) {
+// An entry with addresses and no rules would admit everything, so one of the host's own rules is said again.
+std::string private_addresses(const Policy& policy, const HostRecord& record, const FlowFacts& facts) {
   if (!facts.original_destination || is_public(facts.original_destination->address)) return {};
-  const base::Cidr only = just(facts.original_destination->address);
-  return fmt::format("domains:\n  - host: {}\n    addresses: {}\n", quoted_host(name.text()),
-                     ranges_text(std::span(&only, 1)));
+  const base::Cidr only = just(facts.original_destination->address.unmapped());
+  std::string out = fmt::format("domains:\n  - host: {}\n    addresses: {}\n", quoted_host(record.pattern),
+                                ranges_text(std::span(&only, 1)));
+  if (record.open) return out;
+  for (const auto& rule : policy.data().rules_of(record)) {
+    const std::string written = to_yaml(rule.terms);
+    if (!written.empty()) return out + fmt::format("    rules:\n      - {}\n", written);
+  }
+  return {};
 }
 
 }  // namespace
@@ -139,7 +149,7 @@ std::string how_to_allow(const Policy& policy, const FlowFacts& facts, const Dec
     case Reason::kHostNotAllowed:
       return is_web_flow(facts) ? whole_host(*name) : named_endpoint(*name, facts.port, facts.transport);
     case Reason::kPrivateAddress:
-      return private_addresses(*name, facts);
+      return record == nullptr ? "" : private_addresses(policy, *record, facts);
     case Reason::kInspectionNeeded:
       return uninspected(*name, decision);
     case Reason::kHttpsNotPermitted:

@@ -96,6 +96,9 @@ Rule neighbours(Matches matches, std::vector<std::uint8_t> types) {
 std::vector<std::uint8_t> link_types_in() {
   return {kMldQuery, kNeighborSolicit, kNeighborAdvert};
 }
+std::vector<std::uint8_t> link_types_seen() {
+  return {kMldQuery, kMldReport, kMldDone, kRouterSolicit, kNeighborSolicit, kNeighborAdvert, kMld2Report};
+}
 std::vector<std::uint8_t> link_types_out() {
   return {kMldReport, kMldDone, kRouterSolicit, kNeighborSolicit, kNeighborAdvert, kMld2Report};
 }
@@ -217,13 +220,14 @@ Chain router_wanted(const Intent& intent) {
 }
 
 // What need not be routed: redirected, or for this machine. All else from inside is refused before routing, so that
-// nothing depends on forwarding: it stays off, and without these rules nothing passes either.
+// nothing depends on forwarding: it stays off, and without these rules nothing passes either. What hosts tell their
+// link on their own account is left to the kernel, which has no use for it: refusing it would only fill the log.
 Chain router_here(const Intent& intent) {
   const Matches inside{InputInterface{intent.inside_interface}};
   return {"here",
           std::nullopt,
           {accept({InputInterface{intent.inside_interface, true}}), accept({DestinationWasRedirected{}}),
-           accept({DestinationIsLocal{}}), neighbours(inside, link_types_in())}};
+           accept({DestinationIsLocal{}}), neighbours(inside, link_types_seen())}};
 }
 
 Ruleset open_router(const Intent& intent) {

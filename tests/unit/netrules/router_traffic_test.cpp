@@ -48,8 +48,7 @@ class RouterTraffic : public ::testing::Test {
       origin_udp_ = udp_server(9999);
       origin_web_ = tcp_server(443);
     });
-    set_sysctl("ipv4/ip_forward=0");
-    set_sysctl("ipv6/conf/all/forwarding=0");
+    forward(true);  // serving turns it off; the rules must hold where somebody turned it on again
     redirected_ = tcp_server(kRedirect);
     dns_tcp_ = tcp_server(kDns);
     dns_udp_ = udp_server(kDns);
@@ -57,6 +56,11 @@ class RouterTraffic : public ::testing::Test {
     const auto features = kernel_->probe();
     ASSERT_TRUE(features);
     native_queue_ = features->native_queue;
+  }
+
+  static void forward(bool on) {
+    set_sysctl(on ? "ipv4/ip_forward=1" : "ipv4/ip_forward=0");
+    set_sysctl(on ? "ipv6/conf/all/forwarding=1" : "ipv6/conf/all/forwarding=0");
   }
 
   static void lay(const char* interface, std::initializer_list<const char*> addresses) {
@@ -154,6 +158,31 @@ TEST_F(RouterTraffic, RefusesEverythingElseAtOnce) {
     expect_udp_refused(at("2001:db8:ffff::66", port));
   }
   expect_nothing_outside();
+}
+
+TEST_F(RouterTraffic, NeedsNoForwarding) {
+  forward(false);
+  program(intent_for(Topology::kRouter));
+  for (const char* address : {"45.33.32.66", "2001:db8:ffff::66"}) {
+    expect_redirected(at(address, 443), redirected_);
+    expect_redirected(at(address, 53), dns_tcp_);
+    expect_refused(at(address, 9999));
+    expect_udp_refused(at(address, 443));
+  }
+  expect_nothing_outside();
+}
+
+TEST_F(RouterTraffic, PassesNothingWhenSomebodyFlushesTheRules) {
+  forward(false);
+  program(intent_for(Topology::kRouter));
+  ASSERT_EQ(run({"nft", "flush", "ruleset"}).status, 0);
+  inside(agent_, [&] {
+    EXPECT_NE(connect_tcp(at("45.33.32.66", 9999), kNever).error, 0);
+    EXPECT_NE(connect_tcp(at("2001:db8:ffff::66", 9999), kNever).error, 0);
+  });
+  expect_nothing_outside();
+  forward(true);
+  expect_routes_without_rules();
 }
 
 TEST_F(RouterTraffic, TakesNoSourcePortForATicket) {

@@ -8,13 +8,15 @@ set(man_page ${CMAKE_BINARY_DIR}/gateway.1)
 add_custom_command(OUTPUT ${man_page}
   COMMAND ${CMAKE_COMMAND} -DGATEWAY=$<TARGET_FILE:gateway> -DOUTPUT=${man_page} -DVERSION=${PROJECT_VERSION}
           -P ${CMAKE_CURRENT_LIST_DIR}/man.cmake
+  COMMAND gzip -9nkf ${man_page}  # as Debian wants it installed
+  BYPRODUCTS ${man_page}.gz
   DEPENDS gateway ${CMAKE_CURRENT_LIST_DIR}/man.cmake
   VERBATIM)
 add_custom_target(man ALL DEPENDS ${man_page})
 
 set(share ${CMAKE_INSTALL_DATADIR}/soleroute)
 install(TARGETS gateway RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(FILES ${man_page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${man_page}.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 foreach(folder services examples)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/policy/${folder} DESTINATION ${share}/policy
     FILES_MATCHING PATTERN "*.yaml")

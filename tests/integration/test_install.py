@@ -50,7 +50,7 @@ def test_installs_the_program_its_page_and_the_policy_files(installed):
     assert (share / "policy.schema.json").is_file()
     assert (share / "services/github.yaml").is_file()
     assert list((share / "examples").glob("*.yaml"))
-    assert (installed / "share/man/man1/gateway.1").is_file()
+    assert (installed / "share/man/man1/gateway.1.gz").is_file()
 
 
 def test_installed_examples_are_valid_policies(installed):
@@ -59,7 +59,7 @@ def test_installed_examples_are_valid_policies(installed):
 
 
 def test_man_page_is_sound_and_says_what_the_help_says(installed):
-    page = installed / "share/man/man1/gateway.1"
+    page = installed / "share/man/man1/gateway.1.gz"
     shown = subprocess.run(["man", "--warnings", "-l", str(page)], capture_output=True, text=True, check=False,
                            env={"PATH": "/usr/bin:/bin", "MANWIDTH": "400", "LC_ALL": "C.UTF-8", "MANPAGER": "cat"})
     assert shown.returncode == 0 and not shown.stderr, shown.stderr

@@ -37,7 +37,7 @@ def test_verify_fails_where_a_name_that_it_takes_for_denied_is_allowed(lab, gate
 
 
 def test_verify_holds_in_the_agents_network_of_a_router(lab, router, gateway_binary):
-    done = verify(lab.ag.command(gateway_binary), "--allowed", "allowed.test")
+    done = verify(lab.agent.command(gateway_binary), "--allowed", "allowed.test")
     assert failed_checks(done) == []
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -11,7 +11,7 @@ namespace {
 
 using Checked = std::expected<void, Malformed>;
 
-constexpr std::size_t kUsualFields = 24;
+constexpr std::size_t kUsualFields = 16;
 
 // RFC 9112 section 6.2, without leading zeros and tabs, of which readers make different numbers.
 Checked read_content_length(const HeaderField& field, Semantics& out) {

@@ -7,6 +7,7 @@
 #include "gateway/flow/connector.h"
 #include "gateway/flow/flow_registry.h"
 #include "gateway/flow/flows.h"
+#include "gateway/flow/http1_io.h"
 #include "gateway/flow/http1_page.h"
 #include "gateway/flow/http1_session.h"
 #include "gateway/flow/refusal.h"

@@ -32,8 +32,11 @@ class ReadBuffer {
     std::memcpy(space(more.size()).data(), more.data(), more.size());
     received(more.size());
   }
-  void release_if_empty() {
-    if (!empty()) return;
+  // Lets go of the storage if it is empty, and larger than what the next small read needs.
+  void shrink() {
+    if (empty() && capacity_ > kKept) release();
+  }
+  void release() {
     storage_.reset();
     capacity_ = begin_ = end_ = 0;
   }
@@ -54,6 +57,7 @@ class ReadBuffer {
     end_ = used;
   }
 
+  static constexpr std::size_t kKept = 4096;
   std::unique_ptr<std::byte[]> storage_;
   std::size_t capacity_ = 0;
   std::size_t begin_ = 0;

@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/flow/http1_exchange.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <functional>
+#include <memory>
 #include <utility>
-#include <vector>
 
 #include "gateway/flow/http1_forward.h"
+#include "gateway/flow/http1_io.h"
 #include "gateway/flow/http1_page.h"
+#include "gateway/flow/http1_upload.h"
 
 namespace soleroute::gateway::flow {
 namespace {
@@ -22,271 +17,99 @@ namespace {
 namespace asio = boost::asio;
 using Then = ExchangeResult::Then;
 using policy::Reason;
+using sniffer::ResponseHead;
 
-constexpr std::size_t kSmallRead = 4096;      // held by a connection that waits
-constexpr std::size_t kBulkRead = 64 * 1024;  // borrowed for a moment from the worker
-constexpr std::size_t kMaxDrained = 1 << 20;  // of a body that nobody wants any more
-constexpr std::chrono::milliseconds kLastWordTimeout{1000};
 constexpr std::chrono::milliseconds kHeadTimeout{60000};  // from its first byte, for what then comes slowly
 constexpr std::chrono::milliseconds kAnswerGrace{10000};  // the client's deadline is later, so that it can be told
 
-// Filled and emptied without suspending in between, so one for a worker serves all its connections.
-std::span<std::byte> scratch() {
-  thread_local std::vector<std::byte> buffer(kBulkRead);
-  return buffer;
-}
-
-// A peer that takes nothing for kBodyIdle is given up.
-asio::awaitable<bool> write(net::Stream& to, base::Bytes bytes) {
-  const auto written = to.try_write_some(bytes);
-  if (written && !*written) co_return false;
-  bytes = bytes.subspan(written ? **written : 0);
-  if (bytes.empty()) co_return true;
-  to.expires_after(kBodyIdle);
-  const auto rest = co_await to.write_all(bytes);
-  co_return rest.has_value();
-}
-
-// For bytes in scratch(): what cannot be written at once is copied before anything waits.
-asio::awaitable<bool> write_scratch(net::Stream& to, base::Bytes bytes) {
-  const auto written = to.try_write_some(bytes);
-  if (written && !*written) co_return false;
-  bytes = bytes.subspan(written ? **written : 0);
-  if (bytes.empty()) co_return true;
-  const std::vector<std::byte> kept(bytes.begin(), bytes.end());
-  co_return co_await write(to, kept);
-}
-
-// Nobody reads from a client that waits for its answer; looks now and then whether it is still there.
-class ClientWatch final : private net::Deadline {
+// The answer's side of an exchange. Members are public to exchange() below; nobody else has one.
+class Answer {
  public:
-  // `ended`: the client sends no more; `gone`: it has broken off.
-  ClientWatch(net::DeadlineWheel& wheel, net::Stream& client, std::function<void()> ended, std::function<void()> gone)
-      : wheel_(wheel), client_(client), ended_(std::move(ended)), gone_(std::move(gone)) {
-    arm(wheel_, kEvery);
-  }
-  ~ClientWatch() override { disarm(); }
-
- private:
-  static constexpr std::chrono::milliseconds kEvery{5000};
-
-  void expired() override {
-    if (!client_.is_open()) return;
-    char byte = 0;
-    const ssize_t count = ::recv(client_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (count < 0 && errno != EAGAIN && errno != EINTR) return gone_();
-    if (count == 0) ended_();
-    arm(wheel_, kEvery);
-  }
-
-  net::DeadlineWheel& wheel_;
-  net::Stream& client_;
-  std::function<void()> ended_;
-  std::function<void()> gone_;
-};
-
-class Exchange {
- public:
-  Exchange(net::DeadlineWheel& wheel, net::Stream& client, ReadBuffer& received, Upstream& upstream,
-           const Request& request, Outgoing outgoing)
+  Answer(net::DeadlineWheel& wheel, net::Stream& client, Upstream& upstream, const Request& request)
       : client_(client),
-        received_(received),
         upstream_(upstream),
+        in_(upstream.received()),
         request_(request),
-        outgoing_(std::move(outgoing)),
         watch_(wheel, client, [this] { client_ended(); }, [this] { client_broke_off(); }) {}
 
-  asio::awaitable<ExchangeResult> run(bool reused);
-
- private:
-  enum class Upload : std::uint8_t { kNone, kRunning, kEnded };
-
-  asio::awaitable<bool> send();
-  void start_upload(const asio::any_io_executor& executor);
-  asio::awaitable<void> upload();
-  asio::awaitable<bool> upload_some();
-  asio::awaitable<bool> upload_burst();
-  bool accept_body(base::Bytes bytes, std::size_t& taken);
-  asio::awaitable<void> end_upload();
-
+  // Until the final answer is delivered, the protocol switched, or something went wrong.
   asio::awaitable<void> receive();
-  asio::awaitable<std::optional<sniffer::ResponseHead>> read_head();
-  asio::awaitable<bool> forward_interim(const sniffer::ResponseHead& head);
-  asio::awaitable<void> deliver(const sniffer::ResponseHead& head);
-  asio::awaitable<void> switch_protocols(const sniffer::ResponseHead& head);
-  asio::awaitable<bool> deliver_body(BodyTracker& body);
-  asio::awaitable<bool> deliver_burst(BodyTracker& body);
-  asio::awaitable<bool> write_head(const sniffer::ResponseHead& head, std::size_t body_size);
-  asio::awaitable<bool> to_client(base::Bytes bytes);
-
-  asio::awaitable<void> answer_failure();
+  // Nothing of an answer has been sent: say what went wrong.
+  asio::awaitable<void> answer_failure(bool bad_request);
   void fail(Reason reason, std::string why);
   void touch();
+
+  [[nodiscard]] bool failed() const { return result.failure != Reason::kAllowed; }
+  // The connection was dead before it was asked: no byte came, and not for lack of time.
+  [[nodiscard]] bool stillborn() { return failed() && !begun_ && !client_gone && !upstream_.stream().timed_out(); }
+
+  ExchangeResult result;
+  bool uploading = false;
+  bool answering = false;  // the final head is on its way to the client
+  bool client_gone = false;
+
+ private:
+  asio::awaitable<std::optional<ResponseHead>> read_head();
+  asio::awaitable<bool> forward_interim(const ResponseHead& head);
+  asio::awaitable<void> switch_protocols(const ResponseHead& head);
+  asio::awaitable<bool> write_out(base::Bytes left);
+  asio::awaitable<bool> deliver_rest();
+  asio::awaitable<bool> deliver_bulk();
+  base::Bytes write_head(const ResponseHead& head, std::size_t body_size);
+  base::Bytes to_client(base::Bytes bytes);
+  bool accept(base::Bytes bytes, std::size_t& taken);
   void client_ended();
   void client_broke_off();
 
   net::Stream& client_;
-  ReadBuffer& received_;
   Upstream& upstream_;
+  ReadBuffer& in_;
   const Request& request_;
-  Outgoing outgoing_;
-  ExchangeResult result_;
-  Upload upload_ = Upload::kNone;
-  asio::steady_timer* upload_bell_ = nullptr;
-  bool answering_ = false;     // the final head is on its way to the client
-  bool answer_begun_ = false;  // the origin has sent something
-  bool unwanted_ = false;      // the rest of the request body is read and thrown away
-  bool client_gone_ = false;
-  bool bad_body_ = false;
+  BodyTracker body_;
+  std::optional<std::string> edited_;  // the head as it is sent, if not as it came
+  bool begun_ = false;                 // the origin has sent something
+  bool stays_ = false;
   bool surplus_ = false;  // bytes after the response: the origin is not to be used again
   bool half_closed_ = false;
-  std::size_t drained_ = 0;
   ClientWatch watch_;
 };
 
-void Exchange::touch() {
-  auto limit = upload_ == Upload::kRunning ? kBodyIdle : kResponseIdle;
+void Answer::touch() {
+  auto limit = uploading ? kBodyIdle : kResponseIdle;
   if (half_closed_) limit = std::min(limit, kHalfClosedIdle);
   client_.expires_after(limit + kAnswerGrace);
   upstream_.stream().expires_after(limit);
 }
 
-void Exchange::client_ended() {
-  if (!std::exchange(half_closed_, true) && upload_ != Upload::kRunning) touch();
+void Answer::client_ended() {
+  if (!std::exchange(half_closed_, true) && !uploading) touch();
 }
 
-void Exchange::client_broke_off() {
-  client_gone_ = true;
+void Answer::client_broke_off() {
+  client_gone = true;
   upstream_.close();
 }
 
-void Exchange::fail(Reason reason, std::string why) {
-  if (result_.failure != Reason::kAllowed) return;
-  result_.failure = reason;
-  result_.detail = std::move(why);
+void Answer::fail(Reason reason, std::string why) {
+  if (failed()) return;
+  result.failure = reason;
+  result.detail = std::move(why);
 }
 
-// The head and what is there of the body, in one write.
-asio::awaitable<bool> Exchange::send() {
-  const auto bytes = received_.bytes();
-  result_.from_client = outgoing_.head_size - outgoing_.head_offset + outgoing_.body_size;
-  if (!outgoing_.edited) {
-    const auto whole = bytes.subspan(outgoing_.head_offset, result_.from_client);
-    co_return co_await write(upstream_.stream(), whole);
-  }
-  std::string& head = *outgoing_.edited;
-  head += base::as_text(bytes.subspan(outgoing_.head_size, outgoing_.body_size));
-  co_return co_await write(upstream_.stream(), base::as_bytes(head));
-}
-
-// --- the request body -------------------------------------------------------------------------------------------
-
-// False when the body turned out not to be one; then everything stops.
-bool Exchange::accept_body(base::Bytes bytes, std::size_t& taken) {
-  taken = outgoing_.body.take(bytes);
-  if (!outgoing_.body.malformed()) return true;
-  bad_body_ = true;
-  fail(Reason::kMalformed, std::string(outgoing_.body.fault()));
-  upstream_.close();
-  return false;
-}
-
-// One read of the body and the write of it. False: there is no more to do.
-asio::awaitable<bool> Exchange::upload_some() {
-  auto space = received_.space(kSmallRead);
-  space = space.first(outgoing_.body.readable(std::min(space.size(), kSmallRead)));
-  const auto count = co_await client_.read_some(space);
-  if (!count || *count == 0) {
-    if (unwanted_) co_return false;
-    client_gone_ = true;
-    fail(client_.timed_out() ? Reason::kTimedOut : Reason::kMalformed, "the request body was not finished");
-    upstream_.close();
-    co_return false;
-  }
-  received_.received(*count);
-  result_.from_client += *count;
-  std::size_t taken = 0;
-  if (!accept_body(received_.bytes(), taken)) co_return false;
-  result_.from_client -= received_.size() - taken;
-  if (unwanted_) {
-    drained_ += taken;
-    received_.consume(taken);
-    co_return drained_ < kMaxDrained;
-  }
-  const bool written = co_await write(upstream_.stream(), received_.bytes().first(taken));
-  received_.consume(taken);
-  unwanted_ = unwanted_ || !written;  // the origin has heard enough; it may still be answering
-  if (*count < space.size() || outgoing_.body.done() || unwanted_) co_return true;
-  co_return co_await upload_burst();
-}
-
-// While more is there than a small read takes.
-asio::awaitable<bool> Exchange::upload_burst() {
-  while (!outgoing_.body.done() && !unwanted_) {
-    const auto space = scratch().first(outgoing_.body.readable(kBulkRead));
-    const auto count = client_.try_read_some(space);
-    if (!count || !*count || **count == 0) co_return true;  // what it was, the next wait tells
-    const auto bytes = space.first(**count);
-    std::size_t taken = 0;
-    if (!accept_body(bytes, taken)) co_return false;
-    received_.append(bytes.subspan(taken));
-    result_.from_client += taken;
-    touch();
-    unwanted_ = !co_await write_scratch(upstream_.stream(), bytes.first(taken));
-  }
-  co_return true;
-}
-
-asio::awaitable<void> Exchange::upload() {
-  bool more = true;
-  while (more && !outgoing_.body.done()) {
-    if (!unwanted_) touch();
-    more = co_await upload_some();
-  }
-}
-
-void Exchange::start_upload(const asio::any_io_executor& executor) {
-  upload_ = Upload::kRunning;
-  auto body = upload();
-  asio::co_spawn(executor, std::move(body), [this](const std::exception_ptr& error) {
-    upload_ = Upload::kEnded;
-    if (error) upstream_.close();
-    if (!error && !unwanted_) touch();
-    if (upload_bell_ != nullptr) upload_bell_->cancel();
-  });
-}
-
-// The final answer came before the body was whole: what is still sent is thrown away for a moment, so that no reset
-// overtakes the answer.
-asio::awaitable<void> Exchange::end_upload() {
-  if (upload_ != Upload::kRunning) co_return;
-  unwanted_ = true;
-  upstream_.close();
-  client_.shutdown_send();
-  client_.expires_after(kLastWordTimeout);
-  asio::steady_timer bell(co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
-  upload_bell_ = &bell;
-  co_await bell.async_wait(asio::as_tuple(asio::use_awaitable));
-  upload_bell_ = nullptr;
-}
-
-// --- the response -----------------------------------------------------------------------------------------------
-
-asio::awaitable<std::optional<sniffer::ResponseHead>> Exchange::read_head() {
-  ReadBuffer& in = upstream_.received();
+asio::awaitable<std::optional<ResponseHead>> Answer::read_head() {
   std::size_t parsed_size = 0;
   for (;;) {
-    if (!in.empty() && sniffer::worth_parsing_again(in.bytes(), parsed_size)) {
-      auto parsed = sniffer::parse_response_head(in.bytes(), request_.method);
+    if (!in_.empty() && sniffer::worth_parsing_again(in_.bytes(), parsed_size)) {
+      auto parsed = sniffer::parse_response_head(in_.bytes(), request_.method);
       if (parsed.complete()) co_return std::move(parsed).value();
       if (parsed.malformed()) fail(Reason::kUpstreamFailed, "its answer: " + std::string(parsed.fault().reason));
       if (parsed.malformed()) co_return std::nullopt;
-      parsed_size = in.size();
+      parsed_size = in_.size();
     }
-    const auto count = co_await upstream_.stream().read_some(in.space(kSmallRead));
+    const auto count = co_await upstream_.stream().read_some(in_.space(kSmallRead));
     if (count && *count > 0) {
-      in.received(*count);
-      if (!std::exchange(answer_begun_, true)) upstream_.stream().expires_after(kHeadTimeout);
+      in_.received(*count);
+      if (!std::exchange(begun_, true)) upstream_.stream().expires_after(kHeadTimeout);
       continue;
     }
     const bool late = upstream_.stream().timed_out();
@@ -296,161 +119,203 @@ asio::awaitable<std::optional<sniffer::ResponseHead>> Exchange::read_head() {
   }
 }
 
-asio::awaitable<bool> Exchange::to_client(base::Bytes bytes) {
-  result_.to_client += bytes.size();
-  const bool written = co_await write(client_, bytes);
-  client_gone_ = client_gone_ || !written;
+// What could not be written at once.
+base::Bytes Answer::to_client(base::Bytes bytes) {
+  result.to_client += bytes.size();
+  if (!write_now(client_, bytes)) client_gone = true;
+  return client_gone ? base::Bytes{} : bytes;
+}
+
+asio::awaitable<bool> Answer::write_out(base::Bytes left) {
+  if (left.empty() || client_gone) co_return !client_gone;
+  const bool written = co_await write_rest(client_, left);
+  client_gone = client_gone || !written;
   co_return written;
 }
 
-// The head, and `body_size` bytes of the body that came with it, in one write.
-asio::awaitable<bool> Exchange::write_head(const sniffer::ResponseHead& head, std::size_t body_size) {
-  ReadBuffer& in = upstream_.received();
-  const auto bytes = in.bytes();
-  auto edited = forwarded_response(head, base::as_text(bytes));
-  if (edited) edited->append(base::as_text(bytes.subspan(head.size, body_size)));
-  const base::Bytes out = edited ? base::as_bytes(*edited) : bytes.first(head.size + body_size);
-  const bool written = co_await to_client(out);
-  in.consume(head.size + body_size);
-  co_return written;
+// The head, and `body_size` bytes of the body that came with it, in one write. What is left of it stays in in_ or
+// edited_ until head.size + body_size bytes are consumed.
+base::Bytes Answer::write_head(const ResponseHead& head, std::size_t body_size) {
+  const auto bytes = in_.bytes();
+  edited_ = forwarded_response(head, base::as_text(bytes));
+  if (edited_) edited_->append(base::as_text(bytes.subspan(head.size, body_size)));
+  return to_client(edited_ ? base::as_bytes(*edited_) : bytes.first(head.size + body_size));
 }
 
-asio::awaitable<bool> Exchange::forward_interim(const sniffer::ResponseHead& head) {
-  if (request_.http11) co_return co_await write_head(head, 0);
-  upstream_.received().consume(head.size);  // HTTP/1.0 knows none (RFC 9110 section 15.2)
-  co_return true;
+asio::awaitable<bool> Answer::forward_interim(const ResponseHead& head) {
+  bool forwarded = true;
+  if (request_.http11) forwarded = co_await write_out(write_head(head, 0));  // 1.0 knows none: RFC 9110 section 15.2
+  in_.consume(head.size);
+  co_return forwarded;
 }
 
-asio::awaitable<void> Exchange::receive() {
+asio::awaitable<void> Answer::switch_protocols(const ResponseHead& head) {
+  if (!request_.websocket || !head.to_websocket || uploading) {
+    co_return fail(Reason::kUpstreamFailed, "it switched to a protocol that was not asked for");
+  }
+  answering = true;
+  result.status = head.status;
+  const bool forwarded = co_await write_out(write_head(head, 0));
+  in_.consume(head.size);
+  result.then = forwarded ? Then::kSwitch : Then::kReset;
+}
+
+bool Answer::accept(base::Bytes bytes, std::size_t& taken) {
+  taken = body_.take(bytes);
+  if (body_.malformed()) fail(Reason::kUpstreamFailed, "its answer: " + std::string(body_.fault()));
+  return !body_.malformed();
+}
+
+asio::awaitable<void> Answer::receive() {
+  std::optional<ResponseHead> head;
   for (int interim = 0;; ++interim) {
-    const auto head = co_await read_head();
+    head = co_await read_head();
     if (!head) co_return;
-    if (!head->interim()) co_return co_await deliver(*head);
+    if (!head->interim()) break;
     if (head->status == 101) co_return co_await switch_protocols(*head);
     if (interim == kMaxInterimResponses) co_return fail(Reason::kUpstreamFailed, "it sent too many interim responses");
     const bool forwarded = co_await forward_interim(*head);
     if (!forwarded) co_return;
   }
-}
-
-asio::awaitable<void> Exchange::switch_protocols(const sniffer::ResponseHead& head) {
-  if (!request_.websocket || !head.to_websocket || upload_ == Upload::kRunning) {
-    co_return fail(Reason::kUpstreamFailed, "it switched to a protocol that was not asked for");
-  }
-  answering_ = true;
-  result_.status = head.status;
-  const bool forwarded = co_await write_head(head, 0);
-  result_.then = forwarded ? Then::kSwitch : Then::kReset;
-}
-
-asio::awaitable<void> Exchange::deliver(const sniffer::ResponseHead& head) {
-  BodyTracker body(head.framing, head.content_length);
-  const auto rest = upstream_.received().bytes().subspan(head.size);
-  const std::size_t taken = body.take(rest);
-  if (body.malformed()) co_return fail(Reason::kUpstreamFailed, "its answer: " + std::string(body.fault()));
+  body_ = BodyTracker(head->framing, head->content_length);
+  std::size_t taken = 0;
+  if (!accept(in_.bytes().subspan(head->size), taken)) co_return;
   // A client of HTTP/1.0 stays only where both sides say so.
-  const bool stays = head.keep_alive && request_.keep_alive && (request_.http11 || head.keep_alive_named);
-  answering_ = true;
-  result_.status = head.status;
-  const bool begun = co_await write_head(head, taken);
-  const bool whole = begun && (body.done() || co_await deliver_body(body));
-  if (!whole) co_return;
-  surplus_ = surplus_ || !upstream_.received().empty();
-  result_.then = stays && !surplus_ ? Then::kNextRequest : Then::kClose;
+  stays_ = head->keep_alive && request_.keep_alive && (request_.http11 || head->keep_alive_named);
+  answering = true;
+  result.status = head->status;
+  const auto left = write_head(*head, taken);
+  if (!left.empty() && !co_await write_out(left)) co_return;
+  in_.consume(head->size + taken);
+  if (client_gone || (!body_.done() && !co_await deliver_rest())) co_return;
+  surplus_ = surplus_ || !in_.empty();
+  result.then = stays_ && !surplus_ ? Then::kNextRequest : Then::kClose;
 }
 
-asio::awaitable<bool> Exchange::deliver_body(BodyTracker& body) {
-  ReadBuffer& in = upstream_.received();
-  while (!body.done()) {
+asio::awaitable<bool> Answer::deliver_rest() {
+  while (!body_.done()) {
     touch();
-    const auto space = in.space(kSmallRead);
+    const auto space = in_.space(kSmallRead);
     const auto count = co_await upstream_.stream().read_some(space);
-    if (count && *count == 0 && body.until_close()) co_return true;
+    if (count && *count == 0 && body_.until_close()) co_return true;
     if (!count || *count == 0) {
       const bool late = upstream_.stream().timed_out();
       fail(late ? Reason::kTimedOut : Reason::kUpstreamFailed, "its answer ended too early");
       co_return false;
     }
-    in.received(*count);
-    const std::size_t taken = body.take(in.bytes());
-    if (body.malformed()) fail(Reason::kUpstreamFailed, "its answer: " + std::string(body.fault()));
-    if (body.malformed()) co_return false;
-    const bool written = co_await to_client(in.bytes().first(taken));
-    in.consume(taken);
-    if (!written) co_return false;
-    if (*count < space.size() || body.done()) continue;
-    const bool going = co_await deliver_burst(body);
+    in_.received(*count);
+    std::size_t taken = 0;
+    if (!accept(in_.bytes(), taken)) co_return false;
+    const auto left = to_client(in_.bytes().first(taken));
+    if (!left.empty()) co_await write_out(left);
+    in_.consume(taken);
+    if (client_gone) co_return false;
+    if (*count < space.size() || body_.done()) continue;
+    const bool going = co_await deliver_bulk();
     if (!going) co_return false;
   }
   co_return true;
 }
 
-asio::awaitable<bool> Exchange::deliver_burst(BodyTracker& body) {
-  while (!body.done()) {
-    const auto count = upstream_.stream().try_read_some(scratch());
+// While more is there than a small read takes.
+asio::awaitable<bool> Answer::deliver_bulk() {
+  while (!body_.done()) {
+    const auto count = upstream_.stream().try_read_some(bulk_buffer());
     if (!count || !*count || **count == 0) co_return true;  // what it was, the next wait tells
-    const auto bytes = scratch().first(**count);
-    const std::size_t taken = body.take(bytes);
-    if (body.malformed()) fail(Reason::kUpstreamFailed, "its answer: " + std::string(body.fault()));
-    if (body.malformed()) co_return false;
+    const auto bytes = bulk_buffer().first(**count);
+    std::size_t taken = 0;
+    if (!accept(bytes, taken)) co_return false;
     surplus_ = surplus_ || taken < bytes.size();
     touch();
-    result_.to_client += taken;
-    const bool written = co_await write_scratch(client_, bytes.first(taken));
-    if (!written) client_gone_ = true;
-    if (!written) co_return false;
+    result.to_client += taken;
+    const bool written = co_await write_bulk(client_, bytes.first(taken));
+    client_gone = client_gone || !written;
+    if (client_gone) co_return false;
   }
   co_return true;
 }
 
-// --- all of it --------------------------------------------------------------------------------------------------
-
-// Nothing of an answer has been sent: say what went wrong.
-asio::awaitable<void> Exchange::answer_failure() {
-  const auto reason = policy::to_string(result_.failure);
-  const int status = bad_body_ ? 400 : result_.failure == Reason::kTimedOut ? 504 : 502;
-  const Page page = bad_body_ ? fault_page(status, reason, result_.detail)
-                              : upstream_page(status, reason, request_.host, result_.detail);
+asio::awaitable<void> Answer::answer_failure(bool bad_request) {
+  const auto reason = policy::to_string(result.failure);
+  const int status = bad_request ? 400 : result.failure == Reason::kTimedOut ? 504 : 502;
+  const Page page = bad_request ? fault_page(status, reason, result.detail)
+                                : upstream_page(status, reason, request_.host, result.detail);
   const std::string out = render(page, request_.is_head(), true);
-  result_.status = status;
-  const bool written = co_await to_client(base::as_bytes(out));
-  result_.then = written ? Then::kClose : Then::kReset;
+  result.status = status;
+  const bool written = co_await write_out(to_client(base::as_bytes(out)));
+  result.then = written ? Then::kClose : Then::kReset;
 }
 
-asio::awaitable<ExchangeResult> Exchange::run(bool reused) {
-  touch();
-  const bool whole_body = outgoing_.body.done();
-  const bool sent = co_await send();
-  if (!whole_body) {
-    received_.consume(outgoing_.head_size + outgoing_.body_size);
-    unwanted_ = !sent;
-    start_upload(co_await asio::this_coro::executor);
+void take_over(Answer& answer, const Upload& upload) {
+  switch (upload.fault()) {
+    case Upload::Fault::kNone:
+      return;
+    case Upload::Fault::kMalformed:
+      answer.result.failure = Reason::kMalformed;
+      answer.result.detail = upload.malformed_reason();
+      return;
+    case Upload::Fault::kClientGone:
+    case Upload::Fault::kTimedOut:
+      answer.client_gone = true;
+      answer.result.failure = upload.fault() == Upload::Fault::kTimedOut ? Reason::kTimedOut : Reason::kMalformed;
+      answer.result.detail = "the request body was not finished";
+      return;
   }
-  co_await receive();  // also when sending failed: an origin may have answered and closed
-  const bool dead = result_.failure != Reason::kAllowed && !answer_begun_ && !upstream_.stream().timed_out();
-  if (dead && reused && whole_body && request_.may_repeat && !client_gone_) {
-    result_ = {};
-    result_.then = Then::kRepeat;
-    co_return std::move(result_);
-  }
-  if (result_.failure != Reason::kAllowed && !answering_ && !client_gone_) co_await answer_failure();
-  co_await end_upload();
-  const bool desynchronised = !outgoing_.body.done() || unwanted_;
-  if (desynchronised && result_.then == Then::kNextRequest) result_.then = Then::kClose;
-  if (client_gone_) result_.then = Then::kReset;
-  if (whole_body) received_.consume(outgoing_.head_size + outgoing_.body_size);
-  const bool goes_on = result_.then == Then::kNextRequest || result_.then == Then::kSwitch;
-  if (!goes_on) upstream_.close();
-  upstream_.received().release_if_empty();
-  co_return std::move(result_);
+}
+
+// The rest of the exchange when the body was not there at once.
+asio::awaitable<void> answer_beside(Answer& answer, Upload& upload) {
+  upload.start(co_await asio::this_coro::executor);
+  co_await answer.receive();
+  take_over(answer, upload);
+  const bool bad = upload.fault() == Upload::Fault::kMalformed;
+  if (answer.failed() && !answer.answering && !answer.client_gone) co_await answer.answer_failure(bad);
+  co_await upload.abandon();
+  if (!upload.delivered() && answer.result.then == Then::kNextRequest) answer.result.then = Then::kClose;
+  answer.result.from_client += upload.bytes();
 }
 
 }  // namespace
 
 asio::awaitable<ExchangeResult> exchange(net::DeadlineWheel& wheel, net::Stream& client, ReadBuffer& received,
                                          Upstream& upstream, const Request& request, Outgoing outgoing, bool reused) {
-  Exchange exchange(wheel, client, received, upstream, request, std::move(outgoing));
-  co_return co_await exchange.run(reused);
+  Answer answer(wheel, client, upstream, request);
+  answer.touch();
+  const std::size_t from_client = outgoing.head_size + outgoing.body_size;
+  answer.result.from_client = from_client - outgoing.head_offset;
+  auto bytes = received.bytes().subspan(outgoing.head_offset, answer.result.from_client);
+  if (outgoing.edited) {
+    *outgoing.edited += base::as_text(received.bytes().subspan(outgoing.head_size, outgoing.body_size));
+    bytes = base::as_bytes(*outgoing.edited);
+  }
+  // A failure to send is no failure yet: an origin may have answered and closed.
+  const bool sent =
+      write_now(upstream.stream(), bytes) && (bytes.empty() || co_await write_rest(upstream.stream(), bytes));
+  if (outgoing.body.done()) {
+    co_await answer.receive();
+    if (answer.stillborn() && reused && request.may_repeat) {
+      answer.result.then = Then::kRepeat;
+      co_return std::move(answer.result);
+    }
+    received.consume(from_client);
+    if (answer.failed() && !answer.answering && !answer.client_gone) co_await answer.answer_failure(false);
+  } else {
+    received.consume(from_client);
+    const auto progress = [&answer](bool running) {
+      answer.uploading = running;
+      answer.touch();
+    };
+    // Not a local: it would weigh on every exchange's frame.
+    const auto upload =
+        std::make_unique<Upload>(client, received, upstream.stream(), std::move(outgoing.body), progress);
+    if (!sent) upload->origin_is_deaf();
+    co_await answer_beside(answer, *upload);
+  }
+  if (answer.client_gone) answer.result.then = Then::kReset;
+  const bool goes_on = answer.result.then == Then::kNextRequest || answer.result.then == Then::kSwitch;
+  if (!goes_on) upstream.close();
+  upstream.received().shrink();
+  co_return std::move(answer.result);
 }
 
 }  // namespace soleroute::gateway::flow

@@ -18,7 +18,6 @@
 
 namespace soleroute::gateway::flow {
 
-inline constexpr std::chrono::milliseconds kBodyIdle{std::chrono::minutes(5)};       // a request body that stands still
 inline constexpr std::chrono::milliseconds kResponseIdle{std::chrono::minutes(60)};  // long polls, event streams
 // Once the client has ended its side it may still be reading, or be gone: which, nothing says until something is sent.
 inline constexpr std::chrono::milliseconds kHalfClosedIdle{std::chrono::minutes(5)};

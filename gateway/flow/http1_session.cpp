@@ -7,8 +7,8 @@
 #include <array>
 #include <utility>
 
-#include "gateway/flow/connector.h"
 #include "gateway/flow/http1_forward.h"
+#include "gateway/flow/http1_io.h"
 #include "gateway/flow/http1_page.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/flow/relay.h"
@@ -22,7 +22,6 @@ namespace asio = boost::asio;
 using policy::Reason;
 using Then = ExchangeResult::Then;
 
-constexpr std::size_t kHeadRead = 4096;
 constexpr std::uint16_t kHttpPort = 80;
 
 bool is_one_of(std::string_view method, std::initializer_list<std::string_view> lowered) {
@@ -55,13 +54,6 @@ asio::awaitable<void> last_word(net::Stream& stream, std::string text) {
 }
 
 }  // namespace
-
-struct Http1Session::Progress {
-  audit::DecisionRecord record;
-  net::Clock::time_point started;
-  policy::Decision decision;
-  DialFailure failure{};
-};
 
 Http1Session::Http1Session(FlowContext& context, ClientConnection client, ReadAhead read, Entrance entrance)
     : context_(context), client_(std::move(client)), entrance_(entrance) {
@@ -103,7 +95,8 @@ bool Http1Session::still_allowed(const policy::Policy& policy) const {
 asio::awaitable<std::expected<sniffer::RequestHead, Http1Session::Fault>> Http1Session::read_head() {
   std::size_t parsed_size = 0;
   // The first head's time began when the connection did.
-  if (!std::exchange(first_, false)) stream().expires_after(received_.empty() ? kIdleKeepAlive : kFirstBytesTimeout);
+  const bool first = std::exchange(first_, false);
+  if (!first) stream().expires_after(received_.empty() ? kIdleKeepAlive : kFirstBytesTimeout);
   for (;;) {
     if (!received_.empty() && sniffer::worth_parsing_again(received_.bytes(), parsed_size)) {
       auto parsed = sniffer::parse_request_head(received_.bytes());
@@ -116,10 +109,10 @@ asio::awaitable<std::expected<sniffer::RequestHead, Http1Session::Fault>> Http1S
       parsed_size = received_.size();
     }
     const bool idle = received_.empty();
-    const auto count = co_await stream().read_some(received_.space(kHeadRead));
+    const auto count = co_await stream().read_some(received_.space(kSmallRead));
     if (count && *count > 0) {
       received_.received(*count);
-      if (idle) stream().expires_after(kFirstBytesTimeout);
+      if (idle && !first) stream().expires_after(kFirstBytesTimeout);
       continue;
     }
     if (idle) co_return std::unexpected(Fault{});
@@ -132,7 +125,13 @@ asio::awaitable<std::expected<sniffer::RequestHead, Http1Session::Fault>> Http1S
 asio::awaitable<std::optional<ConnectAsked>> Http1Session::run() {
   for (;;) {
     auto head = co_await read_head();
+    if (!head && head.error().text.empty()) {  // an orderly end, or nothing within the time
+      stream().close();
+      co_return std::nullopt;
+    }
     if (!head) {
+      request_ = {};
+      begin_record({});
       co_await answer_fault(head.error());
       co_return std::nullopt;
     }
@@ -141,10 +140,10 @@ asio::awaitable<std::optional<ConnectAsked>> Http1Session::run() {
       received_.consume(head->size);
       co_return asked;
     }
-    const Next next = co_await serve(std::move(*head));
+    const Next next = co_await serve(*head);
     if (next == Next::kOver) co_return std::nullopt;
     request_.method.clear();
-    received_.release_if_empty();
+    received_.shrink();
   }
 }
 
@@ -186,54 +185,59 @@ policy::FlowFacts Http1Session::facts_of(const sniffer::RequestHead& head, const
   return facts;
 }
 
-asio::awaitable<Http1Session::Next> Http1Session::serve(sniffer::RequestHead head) {
+void Http1Session::begin_record(const sniffer::RequestHead& head) {
+  progress_.started = net::Clock::now();
+  auto& record = progress_.record;
+  record.phase = policy::Phase::kHttp;
+  record.client = client_.peer.address;
+  record.host = head.host ? std::string_view(head.host->text()) : head.authority_text;
+  record.scheme = "http";
+  record.port = port_;
+  record.method = head.method;
+  record.path = std::string_view(request_.target).substr(0, request_.target.find('?'));
+  if (entrance_ == Entrance::kRedirected && record.destination.empty()) {
+    record.destination = client_.original_destination.to_string();
+  }
+  record.detail.clear();
+  record.matched_host.clear();
+  record.rule.clear();
+  record.status.reset();
+  record.bytes_in.reset();
+  record.bytes_out.reset();
+}
+
+asio::awaitable<Http1Session::Next> Http1Session::serve(const sniffer::RequestHead& head) {
   ++context_.counters.http_requests;
   stream().expires_after(kBodyIdle);  // dialling has its own time
   remember(head);
-  const auto snapshot = context_.policy;  // the decision borrows from it
-  const auto facts = facts_of(head, request_.target);
-
-  Progress progress{.record = {}, .started = net::Clock::now(), .decision = {}};
-  auto& record = progress.record;
-  record.phase = policy::Phase::kHttp;
-  record.client = client_.peer.address;
-  record.host = head.host ? head.host->text() : std::string(head.authority_text);
-  record.scheme = "http";
-  record.port = port_;
-  record.method = request_.method;
-  record.path = request_.target.substr(0, request_.target.find('?'));
-  if (entrance_ == Entrance::kRedirected) record.destination = client_.original_destination.to_string();
-
+  begin_record(head);
   if (const auto fault = unfit(head)) {
-    record.reason = policy::to_string(fault->reason);
-    record.detail = fault->text;
-    record.status = fault->status;
-    log(progress, false);
-    const std::string page =
-        render(fault_page(fault->status, policy::to_string(fault->reason), fault->text), request_.is_head(), true);
-    co_await last_word(stream(), page);
+    co_await answer_fault(*fault);
     co_return Next::kOver;
   }
-  progress.decision = snapshot->decide(facts);
-  record.reason = policy::to_string(progress.decision.reason);
-  record.matched_host = progress.decision.matched_host;
-  record.rule = to_text(progress.decision.rule);
-  if (!may_pass(*snapshot, progress.decision)) co_return co_await refuse(head, progress, *snapshot, facts);
-  co_return co_await forward(std::move(head), progress, *snapshot, facts);
+  const auto snapshot = context_.policy;  // the decision borrows from it
+  const auto facts = facts_of(head, request_.target);
+  const auto& decision = progress_.decision = snapshot->decide(facts);
+  auto& record = progress_.record;
+  record.reason = policy::to_string(decision.reason);
+  record.matched_host = decision.matched_host;
+  record.rule = to_text(decision.rule);
+  if (!may_pass(*snapshot, decision)) co_return co_await refuse(head, *snapshot, facts);
+  co_return co_await forward(head, *snapshot, facts);
 }
 
 // DESIGN section 10. The body of a refused request is not read: the connection closes instead.
-asio::awaitable<Http1Session::Next> Http1Session::refuse(const sniffer::RequestHead& head, Progress& progress,
-                                                         const policy::Policy& policy, const policy::FlowFacts& facts) {
+asio::awaitable<Http1Session::Next> Http1Session::refuse(const sniffer::RequestHead& head, const policy::Policy& policy,
+                                                         const policy::FlowFacts& facts) {
   const bool json = wants_json(head);
   const bool stays = head.framing == sniffer::BodyFraming::kNone && head.keep_alive && head.http11;
-  Page page{progress.record.status.value_or(403), policy::to_string(progress.decision.reason), {}, json};
-  page.body = json ? policy::refusal_json(policy, facts, progress.decision)
-                   : policy::refusal_page(policy, facts, progress.decision);
+  Page page{progress_.record.status.value_or(403), policy::to_string(progress_.decision.reason), {}, json};
+  page.body = json ? policy::refusal_json(policy, facts, progress_.decision)
+                   : policy::refusal_page(policy, facts, progress_.decision);
   const std::string out = render(page, request_.is_head(), !stays);
-  progress.record.status = page.status;
-  progress.record.bytes_out = out.size();
-  log(progress, false);
+  progress_.record.status = page.status;
+  progress_.record.bytes_out = out.size();
+  log(false);
   if (!stays) {
     co_await last_word(stream(), out);
     co_return Next::kOver;
@@ -243,70 +247,71 @@ asio::awaitable<Http1Session::Next> Http1Session::refuse(const sniffer::RequestH
   co_return written ? Next::kGoOn : Next::kOver;
 }
 
-asio::awaitable<bool> Http1Session::dial(const base::HostName& host, std::uint16_t port, Progress& progress,
-                                         const policy::Decision& decision) {
-  DialRequest request{host, port, {decision.permitted_addresses.begin(), decision.permitted_addresses.end()}, {}};
+asio::awaitable<bool> Http1Session::dial() {
+  const auto permitted = progress_.decision.permitted_addresses;
+  DialRequest request{*host_, port_, {permitted.begin(), permitted.end()}, {}};
   if (entrance_ == Entrance::kRedirected) request.preferred = client_.original_destination.address;
   upstream_.close();
   auto dialled = co_await context_.connector.dial(std::move(request));
-  if (dialled) upstream_.connected(std::move(dialled->stream), host, port);
-  if (!dialled) progress.failure = std::move(dialled.error());
+  if (dialled) upstream_.connected(std::move(dialled->stream), *host_, port_);
+  if (!dialled) progress_.failure = std::move(dialled.error());
   co_return dialled.has_value();
 }
 
 // Allowed, but there is nobody to ask. A name that leads to non-public addresses gets the page that says how to list
 // them.
 asio::awaitable<Http1Session::Next> Http1Session::answer_dial_failure(const sniffer::RequestHead& head,
-                                                                      Progress& progress, const policy::Policy& policy,
+                                                                      const policy::Policy& policy,
                                                                       const policy::FlowFacts& facts) {
   ++context_.counters.upstream_failures;
-  auto& record = progress.record;
-  const Reason reason = progress.failure.reason;
-  progress.decision.action = policy::Action::kDeny;
-  progress.decision.reason = reason;
+  auto& record = progress_.record;
+  const Reason reason = progress_.failure.reason;
+  progress_.decision.action = policy::Action::kDeny;
+  progress_.decision.reason = reason;
   record.reason = policy::to_string(reason);
-  record.detail = progress.failure.message;
+  record.detail = progress_.failure.message;
   record.status = reason == Reason::kTimedOut ? 504 : 502;
-  if (reason == Reason::kPrivateAddress) co_return co_await refuse(head, progress, policy, facts);
+  if (reason == Reason::kPrivateAddress) co_return co_await refuse(head, policy, facts);
   const Page page = upstream_page(*record.status, record.reason, request_.host, record.detail);
   const std::string out = render(page, request_.is_head(), true);
   record.bytes_out = out.size();
-  log(progress, false);
+  log(false);
   co_await last_word(stream(), out);
   co_return Next::kOver;
 }
 
-asio::awaitable<Http1Session::Next> Http1Session::forward(sniffer::RequestHead head, Progress& progress,
-                                                          const policy::Policy& policy,
-                                                          const policy::FlowFacts& facts) {
+Outgoing Http1Session::outgoing_of(const sniffer::RequestHead& head) const {
   Outgoing outgoing{.head_offset = head.offset,
                     .head_size = head.size,
                     .edited = forwarded_request(head),
                     .body_size = 0,
                     .body = BodyTracker(head.framing, head.content_length)};
   outgoing.body_size = outgoing.body.take(received_.bytes().subspan(head.size));
-  if (outgoing.body.malformed()) {
-    progress.record.detail = outgoing.body.fault();
-    progress.record.reason = policy::to_string(Reason::kMalformed);
-    progress.record.status = 400;
-    log(progress, false);
-    co_await last_word(stream(), render(fault_page(400, progress.record.reason, outgoing.body.fault()), false, true));
-    co_return Next::kOver;
-  }
+  return outgoing;
+}
+
+asio::awaitable<Http1Session::Next> Http1Session::forward(const sniffer::RequestHead& head,
+                                                          const policy::Policy& policy,
+                                                          const policy::FlowFacts& facts) {
   for (;;) {
+    Outgoing outgoing = outgoing_of(head);
+    if (outgoing.body.malformed()) {
+      co_await answer_fault(Fault{400, Reason::kMalformed, outgoing.body.fault()});
+      co_return Next::kOver;
+    }
     const bool reused = upstream_.ready_for(*host_, port_);
-    const bool connected = reused || co_await dial(*host_, port_, progress, progress.decision);
+    const bool connected = reused || co_await dial();
     if (!stream().is_open()) co_return Next::kOver;  // a reload has closed it
-    if (!connected) co_return co_await answer_dial_failure(head, progress, policy, facts);
-    Outgoing attempt = outgoing;
-    auto result = co_await exchange(context_.wheel, stream(), received_, upstream_, request_, std::move(attempt), reused);
-    if (result.then != Then::kRepeat) co_return co_await finish(std::move(result), progress);
+    if (!connected) co_return co_await answer_dial_failure(head, policy, facts);
+    auto result =
+        co_await exchange(context_.wheel, stream(), received_, upstream_, request_, std::move(outgoing), reused);
+    if (result.then != Then::kRepeat) co_return co_await finish(std::move(result));
     upstream_.close();
   }
 }
 
-asio::awaitable<Http1Session::Next> Http1Session::finish(ExchangeResult result, Progress& progress) {
-  auto& record = progress.record;
+asio::awaitable<Http1Session::Next> Http1Session::finish(ExchangeResult result) {
+  auto& record = progress_.record;
   if (result.status != 0) record.status = result.status;
   record.bytes_in = result.from_client;
   record.bytes_out = result.to_client;
@@ -314,8 +319,8 @@ asio::awaitable<Http1Session::Next> Http1Session::finish(ExchangeResult result, 
   if (result.failure != Reason::kAllowed) record.detail = std::move(result.detail);
   const bool unsound = result.failure == Reason::kMalformed;
   if (unsound) record.reason = policy::to_string(result.failure);
-  if (!progress.decision.allowed() && record.detail.empty()) record.detail = "passed: the policy's mode is observe";
-  log(progress, progress.decision.allowed() && !unsound);
+  if (!progress_.decision.allowed() && record.detail.empty()) record.detail = "passed: the policy's mode is observe";
+  log(progress_.decision.allowed() && !unsound);
   switch (result.then) {
     case Then::kNextRequest:
       co_return Next::kGoOn;
@@ -344,39 +349,33 @@ asio::awaitable<Http1Session::Next> Http1Session::switch_protocols() {
   context_.counters.bytes_in += received_.size();
   context_.counters.bytes_out += upstream_.received().size();
   received_.consume(received_.size());
-  received_.release_if_empty();
+  received_.release();
   upstream_.received().consume(upstream_.received().size());
-  upstream_.received().release_if_empty();
+  upstream_.received().release();
   const RelayTotals totals = co_await relay(stream(), upstream_.stream(), context_.pipes);
   context_.counters.bytes_in += totals.from_client;
   context_.counters.bytes_out += totals.to_client;
   co_return Next::kOver;
 }
 
+// Answers, logs and closes. The record has been begun if a head was read.
 asio::awaitable<void> Http1Session::answer_fault(Fault fault) {
-  if (fault.text.empty()) {  // an orderly end, or nothing within the time
-    stream().close();
-    co_return;
-  }
-  Progress progress{.record = {}, .started = net::Clock::now(), .decision = {}};
-  progress.record.phase = policy::Phase::kHttp;
-  progress.record.client = client_.peer.address;
-  progress.record.reason = policy::to_string(fault.reason);
-  progress.record.detail = fault.text;
-  if (entrance_ == Entrance::kRedirected) progress.record.destination = client_.original_destination.to_string();
-  if (fault.status != 0) progress.record.status = fault.status;
-  log(progress, false);
+  auto& record = progress_.record;
+  record.reason = policy::to_string(fault.reason);
+  record.detail = fault.text;
+  if (fault.status != 0) record.status = fault.status;
+  log(false);
   if (fault.status == 0) {
     stream().close();
     co_return;
   }
-  co_await last_word(stream(), render(fault_page(fault.status, progress.record.reason, fault.text), false, true));
+  co_await last_word(stream(), render(fault_page(fault.status, record.reason, fault.text), request_.is_head(), true));
 }
 
-void Http1Session::log(Progress& progress, bool allowed) {
-  auto& record = progress.record;
+void Http1Session::log(bool allowed) {
+  auto& record = progress_.record;
   record.allowed = allowed;
-  const auto elapsed = net::Clock::now() - progress.started;
+  const auto elapsed = net::Clock::now() - progress_.started;
   record.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(elapsed).count();
   ++(allowed ? context_.counters.decisions_allowed : context_.counters.decisions_denied);
   context_.counters.bytes_in += record.bytes_in.value_or(0);

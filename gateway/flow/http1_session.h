@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "gateway/flow/connector.h"
 #include "gateway/flow/flow_context.h"
 #include "gateway/flow/flow_registry.h"
 #include "gateway/flow/flows.h"
@@ -49,29 +50,35 @@ class Http1Session {
     policy::Reason reason = policy::Reason::kMalformed;
     std::string_view text;
   };
-  // A request on its way through: what its one log record says.
-  struct Progress;
+  // A request on its way through: what its one log record says. One for all requests, so that its strings are reused.
+  struct Progress {
+    audit::DecisionRecord record;
+    net::Clock::time_point started;
+    policy::Decision decision;  // borrows from the snapshot that serve() holds
+    DialFailure failure;
+  };
 
   [[nodiscard]] net::Stream& stream() { return *client_.stream; }
   [[nodiscard]] boost::asio::awaitable<std::expected<sniffer::RequestHead, Fault>> read_head();
-  [[nodiscard]] boost::asio::awaitable<Next> serve(sniffer::RequestHead head);
+  [[nodiscard]] boost::asio::awaitable<Next> serve(const sniffer::RequestHead& head);
   [[nodiscard]] std::optional<Fault> unfit(const sniffer::RequestHead& head) const;
-  [[nodiscard]] boost::asio::awaitable<Next> refuse(const sniffer::RequestHead& head, Progress& progress,
-                                                    const policy::Policy& policy, const policy::FlowFacts& facts);
-  [[nodiscard]] boost::asio::awaitable<Next> forward(sniffer::RequestHead head, Progress& progress,
-                                                     const policy::Policy& policy, const policy::FlowFacts& facts);
-  [[nodiscard]] boost::asio::awaitable<bool> dial(const base::HostName& host, std::uint16_t port, Progress& progress,
-                                                  const policy::Decision& decision);
-  [[nodiscard]] boost::asio::awaitable<Next> answer_dial_failure(const sniffer::RequestHead& head, Progress& progress,
+  [[nodiscard]] boost::asio::awaitable<Next> refuse(const sniffer::RequestHead& head, const policy::Policy& policy,
+                                                    const policy::FlowFacts& facts);
+  [[nodiscard]] boost::asio::awaitable<Next> forward(const sniffer::RequestHead& head, const policy::Policy& policy,
+                                                     const policy::FlowFacts& facts);
+  [[nodiscard]] boost::asio::awaitable<bool> dial();
+  [[nodiscard]] boost::asio::awaitable<Next> answer_dial_failure(const sniffer::RequestHead& head,
                                                                  const policy::Policy& policy,
                                                                  const policy::FlowFacts& facts);
-  [[nodiscard]] boost::asio::awaitable<Next> finish(ExchangeResult result, Progress& progress);
+  [[nodiscard]] boost::asio::awaitable<Next> finish(ExchangeResult result);
   [[nodiscard]] boost::asio::awaitable<void> answer_fault(Fault fault);
   [[nodiscard]] boost::asio::awaitable<Next> switch_protocols();
   [[nodiscard]] policy::FlowFacts facts_of(const sniffer::RequestHead& head, const std::string& target) const;
+  [[nodiscard]] Outgoing outgoing_of(const sniffer::RequestHead& head) const;
   [[nodiscard]] bool still_allowed(const policy::Policy& policy) const;
   void remember(const sniffer::RequestHead& head);
-  void log(Progress& progress, bool allowed);
+  void begin_record(const sniffer::RequestHead& head);
+  void log(bool allowed);
 
   FlowContext& context_;
   ClientConnection client_;
@@ -79,6 +86,7 @@ class Http1Session {
   Entrance entrance_;
   Upstream upstream_;
   Request request_;  // the current or the last one
+  Progress progress_;
   std::optional<base::HostName> host_;
   std::uint16_t port_ = 0;
   bool first_ = true;

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/flow/http1_io.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+namespace soleroute::gateway::flow {
+
+namespace asio = boost::asio;
+
+std::span<std::byte> bulk_buffer() {
+  thread_local std::vector<std::byte> buffer(kBulkRead);
+  return buffer;
+}
+
+bool write_now(net::Stream& to, base::Bytes& bytes) {
+  if (bytes.empty()) return true;
+  const auto written = to.try_write_some(bytes);
+  if (written && !*written) return false;
+  bytes = bytes.subspan(written ? **written : 0);
+  return true;
+}
+
+asio::awaitable<bool> write_rest(net::Stream& to, base::Bytes bytes) {
+  to.expires_after(kBodyIdle);
+  const auto written = co_await to.write_all(bytes);
+  co_return written.has_value();
+}
+
+asio::awaitable<bool> write_bulk(net::Stream& to, base::Bytes bytes) {
+  if (!write_now(to, bytes)) co_return false;
+  if (bytes.empty()) co_return true;
+  const std::vector<std::byte> kept(bytes.begin(), bytes.end());
+  co_return co_await write_rest(to, kept);
+}
+
+ClientWatch::ClientWatch(net::DeadlineWheel& wheel, net::Stream& client, std::function<void()> ended,
+                         std::function<void()> gone)
+    : wheel_(wheel), client_(client), ended_(std::move(ended)), gone_(std::move(gone)) {
+  arm(wheel_, kEvery);
+}
+
+void ClientWatch::expired() {
+  if (!client_.is_open()) return;
+  char byte = 0;
+  const ssize_t count = ::recv(client_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (count < 0 && errno != EAGAIN && errno != EINTR) return gone_();
+  if (count == 0) ended_();
+  arm(wheel_, kEvery);
+}
+
+}  // namespace soleroute::gateway::flow

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/flow/http1_upload.h"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+#include "gateway/flow/http1_io.h"
+
+namespace soleroute::gateway::flow {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::chrono::milliseconds kLastWordTimeout{1000};
+
+}  // namespace
+
+Upload::Upload(net::Stream& client, ReadBuffer& received, net::Stream& origin, BodyTracker body,
+               std::function<void(bool)> progress)
+    : client_(client), received_(received), origin_(origin), body_(std::move(body)), progress_(std::move(progress)) {}
+
+void Upload::start(const asio::any_io_executor& executor) {
+  running_ = true;
+  auto task = run();
+  asio::co_spawn(executor, std::move(task), [this](const std::exception_ptr& error) {
+    running_ = false;
+    if (error) fail(Fault::kClientGone);  // out of memory: as good as gone
+    if (delivered()) progress_(running_);
+    if (bell_ != nullptr) bell_->cancel();
+  });
+}
+
+asio::awaitable<void> Upload::run() {
+  bool more = true;
+  while (more && !body_.done()) {
+    if (!unwanted_) progress_(running_);
+    more = co_await move_some();
+  }
+}
+
+void Upload::fail(Fault fault) {
+  fault_ = fault;
+  origin_.close();
+}
+
+bool Upload::accept(base::Bytes bytes, std::size_t& taken) {
+  taken = body_.take(bytes);
+  if (!body_.malformed()) return true;
+  fail(Fault::kMalformed);
+  return false;
+}
+
+// One read of the body and the write of it. False: there is no more to do.
+asio::awaitable<bool> Upload::move_some() {
+  auto space = received_.space(kSmallRead);
+  space = space.first(body_.readable(std::min(space.size(), kSmallRead)));
+  const auto count = co_await client_.read_some(space);
+  if (!count || *count == 0) {
+    if (!unwanted_) fail(client_.timed_out() ? Fault::kTimedOut : Fault::kClientGone);
+    co_return false;
+  }
+  received_.received(*count);
+  std::size_t taken = 0;
+  if (!accept(received_.bytes(), taken)) co_return false;
+  bytes_ += taken;
+  if (unwanted_) {
+    drained_ += taken;
+    received_.consume(taken);
+    co_return drained_ < kMaxDrained;
+  }
+  auto bytes = received_.bytes().first(taken);
+  const bool written = write_now(origin_, bytes) && (bytes.empty() || co_await write_rest(origin_, bytes));
+  received_.consume(taken);
+  unwanted_ = unwanted_ || !written;  // the origin has heard enough; it may still be answering
+  if (*count < space.size() || body_.done() || unwanted_) co_return true;
+  co_return co_await move_bulk();
+}
+
+// While more is there than a small read takes.
+asio::awaitable<bool> Upload::move_bulk() {
+  while (!body_.done() && !unwanted_) {
+    const auto space = bulk_buffer().first(body_.readable(kBulkRead));
+    const auto count = client_.try_read_some(space);
+    if (!count || !*count || **count == 0) co_return true;  // what it was, the next wait tells
+    const auto bytes = space.first(**count);
+    std::size_t taken = 0;
+    if (!accept(bytes, taken)) co_return false;
+    received_.append(bytes.subspan(taken));
+    bytes_ += taken;
+    progress_(running_);
+    unwanted_ = !co_await write_bulk(origin_, bytes.first(taken)) || unwanted_;
+  }
+  co_return true;
+}
+
+asio::awaitable<void> Upload::abandon() {
+  if (!running_) co_return;
+  unwanted_ = true;
+  origin_.close();
+  client_.shutdown_send();
+  client_.expires_after(kLastWordTimeout);
+  asio::steady_timer bell(co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
+  bell_ = &bell;
+  co_await bell.async_wait(asio::as_tuple(asio::use_awaitable));
+  bell_ = nullptr;
+}
+
+}  // namespace soleroute::gateway::flow

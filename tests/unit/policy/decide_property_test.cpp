@@ -84,6 +84,7 @@ class Generator {
 };
 
 constexpr std::uint32_t kPolicies = 400;
+constexpr std::uint32_t kPoliciesToWiden = 100;
 constexpr int kFlowsPerPolicy = 40;
 
 // One flow as more and more of it becomes known. Its name is known from the first question on.
@@ -161,7 +162,7 @@ FlowFacts any_flow(Generator& any, std::vector<base::HostName>& names) {
 
 TEST(DecideProperty, TheSuggestedLinesAllowTheFlowAndTakeNothingAway) {
   int suggested = 0;
-  for (std::uint32_t seed = 0; seed < kPolicies; ++seed) {
+  for (std::uint32_t seed = 0; seed < kPoliciesToWiden; ++seed) {
     Generator any(seed);
     const std::string text = any.policy();
     const auto policy = compile(text);
@@ -190,7 +191,7 @@ TEST(DecideProperty, TheSuggestedLinesAllowTheFlowAndTakeNothingAway) {
       }
     }
   }
-  EXPECT_GT(suggested, 2000);
+  EXPECT_GT(suggested, 500);
 }
 
 TEST(DecideProperty, ReasonsThatAPolicyCanChangeComeWithLines) {

@@ -60,7 +60,8 @@ struct RequestHead {
 };
 
 // Malformed carries the status to answer with: 400, 414, 417, 431, 501, 505. Stricter than RFC 9112 where leniency is
-// a way around; docs/architecture.md lists where. NeedMore is returned only if all complete lines are sound.
+// a way around: tests/unit/sniffer/http1_beast_test.cpp lists where. NeedMore is returned only if all complete lines
+// are sound.
 [[nodiscard]] Parsed<RequestHead> parse_request_head(base::Bytes received);
 
 // The target in origin-form ("/path?query"); "*" stays. Precondition: not authority-form.
@@ -86,8 +87,8 @@ struct ResponseHead {
 // "host", "host:port", "[v6]:port"; anything else is malformed.
 [[nodiscard]] Parsed<Authority> parse_authority(std::string_view text);
 
-// After NeedMore with `parsed_size` bytes: has enough come for another look? Keeps dribbled input from costing a parse
-// for every byte: one for each line, at most.
+// After NeedMore with `parsed_size` bytes, or before any look with 0: has enough come for another look? Keeps dribbled
+// input from costing a parse for every byte: one for the first bytes and one for each line, at most.
 [[nodiscard]] bool worth_parsing_again(base::Bytes received, std::size_t parsed_size);
 
 }  // namespace soleroute::sniffer

@@ -35,7 +35,8 @@ void log_refusal(FlowContext& context, const ClientConnection& client, const Ref
   record.matched_host = refusal.matched_host;
   record.rule = to_text(refusal.rule);
   record.detail = refusal.detail;
-  record.destination = client.original_destination.to_string();
+  // Unknown inside an explicit proxy's tunnel, where only the port is.
+  if (client.original_destination.address != base::IpAddress{}) record.destination = client.original_destination.to_string();
   record.status = refusal.status;
   context.log.decision(record);
 }

@@ -241,7 +241,8 @@ bool worth_parsing_again(base::Bytes received, std::size_t parsed_size) {
   constexpr std::size_t kMaxBeforeFields = kMaxRequestLine + 4;  // an empty line before, its own CRLF
   const auto fresh = base::as_text(received.subspan(std::min(parsed_size, received.size())));
   const auto passes = [&](std::size_t limit) { return parsed_size < limit && received.size() >= limit; };
-  return fresh.contains('\n') || passes(kMaxBeforeFields) || passes(kMaxHeadBytes + 2);
+  const bool first_look = parsed_size == 0 && !received.empty();  // what is no HTTP at all shows at once
+  return first_look || fresh.contains('\n') || passes(kMaxBeforeFields) || passes(kMaxHeadBytes + 2);
 }
 
 }  // namespace soleroute::sniffer

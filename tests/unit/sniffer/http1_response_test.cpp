@@ -53,6 +53,16 @@ void expect_framing(const std::vector<Case>& cases) {
   for (const auto& c : cases) EXPECT_EQ(framing(c), c.expected) << c.why << "\n" << c.bytes;
 }
 
+TEST(Http1Response, WhatIsNoHttpIsToldFromItsFirstBytesWithoutALine) {
+  const std::string alert("\x15\x03\x03\x00\x02\x02\x28", 7);
+  ASSERT_TRUE(worth_parsing_again(base::as_bytes(alert), 0));
+  EXPECT_TRUE(parse_response_head(base::as_bytes(alert), "GET").malformed());
+  const std::string begun = "HTT";
+  ASSERT_TRUE(worth_parsing_again(base::as_bytes(begun), 0));
+  EXPECT_TRUE(parse_response_head(base::as_bytes(begun), "GET").need_more());
+  EXPECT_FALSE(worth_parsing_again(base::as_bytes("HTTP/1.1 2"s), begun.size())) << "then line by line";
+}
+
 TEST(Http1Response, ReadsAnOrdinaryHead) {
   const std::string bytes = wire("HTTP/1.1 200 Everything fine|Server: x|Content-Length: 5||hello");
   const auto parsed = parse_response_head(base::as_bytes(bytes), "GET");

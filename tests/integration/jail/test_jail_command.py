@@ -61,6 +61,21 @@ def test_no_capability_is_left_in_any_set(jail_of, kind):
     assert set(jail_of(kind).call("state")["capabilities"].values()) == {0}
 
 
+def test_root_of_the_machine_keeps_power_over_files_and_identities_alone(jail_of, folder):
+    jail = jail_of("root")
+    kept = {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_FOWNER": 3, "CAP_FSETID": 4, "CAP_KILL": 5, "CAP_SETGID": 6,
+            "CAP_SETUID": 7}  # fmt: skip
+    mask = sum(1 << number for number in kept.values())
+    found = jail.call("state")["capabilities"]
+    assert found == {"CapInh": 0, "CapPrm": mask, "CapEff": mask, "CapBnd": mask, "CapAmb": 0}
+    script = "touch f && chown 1234:1235 f && setpriv --reuid=1234 --regid=1235 --clear-groups sh -c 'echo x > f; id -u'"
+    done = jail.run("sh", "-c", script)
+    assert (done.returncode, done.stdout) == (0, "1234\n"), done.stderr
+    assert ((folder / "f").stat().st_uid, (folder / "f").stat().st_gid) == (1234, 1235)
+    mounting = jail.run("mount", "-t", "tmpfs", "none", str(folder))
+    assert mounting.returncode != 0
+
+
 def test_a_supplementary_group_still_opens_its_files(jail, folder):
     secret = folder / "secret"
     secret.write_text("for the group")

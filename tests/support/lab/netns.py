@@ -9,8 +9,9 @@ import ctypes
 import os
 import re
 import shutil
+import signal
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -52,6 +53,12 @@ class Namespace:
         self.ip("link", "set", "lo", "up")
 
     def delete(self):
+        """With every process in it: whoever is in here was started by this run."""
+        pids = subprocess.run(["ip", "netns", "pids", self.name], capture_output=True, text=True, check=False).stdout.split()
+        for pid in pids:
+            if int(pid) != os.getpid():
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
         subprocess.run(["ip", "netns", "del", self.name], check=False, stderr=subprocess.DEVNULL)
         shutil.rmtree(f"/etc/netns/{self.name}", ignore_errors=True)
 

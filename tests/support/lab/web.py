@@ -71,7 +71,7 @@ def talk(namespace, address, port, data, step=0, delay=0.0, wait=4.0, finish=Fal
                     link.sendall(data)
                 if finish:
                     link.shutdown(socket.SHUT_WR)
-            except (BrokenPipeError, ConnectionResetError):
+            except OSError:  # refused while it was sent: what was answered is read all the same
                 pass
             return read_to_end(link, enough=enough)
     except OSError as error:

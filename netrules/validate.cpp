@@ -164,10 +164,12 @@ Fault statement_fault(const Statement& statement, const Known& known, const Reac
           [&](const Jump&) { return Fault(); },
           [&](const RejectWithReset&) {
             if (known.protocol != Protocol::kTcp) return Fault("resets what may not be TCP");
-            return when(!filter_at({Hook::kPrerouting, Hook::kInput, Hook::kForward, Hook::kOutput}), "cannot reject here");
+            return when(!filter_at({Hook::kPrerouting, Hook::kInput, Hook::kForward, Hook::kOutput}),
+                        "cannot reject here");
           },
           [&](const RejectAsProhibited&) {
-            return when(!filter_at({Hook::kPrerouting, Hook::kInput, Hook::kForward, Hook::kOutput}), "cannot reject here");
+            return when(!filter_at({Hook::kPrerouting, Hook::kInput, Hook::kForward, Hook::kOutput}),
+                        "cannot reject here");
           },
           [&](const RedirectTo& s) {
             if (s.port == 0) return Fault("redirects to port 0");

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "netrules/plan_parts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <initializer_list>
+#include <utility>
+
+namespace soleroute::netrules::plan {
+namespace {
+
+base::Cidr prefix(std::initializer_list<std::uint8_t> v4, int length) {
+  std::array<std::uint8_t, 4> bytes{};
+  std::ranges::copy(v4, bytes.begin());
+  return *base::Cidr::make(base::IpAddress::v4(bytes), length);
+}
+
+}  // namespace
+
+Matches joined(Matches matches, const Matches& more) {
+  matches.insert(matches.end(), more.begin(), more.end());
+  return matches;
+}
+
+Rule accept(Matches matches, std::string comment) {
+  return {std::move(matches), {Accept{}}, std::move(comment)};
+}
+Rule turn_back(Matches matches, std::string comment) {
+  return {std::move(matches), {Return{}}, std::move(comment)};
+}
+Rule counted_drop(Matches matches, std::string comment) {
+  return {std::move(matches), {Count{}, Drop{}}, std::move(comment)};
+}
+Rule redirect(Matches matches, std::uint16_t port, std::string comment) {
+  return {std::move(matches), {RedirectTo{port}}, std::move(comment)};
+}
+
+std::vector<std::uint16_t> port_set(std::vector<std::uint16_t> ports) {
+  std::erase(ports, 0);
+  std::ranges::sort(ports);
+  const auto duplicates = std::ranges::unique(ports);
+  ports.erase(duplicates.begin(), duplicates.end());
+  return ports;
+}
+DestinationPorts tcp(std::vector<std::uint16_t> ports) {
+  return {Protocol::kTcp, port_set(std::move(ports))};
+}
+DestinationPorts udp(std::uint16_t port) {
+  return {Protocol::kUdp, {port}};
+}
+
+base::Cidr loopback_v4() {
+  return prefix({127, 0, 0, 0}, 8);
+}
+base::Cidr engine_dns() {
+  return prefix({127, 0, 0, 11}, 32);
+}
+base::Cidr loopback_v6() {
+  std::array<std::uint8_t, 16> bytes{};
+  bytes.back() = 1;
+  return *base::Cidr::make(base::IpAddress::v6(bytes), 128);
+}
+
+Rule neighbours(Matches matches, std::vector<std::uint8_t> types) {
+  matches.emplace_back(IcmpTypeIs{Protocol::kIcmpv6, std::move(types)});
+  return accept(std::move(matches));
+}
+std::vector<std::uint8_t> link_types_in() {
+  return {kMldQuery, kNeighborSolicit, kNeighborAdvert};
+}
+std::vector<std::uint8_t> link_types_seen() {
+  return {kMldQuery, kMldReport, kMldDone, kRouterSolicit, kNeighborSolicit, kNeighborAdvert, kMld2Report};
+}
+std::vector<std::uint8_t> link_types_out() {
+  return {kMldReport, kMldDone, kRouterSolicit, kNeighborSolicit, kNeighborAdvert, kMld2Report};
+}
+
+void add_report(const Intent& intent, Hook hook, const Matches& matches, std::string jump_to, Ruleset& ruleset) {
+  if (!intent.packet_queue) return;
+  Chain chain{fmt::format("report_{}", to_string(hook)), report_at(hook), {}};
+  chain.rules.push_back({{}, {Jump{std::move(jump_to)}}, {}});
+  const Statement queue =
+      intent.native_queue ? Statement(Queue{*intent.packet_queue}) : Statement(CompatQueue{*intent.packet_queue});
+  chain.rules.push_back({joined(matches, {WithinRate{kQueuedPerSecond, kQueuedBurst}}), {Count{}, queue}, {}});
+  ruleset.chains.push_back(std::move(chain));
+}
+
+void add_refusal(const Matches& matches, Chain& chain) {
+  chain.rules.push_back({joined(matches, {ProtocolIs{Protocol::kTcp}}), {Count{}, RejectWithReset{}}, {}});
+  chain.rules.push_back({matches, {Count{}, RejectAsProhibited{}}, {}});
+}
+
+std::string shown(const std::string& comment) {
+  std::string text = comment.size() <= kMaxComment ? comment : "..." + comment.substr(comment.size() - kMaxComment + 3);
+  const auto plain = [](char c) { return c >= ' ' && c < 0x7f && c != '"' && c != '\\'; };
+  std::ranges::replace_if(text, [&](char c) { return !plain(c); }, '?');
+  return text;
+}
+
+Matches endpoint_matches(Matches matches, const EndpointRule& endpoint) {
+  if (endpoint.cidr && endpoint.cidr->prefix_length() == 0) {
+    matches.emplace_back(FamilyIs{endpoint.cidr->address().family()});
+  } else if (endpoint.cidr) {
+    matches.emplace_back(DestinationIn{*endpoint.cidr});
+  }
+  matches.emplace_back(tcp(endpoint.ports));
+  return matches;
+}
+
+void add_dns_capture(const Intent& intent, const Matches& matches, Chain& chain) {
+  chain.rules.push_back(redirect(joined(matches, {udp(kDns)}), intent.dns_port));
+  chain.rules.push_back(redirect(joined(matches, {tcp({kDns})}), intent.dns_port));
+}
+void add_web_capture(const Intent& intent, const Matches& matches, Chain& chain) {
+  chain.rules.push_back(redirect(joined(matches, {tcp({kHttp, kHttps})}), intent.redirect_port));
+  for (const EndpointRule& endpoint : tcp_endpoints(intent)) {
+    chain.rules.push_back(redirect(endpoint_matches(matches, endpoint), intent.redirect_port, shown(endpoint.comment)));
+  }
+}
+
+void add_redirected(const Intent& intent, const Matches& matches, Chain& chain) {
+  chain.rules.push_back(
+      accept(joined(matches, {DestinationWasRedirected{}, tcp({intent.redirect_port, intent.dns_port})})));
+  chain.rules.push_back(accept(joined(matches, {DestinationWasRedirected{}, udp(intent.dns_port)})));
+}
+
+}  // namespace soleroute::netrules::plan

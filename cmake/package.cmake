@@ -24,7 +24,10 @@ endforeach()
 file(GLOB policy_schemas CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/policy/*.schema.json)
 install(FILES ${policy_schemas} DESTINATION ${share}/policy)
 install(FILES ${PROJECT_SOURCE_DIR}/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
-# Debian's place and form of the licence.
+# Debian's place and form of the licence and the changes.
+configure_file(${CMAKE_CURRENT_LIST_DIR}/debian_changelog.in ${CMAKE_BINARY_DIR}/changelog @ONLY)
+execute_process(COMMAND gzip -9nkf ${CMAKE_BINARY_DIR}/changelog COMMAND_ERROR_IS_FATAL ANY)
+install(FILES ${CMAKE_BINARY_DIR}/changelog.gz DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/soleroute)
 install(FILES ${PROJECT_SOURCE_DIR}/cmake/debian_copyright DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/soleroute
   RENAME copyright)
 

@@ -122,7 +122,9 @@ bool Cidr::contains(const Cidr& other) const {
   return other.prefix_length_ >= prefix_length_ && contains(other.address_);
 }
 
-std::string Cidr::to_string() const { return address_.to_string() + "/" + std::to_string(prefix_length_); }
+std::string Cidr::to_string() const {
+  return address_.to_string() + "/" + std::to_string(prefix_length_);
+}
 
 Result<InterfaceAddress> InterfaceAddress::parse(std::string_view text) {
   const auto prefixed = parse_prefixed(text);
@@ -134,11 +136,14 @@ Cidr InterfaceAddress::subnet() const {
   return *Cidr::make(with_host_bits_cleared(address, prefix_length), prefix_length);
 }
 
-std::string InterfaceAddress::to_string() const { return address.to_string() + "/" + std::to_string(prefix_length); }
+std::string InterfaceAddress::to_string() const {
+  return address.to_string() + "/" + std::to_string(prefix_length);
+}
 
 Result<Endpoint> Endpoint::parse(std::string_view text, std::uint16_t default_port) {
   const auto bad = [&] {
-    return usage_error("'" + std::string(text) + "' is not an address and port; write 192.0.2.1:53 or [2001:db8::1]:53");
+    return usage_error("'" + std::string(text) +
+                       "' is not an address and port; write 192.0.2.1:53 or [2001:db8::1]:53");
   };
   if (default_port != 0) {
     if (const auto bare = IpAddress::parse(text)) return Endpoint{*bare, default_port};

@@ -113,7 +113,12 @@ asio::awaitable<void> run_attempt(asio::io_context& io, net::DeadlineWheel& whee
 
 Connector::Connector(asio::io_context& io, net::DeadlineWheel& wheel, dns::Resolver& resolver, dns::NameBook& names,
                      std::uint32_t mark, std::vector<base::IpAddress> local_addresses)
-    : io_(io), wheel_(wheel), resolver_(resolver), names_(names), mark_(mark), local_addresses_(std::move(local_addresses)) {}
+    : io_(io),
+      wheel_(wheel),
+      resolver_(resolver),
+      names_(names),
+      mark_(mark),
+      local_addresses_(std::move(local_addresses)) {}
 
 asio::awaitable<Outcome> Connector::dial(DialRequest request) {
   std::shared_ptr<const dns::Addresses> resolved = resolver_.cached(request.name);
@@ -127,13 +132,12 @@ asio::awaitable<Outcome> Connector::dial(DialRequest request) {
   if (candidates.empty()) {
     co_return failed(policy::Reason::kUpstreamFailed, request.name.text() + " has no address");
   }
-  std::erase_if(candidates, [&](const base::IpAddress& address) {
-    return !may_dial(address, request.permitted);
-  });
+  std::erase_if(candidates, [&](const base::IpAddress& address) { return !may_dial(address, request.permitted); });
   if (candidates.empty()) {
     co_return failed(policy::Reason::kPrivateAddress,
-                     request.name.text() + " resolves to non-public addresses only; if that is meant, list them "
-                                           "under `addresses:` of its entry");
+                     request.name.text() +
+                         " resolves to non-public addresses only; if that is meant, list them "
+                         "under `addresses:` of its entry");
   }
   if (candidates.size() == 1) {
     const base::Endpoint only{candidates.front(), request.port};

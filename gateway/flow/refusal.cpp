@@ -14,7 +14,9 @@ constexpr std::chrono::milliseconds kLastWordTimeout{1000};
 constexpr std::size_t kDrainBytes = 4096;
 constexpr std::size_t kMaxDrained = 1 << 20;
 
-std::string_view scheme_of(std::uint16_t port) { return port == 443 ? "https" : port == 80 ? "http" : ""; }
+std::string_view scheme_of(std::uint16_t port) {
+  return port == 443 ? "https" : port == 80 ? "http" : "";
+}
 
 }  // namespace
 
@@ -36,7 +38,8 @@ void log_refusal(FlowContext& context, const ClientConnection& client, const Ref
   record.rule = to_text(refusal.rule);
   record.detail = refusal.detail;
   // Unknown inside an explicit proxy's tunnel, where only the port is.
-  if (client.original_destination.address != base::IpAddress{}) record.destination = client.original_destination.to_string();
+  if (client.original_destination.address != base::IpAddress{})
+    record.destination = client.original_destination.to_string();
   record.status = refusal.status;
   context.log.decision(record);
 }

@@ -22,8 +22,8 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::size_t kScratchBytes = 64 * 1024;
-constexpr std::size_t kSpliceAfter = 64 * 1024;   // bytes copied without a pause; measured in docs/performance.md
-constexpr std::size_t kSpliceWorth = 16 * 1024;   // moving less than this at once, copying is cheaper
+constexpr std::size_t kSpliceAfter = 64 * 1024;  // bytes copied without a pause; measured in docs/performance.md
+constexpr std::size_t kSpliceWorth = 16 * 1024;  // moving less than this at once, copying is cheaper
 
 // Filled and emptied without suspending in between, so one for a worker serves all its connections.
 std::span<std::byte> scratch() {

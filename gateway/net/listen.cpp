@@ -106,9 +106,13 @@ base::Status open_dns(const ListenRequest& request, Listeners& listeners) {
 
 }  // namespace
 
-base::Result<base::Fd> listen_tcp(const base::Endpoint& at) { return listening(at, Sharing::kAlone); }
+base::Result<base::Fd> listen_tcp(const base::Endpoint& at) {
+  return listening(at, Sharing::kAlone);
+}
 
-base::Result<base::Fd> bind_udp(const base::Endpoint& at) { return datagram(at, Sharing::kAlone); }
+base::Result<base::Fd> bind_udp(const base::Endpoint& at) {
+  return datagram(at, Sharing::kAlone);
+}
 
 base::Result<std::uint16_t> local_port(const base::Fd& socket) {
   sockaddr_storage address{};
@@ -122,8 +126,8 @@ base::Result<std::uint16_t> local_port(const base::Fd& socket) {
 base::Result<Listeners> open_listeners(const ListenRequest& request) {
   Listeners listeners;
   listeners.ports = request.ports;
-  auto status = open_group(listening, request.address, request.workers, listeners.ports.redirected,
-                           listeners.redirected);
+  auto status =
+      open_group(listening, request.address, request.workers, listeners.ports.redirected, listeners.redirected);
   if (status) status = open_dns(request, listeners);
   if (status && request.explicit_proxy) {
     status = open_group(listening, request.address, request.workers, listeners.ports.explicit_proxy,

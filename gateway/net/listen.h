@@ -36,9 +36,9 @@ struct Listeners {
 };
 
 struct ListenRequest {
-  base::IpAddress address;           // usually ::
-  ListenPorts ports;                 // 0: any free one (explicit_proxy: see below)
-  bool explicit_proxy = true;        // wanted at all
+  base::IpAddress address;     // usually ::
+  ListenPorts ports;           // 0: any free one (explicit_proxy: see below)
+  bool explicit_proxy = true;  // wanted at all
   int workers = 1;
 };
 // Opens all, or none and an error naming the port that is taken.

@@ -17,7 +17,9 @@ std::unexpected<base::Error> failure(const char* what, int error) {
   return std::unexpected(base::Error{what, base::ErrorKind::kSystem, error});
 }
 
-constexpr bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
+constexpr bool would_block(int error) {
+  return error == EAGAIN || error == EWOULDBLOCK;
+}
 
 }  // namespace
 
@@ -30,9 +32,13 @@ Stream::Stream(asio::io_context& io, DeadlineWheel& wheel, base::Fd socket) : wh
 
 Stream::~Stream() = default;
 
-void Stream::expires_after(std::chrono::milliseconds duration) { arm(wheel_, duration); }
+void Stream::expires_after(std::chrono::milliseconds duration) {
+  arm(wheel_, duration);
+}
 
-void Stream::never_expires() { disarm(); }
+void Stream::never_expires() {
+  disarm();
+}
 
 void Stream::expired() {
   timed_out_ = true;

@@ -35,8 +35,8 @@ base::Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path) {
-    return base::usage_error(fmt::format("control socket '{}': a path of 1 to {} characters is needed", path,
-                                         sizeof address.sun_path - 1));
+    return base::usage_error(
+        fmt::format("control socket '{}': a path of 1 to {} characters is needed", path, sizeof address.sun_path - 1));
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   return address;
@@ -56,7 +56,7 @@ base::Result<base::Fd> bind_path(const std::string& path) {
   if (somebody_answers(*address)) {
     return base::system_error(fmt::format("another gateway answers on {}; stop it, or name another --control", path));
   }
-  struct stat status {};
+  struct stat status{};
   if (::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) ::unlink(path.c_str());
   base::Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return base::errno_error("control socket");

@@ -2,6 +2,7 @@
 #include "gateway/serve/metrics_server.h"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -9,7 +10,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <cstring>
-#include <sys/socket.h>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,9 +56,9 @@ struct MetricsServer::State {
       size += *count;
     }
     const std::string body = audit::prometheus_text(self->counters);
-    const std::string page = fmt::format(
-        "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
-        audit::kPrometheusContentType, body.size(), body);
+    const std::string page =
+        fmt::format("HTTP/1.1 200 OK\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
+                    audit::kPrometheusContentType, body.size(), body);
     const auto written = co_await stream.write_all(base::as_bytes(page));
     if (written) stream.shutdown_send();
   }

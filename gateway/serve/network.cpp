@@ -61,7 +61,7 @@ std::optional<std::string> set(const Setting& setting) {
                      setting.value);
 }
 
-constexpr std::string_view kAllButUnreachable = "6160";   // the default, 6168, without bit 3, RFC 792
+constexpr std::string_view kAllButUnreachable = "6160";      // the default, 6168, without bit 3, RFC 792
 constexpr std::string_view kAllButUnreachable6 = "0,3-127";  // the default, 0-1,3-127, without 1, RFC 4443
 
 std::vector<Setting> settings(const std::string& inside) {
@@ -99,7 +99,8 @@ base::Result<Interface> find_inside(const std::vector<Interface>& interfaces, co
     if (claimed_here) return interface;
   }
   if (!name.empty()) {
-    return base::system_error(fmt::format("there is no interface '{}' here; there are: {}", name, names_of(interfaces)));
+    return base::system_error(
+        fmt::format("there is no interface '{}' here; there are: {}", name, names_of(interfaces)));
   }
   if (claim.empty()) {
     return base::usage_error("say where the agents are: --inside INTERFACE, or --claim ADDRESS/PREFIX on their subnet");
@@ -113,9 +114,10 @@ base::Status claim_addresses(const Interface& inside, const std::vector<base::In
     if (holds(inside, address.address)) continue;
     const auto taken = netrules::address_in_use(inside.index, address.address);
     if (taken && *taken) {
-      return base::system_error(fmt::format("{} is already answered for on {}: another gateway, or the engine's own "
-                                            "bridge address; claim another one",
-                                            address.address.to_string(), inside.name));
+      return base::system_error(
+          fmt::format("{} is already answered for on {}: another gateway, or the engine's own "
+                      "bridge address; claim another one",
+                      address.address.to_string(), inside.name));
     }
     if (auto added = netrules::add_address(inside.index, address); !added) return added;
   }
@@ -133,9 +135,9 @@ std::vector<std::string> mend_default_route(const std::vector<Interface>& interf
                               });
     if (!to_ourselves) continue;
     const auto removed = netrules::remove_default_route(route);
-    done.push_back(removed ? fmt::format("default route through {} led to this gateway itself: removed",
-                                         route.via->to_string())
-                           : removed.error().message);
+    done.push_back(
+        removed ? fmt::format("default route through {} led to this gateway itself: removed", route.via->to_string())
+                : removed.error().message);
     const bool others = std::ranges::any_of(*routes, [&](const netrules::DefaultRoute& other) {
       return other.family == route.family && other.via != route.via;
     });
@@ -143,12 +145,13 @@ std::vector<std::string> mend_default_route(const std::vector<Interface>& interf
     // By custom the engine's bridge has the first address of the outside subnet.
     for (const auto& interface : interfaces) {
       if (interface.loopback || interface.index == inside.index) continue;
-      const auto own = std::ranges::find_if(interface.addresses,
-                                            [](const base::InterfaceAddress& a) { return a.address.is_v4(); });
+      const auto own =
+          std::ranges::find_if(interface.addresses, [](const base::InterfaceAddress& a) { return a.address.is_v4(); });
       if (own == interface.addresses.end()) continue;
       const auto network = own->subnet().address().bytes();
       const std::uint32_t first = ((std::uint32_t{network[0]} << 24) | (std::uint32_t{network[1]} << 16) |
-                                   (std::uint32_t{network[2]} << 8) | network[3]) + 1;
+                                   (std::uint32_t{network[2]} << 8) | network[3]) +
+                                  1;
       const netrules::DefaultRoute outside{base::Family::kV4, base::IpAddress::v4(first), interface.index, 0};
       const auto added = netrules::add_default_route(outside);
       done.push_back(added ? fmt::format("default route set to {} on {}", outside.via->to_string(), interface.name)

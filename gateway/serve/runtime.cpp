@@ -13,8 +13,8 @@
 namespace soleroute::gateway::serve {
 namespace {
 
-constexpr std::size_t kOwnDescriptors = 192;     // listeners, resolvers, log, control, pipes
-constexpr std::size_t kMaxConnections = 65536;   // whatever the descriptor limit says
+constexpr std::size_t kOwnDescriptors = 192;    // listeners, resolvers, log, control, pipes
+constexpr std::size_t kMaxConnections = 65536;  // whatever the descriptor limit says
 
 // Raises the soft limit to the hard one: two descriptors for each connection.
 std::size_t descriptor_limit() {
@@ -59,7 +59,9 @@ struct Runtime::State {
 
 Runtime::Runtime(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
-Runtime::~Runtime() { stop(std::chrono::milliseconds(0)); }
+Runtime::~Runtime() {
+  stop(std::chrono::milliseconds(0));
+}
 
 base::Result<std::unique_ptr<Runtime>> Runtime::start(RuntimeOptions options, net::Listeners listeners,
                                                       base::Fd packet_queue,

@@ -19,11 +19,11 @@
 namespace soleroute::gateway::serve {
 
 struct RuntimeOptions {
-  std::vector<base::Endpoint> resolvers;        // upstream DNS; never empty
-  std::vector<base::IpAddress> own_addresses;   // the gateway as the agent sees it: DNS answers for denied names
+  std::vector<base::Endpoint> resolvers;         // upstream DNS; never empty
+  std::vector<base::IpAddress> own_addresses;    // the gateway as the agent sees it: DNS answers for denied names
   std::vector<base::IpAddress> local_addresses;  // every address of this machine: not dialled for a mere name
-  std::uint32_t upstream_mark = 0;              // SO_MARK on sockets towards origins and resolvers; 0: none (sidecar)
-  std::size_t max_connections = 0;              // of all workers; 0: as the descriptor limit allows, two for each
+  std::uint32_t upstream_mark = 0;               // SO_MARK on sockets towards origins and resolvers; 0: none (sidecar)
+  std::size_t max_connections = 0;               // of all workers; 0: as the descriptor limit allows, two for each
 };
 
 class Runtime {
@@ -33,8 +33,7 @@ class Runtime {
   [[nodiscard]] static base::Result<std::unique_ptr<Runtime>> start(RuntimeOptions options, net::Listeners listeners,
                                                                     base::Fd packet_queue,
                                                                     std::shared_ptr<const policy::Policy> policy,
-                                                                    audit::DecisionLog& log,
-                                                                    audit::Counters& counters);
+                                                                    audit::DecisionLog& log, audit::Counters& counters);
   ~Runtime();  // stop(0)
 
   // Swaps the snapshot; connections that the new policy denies are closed, others are not disturbed. In force on every

@@ -37,9 +37,9 @@ base::Status dns_answers(std::uint16_t port, std::uint32_t mark) {
   auto fd = connected(SOCK_DGRAM, port, mark);
   if (!fd) return std::unexpected(fd.error());
   // RFC 1035 section 4.1: one question, gateway.internal, A, IN.
-  constexpr std::array<std::uint8_t, 34> kQuestion{0x53, 0x4f, 0x01, 0x00, 0, 1, 0,   0,   0,   0,   0,   0,
-                                                   7,    'g',  'a',  't',  'e', 'w', 'a', 'y', 8,   'i', 'n', 't',
-                                                   'e',  'r',  'n',  'a',  'l', 0,   0,   1,   0,   1};
+  constexpr std::array<std::uint8_t, 34> kQuestion{0x53, 0x4f, 0x01, 0x00, 0,   1,   0,   0,   0, 0,   0,   0,
+                                                   7,    'g',  'a',  't',  'e', 'w', 'a', 'y', 8, 'i', 'n', 't',
+                                                   'e',  'r',  'n',  'a',  'l', 0,   0,   1,   0, 1};
   std::array<std::uint8_t, 512> answer{};
   if (::send(fd->get(), kQuestion.data(), kQuestion.size(), 0) < 0 || !readable(fd->get())) {
     return base::system_error("self-check: the gateway's own DNS does not answer");

@@ -9,6 +9,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <csignal>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -36,13 +37,15 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
 constexpr auto kStopGrace = 3000ms;
-constexpr auto kRulesWatch = 2000ms;       // how soon rules that somebody removed are put back
-constexpr std::uint32_t kGatewayMark = 0x534f4c45;  // "SOLE": what marks the gateway's own packets in a shared namespace
+constexpr auto kRulesWatch = 2000ms;  // how soon rules that somebody removed are put back
+constexpr std::uint32_t kGatewayMark =
+    0x534f4c45;  // "SOLE": what marks the gateway's own packets in a shared namespace
 constexpr int kMaxWorkers = 16;
 
 std::string policy_summary(const ServeOptions& options, const policy::Policy& policy) {
   if (policy.denies_everything()) {
-    return options.policy_files.empty() ? "no policy: everything is denied" : "the policy is empty: everything is denied";
+    return options.policy_files.empty() ? "no policy: everything is denied"
+                                        : "the policy is empty: everything is denied";
   }
   return fmt::format("{} host entries from {}", policy.host_count(), fmt::join(options.policy_files, ", "));
 }
@@ -73,8 +76,8 @@ class Supervisor {
     auto policy = load_policy(options_.policy_files);
     if (!policy) return std::unexpected(policy.error());
     policy_ = std::move(*policy);
-    auto resolvers = options_.resolvers.empty() ? system_resolvers()
-                                                : base::Result<std::vector<base::Endpoint>>(options_.resolvers);
+    auto resolvers =
+        options_.resolvers.empty() ? system_resolvers() : base::Result<std::vector<base::Endpoint>>(options_.resolvers);
     if (!resolvers) return std::unexpected(resolvers.error());
     resolvers_ = std::move(*resolvers);
     auto interfaces = netrules::list_interfaces();
@@ -91,7 +94,9 @@ class Supervisor {
   // Steps 3 to 5. On failure the closed rules stay.
   base::Status open() {
     log_.lifecycle("starting", policy_summary(options_, *policy_));
-    if (!options_.program_rules) log_.lifecycle("no_rules", "somebody else programs them: nothing here keeps agents in");
+    say_what_is_not_carried();
+    if (!options_.program_rules)
+      log_.lifecycle("no_rules", "somebody else programs them: nothing here keeps agents in");
     if (auto closed = rules_.program(netrules::closed_rules(intent()), "closed"); !closed) return closed;
     if (options_.program_rules && options_.topology == netrules::Topology::kRouter) {
       for (const auto& problem : set_sysctls(inside_.name)) log_.error(problem);
@@ -110,6 +115,14 @@ class Supervisor {
     watch_rules();
     log_.lifecycle("healthy", fmt::format("{} on {}", topology_name(), inside_.name.empty() ? "lo" : inside_.name));
     return {};
+  }
+
+  void say_what_is_not_carried() {
+    for (const auto& endpoint : policy_->endpoints()) {
+      if (endpoint.transport != policy::Transport::kUdp) continue;
+      log_.error(fmt::format("{}:{}: endpoints with `protocol: udp` are not carried yet: they stay refused",
+                             endpoint.line.file, endpoint.line.line));
+    }
   }
 
   base::Status start_runtime() {
@@ -134,7 +147,8 @@ class Supervisor {
     runtime.local_addresses = all_addresses(interfaces_);
     for (const auto& claimed : options_.claim) runtime.local_addresses.push_back(claimed.address);
     runtime.upstream_mark = mark();
-    auto started = Runtime::start(std::move(runtime), std::move(*listeners), std::move(queue), policy_, log_, counters_);
+    auto started =
+        Runtime::start(std::move(runtime), std::move(*listeners), std::move(queue), policy_, log_, counters_);
     if (!started) return std::unexpected(started.error());
     runtime_ = std::move(*started);
     return {};
@@ -217,6 +231,7 @@ class Supervisor {
     ++counters_.reloads_accepted;
     counters_.policy_stale = false;
     log_.reload(true, policy_summary(options_, *policy_));
+    say_what_is_not_carried();
   }
 
   void stop() {
@@ -233,7 +248,8 @@ class Supervisor {
 
   std::string status() {
     nlohmann::json counters = nlohmann::json::object();
-    for (const auto& field : audit::counter_fields()) counters[std::string(field.name)] = (counters_.*field.member).load();
+    for (const auto& field : audit::counter_fields())
+      counters[std::string(field.name)] = (counters_.*field.member).load();
     const auto up = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
     const nlohmann::json answer{
         {"health", health_},
@@ -242,21 +258,27 @@ class Supervisor {
         {"topology", topology_name()},
         {"inside", inside_.name},
         {"policy",
-         {{"files", options_.policy_files}, {"hosts", policy_->host_count()}, {"stale", counters_.policy_stale.load()}}},
+         {{"files", options_.policy_files},
+          {"hosts", policy_->host_count()},
+          {"stale", counters_.policy_stale.load()}}},
         {"rules", {{"intended", rules_.intended()}, {"differences", rules_.last_differences()}}},
         {"counters", std::move(counters)}};
     return answer.dump();
   }
 
+  // Where a denied name leads. Never loopback: in a shared namespace that is the agent's own.
   std::vector<base::IpAddress> own_addresses() const {
     std::vector<base::IpAddress> own;
     for (const auto& claimed : options_.claim) own.push_back(claimed.address);
     if (!own.empty()) return own;
-    for (const auto& address : inside_.addresses) {
-      const bool link_local = address.address.is_v6() && address.address.bytes()[0] == 0xfe;
-      if (!link_local) own.push_back(address.address);
+    const bool router = options_.topology == netrules::Topology::kRouter;
+    for (const auto& interface : interfaces_) {
+      if (interface.loopback || (router && interface.index != inside_.index)) continue;
+      std::ranges::transform(interface.addresses, std::back_inserter(own), &base::InterfaceAddress::address);
     }
-    if (own.empty()) own = {base::IpAddress::v4(0x7f000001U)};  // sidecar: what is redirected answers on loopback
+    std::erase_if(own, [](const base::IpAddress& address) {
+      return address.is_v6() && address.bytes()[0] == 0xfe;  // link-local
+    });
     return own;
   }
 

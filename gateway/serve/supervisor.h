@@ -11,9 +11,9 @@
 
 namespace soleroute::gateway::serve {
 
-// Returns after SIGTERM or SIGINT, with the closed rules standing. Before the closed rules are programmed an error leaves
-// everything untouched (kUsage: policy or options; kSystem: what the kernel or the network lacks); after that, an error
-// leaves the network closed.
+// Returns after SIGTERM or SIGINT, with the closed rules standing. Before the closed rules are programmed an error
+// leaves everything untouched (kUsage: policy or options; kSystem: what the kernel or the network lacks); after that,
+// an error leaves the network closed.
 [[nodiscard]] base::Status serve(const ServeOptions& options, audit::DecisionLog& log);
 
 // The rules that serving with these options intends, for `--dry-run` and for serving alike.

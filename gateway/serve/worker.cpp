@@ -52,7 +52,9 @@ std::optional<asio::posix::stream_descriptor> adopt(asio::io_context& io, base::
   return asio::posix::stream_descriptor(io, fd.release());
 }
 
-base::Fd spare_descriptor() { return base::Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+base::Fd spare_descriptor() {
+  return base::Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
 
 }  // namespace
 
@@ -84,10 +86,9 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, std::shared_ptr<cons
     : shared_(shared),
       wheel_(loop_),
       resolver_(loop_, resolver_options(shared.options), shared.cache, shared.names, shared.counters),
-      connector_(loop_, wheel_, resolver_, *shared.names, shared.options.upstream_mark,
-                 shared.options.local_addresses),
-      context_{loop_, wheel_, resolver_, *shared.names, connector_, registry_, pipes_, shared.log, shared.counters,
-               nullptr},
+      connector_(loop_, wheel_, resolver_, *shared.names, shared.options.upstream_mark, shared.options.local_addresses),
+      context_{loop_,     wheel_, resolver_,  *shared.names,   connector_,
+               registry_, pipes_, shared.log, shared.counters, nullptr},
       redirected_(adopt(loop_, std::move(sockets.redirected))),
       explicit_proxy_(adopt(loop_, std::move(sockets.explicit_proxy))),
       grace_(loop_),
@@ -95,14 +96,17 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, std::shared_ptr<cons
   context_.own_addresses = shared.options.own_addresses;
   context_.use(std::move(policy));
   const auto snapshot = [this] { return context_.policy; };
-  dns_.emplace(loop_, dns::ServerOptions{shared.options.own_addresses, snapshot, shared.options.local_addresses}, std::move(sockets.dns_udp),
-               std::move(sockets.dns_tcp), resolver_, shared.names, shared.log, shared.counters);
+  dns_.emplace(loop_, dns::ServerOptions{shared.options.own_addresses, snapshot, shared.options.local_addresses},
+               std::move(sockets.dns_udp), std::move(sockets.dns_tcp), resolver_, shared.names, shared.log,
+               shared.counters);
   if (!sockets.packet_queue) return;
   packets_.emplace(loop_, std::move(sockets.packet_queue), queue::kPacketQueue, snapshot, shared.names, shared.log,
                    shared.counters);
 }
 
-Worker::~Worker() { loop_.destroy_handlers(); }
+Worker::~Worker() {
+  loop_.destroy_handlers();
+}
 
 void Worker::start() {
   const auto rethrow = [](const std::exception_ptr& error) {
@@ -154,8 +158,8 @@ void Worker::join() {
 asio::awaitable<void> Worker::accept_loop(asio::posix::stream_descriptor& listener, Entrance entrance) {
   asio::steady_timer pause(loop_);
   while (listener.is_open()) {
-    const auto [error] = co_await listener.async_wait(asio::posix::stream_descriptor::wait_read,
-                                                      asio::as_tuple(asio::use_awaitable));
+    const auto [error] =
+        co_await listener.async_wait(asio::posix::stream_descriptor::wait_read, asio::as_tuple(asio::use_awaitable));
     if (error || stopping_) co_return;
     if (accept_batch(listener.native_handle(), entrance)) continue;
     pause.expires_after(kNoDescriptorPause);

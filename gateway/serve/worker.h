@@ -60,7 +60,7 @@ class Worker {
   void start();
   // From any thread; `done` is counted down on the worker's thread once the policy is in force there.
   void reload(std::shared_ptr<const policy::Policy> policy, std::shared_ptr<std::latch> done);
-  void stop(std::chrono::milliseconds grace);                 // from any thread, once
+  void stop(std::chrono::milliseconds grace);  // from any thread, once
   void join();
 
  private:

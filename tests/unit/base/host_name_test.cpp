@@ -62,7 +62,9 @@ TEST(HostName, RefusesWhatIsNoHostName) {
       {"*.wild.test", "a wildcard is not a name"},
       {"\xd0\xb0llowed.test", "Cyrillic a"},
       {"allowed\xe3\x80\x82test", "ideographic full stop"},
-      {"allow\xc2\xad" "ed.test", "soft hyphen"},
+      {"allow\xc2\xad"
+       "ed.test",
+       "soft hyphen"},
       {"45.33.32.66", "IPv4"},
       {"1.1.1.1.", "IPv4 with a dot"},
       {"0x2d212042", "hexadecimal IPv4"},

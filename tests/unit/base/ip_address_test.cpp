@@ -8,10 +8,13 @@
 namespace soleroute::base {
 namespace {
 
-IpAddress ip(const char* text) { return IpAddress::parse(text).value(); }
+IpAddress ip(const char* text) {
+  return IpAddress::parse(text).value();
+}
 
 TEST(IpAddress, ReadsBothFamiliesAndWritesThemBack) {
-  for (const char* text : {"0.0.0.0", "45.33.32.10", "255.255.255.255", "::", "::1", "2001:db8::1", "::ffff:10.0.0.1"}) {
+  for (const char* text :
+       {"0.0.0.0", "45.33.32.10", "255.255.255.255", "::", "::1", "2001:db8::1", "::ffff:10.0.0.1"}) {
     const auto address = IpAddress::parse(text);
     ASSERT_TRUE(address) << text;
     EXPECT_EQ(address->to_string(), text);
@@ -19,8 +22,8 @@ TEST(IpAddress, ReadsBothFamiliesAndWritesThemBack) {
 }
 
 TEST(IpAddress, RefusesEverySpellingThatOthersGuessAt) {
-  for (const char* text : {"", "1.2.3", "1.2.3.4.5", "01.2.3.4", "0x7f.0.0.1", "1.2.3.256", " 1.2.3.4", "1.2.3.4 ", "fe80::1%eth0",
-                           "[::1]", "1:2", "example.com", "1.2.3.4/32"}) {
+  for (const char* text : {"", "1.2.3", "1.2.3.4.5", "01.2.3.4", "0x7f.0.0.1", "1.2.3.256", " 1.2.3.4", "1.2.3.4 ",
+                           "fe80::1%eth0", "[::1]", "1:2", "example.com", "1.2.3.4/32"}) {
     EXPECT_FALSE(IpAddress::parse(text)) << text;
   }
   EXPECT_FALSE(IpAddress::parse(std::string_view("1.2.3.4\0x", 9)));
@@ -67,8 +70,8 @@ TEST(Endpoint, ReadsAddressAndPortOfBothFamilies) {
   EXPECT_EQ(Endpoint::parse("1.2.3.4", 53)->to_string(), "1.2.3.4:53");
   EXPECT_EQ(Endpoint::parse("::1", 53)->to_string(), "[::1]:53");
   EXPECT_EQ(Endpoint::parse("[::1]", 53)->to_string(), "[::1]:53");
-  for (const char* text : {"1.2.3.4", "1.2.3.4:", "1.2.3.4:0", "1.2.3.4:65536", "1.2.3.4:+80", "::1:53", "[1.2.3.4]:53", "[::1]53",
-                           "example.com:53", ":53"}) {
+  for (const char* text : {"1.2.3.4", "1.2.3.4:", "1.2.3.4:0", "1.2.3.4:65536", "1.2.3.4:+80", "::1:53", "[1.2.3.4]:53",
+                           "[::1]53", "example.com:53", ":53"}) {
     EXPECT_FALSE(Endpoint::parse(text)) << text;
   }
 }

@@ -9,7 +9,9 @@
 namespace soleroute::gateway::flow {
 namespace {
 
-std::shared_ptr<const policy::Policy> empty_policy() { return policy::Policy::compile({}).value(); }
+std::shared_ptr<const policy::Policy> empty_policy() {
+  return policy::Policy::compile({}).value();
+}
 
 TEST(FlowRegistry, ClosesOnlyWhatTheNewPolicyDenies) {
   FlowRegistry registry;

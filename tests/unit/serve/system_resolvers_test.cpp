@@ -18,7 +18,8 @@ TEST(ParseResolvConf, TakesTheServersInOrderAndAtMostThree) {
 
 TEST(ParseResolvConf, LeavesOutWhatIsNoAddress) {
   EXPECT_TRUE(parse_resolv_conf("").empty());
-  EXPECT_TRUE(parse_resolv_conf("nameserver\nnameserver dns.example\nnameserver fe80::1%eth0\nNAMESERVER 1.1.1.1").empty());
+  EXPECT_TRUE(
+      parse_resolv_conf("nameserver\nnameserver dns.example\nnameserver fe80::1%eth0\nNAMESERVER 1.1.1.1").empty());
   EXPECT_TRUE(parse_resolv_conf("#nameserver 192.0.2.1\nnameserver192.0.2.1").empty());
 }
 

@@ -32,6 +32,16 @@ bool each_label(std::string_view wire, Visit visit) {
   return true;
 }
 
+void append_shown(std::string& out, char c) {
+  if (is_host_character(c)) {
+    out += c;
+    return;
+  }
+  const auto byte = static_cast<std::uint8_t>(c);
+  out += '\\';
+  for (const int power : {100, 10, 1}) out += static_cast<char>('0' + byte / power % 10);
+}
+
 enum class Step { kLabel, kEnd, kPointer, kBad };
 
 // One label, the end, or a pointer's target in `target`.
@@ -123,15 +133,7 @@ std::string DnsName::text() const {
   std::string out;
   each_label(wire_, [&](std::string_view label) {
     if (!out.empty()) out += '.';
-    for (const char c : label) {
-      if (is_host_character(c)) {
-        out += c;
-        continue;
-      }
-      const auto byte = static_cast<std::uint8_t>(c);
-      out += {'\\', static_cast<char>('0' + byte / 100), static_cast<char>('0' + byte / 10 % 10),
-              static_cast<char>('0' + byte % 10)};
-    }
+    for (const char c : label) append_shown(out, c);
     return true;
   });
   return out;

@@ -3,19 +3,19 @@
 
 namespace soleroute::gateway::dns {
 
-ClientLimits::Verdict ClientLimits::admit(const base::IpAddress& address, Clock::time_point now) {
-  Client& client = clients_.touch(address);
-  if (waiting_ >= kWaitingTotal || client.waiting >= kWaitingPerClient) return Verdict::kTooManyWaiting;
-  if (!client.budget.take(now)) return Verdict::kTooFast;
-  ++client.waiting;
+ClientLimits::Verdict ClientLimits::admit(const base::IpAddress& client, Clock::time_point now) {
+  Client& state = clients_.touch(client);
+  if (waiting_ >= kWaitingTotal || state.waiting >= kWaitingPerClient) return Verdict::kTooManyWaiting;
+  if (!state.budget.take(now)) return Verdict::kTooFast;
+  ++state.waiting;
   ++waiting_;
   return Verdict::kAdmitted;
 }
 
-void ClientLimits::done(const base::IpAddress& address) {
+void ClientLimits::done(const base::IpAddress& client) {
   if (waiting_ > 0) --waiting_;
-  Client* client = clients_.find(address);  // gone if thousands of clients came after it
-  if (client != nullptr && client->waiting > 0) --client->waiting;
+  Client* state = clients_.find(client);  // gone if thousands of clients came after it
+  if (state != nullptr && state->waiting > 0) --state->waiting;
 }
 
 }  // namespace soleroute::gateway::dns

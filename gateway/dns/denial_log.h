@@ -13,6 +13,8 @@ namespace soleroute::gateway::dns {
 class DenialLog {
  public:
   DenialLog(boost::asio::io_context& io, audit::DecisionLog& log);
+  DenialLog(const DenialLog&) = delete;
+  DenialLog& operator=(const DenialLog&) = delete;
   ~DenialLog();  // tells what is still held back
 
   // False: held back and counted.

@@ -234,7 +234,7 @@ Message Responder::finish(const Question& question, const base::Result<std::shar
 }
 
 Message Responder::overloaded(const Question& question, std::string_view why) {
-  log_failed(question, policy::to_string(policy::Reason::kUpstreamFailed), std::string(why));
+  log_failed(question, policy::to_string(policy::Reason::kUpstreamFailed), why);
   return sniffer::build_dns_reply(question.query, bare(DnsRcode::kServFail), question.limit);
 }
 
@@ -267,7 +267,8 @@ Message Responder::addresses_reply(const Question& question, const RecordSet& se
     const auto& refused = set.addresses.front();
     log_failed(question, policy::to_string(policy::Reason::kPrivateAddress),
                fmt::format("{} is {}", refused.to_string(),
-                           policy::is_public(refused) ? "an address of the gateway's machine" : policy::address_class(refused)));
+                           policy::is_public(refused) ? "an address of the gateway's machine"
+                                                      : policy::address_class(refused)));
     return sniffer::build_dns_reply(question.query, negative(DnsRcode::kNoError, kDenialTtl), question.limit);
   }
   told = as_reachable(question, std::move(told));
@@ -295,13 +296,13 @@ Message Responder::services_reply(const Question& question, const RecordSet& set
   return sniffer::build_dns_reply(question.query, reply, question.limit);
 }
 
-void Responder::log_allowed(const Question& question, std::string detail) {
+void Responder::log_allowed(const Question& question, std::string_view detail) {
   ++counters_.decisions_allowed;
   auto record = record_of(question, policy::to_string(question.decision.reason));
   record.allowed = true;
   record.detail = type_detail(question.query.question.type);
   if (!question.decision.allowed()) record.detail += ", passed in observe mode";
-  if (!detail.empty()) record.detail += ", " + detail;
+  if (!detail.empty()) record.detail += fmt::format(", {}", detail);
   if (record.matched_host.starts_with("*.") && has_long_label(question.name)) {
     record.detail += ", long label under a wildcard: data in names?";
   }
@@ -309,9 +310,9 @@ void Responder::log_allowed(const Question& question, std::string detail) {
 }
 
 // Allowed by name, and still not answered.
-void Responder::log_failed(const Question& question, std::string_view reason, std::string detail) {
+void Responder::log_failed(const Question& question, std::string_view reason, std::string_view detail) {
   auto record = record_of(question, reason);
-  record.detail = type_detail(question.query.question.type) + ", " + detail;
+  record.detail = fmt::format("{}, {}", type_detail(question.query.question.type), detail);
   log_denied(std::move(record));
 }
 

@@ -66,8 +66,8 @@ class Responder {
   [[nodiscard]] Message services_reply(const Question& question, const RecordSet& set);
   [[nodiscard]] bool may_tell(const Question& question, const base::IpAddress& address) const;
 
-  void log_allowed(const Question& question, std::string detail);
-  void log_failed(const Question& question, std::string_view reason, std::string detail);
+  void log_allowed(const Question& question, std::string_view detail);
+  void log_failed(const Question& question, std::string_view reason, std::string_view detail);
   void log_denied(audit::DecisionRecord record);
 
   ServerOptions options_;

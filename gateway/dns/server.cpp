@@ -115,7 +115,7 @@ Server::Server(asio::io_context& io, ServerOptions options, std::vector<base::Fd
   for (auto& socket : udp) {
     boost::system::error_code error;
     auto descriptor = std::make_shared<Descriptor>(io);
-    descriptor->assign(socket.get(), error);
+    (void)descriptor->assign(socket.get(), error);
     if (error) continue;
     widen_receive_buffer(socket.release());
     state_->udp.push_back(std::move(descriptor));
@@ -146,7 +146,7 @@ void Server::start() {
 void Server::stop() {
   if (std::exchange(state_->stopped, true)) return;
   boost::system::error_code ignored;
-  for (const auto& socket : state_->udp) socket->close(ignored);
+  for (const auto& socket : state_->udp) (void)socket->close(ignored);
   if (state_->tcp) state_->tcp->stop();
   state_->denials.stop();
 }

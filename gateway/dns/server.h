@@ -29,6 +29,8 @@ class Server {
   // net/listen.h); `tcp` sockets are listening. Answers leave from the address the query came to.
   Server(boost::asio::io_context& io, ServerOptions options, std::vector<base::Fd> udp, std::vector<base::Fd> tcp,
          Resolver& resolver, std::shared_ptr<NameBook> names, audit::DecisionLog& log, audit::Counters& counters);
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
   ~Server();
   void start();
   void stop();  // closes sockets; on the worker's thread

@@ -217,7 +217,7 @@ TcpService::~TcpService() {
 void TcpService::serve(base::Fd listener) {
   boost::system::error_code error;
   auto descriptor = std::make_unique<asio::posix::stream_descriptor>(state_->io);
-  descriptor->assign(listener.get(), error);
+  (void)descriptor->assign(listener.get(), error);
   if (error) return;
   (void)listener.release();
   auto accepting = accept_loop(state_, *descriptor);
@@ -228,7 +228,7 @@ void TcpService::serve(base::Fd listener) {
 void TcpService::stop() {
   if (std::exchange(state_->stopped, true)) return;
   boost::system::error_code ignored;
-  for (auto& listener : state_->listeners) listener->close(ignored);
+  for (auto& listener : state_->listeners) (void)listener->close(ignored);
   state_->pause.cancel();
   const auto sessions = state_->sessions;
   for (const auto& [raw, weak] : sessions) {

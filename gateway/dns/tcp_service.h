@@ -21,7 +21,7 @@ class TcpService {
   static constexpr std::size_t kMaxConnections = 128;
   static constexpr std::size_t kMaxPerClient = 32;
   static constexpr std::size_t kMaxUnderWay = 16;           // questions of one connection
-  static constexpr std::size_t kMaxUnread = 64 * 1024;      // bytes of replies
+  static constexpr std::size_t kMaxUnread = 65536;          // bytes of replies
   static constexpr std::size_t kMaxQuestionBytes = 4096;    // longer is not a question
   static constexpr std::chrono::milliseconds kIdle{10000};  // without a byte moving
 
@@ -30,6 +30,8 @@ class TcpService {
   using Handler = std::function<void(base::Bytes question, const base::IpAddress& client, Reply reply)>;
 
   TcpService(boost::asio::io_context& io, Handler handler);
+  TcpService(const TcpService&) = delete;
+  TcpService& operator=(const TcpService&) = delete;
   ~TcpService();
   void serve(base::Fd listener);  // until stop()
   void stop();

@@ -46,7 +46,7 @@ struct PacketLog::State {
         denials(loop, decisions),
         counters(counts) {
     boost::system::error_code error;
-    socket.assign(queue.get(), error);
+    (void)socket.assign(queue.get(), error);
     if (!error) (void)queue.release();
   }
 
@@ -134,7 +134,7 @@ void PacketLog::start() {
 void PacketLog::stop() {
   if (std::exchange(state_->stopped, true)) return;
   boost::system::error_code ignored;
-  state_->socket.close(ignored);
+  (void)state_->socket.close(ignored);
   state_->pause.cancel();
   state_->denials.stop();
 }

@@ -28,6 +28,8 @@ class PacketLog {
   PacketLog(boost::asio::io_context& io, base::Fd queue, std::uint16_t number,
             std::function<std::shared_ptr<const policy::Policy>()> policy, std::shared_ptr<dns::NameBook> names,
             audit::DecisionLog& log, audit::Counters& counters);
+  PacketLog(const PacketLog&) = delete;
+  PacketLog& operator=(const PacketLog&) = delete;
   ~PacketLog();
   void start();
   void stop();

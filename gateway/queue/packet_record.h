@@ -9,9 +9,9 @@
 
 namespace soleroute::gateway::queue {
 
-// `packet` is a refused flow's first packet, or as much of it as the kernel copied; one that cannot be read is
+// `bytes` are a refused flow's first packet, or as much of it as the kernel copied; one that cannot be read is
 // recorded as malformed.
-[[nodiscard]] audit::DecisionRecord record_of_packet(base::Bytes packet, const policy::Policy& policy,
+[[nodiscard]] audit::DecisionRecord record_of_packet(base::Bytes bytes, const policy::Policy& policy,
                                                      const dns::NameBook& names);
 
 }  // namespace soleroute::gateway::queue

@@ -270,8 +270,9 @@ void in_a_process(bool unprivileged, const std::function<void()>& body) {
 }
 
 struct PacketLogOf : ::testing::TestWithParam<bool> {};  // without privilege?
-INSTANTIATE_TEST_SUITE_P(Privilege, PacketLogOf, ::testing::Bool(),
-                         [](const auto& info) { return info.param ? std::string("AsNobody") : std::string("AsRoot"); });
+INSTANTIATE_TEST_SUITE_P(Privilege, PacketLogOf, ::testing::Bool(), [](const auto& which) {
+  return which.param ? std::string("AsNobody") : std::string("AsRoot");
+});
 
 std::string try_every_kind(const std::string&) {
   const std::string quic =

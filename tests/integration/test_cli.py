@@ -1,0 +1,60 @@
+"""`gateway verify` in a jail and where there is no gateway, and `gateway status`."""
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import json
+import subprocess
+
+from lab import addresses as at
+
+VERIFY_SECONDS = 60
+
+
+def verify(command, *args):
+    return subprocess.run([*command, "verify", *args], capture_output=True, text=True, check=False,
+                          timeout=VERIFY_SECONDS)
+
+
+def failed_checks(done):
+    return [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+
+
+def test_verify_holds_inside_a_jail(lab, gateway_binary, tmp_path):
+    (tmp_path / "policy.yaml").write_text("domains: []\n")
+    command = lab.gw.command(gateway_binary, "run", "--resolver", at.NS, "--policy", str(tmp_path / "policy.yaml"), "--",
+                             gateway_binary)
+    done = verify(command)
+    assert failed_checks(done) == []
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_verify_fails_where_a_name_that_it_takes_for_denied_is_allowed(lab, gateway_binary, tmp_path):
+    (tmp_path / "policy.yaml").write_text(at.POLICY)
+    command = lab.gw.command(gateway_binary, "run", "--resolver", at.NS, "--policy", str(tmp_path / "policy.yaml"), "--",
+                             gateway_binary)
+    done = verify(command, "--denied", "allowed.test")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert any("denied name" in line for line in failed_checks(done))
+
+
+def test_verify_fails_in_a_network_that_nobody_holds(lab, gateway_binary):
+    done = verify(["unshare", "-n", gateway_binary])
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert any("403" in line for line in failed_checks(done))
+
+
+def test_status_of_a_healthy_router_agrees_with_its_json(router, gateway_binary):
+    control = ["--control", str(router.control)]
+    text = subprocess.run([gateway_binary, "status", *control], capture_output=True, text=True, check=False, timeout=20)
+    assert text.returncode == 0, text.stdout + text.stderr
+    assert "health       healthy" in text.stdout
+    assert "in the kernel as intended" in text.stdout
+    answer = subprocess.run([gateway_binary, "status", "--json", *control], capture_output=True, text=True, check=False,
+                            timeout=20)
+    assert json.loads(answer.stdout)["health"] == "healthy"
+
+
+def test_status_without_a_gateway_says_so(gateway_binary, tmp_path):
+    done = subprocess.run([gateway_binary, "status", "--control", str(tmp_path / "none.sock")], capture_output=True,
+                          text=True, check=False, timeout=20)
+    assert done.returncode == 3
+    assert "Is a gateway running here?" in done.stderr

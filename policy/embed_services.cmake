@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 # Writes OUTPUT, a C++ file that holds every FILES (a list joined with |) as text. Run by the build: cmake -P.
 string(REPLACE "|" ";" FILES "${FILES}")
 set(entries "")

@@ -1,6 +1,6 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
 // What YAML 1.1 readers make of unquoted text: `on`, `1e3`, `2024-01-01` and `12:30:45` are not text to all of them, so
-// a policy that holds them where a name belongs is refused rather than guessed at. SPDX-License-Identifier:
-// GPL-3.0-or-later
+// a policy that holds them where a name belongs is refused rather than guessed at.
 #include <algorithm>
 #include <array>
 

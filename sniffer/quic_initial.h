@@ -1,5 +1,6 @@
 // The first datagram of a QUIC connection, recognised by its unprotected header: for the log only, nothing is
-// decrypted. SPDX-License-Identifier: GPL-3.0-or-later
+// decrypted.
+// SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
 #include <cstddef>

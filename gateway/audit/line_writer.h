@@ -1,6 +1,7 @@
 // Writes lines to a descriptor from a thread of its own: a slow, closed or full receiver never delays who logs.
 // Thread-safe. What does not fit the bounded queue is dropped, counted, and reported in a line once writing works
-// again. SPDX-License-Identifier: GPL-3.0-or-later
+// again.
+// SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,6 @@
 // The ClientHello parser beside OpenSSL: on hellos that OpenSSL's client wrote, and on changed ones that its server
-// reads. SPDX-License-Identifier: GPL-3.0-or-later
+// reads.
+// SPDX-License-Identifier: GPL-3.0-or-later
 #include <gtest/gtest.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>

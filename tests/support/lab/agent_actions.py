@@ -260,10 +260,13 @@ def tcp_pieces(address, port, pieces, wait=3.0):
 
 
 def run(command, timeout=20, environment=None):
-    """A program: (exit status, output and errors)."""
-    done = subprocess.run(
-        command, capture_output=True, timeout=timeout, check=False, env={**os.environ, **(environment or {})}
-    )
+    """A program: (exit status, output and errors); 127 when there is no such program."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=timeout, check=False, env={**os.environ, **(environment or {})}
+        )
+    except FileNotFoundError as error:
+        return 127, str(error).encode()
     return done.returncode, done.stdout + done.stderr
 
 

@@ -101,6 +101,7 @@ class Lab:
         self.gw.ip("-6", "route", "add", "default", "via", at.NS6)
         self.up.ip("route", "add", "10.77.0.0/24", "via", at.GWUP)
         self.up.ip("-6", "route", "add", "fd77::/64", "via", at.GWUP6)
+        self.gw.sysctl("net.ipv4.ping_group_range", "0 2147483647")
         self.gw.etc("resolv.conf", f"nameserver {at.NS}\n")
         # BLACKHOLE answers ARP and nothing else.
         self._address(self.up, "out0", f"{at.BLACKHOLE}/24")

@@ -1,0 +1,186 @@
+"""The sidecar topology: gateway and agent share one network namespace, told apart by a packet mark."""
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import signal
+import subprocess
+import time
+
+import pytest
+
+from lab import addresses as at
+from lab import agent as agents
+from lab import dns_wire as dns
+from lab import gateway as gateways
+from lab import tls_wire as tls
+from lab import wait, web
+from lab.case import Case
+
+threat = pytest.mark.threat
+
+
+class Sidecar(gateways.Gateway):
+    def __init__(self, lab, folder, policy=at.POLICY):
+        super().__init__(lab, folder, policy)
+        self.arguments = ["--topology", "sidecar", "--policy", str(self.policy_file), "--resolver", at.NS, "--control", str(self.control)]
+
+
+class SharedLab:
+    """The laboratory seen from a program in the gateway's own namespace."""
+
+    def __init__(self, lab):
+        self._lab = lab
+        self.agent = lab.gw
+
+    def __getattr__(self, name):
+        return getattr(self._lab, name)
+
+
+class SharedCase(Case):
+    """There the agent's packets have the gateway's source address: what tells them apart is where they go and the canary."""
+
+    def control(self, scheme="http"):
+        address = at.AL
+        nonce = self.canary[::-1]
+        mark = self.lab.al.mark()
+        if scheme == "http":
+            response = web.http(self.lab.agent, "allowed.test", f"/{nonce}", address)
+        else:
+            response = web.https(self.lab.agent, "allowed.test", self.lab.ca.certificate, f"/{nonce}", address)
+        assert (response.status, response.body) == (200, b"AL\n"), (response.status, response.body[:100])
+        assert self.lab.al.since(mark, nonce)
+        self.controls += 1
+
+
+@pytest.fixture(scope="module")
+def shared(lab, gateway_binary, tmp_path_factory):
+    del gateway_binary
+    lab.reset_gateway_namespace()
+    one = Sidecar(lab, tmp_path_factory.mktemp("sidecar"))
+    one.start()
+    yield one
+    one.stop()
+    lab.reset_gateway_namespace()
+
+
+@pytest.fixture
+def case(lab, shared):
+    one = SharedCase(SharedLab(lab), shared.log)
+    yield one
+    assert shared.process.poll() is None, shared.errors
+    one.finish()
+
+
+@pytest.fixture(scope="module")
+def inmates(lab):
+    """Agents in the shared namespace. Not RD: CAP_NET_RAW may set marks, which the guard refuses to have beside it."""
+    made = {kind: agents.Agent(lab.gw, kind) for kind in ("U", "R0")}
+    yield made
+    for one in made.values():
+        one.close()
+
+
+@pytest.fixture(params=["U", "R0"])
+def inmate(request, inmates):
+    return inmates[request.param]
+
+
+@threat("C01")
+def test_allowed_hosts_work_over_http_and_https(case):
+    case.control("http")
+    case.control("https")
+
+
+@threat("T002", "T013")
+def test_other_ports_are_refused_at_once(case, inmate):
+    for target in (at.EV, at.AL, at.EV6):
+        for port in (22, 53, 853, 5432, 8443, 9999):
+            how, answer, seconds = inmate.call("tcp", target, port, case.canary.encode(), wait=2)
+            assert port == 53 or how == "refused", (target, port, how)
+            assert answer == b"" and seconds < 2.5
+    case.no_packet()
+
+
+@threat("T001")
+def test_udp_and_icmp_are_refused(case, inmate):
+    for target in (at.EV, at.AL):
+        for port in (443, 80, 9999):
+            assert inmate.call("udp", target, port, case.canary.encode() * 40, wait=1.0)[0] in ("prohibited", "refused", "not permitted", "timeout")
+        assert inmate.call("ping", target, case.canary.encode())[1] == 0
+    case.no_packet()
+
+
+@threat("T037")
+@pytest.mark.parametrize("server", [at.EV, at.NS, "127.0.0.53", "1.1.1.1"])
+def test_whatever_resolver_is_asked_the_gateway_answers(case, lab, server):
+    with lab.gw.entered():
+        assert at.EV not in dns.ask(server, dns.question(f"{case.canary}.evil.test")).addresses()
+        assert dns.ask(server, dns.question("allowed.test")).addresses() == [at.AL]
+    case.no_query()
+
+
+@threat("T053", "T077", "T078")
+def test_names_decide_and_not_addresses(case, lab):
+    answer, how = web.talk(lab.gw, at.EV, 443, tls.client_hello("denied.test"))
+    assert tls.verdict(answer, how) == "alert"
+    assert web.http(lab.gw, "denied.test", f"/{case.canary}", at.AL).status == 403
+    assert web.http(lab.gw, "allowed.test", "/", at.EV).body == b"AL\n"
+    with web.tls(lab.gw, "allowed.test", lab.ca.certificate, at.EV) as link:
+        link.sendall(web.request_bytes("allowed.test"))
+        assert web.Reader(link).response().body == b"AL\n"
+    case.no_packet()
+
+
+@threat("T020")
+def test_without_a_capability_no_mark_can_be_set(case, inmate):
+    mark = (1, 36, 0x534F4C45)
+    how, _, _ = inmate.call("tcp", at.EV, 9999, case.canary.encode(), options=[mark], wait=1)
+    assert how == "not permitted"
+
+
+@threat("T012")
+@pytest.mark.parametrize("command", [["nft", "flush", "ruleset"], ["ip", "route", "add", at.EV, "via", at.NS], ["conntrack", "-F"]], ids=lambda c: c[0])
+def test_the_rules_cannot_be_touched_from_beside(case, inmate, command):
+    inmate.call("run", command)
+    assert inmate.call("tcp", at.EV, 9999, case.canary.encode(), wait=1)[0] == "refused"
+
+
+def test_local_services_of_the_agent_still_work(case, lab, inmate):
+    with lab.gw.entered():
+        server = subprocess.Popen(["/usr/bin/python3", "-m", "http.server", "18080", "--bind", "127.0.0.1"], stderr=subprocess.DEVNULL)
+    try:
+        wait.until(lambda: inmate.call("tcp_scan", "127.0.0.1", [18080]).get(18080) == "open", "the agent's own server")
+        how, answer, _ = inmate.call("tcp", "127.0.0.1", 18080, b"GET / HTTP/1.0\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.0 200"), how
+    finally:
+        server.terminate()
+        server.wait()
+    del case
+
+
+@threat("T027", "T028")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_when_it_ends_the_network_is_closed(case, lab, shared, inmates, number):
+    agent = inmates["U"]
+    agent.start("hammer", at.EV, 9999, 9998, case.canary.encode(), 2.0)
+    shared.send_signal(number)
+    shared.process.wait(15)
+    begin = time.monotonic()
+    for port in (80, 443):
+        answer, how = web.talk(lab.gw, at.AL, port, tls.client_hello("allowed.test"), wait=1)
+        assert answer == b"", how
+    with lab.gw.entered():
+        assert dns.ask(at.NS, dns.question("allowed.test"), timeout=0.5) is None
+    assert time.monotonic() - begin < 4
+    agent.result()
+    case.no_packet()
+    shared.start()
+    case.log, case.log_start = shared.log, 0
+    case.control()
+
+
+@threat("T032")
+def test_rules_that_are_removed_come_back(case, lab, shared):
+    lab.gw.nft("delete table inet soleroute")
+    wait.until(lambda: "soleroute" in lab.gw.run("nft", "list", "tables").stdout, "the rules to be back", 5)
+    wait.until(lambda: shared.status()["health"] == "healthy", "health")
+    case.control()

@@ -29,6 +29,9 @@ constexpr std::uint64_t bit(int capability) {
 constexpr std::uint64_t kNeeded =
     bit(CAP_SYS_ADMIN) | bit(CAP_NET_ADMIN) | bit(CAP_SETUID) | bit(CAP_SETGID) | bit(CAP_SETPCAP);
 
+constexpr std::uint64_t kFileCapabilities = bit(CAP_CHOWN) | bit(CAP_DAC_OVERRIDE) | bit(CAP_FOWNER) | bit(CAP_FSETID) |
+                                            bit(CAP_KILL) | bit(CAP_SETGID) | bit(CAP_SETUID);
+
 constexpr unsigned long kLockedBits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
                                       SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
                                       SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
@@ -60,8 +63,9 @@ base::Status set_capabilities(std::uint64_t permitted) {
   return {};
 }
 
-base::Status empty_bounding_set() {
-  for (unsigned long capability = 0; capability < 64; ++capability) {
+base::Status limit_bounding_set(std::uint64_t to) {
+  for (int capability = 0; capability < 64; ++capability) {
+    if ((to & bit(capability)) != 0) continue;
     const int held = ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
     if (held < 0) break;  // EINVAL: the kernel knows no more of them
     if (held == 1 && ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) {
@@ -75,6 +79,16 @@ base::Status become(const Identity& identity) {
   if (::setgroups(identity.groups.size(), identity.groups.data()) != 0) return base::errno_error("cannot set groups");
   if (::setresgid(identity.gid, identity.gid, identity.gid) != 0) return base::errno_error("cannot set the group");
   if (::setresuid(identity.uid, identity.uid, identity.uid) != 0) return base::errno_error("cannot set the user");
+  return {};
+}
+
+base::Status clear_ambient() {
+  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0 || errno == EINVAL) return {};
+  return base::errno_error("cannot clear ambient capabilities");
+}
+
+base::Status gain_nothing_more() {
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return base::errno_error("cannot set no_new_privs");
   return {};
 }
 
@@ -173,18 +187,24 @@ base::Status drop_privileges(const Identity* identity, std::uint64_t keep) {
   if (!before) return std::unexpected(before.error());
   // Without CAP_SETPCAP there is nothing to gain either: no_new_privs is what holds then.
   if ((before->effective & bit(CAP_SETPCAP)) != 0) {
-    if (auto emptied = empty_bounding_set(); !emptied) return emptied;
+    if (auto emptied = limit_bounding_set(0); !emptied) return emptied;
     if (::prctl(PR_SET_SECUREBITS, kLockedBits, 0, 0, 0) != 0) return base::errno_error("cannot set securebits");
   }
-  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 && errno != EINVAL) {
-    return base::errno_error("cannot clear ambient capabilities");
-  }
+  if (auto cleared = clear_ambient(); !cleared) return cleared;
   if (identity != nullptr) {
     if (auto became = become(*identity); !became) return became;
   }
   if (auto cleared = set_capabilities(keep); !cleared) return cleared;
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return base::errno_error("cannot set no_new_privs");
+  if (auto last = gain_nothing_more(); !last) return last;
   return verify_dropped(identity, keep);
+}
+
+base::Status keep_file_capabilities() {
+  if (auto limited = limit_bounding_set(kFileCapabilities); !limited) return limited;
+  if (auto cleared = clear_ambient(); !cleared) return cleared;
+  if (auto kept = set_capabilities(kFileCapabilities); !kept) return kept;
+  if (auto last = gain_nothing_more(); !last) return last;
+  return verify_dropped(nullptr, kFileCapabilities);
 }
 
 base::Status die_with_parent() {

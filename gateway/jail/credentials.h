@@ -51,6 +51,11 @@ struct Invoker {
 // effective. Reads back what the kernel says and fails if anything is left.
 [[nodiscard]] base::Status drop_privileges(const Identity* identity, std::uint64_t keep = 0);
 
+// For a command that is root of the machine, in a user namespace below the machine's: what is left is power over files
+// and identities (package managers change both), none over a network, a mount or another process's memory;
+// no_new_privs.
+[[nodiscard]] base::Status keep_file_capabilities();
+
 // Ends this process when its parent dies; undone by a change of uid.
 [[nodiscard]] base::Status die_with_parent();
 // Not to be attached to, read or looked into by processes of the same user; own /proc files become root's.

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <linux/capability.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -65,11 +66,11 @@ void prepare(const InsidePlan& plan, Channel& channel) {
       leave();
     }
   }
+  auto prepared = plan.prepare();
+  if (!prepared) fail(channel, prepared.error());
   if (plan.identity.uid == 0) {
     if (auto guarded = guard_kernel_files(); !guarded) fail(channel, guarded.error());
   }
-  auto prepared = plan.prepare();
-  if (!prepared) fail(channel, prepared.error());
   prepared->kind = MessageKind::kReady;
   if (!channel.send(*prepared)) leave();
 }
@@ -79,25 +80,84 @@ std::uint64_t kept_for_nesting(const InsidePlan& plan) {
   return plan.namespaces.user && plan.identity.uid == 0 ? std::uint64_t{1} << CAP_SETFCAP : 0;
 }
 
-base::Status become_command(const InsidePlan& plan) {
-  if (plan.namespaces.user) {
-    // One level further down than the owner of the network namespace: whatever capability the command may ever gain,
-    // it is over its own user namespace and not over that one.
-    if (auto nested = enter_nested_user_namespace(plan.identity.uid, plan.identity.gid); !nested) return nested;
-    if (auto dropped = drop_privileges(nullptr); !dropped) return dropped;
+// Root of the machine, with privilege: it keeps its power over files in a user namespace where every user and group has
+// its number, so that package managers work. (Elsewhere the command's user namespace maps its own user alone.)
+bool is_machine_root(const InsidePlan& plan) {
+  return !plan.namespaces.user && plan.identity.uid == 0 && !plan.identity.borrowed;
+}
+
+// Where no user namespace can be made, root stays without any capability.
+base::Status become_machine_root(Channel& channel) {
+  const bool entered = ::unshare(CLONE_NEWUSER) == 0;
+  const Message word{.kind = entered ? MessageKind::kReady : MessageKind::kFailed, .value = 0, .text = {}, .fds = {}};
+  if (auto sent = channel.send(word); !sent) return sent;
+  if (!entered) return drop_privileges(nullptr);
+  const auto mapped = channel.receive();
+  if (!mapped || !*mapped || (*mapped)->kind != MessageKind::kReady) {
+    return base::system_error("cannot map the users of the machine into the jail");
   }
+  return keep_file_capabilities();
+}
+
+void map_machine_users(pid_t command, Channel& meeting, Channel& channel) {
+  const auto word = meeting.receive();
+  if (!word || !*word || (*word)->kind != MessageKind::kReady) return;
+  if (auto mapped = map_every_identity(command); !mapped) fail(channel, mapped.error());
+  report(meeting, MessageKind::kReady, 0);
+}
+
+base::Status become_nobody_special(const InsidePlan& plan, Channel& meeting) {
+  if (is_machine_root(plan)) return become_machine_root(meeting);
+  if (!plan.namespaces.user) return {};  // as its parent: without any capability already
+  // One level further down than the owner of the network namespace: whatever capability the command may ever gain, it
+  // is over its own user namespace and not over that one.
+  if (auto nested = enter_nested_user_namespace(plan.identity.uid, plan.identity.gid); !nested) return nested;
+  return drop_privileges(nullptr);
+}
+
+base::Status become_command(const InsidePlan& plan, Channel& meeting) {
+  if (auto became = become_nobody_special(plan, meeting); !became) return became;
   if (auto tied = die_with_parent(); !tied) return tied;
   if (auto filtered = install_syscall_filter(); !filtered) return filtered;
   if (auto closed = close_on_exec_from_three(); !closed) return closed;
   return restore_signals(plan.signals);
 }
 
-[[noreturn]] void run_command(const InsidePlan& plan, Channel& channel) {
-  if (auto ready = become_command(plan); !ready) fail(channel, ready.error());
+[[noreturn]] void run_command(const InsidePlan& plan, Channel& channel, Channel& meeting) {
+  if (auto ready = become_command(plan, meeting); !ready) fail(channel, ready.error());
   report(channel, MessageKind::kStarted, 0);
   const int err = execute(plan.command, plan.environment);
   report(channel, MessageKind::kNotFound, err);
   leave();
+}
+
+// What this process keeps until the command's has its own user namespace; all of it where that one's maps are written
+// by this one.
+base::Status drop_early(const InsidePlan& plan) {
+  if (is_machine_root(plan)) return {};
+  const Identity* identity = plan.identity.borrowed ? &plan.identity : nullptr;
+  return drop_privileges(identity, kept_for_nesting(plan));
+}
+
+base::Status drop_the_rest() {
+  if (auto dropped = drop_privileges(nullptr); !dropped) return dropped;
+  // A change of user unties a process from its parent and may make it dumpable.
+  if (auto tied = die_with_parent(); !tied) return tied;
+  return set_dumpable(false);
+}
+
+pid_t start_command(const InsidePlan& plan, Channel& channel) {
+  if (auto dropped = drop_early(plan); !dropped) fail(channel, dropped.error());
+  if (auto hidden = set_dumpable(false); !hidden) fail(channel, hidden.error());
+  auto meeting = Channel::make();
+  if (!meeting) fail(channel, meeting.error());
+  const pid_t command = ::fork();
+  if (command < 0) fail(channel, base::errno_error("cannot start a process").error());
+  if (command == 0) run_command(plan, channel, meeting->second);
+  meeting->second.close();
+  if (is_machine_root(plan)) map_machine_users(command, meeting->first, channel);
+  if (auto dropped = drop_the_rest(); !dropped) fail(channel, dropped.error());
+  return command;
 }
 
 // Nobody waits for the end of a stream because this process holds it.
@@ -172,15 +232,7 @@ void run_inside(const InsidePlan& plan, Channel channel) {
   prepare(plan, channel);
   const auto word = channel.receive();
   if (!word || !*word || (*word)->kind != MessageKind::kGo) leave();
-  const Identity* identity = plan.identity.borrowed ? &plan.identity : nullptr;
-  if (auto dropped = drop_privileges(identity, kept_for_nesting(plan)); !dropped) fail(channel, dropped.error());
-  // A change of user unties a process from its parent and may make it dumpable.
-  if (auto tied = die_with_parent(); !tied) fail(channel, tied.error());
-  if (auto hidden = set_dumpable(false); !hidden) fail(channel, hidden.error());
-  const pid_t command = ::fork();
-  if (command < 0) fail(channel, base::errno_error("cannot start a process").error());
-  if (command == 0) run_command(plan, channel);
-  if (auto dropped = drop_privileges(nullptr); !dropped) fail(channel, dropped.error());
+  const pid_t command = start_command(plan, channel);
   detach(channel);
   keep(plan, command, channel);
 }

@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
+#include <cstddef>
+#include <sstream>
 #include <string_view>
 #include <system_error>
 
@@ -20,6 +22,8 @@
 namespace soleroute::gateway::jail {
 namespace {
 
+constexpr std::size_t kMaxIdMap = 16 * 1024;  // 340 lines at most: user_namespaces(7)
+
 base::Status write_proc(const char* path, std::string_view text) {
   const base::Fd file(::open(path, O_WRONLY | O_CLOEXEC));
   if (!file) return base::errno_error(fmt::format("cannot open {}", path));
@@ -27,6 +31,33 @@ base::Status write_proc(const char* path, std::string_view text) {
     return base::errno_error(fmt::format("cannot write {}", path));
   }
   return {};
+}
+
+// "first-inside first-outside count" a line becomes the same numbers on both sides: what is mapped here is all there
+// is.
+std::string identity_map(std::string_view own_map) {
+  std::string text;
+  std::istringstream lines{std::string(own_map)};
+  unsigned long inside = 0;
+  unsigned long outside = 0;
+  unsigned long count = 0;
+  while (lines >> inside >> outside >> count) text += fmt::format("{0} {0} {1}\n", inside, count);
+  return text;
+}
+
+base::Result<std::string> read_proc(const char* path) {
+  const base::Fd file(::open(path, O_RDONLY | O_CLOEXEC));
+  std::string text(kMaxIdMap, '\0');
+  const ssize_t count = file ? ::read(file.get(), text.data(), text.size()) : -1;
+  if (count < 0) return base::errno_error(fmt::format("cannot read {}", path));
+  text.resize(static_cast<std::size_t>(count));
+  return text;
+}
+
+base::Status map_every(const char* own, const std::string& theirs) {
+  const auto map = read_proc(own);
+  if (!map) return std::unexpected(map.error());
+  return write_proc(theirs.c_str(), identity_map(*map));
 }
 
 std::optional<long> read_switch(const char* path) {
@@ -74,6 +105,11 @@ base::Status map_own_identity(uid_t uid, gid_t gid) {
 base::Status enter_nested_user_namespace(uid_t uid, gid_t gid) {
   if (::unshare(CLONE_NEWUSER) != 0) return base::errno_error("cannot make a nested user namespace");
   return map_own_identity(uid, gid);
+}
+
+base::Status map_every_identity(pid_t process) {
+  if (auto users = map_every("/proc/self/uid_map", fmt::format("/proc/{}/uid_map", process)); !users) return users;
+  return map_every("/proc/self/gid_map", fmt::format("/proc/{}/gid_map", process));
 }
 
 UserNamespaceSwitches read_user_namespace_switches() {

@@ -26,6 +26,10 @@ struct NamespaceSet {
 // A user namespace below the present one, for the calling process alone; the identity keeps its numbers.
 [[nodiscard]] base::Status enter_nested_user_namespace(uid_t uid, gid_t gid);
 
+// For another process that has just entered one: every user and group that has a number here keeps it there. The caller
+// is privileged.
+[[nodiscard]] base::Status map_every_identity(pid_t process);
+
 // The switches with which systems forbid user namespaces, as found; absent where the kernel has no such switch.
 struct UserNamespaceSwitches {
   std::optional<long> max_user_namespaces = std::nullopt;  // user.max_user_namespaces

@@ -11,6 +11,7 @@
 #include <memory>
 #include <utility>
 
+#include "gateway/jail/dead_end.h"
 #include "gateway/queue/packet_log.h"
 #include "netrules/kernel.h"
 #include "netrules/links.h"
@@ -29,21 +30,39 @@ struct Handover {
   std::uint16_t ipv6 = 0;
 };
 
-base::Status add_to(int loopback, const base::IpAddress& address) {
-  if (auto added = netrules::add_address(loopback, {address, address.bits()}); !added) return added;
+base::Status add_to(int interface, const base::IpAddress& address) {
+  if (auto added = netrules::add_address(interface, {address, address.bits()}); !added) return added;
   return netrules::add_default_route(
-      {.family = address.family(), .via = std::nullopt, .interface_index = loopback, .metric = 0});
+      {.family = address.family(), .via = std::nullopt, .interface_index = interface, .metric = 0});
 }
 
-// Says whether there is IPv6. A kernel without it, or with it switched off, is no reason not to have IPv4.
-base::Result<bool> set_up_loopback() {
+base::Result<int> index_of(const std::vector<netrules::Interface>& interfaces, bool loopback) {
+  const auto found = std::ranges::find_if(interfaces, [loopback](const netrules::Interface& interface) {
+    return loopback ? interface.loopback : interface.name == kDeadEnd;
+  });
+  if (found == interfaces.end()) return base::system_error("an interface of the jail is not there");
+  return found->index;
+}
+
+// Says whether there is IPv6. IPv4 has an interface that leads nowhere, where the kernel can make one: it sends no ICMP
+// error, and so no refusal of UDP, for what is routed to loopback under an address that is not its own; and programs
+// that look for an interface besides loopback find one. IPv6 stays on loopback, where it has neither trouble; without
+// it, or with it switched off, there is IPv4 alone.
+base::Result<bool> set_up_interfaces() {
+  const bool dead_end = make_dead_end().has_value();
   const auto interfaces = netrules::list_interfaces();
   if (!interfaces) return std::unexpected(interfaces.error());
-  const auto lo = std::ranges::find_if(*interfaces, &netrules::Interface::loopback);
-  if (lo == interfaces->end()) return base::system_error("the jail has no loopback interface");
-  if (auto up = netrules::set_interface_up(lo->index); !up) return std::unexpected(up.error());
-  if (auto added = add_to(lo->index, jail_address_v4()); !added) return std::unexpected(added.error());
-  return add_to(lo->index, jail_address_v6()).has_value();
+  const auto loopback = index_of(*interfaces, true);
+  if (!loopback) return std::unexpected(loopback.error());
+  const auto v4 = dead_end ? index_of(*interfaces, false) : loopback;
+  if (!v4) return std::unexpected(v4.error());
+  for (const netrules::Interface& interface : *interfaces) {
+    // The kernel may put others into every namespace (sit0 and its like): they stay down.
+    if (!interface.loopback && interface.name != kDeadEnd && interface.name != kOtherEnd) continue;
+    if (auto up = netrules::set_interface_up(interface.index); !up) return std::unexpected(up.error());
+  }
+  if (auto added = add_to(*v4, jail_address_v4()); !added) return std::unexpected(added.error());
+  return add_to(*loopback, jail_address_v6()).has_value();
 }
 
 enum class QueueKind { kNative, kCompat, kNone };
@@ -126,8 +145,8 @@ base::Result<Message> prepare_network(const NetworkRequest& request) {
   intent.packet_queue.reset();
   const bool queue = static_cast<bool>(packet_queue);
   if (auto programmed = program_rules(intent, queue); !programmed) return std::unexpected(programmed.error());
-  // The interface comes up last: until then there is no network at all.
-  const auto ipv6 = set_up_loopback();
+  // The interfaces come up last: until then there is no network at all.
+  const auto ipv6 = set_up_interfaces();
   if (!ipv6) return std::unexpected(ipv6.error());
   return pack(std::move(*listeners), std::move(packet_queue), *ipv6);
 }

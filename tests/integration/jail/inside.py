@@ -16,6 +16,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 
@@ -40,6 +41,8 @@ def _tried(function):
     try:
         function()
         return "ok"
+    except TimeoutError:
+        return "timeout"
     except OSError as error:
         return _name(error.errno)
 
@@ -96,8 +99,6 @@ def get_all(urls):
 
 
 def connect(address, port):
-    import time
-
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     begin = time.monotonic()
     with socket.socket(family, socket.SOCK_STREAM) as link:
@@ -107,16 +108,18 @@ def connect(address, port):
 
 
 def datagram(address, port, text):
+    """How a connected datagram socket is told, and after how long."""
+    begin = time.monotonic()
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as link:
-        link.settimeout(1)
+        link.settimeout(5)
 
         def attempt():
             link.connect((address, port))
             link.send(text.encode())
             link.recv(2000)
 
-        return _tried(attempt)
+        return {"how": _tried(attempt), "seconds": time.monotonic() - begin}
 
 
 def _question(name, qtype=1):

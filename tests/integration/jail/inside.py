@@ -80,6 +80,11 @@ def _is_open(fd):
         return False
 
 
+def batch(*calls):
+    """Several functions, one after the other: [name, argument…] each."""
+    return [globals()[name](*args) for name, *args in calls]
+
+
 # --- Network ---
 
 
@@ -107,12 +112,12 @@ def connect(address, port):
     return {"how": how, "seconds": time.monotonic() - begin}
 
 
-def datagram(address, port, text):
+def datagram(address, port, text, wait=5):
     """How a connected datagram socket is told, and after how long."""
     begin = time.monotonic()
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as link:
-        link.settimeout(5)
+        link.settimeout(wait)
 
         def attempt():
             link.connect((address, port))

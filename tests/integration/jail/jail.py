@@ -83,6 +83,10 @@ class Jail:
         assert done.returncode == 0, (done.returncode, done.stderr[-300:])
         return json.loads(done.stdout)
 
+    def calls(self, *calls, **options):
+        """The same for several, (name, argument…) each, in one jail."""
+        return self.call("batch", *calls, **options)
+
     def ready(self, *command, **options):
         """A started command that has printed its first line; returns the process and the line."""
         process = self.start(*command, **options)

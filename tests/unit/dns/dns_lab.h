@@ -33,6 +33,8 @@ domains:
   - host: private.test
     addresses: [10.0.0.0/8]
   - printer.local
+  - host: here.test
+    addresses: [127.0.0.0/8, "::1"]
   - "*.corp.internal"
 )";
 inline constexpr const char* kOwnV4 = "10.77.0.2";
@@ -66,14 +68,15 @@ class DnsLab {
   using Script = testing::ScriptedUpstream::Script;
 
   explicit DnsLab(Script script, const std::string& policy_text = kLabPolicy,
-                  std::vector<const char*> own = {kOwnV4, kOwnV6}, const char* listen_on = "127.0.0.1")
+                  std::vector<const char*> own = {kOwnV4, kOwnV6}, const char* listen_on = "127.0.0.1",
+                  std::vector<const char*> local = {})
       : upstream(std::move(script)) {
     const policy::PolicySource source{"policy.yaml", policy_text};
     policy_ = policy::Policy::compile(std::span(&source, 1)).value();
     ResolverOptions options;
     options.upstreams = {upstream.endpoint()};
-    options.attempt_timeout = std::chrono::milliseconds(200);
-    options.total_timeout = std::chrono::milliseconds(500);
+    options.attempt_timeout = std::chrono::milliseconds(500);
+    options.total_timeout = std::chrono::milliseconds(1500);
     resolver_.emplace(io_, options, cache, names, counters);
 
     net::ListenRequest request{
@@ -82,6 +85,7 @@ class DnsLab {
     port_ = listeners.ports.dns;
     ServerOptions server_options;
     for (const char* text : own) server_options.own_addresses.push_back(base::IpAddress::parse(text).value());
+    for (const char* text : local) server_options.local_addresses.push_back(base::IpAddress::parse(text).value());
     server_options.policy = [this] { return policy_; };
     server_.emplace(io_, server_options, std::move(listeners.dns_udp), std::move(listeners.dns_tcp), *resolver_, names,
                     log, counters);

@@ -58,8 +58,8 @@ struct Lab {
   explicit Lab(const ScriptedUpstream& upstream) : Lab(std::vector{upstream.endpoint()}) {}
   static ResolverOptions quick() {
     ResolverOptions options;
-    options.attempt_timeout = milliseconds(150);
-    options.total_timeout = milliseconds(400);
+    options.attempt_timeout = milliseconds(400);
+    options.total_timeout = milliseconds(1000);
     return options;
   }
 

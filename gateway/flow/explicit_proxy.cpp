@@ -10,6 +10,7 @@
 #include "gateway/flow/http1_io.h"
 #include "gateway/flow/http1_page.h"
 #include "gateway/flow/http1_session.h"
+#include "gateway/flow/observe.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/flow/relay.h"
 #include "policy/explanation.h"
@@ -86,7 +87,8 @@ asio::awaitable<void> answer_dial_failure(FlowContext& context, net::Stream& cli
 
 asio::awaitable<std::expected<Dialled, DialFailure>> dial(FlowContext& context, Destination to,
                                                           policy::Decision decision) {
-  if (!to.host) co_return co_await context.connector.dial_address(base::Endpoint{*to.address, to.port});
+  const base::Endpoint remote{to.address.value_or(base::IpAddress{}), to.port};
+  if (!to.host) co_return co_await context.connector.dial_address(remote);
   DialRequest request{
       *to.host, to.port, {decision.permitted_addresses.begin(), decision.permitted_addresses.end()}, std::nullopt};
   co_return co_await context.connector.dial(std::move(request));
@@ -102,19 +104,21 @@ asio::awaitable<void> tunnel(FlowContext& context, ClientConnection client, Read
     DialFailure failure = std::move(dialled.error());
     co_return co_await answer_dial_failure(context, inner, to, decision, std::move(failure));
   }
-  ++context.counters.decisions_allowed;
+  ++(decision.allowed() ? context.counters.decisions_allowed : context.counters.decisions_denied);
   auto record = record_of(to, decision);
   record.status = 200;
+  if (!decision.allowed()) record.detail = kObservedDetail;
   context.log.decision(record);
 
   net::Stream& origin = *dialled->stream;
   const auto entry =
-      context.registry.add([to](const policy::Policy& fresh) { return fresh.decide(to.facts()).allowed(); },
+      context.registry.add([to](const policy::Policy& fresh) { return may_pass(fresh, fresh.decide(to.facts())); },
                            [&inner, &origin] {
                              inner.reset();
                              origin.reset();
                            });
-  if (!context.policy->decide(to.facts()).allowed()) co_return inner.reset();  // changed while dialling
+  const auto current = context.policy;  // may have changed while dialling
+  if (!may_pass(*current, current->decide(to.facts()))) co_return inner.reset();
   policy.reset();
   origin.expires_after(kBodyIdle);
   const auto told = co_await inner.write_all(base::as_bytes(kEstablished));
@@ -130,7 +134,8 @@ asio::awaitable<void> serve_connect(FlowContext& context, ClientConnection clien
                        asked.authority.port.value_or(0)};
   const auto snapshot = context.policy;  // the decision borrows from it
   const auto decision = snapshot->decide(to.facts());
-  if (!decision.allowed()) {
+  // Observed or not, an address is dialled only because the policy lists it.
+  if (!may_pass(*snapshot, decision) || (!decision.allowed() && !to.host)) {
     co_return co_await refuse(context, *client.stream, to, *snapshot, decision, asked.wants_json);
   }
   if (!to.host || to.port != kHttpsPort) {

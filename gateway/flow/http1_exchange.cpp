@@ -219,7 +219,7 @@ asio::awaitable<bool> Answer::deliver_rest() {
 
 // While more is there than a small read takes.
 asio::awaitable<bool> Answer::deliver_bulk() {
-  while (!body_.done()) {
+  for (int i = 0; i < kMaxBulkReads && !body_.done(); ++i) {
     const auto count = upstream_.stream().try_read_some(bulk_buffer());
     if (!count || !*count || **count == 0) co_return true;  // what it was, the next wait tells
     const auto bytes = bulk_buffer().first(**count);

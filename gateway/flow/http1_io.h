@@ -16,9 +16,10 @@
 
 namespace soleroute::gateway::flow {
 
-inline constexpr std::size_t kSmallRead = 4096;                                 // held by a connection that waits
-inline constexpr std::size_t kBulkRead = 64 * 1024;                             // borrowed for a moment from the worker
-inline constexpr std::size_t kMaxDrained = 1 << 20;                             // of a body that nobody wants any more
+inline constexpr std::size_t kSmallRead = 4096;      // held by a connection that waits
+inline constexpr std::size_t kBulkRead = 64 * 1024;  // borrowed for a moment from the worker
+inline constexpr int kMaxBulkReads = 16;             // in a row; then the worker's other flows have their turn
+inline constexpr std::size_t kMaxDrained = 1 << 20;  // of a body that nobody wants any more
 inline constexpr std::chrono::milliseconds kBodyIdle{std::chrono::minutes(5)};  // a body that stands still
 
 // kBulkRead bytes, one for a worker: filled and emptied without suspending in between.

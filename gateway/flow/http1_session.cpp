@@ -10,6 +10,7 @@
 #include "gateway/flow/http1_forward.h"
 #include "gateway/flow/http1_io.h"
 #include "gateway/flow/http1_page.h"
+#include "gateway/flow/observe.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/flow/relay.h"
 #include "policy/explanation.h"
@@ -32,17 +33,6 @@ bool is_one_of(std::string_view method, std::initializer_list<std::string_view> 
 bool is_idempotent(std::string_view method) {
   constexpr std::array<std::string_view, 5> kIdempotent{"GET", "HEAD", "PUT", "DELETE", "OPTIONS"};
   return std::ranges::find(kIdempotent, method) != kIdempotent.end();
-}
-
-// `mode: observe` lets pass what only the policy denies, never what is wrong in itself.
-bool is_observed(const policy::Policy& policy, const policy::Decision& decision) {
-  if (policy.mode() != policy::Mode::kObserve) return false;
-  return decision.reason == Reason::kHostNotAllowed || decision.reason == Reason::kSchemeNotPermitted ||
-         decision.reason == Reason::kNoRuleMatched || decision.reason == Reason::kEndpointNotAllowed;
-}
-
-bool may_pass(const policy::Policy& policy, const policy::Decision& decision) {
-  return decision.allowed() || is_observed(policy, decision);
 }
 
 // Also to a client whose time is up.
@@ -296,7 +286,8 @@ asio::awaitable<Http1Session::Next> Http1Session::forward(const sniffer::Request
   for (;;) {
     Outgoing outgoing = outgoing_of(head);
     if (outgoing.body.malformed()) {
-      co_await answer_fault(Fault{400, Reason::kMalformed, outgoing.body.fault()});
+      const Fault fault{400, Reason::kMalformed, outgoing.body.fault()};
+      co_await answer_fault(fault);
       co_return Next::kOver;
     }
     const bool reused = upstream_.ready_for(*host_, port_);
@@ -319,7 +310,7 @@ asio::awaitable<Http1Session::Next> Http1Session::finish(ExchangeResult result) 
   if (result.failure != Reason::kAllowed) record.detail = std::move(result.detail);
   const bool unsound = result.failure == Reason::kMalformed;
   if (unsound) record.reason = policy::to_string(result.failure);
-  if (!progress_.decision.allowed() && record.detail.empty()) record.detail = "passed: the policy's mode is observe";
+  if (!progress_.decision.allowed() && record.detail.empty()) record.detail = kObservedDetail;
   log(progress_.decision.allowed() && !unsound);
   switch (result.then) {
     case Then::kNextRequest:
@@ -327,7 +318,7 @@ asio::awaitable<Http1Session::Next> Http1Session::finish(ExchangeResult result) 
     case Then::kSwitch:
       co_return co_await switch_protocols();
     case Then::kClose:
-      co_await last_word(stream(), {});
+      co_await last_word(stream(), std::string());
       break;
     case Then::kRepeat:
     case Then::kReset:

@@ -82,7 +82,7 @@ asio::awaitable<bool> Upload::move_some() {
 
 // While more is there than a small read takes.
 asio::awaitable<bool> Upload::move_bulk() {
-  while (!body_.done() && !unwanted_) {
+  for (int i = 0; i < kMaxBulkReads && !body_.done() && !unwanted_; ++i) {
     const auto space = bulk_buffer().first(body_.readable(kBulkRead));
     const auto count = client_.try_read_some(space);
     if (!count || !*count || **count == 0) co_return true;  // what it was, the next wait tells

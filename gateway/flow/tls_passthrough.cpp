@@ -8,6 +8,7 @@
 #include "gateway/flow/connector.h"
 #include "gateway/flow/flow_registry.h"
 #include "gateway/flow/flows.h"
+#include "gateway/flow/observe.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/flow/relay.h"
 #include "sniffer/tls_client_hello.h"
@@ -75,6 +76,11 @@ policy::FlowFacts facts_of(const ClientConnection& client, const ClientHello& he
   return facts;
 }
 
+bool passes(const policy::Policy& policy, const policy::Decision& decision) {
+  if (decision.allowed()) return decision.treatment == policy::Treatment::kPassThrough;
+  return is_observed(policy, decision);
+}
+
 // What a live connection needs to be asked about again after a reload. Outlives the parsed hello.
 struct Question {
   base::IpAddress client;
@@ -89,17 +95,17 @@ struct Question {
     facts.sni = name;
     facts.port = 443;
     facts.scheme = policy::Scheme::kHttps;
-    const auto decision = policy.decide(facts);
-    return decision.allowed() && decision.treatment == policy::Treatment::kPassThrough;
+    return passes(policy, policy.decide(facts));
   }
 };
 
-void log_allowed(FlowContext& context, const ClientConnection& client, const std::string& host,
-                 const policy::Decision& decision) {
-  ++context.counters.decisions_allowed;
+void log_passed(FlowContext& context, const ClientConnection& client, const std::string& host,
+                const policy::Decision& decision) {
+  ++(decision.allowed() ? context.counters.decisions_allowed : context.counters.decisions_denied);
   audit::DecisionRecord record;
   record.phase = policy::Phase::kTls;
-  record.allowed = true;
+  record.allowed = decision.allowed();
+  if (!decision.allowed()) record.detail = kObservedDetail;
   record.reason = policy::to_string(decision.reason);
   record.client = client.peer.address;
   record.host = host;
@@ -151,7 +157,7 @@ asio::awaitable<std::unique_ptr<net::Stream>> dial_origin(FlowContext& context, 
                       client.original_destination.address};
   auto dialled = co_await context.connector.dial(std::move(request));
   if (dialled) {
-    log_allowed(context, client, name.text(), decision);
+    log_passed(context, client, name.text(), decision);
     co_return std::move(dialled->stream);
   }
   ++context.counters.upstream_failures;
@@ -175,7 +181,7 @@ asio::awaitable<void> serve(FlowContext& context, ClientConnection client, ReadA
   }
   const auto snapshot = context.policy;  // the decision borrows from it
   const auto decision = snapshot->decide(facts_of(client, *outcome.hello, authority));
-  if (!decision.allowed() || decision.treatment != policy::Treatment::kPassThrough) {
+  if (!passes(*snapshot, decision)) {
     const std::string host = outcome.hello->server_name ? outcome.hello->server_name->text() : "";
     const Alert alert = host.empty() ? Alert::kUnrecognizedName : Alert::kAccessDenied;
     Refusal refusal = refusal_of(decision, host);

@@ -158,6 +158,27 @@ TEST_F(ExplicitProxy, AReloadClosesTunnelsItDenies) {
   EXPECT_EQ(agent.rest(), "<reset>");
 }
 
+TEST_F(ExplicitProxy, ObserveLetsTunnelsPassAndLogsThem) {
+  use("mode: observe\ndomains: [{host: rules.test, addresses: [127.0.0.0/8], rules: [{methods: [GET]}]}]\n");
+  listen("127.0.0.4", 443);
+  auto& agent = proxy_client();
+  agent.send(connect_to("rules.test:443"));
+  EXPECT_EQ(agent.head(), kEstablished);
+  const std::string hello = testing::tls::ordinary("rules.test");
+  agent.send(hello);
+  auto server = origin("127.0.0.4", 443);
+  EXPECT_EQ(server.exactly(hello.size()), hello);
+  const auto record = records(1).at(0);
+  EXPECT_FALSE(record.allowed);
+  EXPECT_EQ(record.reason, "inspection_needed");
+  EXPECT_THAT(record.detail, HasSubstr("observe"));
+  auto& other = proxy_client();
+  other.send(connect_to("rules.test:443"));
+  EXPECT_EQ(other.head(), kEstablished);
+  other.send(testing::tls::ordinary("other.test"));
+  EXPECT_THAT(other.rest(), StartsWith("\x15\x03")) << "names that disagree are refused all the same";
+}
+
 TEST_F(ExplicitProxy, ConnectMayFollowOtherRequests) {
   auto& agent = proxy_client();
   agent.send(wire("GET http://denied.test/ HTTP/1.1|Host: denied.test||"));

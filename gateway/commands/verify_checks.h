@@ -1,6 +1,7 @@
 // What must hold inside the agents' network, as a list of checks: what should pass does, what should not is refused at
-// once. Blocks; used on one thread. Sends only to the gateway or to addresses reserved for documentation (RFC 5737, RFC
-// 3849). SPDX-License-Identifier: GPL-3.0-or-later
+// once. Each check blocks, and may run beside the others on a thread of its own. Sends only to the gateway or to
+// addresses reserved for documentation (RFC 5737, RFC 3849).
+// SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,5 @@
-// The flows a client connection can become. Each runs on its worker until the connection is over, and logs its decision.
+// The flows a client connection can become. Each runs on its worker until the connection is over, and logs its
+// decision.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 

@@ -21,7 +21,13 @@ using policy::Reason;
 using sniffer::ClientHello;
 
 // RFC 8446 section 6.2.
-enum class Alert : std::uint8_t { kDecodeError = 50, kAccessDenied = 49, kInternalError = 80, kUnrecognizedName = 112, kNoApplicationProtocol = 120 };
+enum class Alert : std::uint8_t {
+  kDecodeError = 50,
+  kAccessDenied = 49,
+  kInternalError = 80,
+  kUnrecognizedName = 112,
+  kNoApplicationProtocol = 120
+};
 
 std::string alert_record(Alert alert) {
   constexpr char kFatal = 2;
@@ -46,8 +52,9 @@ asio::awaitable<HelloOutcome> read_hello(net::Stream& stream, ReadAhead& read) {
     if (parsed.complete()) co_return HelloOutcome{std::move(parsed).value()};
     if (parsed.malformed()) {
       const auto fault = parsed.fault();
-      co_return HelloOutcome{std::nullopt, {.reason = fault.too_large ? Reason::kTooLarge : Reason::kMalformed,
-                                            .detail = std::string(fault.reason)}};
+      co_return HelloOutcome{
+          std::nullopt,
+          {.reason = fault.too_large ? Reason::kTooLarge : Reason::kMalformed, .detail = std::string(fault.reason)}};
     }
     const std::size_t wanted = std::max(parsed.missing().at_least, read.size() + 1);
     while (read.size() < wanted) {
@@ -57,8 +64,9 @@ asio::awaitable<HelloOutcome> read_hello(net::Stream& stream, ReadAhead& read) {
       read.resize(before + (count ? *count : 0));
       if (count && *count > 0) continue;
       const bool late = !count && count.error().sys_errno == ETIMEDOUT;
-      co_return HelloOutcome{std::nullopt, {.reason = late ? Reason::kTimedOut : Reason::kMalformed,
-                                            .detail = "the ClientHello never became whole"}};
+      co_return HelloOutcome{
+          std::nullopt,
+          {.reason = late ? Reason::kTimedOut : Reason::kMalformed, .detail = "the ClientHello never became whole"}};
     }
   }
 }
@@ -153,7 +161,9 @@ Refusal refusal_of(const policy::Decision& decision, const std::string& host) {
 // The decision made and logged, the origin dialled; nothing for a flow that was refused.
 asio::awaitable<std::unique_ptr<net::Stream>> dial_origin(FlowContext& context, ClientConnection& client,
                                                           base::HostName name, policy::Decision decision) {
-  DialRequest request{name, 443, {decision.permitted_addresses.begin(), decision.permitted_addresses.end()},
+  DialRequest request{name,
+                      443,
+                      {decision.permitted_addresses.begin(), decision.permitted_addresses.end()},
                       client.original_destination.address};
   auto dialled = co_await context.connector.dial(std::move(request));
   if (dialled) {

@@ -1,6 +1,6 @@
 // The inside of a jail's network: loopback, an interface that leads nowhere, default routes, rules, the gateway's
-// sockets. prepare_network() runs in the jail's first process; the rest outside. SPDX-License-Identifier:
-// GPL-3.0-or-later
+// sockets. prepare_network() runs in the jail's first process; the rest outside.
+// SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
 #include <cstdint>

@@ -246,7 +246,9 @@ TEST(Http1BesideBeast, ChunkedBodiesThatBothAcceptEndAtTheSamePlace) {
     const bool done = scanner.state() == ChunkedScanner::State::kDone;
     both += done && theirs ? 1 : 0;
     neither += !done && !theirs ? 1 : 0;
-    if (done && theirs) EXPECT_EQ(taken, *theirs) << bytes;
+    if (done && theirs) {
+      EXPECT_EQ(taken, *theirs) << bytes;
+    }
   }
   EXPECT_GT(both, 2000);
   EXPECT_GT(neither, 2000);

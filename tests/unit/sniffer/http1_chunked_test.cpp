@@ -49,7 +49,9 @@ void expect_states(const std::vector<Case>& cases) {
     const std::string bytes = wire(c.bytes);
     const Outcome whole = scan(bytes, bytes.size());
     EXPECT_EQ(whole.state, c.state) << c.why;
-    if (c.state == State::kDone) EXPECT_EQ(bytes.size() - whole.taken, c.left_over) << c.why;
+    if (c.state == State::kDone) {
+      EXPECT_EQ(bytes.size() - whole.taken, c.left_over) << c.why;
+    }
     for (const std::size_t step : {1U, 2U, 3U, 7U}) EXPECT_EQ(scan(bytes, step), whole) << c.why << ", by " << step;
   }
 }

@@ -60,7 +60,9 @@ TEST(ProtocolGuess, MoreBytesNeverChangeAnAnswer) {
     Protocol last = Protocol::kNeedMore;
     for (std::size_t size = 0; size <= bytes.size(); ++size) {
       const Protocol guess = guess_protocol(base::as_bytes(bytes).first(size));
-      if (last != Protocol::kNeedMore) EXPECT_EQ(guess, last) << bytes.substr(0, size);
+      if (last != Protocol::kNeedMore) {
+        EXPECT_EQ(guess, last) << bytes.substr(0, size);
+      }
       last = guess;
     }
   }

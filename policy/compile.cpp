@@ -22,6 +22,7 @@ class Flattener {
 
  private:
   void add_rules(const MergedHost& host, HostRecord& record);
+  [[nodiscard]] EndpointGroup& group_of(const std::string& name);
   [[nodiscard]] base::Status decide_https(const MergedHost& host, HostRecord& record) const;
 
   Policy::Data& data_;
@@ -97,22 +98,25 @@ void Flattener::name_records(std::span<const MergedHost> hosts) {
   }
 }
 
+// The group of a name, made with the addresses of the host's record if there is none.
+EndpointGroup& Flattener::group_of(const std::string& name) {
+  auto& entry = data_.table.at(name);
+  if (entry.endpoints != HostTable::kNone) return data_.groups[entry.endpoints];
+  entry.endpoints = static_cast<std::uint32_t>(data_.groups.size());
+  auto& group = data_.groups.emplace_back();
+  if (const auto* record = data_.record(data_.table.find(name))) {
+    const auto permitted = data_.addresses_of(*record);
+    group.addresses.assign(permitted.begin(), permitted.end());
+  }
+  return group;
+}
+
 void Flattener::add_endpoints(std::vector<EndpointRecord> endpoints) {
   data_.endpoints = std::move(endpoints);
   for (std::uint32_t i = 0; i < data_.endpoints.size(); ++i) {
     const auto& endpoint = data_.endpoints[i];
     if (endpoint.by_address) continue;
-    auto& entry = data_.table.at(endpoint.name);
-    if (entry.endpoints == HostTable::kNone) {
-      entry.endpoints = static_cast<std::uint32_t>(data_.groups.size());
-      data_.groups.emplace_back();
-      const auto* record = data_.record(data_.table.find(endpoint.name));
-      if (record != nullptr) {
-        const auto permitted = data_.addresses_of(*record);
-        data_.groups.back().addresses.assign(permitted.begin(), permitted.end());
-      }
-    }
-    auto& group = data_.groups[entry.endpoints];
+    auto& group = group_of(endpoint.name);
     group.endpoints.push_back(i);
     group.addresses.insert(group.addresses.end(), endpoint.addresses.begin(), endpoint.addresses.end());
   }

@@ -77,7 +77,8 @@ HostTable::Found HostTable::find(std::string_view name) const {
     std::uint64_t hash;
     std::size_t begin;
   };
-  std::array<Suffix, base::HostName::kMaxLength> suffixes;  // only the first `count` are set
+  // Only the first `count` are set; clearing 4 KiB would cost more than the lookup.
+  std::array<Suffix, base::HostName::kMaxLength> suffixes;  // NOLINT(*-member-init)
   std::size_t count = 0;
   std::uint64_t hash = kOffsetBasis;
   for (std::size_t at = name.size(); at-- > 0;) {

@@ -21,12 +21,15 @@ struct Question {
   Transport protocol = Transport::kTcp;
 };
 
-// Owns what its facts borrow; move-only for that reason.
+// Owns what its facts borrow, so it stays where it was made.
 class PreparedQuestion {
  public:
   explicit PreparedQuestion(Question question);
   PreparedQuestion(const PreparedQuestion&) = delete;
   PreparedQuestion& operator=(const PreparedQuestion&) = delete;
+  PreparedQuestion(PreparedQuestion&&) = delete;
+  PreparedQuestion& operator=(PreparedQuestion&&) = delete;
+  ~PreparedQuestion() = default;
 
   // Asks what the gateway would ask, in its order: https first as a connection, then as a request. Borrows `policy`.
   [[nodiscard]] Decision ask(const Policy& policy);

@@ -58,6 +58,7 @@ std::string query_to_yaml(const QueryParameters& query) {
 std::string describe_query(const QueryParameters& query) {
   if (query.empty()) return ", no query";
   std::vector<std::string> parts;
+  parts.reserve(query.size());
   for (const auto& [name, value] : query) parts.push_back(shown(name) + "=" + shown(value));
   return fmt::format(", query exactly {}", fmt::join(parts, "&"));
 }
@@ -86,6 +87,7 @@ std::string to_yaml(const RuleTerms& rule) {
                                                                        : "http"));
   if (!rule.methods.empty()) {
     std::vector<std::string> methods;
+    methods.reserve(rule.methods.size());
     for (const auto& method : rule.methods) methods.push_back(quoted(method));
     parts.push_back(fmt::format("methods: [{}]", fmt::join(methods, ", ")));
   }

@@ -46,8 +46,14 @@ base::Status map_identity(const Identity& identity) {
       base::ErrorKind::kSystem, EPERM});
 }
 
+// With a PID namespace the kernel's signal is the quickest end; without one this process must live to end the others,
+// and learns of the gateway's death from the channel.
+base::Status tie_to_gateway(const InsidePlan& plan) {
+  return plan.namespaces.pid ? die_with_parent() : base::Status{};
+}
+
 base::Status enter(const InsidePlan& plan) {
-  if (auto tied = die_with_parent(); !tied) return tied;
+  if (auto tied = tie_to_gateway(plan); !tied) return tied;
   if (auto hidden = set_dumpable(false); !hidden) return hidden;
   if (plan.namespaces.user) {
     if (auto mapped = map_identity(plan.identity); !mapped) return mapped;
@@ -139,10 +145,10 @@ base::Status drop_early(const InsidePlan& plan) {
   return drop_privileges(identity, kept_for_nesting(plan));
 }
 
-base::Status drop_the_rest() {
+base::Status drop_the_rest(const InsidePlan& plan) {
   if (auto dropped = drop_privileges(nullptr); !dropped) return dropped;
   // A change of user unties a process from its parent and may make it dumpable.
-  if (auto tied = die_with_parent(); !tied) return tied;
+  if (auto tied = tie_to_gateway(plan); !tied) return tied;
   return set_dumpable(false);
 }
 
@@ -156,7 +162,7 @@ pid_t start_command(const InsidePlan& plan, Channel& channel) {
   if (command == 0) run_command(plan, channel, meeting->second);
   meeting->second.close();
   if (is_machine_root(plan)) map_machine_users(command, meeting->first, channel);
-  if (auto dropped = drop_the_rest(); !dropped) fail(channel, dropped.error());
+  if (auto dropped = drop_the_rest(plan); !dropped) fail(channel, dropped.error());
   return command;
 }
 

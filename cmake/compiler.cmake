@@ -36,6 +36,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(soleroute_flags INTERFACE -Wno-maybe-uninitialized -Wno-missing-field-initializers
     -Wno-stringop-overread -Wno-restrict -Wno-array-bounds -Wno-stringop-overflow)
 endif()
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")  # a precompiled header is the same in every build of it, for ccache
+  target_compile_options(soleroute_flags INTERFACE "SHELL:-Xclang -fno-pch-timestamp")
+endif()
 if(SOLEROUTE_SANITIZE)
   target_compile_options(soleroute_flags INTERFACE -fsanitize=${SOLEROUTE_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)

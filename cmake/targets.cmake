@@ -1,12 +1,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # One line per target, dependencies explicit. Include paths are relative to the repository root.
 
-# soleroute_library(NAME SOURCES a.cpp… DEPS soleroute_base…) : a static library, all includes from the root.
+# Asio, fmt and the standard library as a precompiled header: two thirds of the time of a file that uses them. With clang
+# alone, so that the g++ build tells when a source relies on what it does not include.
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  find_package(Boost 1.81 REQUIRED)
+  find_package(fmt REQUIRED)
+  add_library(soleroute_pch OBJECT ${CMAKE_CURRENT_LIST_DIR}/pch.cpp)
+  target_link_libraries(soleroute_pch PRIVATE soleroute_flags Boost::headers fmt::fmt)
+  target_precompile_headers(soleroute_pch PRIVATE ${CMAKE_CURRENT_LIST_DIR}/pch.h)
+  target_compile_options(soleroute_pch PRIVATE -fpch-instantiate-templates)
+endif()
+
+# soleroute_precompiled(TARGET) : for targets that see Boost.
+function(soleroute_precompiled name)
+  if(TARGET soleroute_pch)
+    target_precompile_headers(${name} REUSE_FROM soleroute_pch)
+    target_link_libraries(${name} PRIVATE fmt::fmt)
+  endif()
+endfunction()
+
+# soleroute_library(NAME SOURCES a.cpp… DEPS soleroute_base… [PRECOMPILED]) : a static library, all includes from the root.
 function(soleroute_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "PRECOMPILED" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PUBLIC ${ARG_DEPS} PRIVATE soleroute_flags ${ARG_PRIVATE_DEPS})
+  if("Boost::headers" IN_LIST ARG_DEPS OR ARG_PRECOMPILED)
+    soleroute_precompiled(${name})
+  endif()
 endfunction()
 
 # soleroute_test(NAME SOURCES a_test.cpp… DEPS …) : a GoogleTest binary, registered with CTest test by test.
@@ -14,9 +36,12 @@ function(soleroute_test name)
   if(NOT SOLEROUTE_TESTS)
     return()
   endif()
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "PRECOMPILED" "" "SOURCES;DEPS" ${ARGN})
   find_package(GTest REQUIRED)
   add_executable(${name} ${ARG_SOURCES})
+  if(ARG_PRECOMPILED)
+    soleroute_precompiled(${name})
+  endif()
   target_compile_definitions(${name} PRIVATE SOLEROUTE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE soleroute_flags ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name})

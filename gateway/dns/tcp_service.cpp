@@ -84,7 +84,7 @@ class TcpService::Session : public std::enable_shared_from_this<TcpService::Sess
   [[nodiscard]] bool has_question() const;
 
   std::shared_ptr<State> state_;
-  net::Stream stream_;
+  net::TcpStream stream_;
   asio::steady_timer room_;  // cancelled when a question or a reply is done
   base::IpAddress client_;
   std::vector<std::byte> received_;

@@ -54,7 +54,7 @@ asio::awaitable<Outcome> attempt(asio::io_context& io, net::DeadlineWheel& wheel
                                  std::uint32_t mark) {
   auto fd = begin_connect(remote, mark);
   if (!fd) co_return failed(policy::Reason::kUpstreamFailed, fd.error().message);
-  auto stream = std::make_unique<net::Stream>(io, wheel, std::move(*fd));
+  auto stream = std::make_unique<net::TcpStream>(io, wheel, std::move(*fd));
   stream->expires_after(Connector::kDialTimeout);
   const auto writable = co_await stream->wait_writable();
   const std::string where = "connect to " + remote.to_string() + ": ";

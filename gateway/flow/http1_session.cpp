@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/flow/http1_session.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -38,7 +36,7 @@ bool is_idempotent(std::string_view method) {
 // Also to a client whose time is up.
 asio::awaitable<void> last_word(net::Stream& stream, std::string text) {
   if (!stream.timed_out()) co_return co_await send_and_close(stream, std::move(text));
-  ::send(stream.native_handle(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  stream.write_last(base::as_bytes(text));
   stream.shutdown_send();
   stream.close();
 }

@@ -96,10 +96,11 @@ asio::awaitable<Step> splice_step(net::Stream& from, net::Stream& to, Pipe& pipe
 // Everything that can be moved until `from` has nothing more for now. `total` grows.
 asio::awaitable<std::optional<End>> move_available(net::Stream& from, net::Stream& to, Link& link,
                                                    std::uint64_t& total) {
+  const bool can_splice = from.is_plain() && to.is_plain();
   std::size_t burst = 0;
   std::optional<Pipe> pipe;
   for (;;) {
-    if (burst >= kSpliceAfter && !pipe) pipe = link.pipes.borrow();
+    if (can_splice && burst >= kSpliceAfter && !pipe) pipe = link.pipes.borrow();
     const Step step = pipe ? co_await splice_step(from, to, *pipe) : co_await copy_step(from, to);
     const std::size_t count = step ? *step : 0;
     total += count;

@@ -23,42 +23,42 @@ constexpr bool would_block(int error) {
 
 }  // namespace
 
-Stream::Stream(asio::io_context& io, DeadlineWheel& wheel, base::Fd socket) : wheel_(wheel), socket_(io) {
+TcpStream::TcpStream(asio::io_context& io, DeadlineWheel& wheel, base::Fd socket) : wheel_(wheel), socket_(io) {
   boost::system::error_code error;
   // The protocol only matters to Asio for open(), which is never called.
   socket_.assign(asio::ip::tcp::v6(), socket.get(), error);
   if (!error) (void)socket.release();
 }
 
-Stream::~Stream() = default;
+TcpStream::~TcpStream() = default;
 
-void Stream::expires_after(std::chrono::milliseconds duration) {
+void TcpStream::expires_after(std::chrono::milliseconds duration) {
   arm(wheel_, duration);
 }
 
-void Stream::never_expires() {
+void TcpStream::never_expires() {
   disarm();
 }
 
-void Stream::expired() {
+void TcpStream::expired() {
   timed_out_ = true;
   boost::system::error_code ignored;
   socket_.cancel(ignored);
 }
 
-std::optional<base::Error> Stream::unusable() const {
+std::optional<base::Error> TcpStream::unusable() const {
   if (timed_out_) return base::Error{"timed out", base::ErrorKind::kSystem, ETIMEDOUT};
   if (!socket_.is_open()) return base::Error{"closed", base::ErrorKind::kSystem, ECANCELED};
   return std::nullopt;
 }
 
-base::Error Stream::ended(const boost::system::error_code& error) const {
+base::Error TcpStream::ended(const boost::system::error_code& error) const {
   if (auto fault = unusable()) return *fault;
   if (error == asio::error::operation_aborted) return {"closed", base::ErrorKind::kSystem, ECANCELED};
   return {error.message(), base::ErrorKind::kSystem, error.value()};
 }
 
-asio::awaitable<base::Result<std::size_t>> Stream::read_some(std::span<std::byte> into) {
+asio::awaitable<base::Result<std::size_t>> TcpStream::read_some(std::span<std::byte> into) {
   if (auto fault = unusable()) co_return std::unexpected(*fault);
   const auto [error, count] = co_await socket_.async_read_some(asio::buffer(into.data(), into.size()), kAwait);
   if (error == asio::error::eof) co_return std::size_t{0};
@@ -66,7 +66,7 @@ asio::awaitable<base::Result<std::size_t>> Stream::read_some(std::span<std::byte
   co_return count;
 }
 
-std::optional<base::Result<std::size_t>> Stream::try_read_some(std::span<std::byte> into) {
+std::optional<base::Result<std::size_t>> TcpStream::try_read_some(std::span<std::byte> into) {
   if (auto fault = unusable()) return std::unexpected(*fault);
   const ssize_t count = ::recv(socket_.native_handle(), into.data(), into.size(), MSG_DONTWAIT);
   if (count >= 0) return static_cast<std::size_t>(count);
@@ -74,7 +74,7 @@ std::optional<base::Result<std::size_t>> Stream::try_read_some(std::span<std::by
   return failure("read", errno);
 }
 
-std::optional<base::Result<std::size_t>> Stream::try_write_some(std::span<const std::byte> bytes) {
+std::optional<base::Result<std::size_t>> TcpStream::try_write_some(std::span<const std::byte> bytes) {
   if (auto fault = unusable()) return std::unexpected(*fault);
   const ssize_t count = ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (count >= 0) return static_cast<std::size_t>(count);
@@ -82,7 +82,7 @@ std::optional<base::Result<std::size_t>> Stream::try_write_some(std::span<const 
   return failure("write", errno);
 }
 
-asio::awaitable<base::Status> Stream::write_all(std::span<const std::byte> bytes) {
+asio::awaitable<base::Status> TcpStream::write_all(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const auto written = try_write_some(bytes);
     if (written && !*written) co_return std::unexpected(written->error());
@@ -95,33 +95,37 @@ asio::awaitable<base::Status> Stream::write_all(std::span<const std::byte> bytes
   co_return base::Status{};
 }
 
-asio::awaitable<base::Status> Stream::wait_readable() {
+void TcpStream::write_last(std::span<const std::byte> bytes) {
+  if (socket_.is_open()) ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+asio::awaitable<base::Status> TcpStream::wait_readable() {
   if (auto fault = unusable()) co_return std::unexpected(*fault);
   const auto [error] = co_await socket_.async_wait(asio::ip::tcp::socket::wait_read, kAwait);
   if (error || timed_out_) co_return std::unexpected(ended(error));
   co_return base::Status{};
 }
 
-asio::awaitable<base::Status> Stream::wait_writable() {
+asio::awaitable<base::Status> TcpStream::wait_writable() {
   if (auto fault = unusable()) co_return std::unexpected(*fault);
   const auto [error] = co_await socket_.async_wait(asio::ip::tcp::socket::wait_write, kAwait);
   if (error || timed_out_) co_return std::unexpected(ended(error));
   co_return base::Status{};
 }
 
-void Stream::shutdown_send() {
+void TcpStream::shutdown_send() {
   boost::system::error_code ignored;
   socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
 }
 
-void Stream::reset() {
+void TcpStream::reset() {
   if (!socket_.is_open()) return;
   const linger now{.l_onoff = 1, .l_linger = 0};
   ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
   close();
 }
 
-void Stream::close() {
+void TcpStream::close() {
   disarm();
   boost::system::error_code ignored;
   socket_.close(ignored);

@@ -1,4 +1,4 @@
-// A connected TCP stream with one deadline over everything it waits for.
+// A connected stream of bytes with one deadline over everything it waits for.
 // Not thread-safe: belongs to one worker. Not movable: flows hold it by unique_ptr or as a local.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
@@ -18,33 +18,66 @@
 
 namespace soleroute::gateway::net {
 
-class Stream final : private Deadline {
+// What flows read and write: TCP itself, or TLS on top of it.
+class Stream {
  public:
-  // Takes a connected, non-blocking socket.
-  Stream(boost::asio::io_context& io, DeadlineWheel& wheel, base::Fd socket);
-  ~Stream() override;
+  Stream() = default;
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  virtual ~Stream() = default;
 
   // Every wait from now on ends with ETIMEDOUT when this has passed. Call again to move it.
-  void expires_after(std::chrono::milliseconds duration);
-  void never_expires();
-  [[nodiscard]] bool timed_out() const { return timed_out_; }
+  virtual void expires_after(std::chrono::milliseconds duration) = 0;
+  virtual void never_expires() = 0;
+  [[nodiscard]] virtual bool timed_out() const = 0;
 
   // At least one byte, or 0 at end of stream. ETIMEDOUT, ECONNRESET, ECANCELED (close()) in Error::sys_errno.
-  [[nodiscard]] boost::asio::awaitable<base::Result<std::size_t>> read_some(std::span<std::byte> into);
+  [[nodiscard]] virtual boost::asio::awaitable<base::Result<std::size_t>> read_some(std::span<std::byte> into) = 0;
   // The same without waiting: nullopt when it would block. The cheap first try of a hot path.
-  [[nodiscard]] std::optional<base::Result<std::size_t>> try_read_some(std::span<std::byte> into);
-  [[nodiscard]] boost::asio::awaitable<base::Status> write_all(std::span<const std::byte> bytes);
+  [[nodiscard]] virtual std::optional<base::Result<std::size_t>> try_read_some(std::span<std::byte> into) = 0;
+  [[nodiscard]] virtual boost::asio::awaitable<base::Status> write_all(std::span<const std::byte> bytes) = 0;
   // How much was taken without waiting: nullopt when it would block.
-  [[nodiscard]] std::optional<base::Result<std::size_t>> try_write_some(std::span<const std::byte> bytes);
-  // Until readable or writable: for splice(2).
-  [[nodiscard]] boost::asio::awaitable<base::Status> wait_readable();
-  [[nodiscard]] boost::asio::awaitable<base::Status> wait_writable();
+  [[nodiscard]] virtual std::optional<base::Result<std::size_t>> try_write_some(std::span<const std::byte> bytes) = 0;
+  // What can be sent at once of a last word, also when the time is up.
+  virtual void write_last(std::span<const std::byte> bytes) = 0;
+  // Until it is worth trying again: it may still block then.
+  [[nodiscard]] virtual boost::asio::awaitable<base::Status> wait_readable() = 0;
+  [[nodiscard]] virtual boost::asio::awaitable<base::Status> wait_writable() = 0;
 
-  void shutdown_send();  // FIN; reading goes on
-  void reset();          // RST: SO_LINGER 0 and close
-  void close();          // every wait in progress ends with ECANCELED
-  [[nodiscard]] bool is_open() const { return socket_.is_open(); }
-  [[nodiscard]] int native_handle() { return socket_.native_handle(); }
+  virtual void shutdown_send() = 0;  // FIN; reading goes on
+  virtual void reset() = 0;          // RST: SO_LINGER 0 and close
+  virtual void close() = 0;          // every wait in progress ends with ECANCELED
+  [[nodiscard]] virtual bool is_open() const = 0;
+
+  // The socket at the bottom; its bytes are the stream's, as splice(2) needs it, only where is_plain().
+  [[nodiscard]] virtual int native_handle() = 0;
+  [[nodiscard]] virtual bool is_plain() const = 0;
+};
+
+class TcpStream final : public Stream, private Deadline {
+ public:
+  // Takes a connected, non-blocking socket.
+  TcpStream(boost::asio::io_context& io, DeadlineWheel& wheel, base::Fd socket);
+  ~TcpStream() override;
+
+  void expires_after(std::chrono::milliseconds duration) override;
+  void never_expires() override;
+  [[nodiscard]] bool timed_out() const override { return timed_out_; }
+
+  [[nodiscard]] boost::asio::awaitable<base::Result<std::size_t>> read_some(std::span<std::byte> into) override;
+  [[nodiscard]] std::optional<base::Result<std::size_t>> try_read_some(std::span<std::byte> into) override;
+  [[nodiscard]] boost::asio::awaitable<base::Status> write_all(std::span<const std::byte> bytes) override;
+  [[nodiscard]] std::optional<base::Result<std::size_t>> try_write_some(std::span<const std::byte> bytes) override;
+  void write_last(std::span<const std::byte> bytes) override;
+  [[nodiscard]] boost::asio::awaitable<base::Status> wait_readable() override;
+  [[nodiscard]] boost::asio::awaitable<base::Status> wait_writable() override;
+
+  void shutdown_send() override;
+  void reset() override;
+  void close() override;
+  [[nodiscard]] bool is_open() const override { return socket_.is_open(); }
+  [[nodiscard]] int native_handle() override { return socket_.native_handle(); }
+  [[nodiscard]] bool is_plain() const override { return true; }
 
  private:
   void expired() override;

@@ -46,7 +46,7 @@ struct MetricsServer::State {
   }
 
   static asio::awaitable<void> serve(std::shared_ptr<State> self, base::Fd socket) {
-    net::Stream stream(self->loop, self->wheel, std::move(socket));
+    net::TcpStream stream(self->loop, self->wheel, std::move(socket));
     stream.expires_after(kClientTimeout);
     std::vector<std::byte> request(kMaxRequest);
     std::size_t size = 0;

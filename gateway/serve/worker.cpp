@@ -214,7 +214,7 @@ void Worker::admit(base::Fd socket, const base::Endpoint& peer, Entrance entranc
     ++shared_.counters.connections_refused;
     return;
   }
-  auto stream = std::make_unique<net::Stream>(loop_, wheel_, std::move(socket));
+  auto stream = std::make_unique<net::TcpStream>(loop_, wheel_, std::move(socket));
   flow::ClientConnection client{std::move(stream), peer, *destination};
   auto flow = serve(std::make_unique<Admission>(*this, peer.address), std::move(client), entrance);
   asio::co_spawn(loop_, std::move(flow), [this](const std::exception_ptr& error) {

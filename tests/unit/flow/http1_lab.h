@@ -143,7 +143,7 @@ endpoints:
       ++running_;
     }
     boost::asio::post(io_, [this, serve, socket = std::make_shared<base::Fd>(std::move(near))] {
-      ClientConnection connection{std::make_unique<net::Stream>(io_, wheel_, std::move(*socket)),
+      ClientConnection connection{std::make_unique<net::TcpStream>(io_, wheel_, std::move(*socket)),
                                   {base::IpAddress::parse("10.0.0.9").value(), 40000},
                                   {}};
       auto flow = serve(std::move(connection));

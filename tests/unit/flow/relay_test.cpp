@@ -28,8 +28,8 @@ class RelayTest : public ::testing::Test {
     auto [origin_far, origin_near] = test::tcp_pair();
     client = std::move(client_far);
     origin = std::move(origin_far);
-    near_client_ = std::make_unique<net::Stream>(io_, wheel_, std::move(client_near));
-    near_origin_ = std::make_unique<net::Stream>(io_, wheel_, std::move(origin_near));
+    near_client_ = std::make_unique<net::TcpStream>(io_, wheel_, std::move(client_near));
+    near_origin_ = std::make_unique<net::TcpStream>(io_, wheel_, std::move(origin_near));
     boost::asio::co_spawn(io_, run(), [this](const std::exception_ptr& error) {
       EXPECT_FALSE(error);
       near_client_.reset();

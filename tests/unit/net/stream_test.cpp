@@ -31,7 +31,7 @@ struct Fixture {
   boost::asio::io_context io;
   DeadlineWheel wheel{io};
   base::Fd peer;
-  Stream stream;
+  TcpStream stream;
 };
 
 awaitable<void> read_to_end(Stream& stream, std::string& into) {
@@ -123,7 +123,7 @@ awaitable<void> drain(Stream& stream, std::size_t& total) {
 
 TEST(Stream, WritesMoreThanTheSocketHolds) {
   Fixture f;
-  Stream other(f.io, f.wheel, std::move(f.peer));
+  TcpStream other(f.io, f.wheel, std::move(f.peer));
   const std::vector<std::byte> bytes(8 << 20);
   std::size_t total = 0;
   boost::asio::co_spawn(f.io, drain(other, total), boost::asio::detached);

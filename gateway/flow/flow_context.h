@@ -13,6 +13,7 @@
 #include "gateway/audit/decision_log.h"
 #include "gateway/dns/name_book.h"
 #include "gateway/dns/resolver.h"
+#include "gateway/inspect/inspection.h"
 #include "gateway/net/deadline_wheel.h"
 #include "gateway/net/stream.h"
 #include "policy/policy.h"
@@ -39,6 +40,8 @@ struct FlowContext {
   bool web_port_endpoints = false;
   // Where the gateway itself is addressed: the stand-in for loopback addresses of the gateway's machine.
   std::vector<base::IpAddress> own_addresses{};
+  // Null: there is no CA, and what must be inspected is refused.
+  std::shared_ptr<const inspect::Inspection> inspection{};
 
   void use(std::shared_ptr<const policy::Policy> snapshot);
 };

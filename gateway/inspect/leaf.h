@@ -3,8 +3,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-#include <openssl/evp.h>
-#include <openssl/x509.h>
+#include <openssl/types.h>
 
 #include <boost/asio/awaitable.hpp>
 #include <memory>
@@ -16,10 +15,10 @@
 namespace soleroute::gateway::inspect {
 
 struct X509Deleter {
-  void operator()(X509* certificate) const { X509_free(certificate); }
+  void operator()(X509* certificate) const;
 };
 struct KeyDeleter {
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+  void operator()(EVP_PKEY* key) const;
 };
 using X509Ptr = std::unique_ptr<X509, X509Deleter>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, KeyDeleter>;

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "gateway/audit/counters.h"
 #include "gateway/audit/decision_log.h"
+#include "gateway/inspect/inspection.h"
 #include "gateway/net/listen.h"
 #include "policy/policy.h"
 
@@ -24,6 +25,7 @@ struct RuntimeOptions {
   std::vector<base::IpAddress> local_addresses;  // every address of this machine: not dialled for a mere name
   std::uint32_t upstream_mark = 0;               // SO_MARK on sockets towards origins and resolvers; 0: none (sidecar)
   std::size_t max_connections = 0;               // of all workers; 0: as the descriptor limit allows, two for each
+  std::shared_ptr<const inspect::Inspection> inspection{};  // null: what must be inspected is refused
 };
 
 class Runtime {

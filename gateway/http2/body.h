@@ -1,0 +1,78 @@
+// A message body on its way from one connection to another: bytes in order, an end, trailers.
+// It grows as far as who appends lets it: a peer by its flow control window, a coroutine by looking at size().
+// Not thread-safe: belongs to one worker; shared by the two sides.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "base/byte_reader.h"
+#include "gateway/http2/field.h"
+
+namespace soleroute::gateway::http2 {
+
+class Body {
+ public:
+  Body() = default;
+  Body(const Body&) = delete;
+  Body& operator=(const Body&) = delete;
+
+  // --- Who sends it.
+  void append(base::Bytes bytes) {
+    bytes_.append(base::as_text(bytes));
+    total_ += bytes.size();
+    notify();
+  }
+  void finish(Fields trailers = {}) {
+    trailers_ = std::move(trailers);
+    finished_ = true;
+    notify();
+  }
+  // No end will come: what has arrived is not whole.
+  void abort() {
+    aborted_ = !finished_;
+    notify();
+  }
+
+  // --- Who takes it.
+  [[nodiscard]] base::Bytes bytes() const { return base::as_bytes(std::string_view(bytes_).substr(begin_)); }
+  [[nodiscard]] std::size_t size() const { return bytes_.size() - begin_; }
+  void consume(std::size_t count) {
+    begin_ += count;
+    if (begin_ == bytes_.size()) {
+      bytes_ = {};  // an idle body holds nothing
+      begin_ = 0;
+    } else if (begin_ > bytes_.size() / 2) {
+      bytes_.erase(0, begin_);
+      begin_ = 0;
+    }
+    if (on_consumed) on_consumed(count);
+  }
+  [[nodiscard]] bool finished() const { return finished_; }  // no more comes; there may be bytes left
+  [[nodiscard]] bool at_end() const { return finished_ && size() == 0; }
+  [[nodiscard]] bool aborted() const { return aborted_; }
+  [[nodiscard]] const Fields& trailers() const { return trailers_; }  // once it is finished
+  [[nodiscard]] std::uint64_t total() const { return total_; }        // appended so far
+
+  // Called without the other's knowledge of whom; neither may destroy this body.
+  std::function<void()> on_change;               // set by who takes it
+  std::function<void(std::size_t)> on_consumed;  // set by who sends it
+
+ private:
+  void notify() {
+    if (on_change) on_change();
+  }
+
+  std::string bytes_;
+  std::size_t begin_ = 0;
+  std::uint64_t total_ = 0;
+  bool finished_ = false;
+  bool aborted_ = false;
+  Fields trailers_;
+};
+
+}  // namespace soleroute::gateway::http2

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/http2/connection.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace soleroute::gateway::http2 {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::size_t kReadSize = 64 * 1024;
+constexpr std::size_t kWriteSize = 64 * 1024;
+constexpr int kMaxBatches = 16;  // in a row; then the worker's other flows have their turn
+constexpr std::chrono::milliseconds kLastWordTimeout{1000};
+
+// One for a worker: filled and emptied without suspending in between.
+std::span<std::byte> read_buffer() {
+  thread_local std::vector<std::byte> buffer(kReadSize);
+  return buffer;
+}
+
+std::string& write_buffer() {
+  thread_local std::string buffer;
+  buffer.clear();
+  return buffer;
+}
+
+Session::Events with_wake(Session::Events events, net::Bell& bell) {
+  events.wake = [&bell] { bell.ring(); };
+  return events;
+}
+
+}  // namespace
+
+Connection::Connection(asio::any_io_executor executor, net::Stream& stream, Role role, Session::Events events)
+    : executor_(std::move(executor)),
+      stream_(stream),
+      role_(role),
+      to_write_(executor_),
+      writer_ended_(executor_),
+      session_(role, with_wake(std::move(events), to_write_)) {}
+
+void Connection::touch() {
+  if (!pending_.empty()) return;  // the writer has set a deadline
+  if (session_.in_header_block()) {
+    if (!std::exchange(in_block_, true)) stream_.expires_after(kHeaderBlockTimeout);
+    return;
+  }
+  in_block_ = false;
+  if (!started_ && role_ == Role::kServer) return stream_.expires_after(kHeaderBlockTimeout);
+  stream_.expires_after(session_.open_streams() > 0 || role_ == Role::kClient ? kBusyConnection : kIdleConnection);
+}
+
+asio::awaitable<void> Connection::read() {
+  while (!session_.over() && !ended_) {
+    bool more = true;
+    for (int i = 0; i < kMaxBatches && more; ++i) {
+      const auto count = stream_.try_read_some(read_buffer());
+      more = count.has_value();
+      if (!more) break;
+      if (!*count || **count == 0) co_return;
+      started_ = true;
+      if (!session_.receive(read_buffer().first(**count), net::Clock::now())) co_return co_await drain();
+    }
+    touch();
+    if (more) {
+      co_await asio::post(executor_, asio::use_awaitable);
+    } else if (const auto readable = co_await stream_.wait_readable(); !readable) {
+      co_return;
+    }
+  }
+  if (session_.over()) co_await drain();
+}
+
+// Reads on for a moment, so that no reset overtakes the last word.
+asio::awaitable<void> Connection::drain() {
+  stream_.expires_after(kLastWordTimeout);
+  for (int i = 0; i < kMaxBatches; ++i) {
+    const auto count = co_await stream_.read_some(read_buffer());
+    if (!count || *count == 0) co_return;
+  }
+}
+
+bool Connection::write_now() {
+  for (int i = 0; i < kMaxBatches && pending_.empty(); ++i) {
+    auto& out = write_buffer();
+    session_.collect(out, kWriteSize);
+    if (out.empty()) return true;
+    const auto written = stream_.try_write_some(base::as_bytes(out));
+    if (written && !*written) return false;
+    pending_ = out.substr(written ? **written : 0);
+  }
+  return true;
+}
+
+asio::awaitable<void> Connection::write() {
+  while (!ended_) {
+    if (!write_now()) break;
+    touch();
+    if (!pending_.empty()) {
+      stream_.expires_after(kWriteStall);
+      const auto written = co_await stream_.write_all(base::as_bytes(pending_));
+      if (!written) break;
+      pending_ = {};
+      continue;
+    }
+    if (session_.over()) {
+      stream_.shutdown_send();
+      stream_.expires_after(kLastWordTimeout);
+      co_return;
+    }
+    co_await to_write_.wait();
+  }
+  stream_.close();
+}
+
+asio::awaitable<void> Connection::run() {
+  touch();
+  bool writing = true;
+  auto writer = write();
+  asio::co_spawn(executor_, std::move(writer), [this, &writing](const std::exception_ptr&) {
+    writing = false;
+    writer_ended_.ring();
+  });
+  co_await read();
+  if (!ended_) say_last_word();
+  ended_ = true;
+  session_.disconnected();
+  stream_.close();
+  to_write_.ring();
+  while (writing) co_await writer_ended_.wait();
+}
+
+void Connection::say_last_word() {
+  if (!pending_.empty()) return;  // it would stand in the middle of a frame
+  session_.go_away(kNoError);
+  auto& out = write_buffer();
+  session_.collect(out, kWriteSize);
+  stream_.write_last(base::as_bytes(out));
+}
+
+void Connection::close() {
+  if (std::exchange(ended_, true)) return;
+  say_last_word();
+  stream_.close();
+  to_write_.ring();
+}
+
+}  // namespace soleroute::gateway::http2

@@ -1,0 +1,57 @@
+// Drives one HTTP/2 session over a stream of bytes: reads what comes, writes what is there in large pieces, ends it.
+// Not thread-safe: belongs to one worker; borrows the stream of bytes.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <cstddef>
+#include <exception>
+#include <string>
+
+#include "gateway/http2/session.h"
+#include "gateway/net/bell.h"
+#include "gateway/net/stream.h"
+
+namespace soleroute::gateway::http2 {
+
+inline constexpr std::chrono::milliseconds kHeaderBlockTimeout{10000};  // also for the first bytes of a client
+inline constexpr std::chrono::milliseconds kIdleConnection{60000};      // without a stream
+inline constexpr std::chrono::milliseconds kWriteStall{std::chrono::minutes(5)};  // a peer that takes nothing
+// Streams have their own deadlines, all of them shorter.
+inline constexpr std::chrono::milliseconds kBusyConnection{std::chrono::minutes(90)};
+
+class Connection {
+ public:
+  Connection(boost::asio::any_io_executor executor, net::Stream& stream, Role role, Session::Events events);
+
+  // Until the connection is over; all streams are closed then, and so is the stream of bytes.
+  [[nodiscard]] boost::asio::awaitable<void> run();
+
+  [[nodiscard]] Session& session() { return session_; }
+  // Ends it now, with GOAWAY if that can still be sent.
+  void close();
+
+ private:
+  [[nodiscard]] boost::asio::awaitable<void> read();
+  [[nodiscard]] boost::asio::awaitable<void> write();
+  [[nodiscard]] boost::asio::awaitable<void> drain();
+  // What cannot be written at once is left in pending_. False: the stream of bytes is broken.
+  [[nodiscard]] bool write_now();
+  void touch();
+  void say_last_word();
+
+  boost::asio::any_io_executor executor_;
+  net::Stream& stream_;
+  Role role_;
+  net::Bell to_write_;
+  net::Bell writer_ended_;
+  Session session_;
+  std::string pending_;
+  bool started_ = false;   // the peer has sent something
+  bool in_block_ = false;  // whose deadline must not be moved by more of it
+  bool ended_ = false;
+};
+
+}  // namespace soleroute::gateway::http2

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/http2/frame_watch.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace soleroute::gateway::http2 {
+namespace {
+
+constexpr std::size_t kPrefaceSize = 24;  // RFC 9113 section 3.4
+
+// RFC 9113 section 6.
+constexpr std::uint8_t kData = 0x0;
+constexpr std::uint8_t kHeaders = 0x1;
+constexpr std::uint8_t kRstStream = 0x3;
+constexpr std::uint8_t kPushPromise = 0x5;
+constexpr std::uint8_t kContinuation = 0x9;
+constexpr std::uint8_t kEndStream = 0x1;
+constexpr std::uint8_t kEndHeaders = 0x4;
+
+}  // namespace
+
+FrameWatch::FrameWatch(Role role) : role_(role), skip_(role == Role::kServer ? kPrefaceSize : 0) {}
+
+std::optional<std::string_view> FrameWatch::inspect(base::Bytes bytes, net::Clock::time_point now) {
+  if (last_) {
+    const double seconds = std::chrono::duration<double>(now - *last_).count();
+    idle_frames_.pass_time(seconds);
+    resets_.pass_time(seconds);
+  }
+  last_ = now;
+  while (!bytes.empty() && !fault_) {
+    if (skip_ > 0) {
+      const auto passed = std::min(skip_, bytes.size());
+      skip_ -= passed;
+      bytes = bytes.subspan(passed);
+      continue;
+    }
+    const auto taken = std::min(header_.size() - header_size_, bytes.size());
+    std::ranges::copy(bytes.first(taken), header_.begin() + static_cast<std::ptrdiff_t>(header_size_));
+    header_size_ += taken;
+    bytes = bytes.subspan(taken);
+    if (header_size_ == header_.size()) begin_frame();
+  }
+  return fault_;
+}
+
+std::optional<std::string_view> FrameWatch::provoked_reset() {
+  if (!resets_.spend()) fail("too many streams that had to be reset");
+  return fault_;
+}
+
+void FrameWatch::begin_frame() {
+  base::ByteReader reader(header_);
+  const std::size_t length = reader.u24().value_or(0);
+  const std::uint8_t type = reader.u8().value_or(0);
+  const std::uint8_t flags = reader.u8().value_or(0);
+  header_size_ = 0;
+  skip_ = length;
+  switch (type) {
+    case kHeaders:
+    case kPushPromise:
+    case kContinuation:
+      return header_block_frame(type, flags, length);
+    case kData:
+      if (length > 0 || (flags & kEndStream) != 0) return idle_frames_.earn(kIdleFramesPerUsefulFrame);
+      return spend_idle_frame();
+    case kRstStream:
+      if (role_ == Role::kServer && !resets_.spend()) return fail("too many streams given up");
+      return spend_idle_frame();
+    default:
+      return spend_idle_frame();
+  }
+}
+
+void FrameWatch::header_block_frame(std::uint8_t type, std::uint8_t flags, std::size_t length) {
+  if (type != kContinuation) {
+    idle_frames_.earn(kIdleFramesPerUsefulFrame);
+    block_size_ = 0;
+    continuations_ = 0;
+  } else if (!in_block_ || ++continuations_ > kMaxContinuations) {
+    return fail("too many CONTINUATION frames");
+  }
+  block_size_ += length;
+  if (block_size_ > kMaxHeaderBlock) return fail("a header block too large");
+  in_block_ = (flags & kEndHeaders) == 0;
+}
+
+void FrameWatch::spend_idle_frame() {
+  if (!idle_frames_.spend()) fail("too many frames that carry nothing");
+}
+
+void FrameWatch::fail(std::string_view why) {
+  if (!fault_) fault_ = why;
+}
+
+}  // namespace soleroute::gateway::http2

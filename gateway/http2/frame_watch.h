@@ -1,0 +1,73 @@
+// Follows the frames of one HTTP/2 peer before anything else reads them, and says when the peer makes the gateway work
+// for nothing: CONTINUATION floods (CVE-2024-28182), rapid resets (CVE-2023-44487), provoked resets (CVE-2025-8671),
+// floods of frames that carry nothing. Sees nine bytes a frame, keeps no payload. Not thread-safe.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/byte_reader.h"
+#include "gateway/net/deadline_wheel.h"
+
+namespace soleroute::gateway::http2 {
+
+inline constexpr std::size_t kMaxHeaderBlock = 64 * 1024;  // compressed, HEADERS and CONTINUATION together
+inline constexpr int kMaxContinuations = 8;                // of one header block
+inline constexpr double kIdleFrameBurst = 2000;            // frames that carry nothing, at once
+inline constexpr double kIdleFramesPerSecond = 100;        // and in the long run
+inline constexpr double kIdleFramesPerUsefulFrame = 4;     // window updates and pings that go with data
+inline constexpr double kResetBurst = 200;                 // streams that the client gives up
+inline constexpr double kResetsPerSecond = 20;
+
+enum class Role : std::uint8_t { kServer, kClient };  // of the gateway on this connection
+
+// Tokens that come back with time, up to a bound.
+class Allowance {
+ public:
+  Allowance(double burst, double per_second) : burst_(burst), per_second_(per_second), left_(burst) {}
+  void pass_time(double seconds) { earn(seconds * per_second_); }
+  void earn(double tokens) { left_ = left_ + tokens < burst_ ? left_ + tokens : burst_; }
+  [[nodiscard]] bool spend() { return (left_ -= 1) >= 0; }
+
+ private:
+  double burst_;
+  double per_second_;
+  double left_;
+};
+
+class FrameWatch {
+ public:
+  explicit FrameWatch(Role role);
+
+  // The next bytes that the peer sent. What is wrong with them, if they must not be read; asked again, the same.
+  [[nodiscard]] std::optional<std::string_view> inspect(base::Bytes bytes, net::Clock::time_point now);
+  // A stream had to be reset because of what the peer sent. What is wrong, if that was one too many.
+  [[nodiscard]] std::optional<std::string_view> provoked_reset();
+  void sent_data() { idle_frames_.earn(kIdleFramesPerUsefulFrame); }  // which the peer will answer with window updates
+
+  [[nodiscard]] bool in_header_block() const { return in_block_; }
+
+ private:
+  void begin_frame();
+  void header_block_frame(std::uint8_t type, std::uint8_t flags, std::size_t length);
+  void spend_idle_frame();
+  void fail(std::string_view why);
+
+  Role role_;
+  std::size_t skip_;  // payload, or the client's preface, still to pass
+  std::array<std::byte, 9> header_{};
+  std::size_t header_size_ = 0;
+  bool in_block_ = false;
+  std::size_t block_size_ = 0;
+  int continuations_ = 0;
+  Allowance idle_frames_{kIdleFrameBurst, kIdleFramesPerSecond};
+  Allowance resets_{kResetBurst, kResetsPerSecond};
+  std::optional<net::Clock::time_point> last_;
+  std::optional<std::string_view> fault_;
+};
+
+}  // namespace soleroute::gateway::http2

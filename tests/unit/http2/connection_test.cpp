@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/http2/connection.h"
+
+#include <gmock/gmock.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/support/await.h"
+#include "tests/support/http2_wire.h"
+#include "tests/support/peer.h"
+#include "tests/support/socket_pair.h"
+
+namespace soleroute::gateway::http2 {
+namespace {
+
+namespace asio = boost::asio;
+using ::testing::HasSubstr;
+
+const Fields kRequest{{":method", "POST"}, {":scheme", "https"}, {":authority", "a.test"}, {":path", "/"}};
+
+// One side of a connection with its socket.
+struct Side {
+  Side(asio::io_context& io, net::DeadlineWheel& wheel, base::Fd socket, Role role, Session::Events events)
+      : stream(io, wheel, std::move(socket)), connection(io.get_executor(), stream, role, std::move(events)) {
+    auto run = connection.run();
+    asio::co_spawn(io, std::move(run), [this](const std::exception_ptr& error) { ended = !error; });
+  }
+
+  net::TcpStream stream;
+  Connection connection;
+  bool ended = false;
+};
+
+class Http2Connections : public ::testing::Test {
+ protected:
+  void until(const std::function<bool()>& done) { testing::run_until(io_, done); }
+  Session::Events events() {
+    return {.request = [this](std::shared_ptr<Stream> stream) { requests_.push_back(std::move(stream)); },
+            .refused = {},
+            .settings = {},
+            .wake = {}};
+  }
+  void connect() {
+    auto [far, near] = test::tcp_pair();
+    ::fcntl(far.get(), F_SETFL, O_NONBLOCK);
+    client_.emplace(io_, wheel_, std::move(far), Role::kClient, Session::Events{});
+    server_.emplace(io_, wheel_, std::move(near), Role::kServer, events());
+  }
+
+  asio::io_context io_;
+  net::DeadlineWheel wheel_{io_};
+  std::vector<std::shared_ptr<Stream>> requests_;
+  std::optional<Side> client_;
+  std::optional<Side> server_;
+};
+
+TEST_F(Http2Connections, CarryBodiesOfAnySizeInConstantMemory) {
+  connect();
+  constexpr std::size_t kSize = 32 << 20;
+  auto upload = std::make_shared<Body>();
+  const std::string piece(100000, 'x');
+  std::size_t sent = 0;
+  const auto refill = [&](std::size_t) {
+    while (upload->size() < piece.size() && sent < kSize && !upload->finished()) {
+      const auto part = std::min(piece.size(), kSize - sent);
+      sent += part;
+      upload->append(base::as_bytes(piece).first(part));
+      if (sent == kSize) upload->finish();
+    }
+  };
+  upload->on_consumed = refill;
+  refill(0);
+  const auto asked = client_->connection.session().request(kRequest, upload);
+  until([&] { return !requests_.empty(); });
+  auto& received = *requests_[0]->received();
+  std::size_t most = 0;
+  std::size_t got = 0;
+  until([&] {
+    most = std::max(most, received.size());
+    got += received.size();
+    received.consume(received.size());
+    return received.at_end();
+  });
+  EXPECT_EQ(got, kSize);
+  EXPECT_LE(most, kClientStreamWindow);
+  requests_[0]->respond({{":status", "204"}}, nullptr);
+  until([&] { return asked->closed(); });
+  EXPECT_EQ(asked->error_code(), kNoError);
+  client_->connection.close();
+  until([&] { return client_->ended && server_->ended; });
+}
+
+TEST_F(Http2Connections, ReadNothingThatNobodyTakes) {
+  connect();
+  auto upload = std::make_shared<Body>();
+  const std::string much(2 << 20, 'x');
+  upload->append(base::as_bytes(much));
+  const auto asked = client_->connection.session().request(kRequest, upload);
+  until([&] { return !requests_.empty() && requests_[0]->received()->size() == kClientStreamWindow; });
+  EXPECT_EQ(upload->size(), much.size() - kClientStreamWindow);
+  client_->connection.close();
+  until([&] { return client_->ended && server_->ended; });
+}
+
+TEST_F(Http2Connections, EndWithTheirPeer) {
+  connect();
+  const auto asked = client_->connection.session().request(kRequest, std::make_shared<Body>());
+  until([&] { return !requests_.empty(); });
+  client_->stream.reset();
+  until([&] { return client_->ended && server_->ended; });
+  EXPECT_TRUE(requests_[0]->closed());
+  EXPECT_NE(requests_[0]->error_code(), kNoError);
+  EXPECT_TRUE(asked->closed());
+}
+
+TEST_F(Http2Connections, LetStreamsFinishAfterGoAway) {
+  connect();
+  const auto asked = client_->connection.session().request(kRequest, nullptr);
+  until([&] { return !requests_.empty(); });
+  server_->connection.session().go_away(kNoError);
+  until([&] { return !client_->connection.session().takes_requests(); });
+  requests_[0]->respond({{":status", "200"}}, nullptr);
+  until([&] { return client_->ended && server_->ended; });
+  EXPECT_EQ(asked->error_code(), kNoError);
+  EXPECT_EQ(find(asked->head(), ":status")->value, "200");
+}
+
+// The last word arrives though more of the client's bytes are on their way.
+TEST_F(Http2Connections, SayWhyBeforeTheyEnd) {
+  auto [far, near] = test::tcp_pair();
+  server_.emplace(io_, wheel_, std::move(near), Role::kServer, events());
+  test::Peer client(std::move(far));
+  std::string flood = test::h2::opening();
+  for (int i = 0; i < 3000; ++i) flood += test::h2::frame(test::h2::kPing, 0, 0, "12345678");
+  ASSERT_TRUE(client.send(flood));
+  client.finish();
+  until([&] { return server_->ended; });
+  const std::string said = client.rest();
+  EXPECT_THAT(said, HasSubstr(test::h2::u32(kEnhanceYourCalm)));
+}
+
+TEST_F(Http2Connections, EndAtSomethingElseThanHttp2) {
+  auto [far, near] = test::tcp_pair();
+  server_.emplace(io_, wheel_, std::move(near), Role::kServer, events());
+  test::Peer client(std::move(far));
+  ASSERT_TRUE(client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"));
+  client.finish();
+  until([&] { return server_->ended; });
+  EXPECT_TRUE(requests_.empty());
+}
+
+}  // namespace
+}  // namespace soleroute::gateway::http2

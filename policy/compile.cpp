@@ -21,6 +21,7 @@ class Flattener {
   void name_records(std::span<const MergedHost> hosts);
 
  private:
+  void add_rule(const Grant& grant, HostRecord& record);
   void add_rules(const MergedHost& host, HostRecord& record);
   [[nodiscard]] EndpointGroup& group_of(const std::string& name);
   [[nodiscard]] base::Status decide_https(const MergedHost& host, HostRecord& record) const;
@@ -29,22 +30,32 @@ class Flattener {
   std::span<const std::string> texts_;
 };
 
+void Flattener::add_rule(const Grant& grant, HostRecord& record) {
+  data_.rules.push_back({*grant.terms, grant.origin});
+  record.http_somehow = record.http_somehow || grant.terms->http;
+  record.sets_headers = record.sets_headers || grant.terms->sets_headers();
+  if (!grant.terms->https) return;
+  if (grant.terms->constrains_request()) {
+    if (record.https == HttpsVerdict::kNever) record.https = HttpsVerdict::kInspect;
+  } else if (!record.https_open) {
+    record.https_open = true;
+    record.https = HttpsVerdict::kPassThrough;
+    record.https_origin = grant.origin;
+  }
+}
+
+// A request that a rule with headers admits gets them, whatever else admits it too: those rules are asked first. A host
+// that is open for everything needs no other rules.
 void Flattener::add_rules(const MergedHost& host, HostRecord& record) {
   record.rules.begin = static_cast<std::uint32_t>(data_.rules.size());
-  for (const auto& grant : host.grants) {
-    if (!grant.terms) continue;
-    data_.rules.push_back({*grant.terms, grant.origin});
-    record.http_somehow = record.http_somehow || grant.terms->http;
-    if (!grant.terms->https) continue;
-    if (grant.terms->constrains_request()) {
-      if (record.https == HttpsVerdict::kNever) record.https = HttpsVerdict::kInspect;
-    } else if (!record.https_open) {
-      record.https_open = true;
-      record.https = HttpsVerdict::kPassThrough;
-      record.https_origin = grant.origin;
+  for (const bool with_headers : {true, false}) {
+    if (!with_headers && record.open) continue;
+    for (const auto& grant : host.grants) {
+      if (grant.terms && grant.terms->sets_headers() == with_headers) add_rule(grant, record);
     }
   }
   record.rules.end = static_cast<std::uint32_t>(data_.rules.size());
+  if (record.sets_headers) record.https = HttpsVerdict::kInspect;
 }
 
 base::Status Flattener::decide_https(const MergedHost& host, HostRecord& record) const {
@@ -56,11 +67,16 @@ base::Status Flattener::decide_https(const MergedHost& host, HostRecord& record)
   }
   if (record.https == HttpsVerdict::kPassThrough) return {};
   const auto file = host.tls_origin.file;
-  return SourceText(data_.files[file], texts_[file])
-      .error(host.tls_position,
-             fmt::format("'tls: passthrough' on {} cannot hold with rules about the methods, paths or "
-                         "queries of https: give those rules 'schemes: [http]', or leave 'tls' out",
-                         host.pattern.text()));
+  const SourceText source(data_.files[file], texts_[file]);
+  if (record.sets_headers) {
+    return source.error(host.tls_position, fmt::format("'tls: passthrough' on {} cannot hold with a transform: headers "
+                                                       "are set inside https",
+                                                       host.pattern.text()));
+  }
+  return source.error(host.tls_position,
+                      fmt::format("'tls: passthrough' on {} cannot hold with rules about the methods, paths or "
+                                  "queries of https: give those rules 'schemes: [http]', or leave 'tls' out",
+                                  host.pattern.text()));
 }
 
 base::Status Flattener::add(const MergedHost& host) {
@@ -73,10 +89,8 @@ base::Status Flattener::add(const MergedHost& host) {
     record.https = HttpsVerdict::kPassThrough;
     record.origin = record.https_origin = everything->origin;
     record.narrowed = std::ranges::any_of(host.grants, [](const Grant& grant) { return grant.terms != nullptr; });
-    record.rules.begin = record.rules.end = static_cast<std::uint32_t>(data_.rules.size());
-  } else {
-    add_rules(host, record);
   }
+  add_rules(host, record);
   if (auto status = decide_https(host, record); !status) return status;
   record.addresses.begin = static_cast<std::uint32_t>(data_.addresses.size());
   data_.addresses.insert(data_.addresses.end(), host.addresses.begin(), host.addresses.end());
@@ -161,6 +175,17 @@ bool Policy::denies_everything() const {
 }
 std::size_t Policy::host_count() const {
   return data_->records.size();
+}
+
+std::vector<SecretUse> Policy::secrets() const {
+  std::vector<SecretUse> uses;
+  for (const auto& rule : data_->rules) {
+    for (const auto& transform : rule.terms.transforms) {
+      const auto same = [&](const SecretUse& use) { return *use.transform == transform; };
+      if (std::ranges::none_of(uses, same)) uses.push_back({&transform, data_->line(rule.origin)});
+    }
+  }
+  return uses;
 }
 
 std::vector<EndpointView> Policy::endpoints() const {

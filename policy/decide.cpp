@@ -31,6 +31,7 @@ class Question {
   [[nodiscard]] Decision http_request(const HostRecord& record) const;
   [[nodiscard]] Decision inspected(const HostRecord& record, Decision decision) const;
   [[nodiscard]] Decision first_match(const HostRecord& record, Scheme scheme) const;
+  [[nodiscard]] Decision admitted_by(const HostRecord& record, const Rule& rule) const;
 
   [[nodiscard]] Decision named_endpoint(const base::HostName& name) const;
   [[nodiscard]] Decision addressed_endpoint(const base::Endpoint& destination) const;
@@ -118,16 +119,24 @@ Decision Question::inspected(const HostRecord& record, Decision decision) const 
   return refused;
 }
 
+Decision Question::admitted_by(const HostRecord& record, const Rule& rule) const {
+  auto decision = about(record, Action::kAllow, Reason::kRequestRuleMatched, rule.origin);
+  if (facts_.scheme == Scheme::kHttps) decision.transforms = rule.terms.transforms;
+  return decision;
+}
+
 Decision Question::first_match(const HostRecord& record, Scheme scheme) const {
-  if (record.open) return about(record, Action::kAllow, Reason::kAllowed, record.origin);
+  const auto rules = data_.rules_of(record);
+  if (record.open && rules.empty()) return about(record, Action::kAllow, Reason::kAllowed, record.origin);
   RequestView request{.scheme = scheme, .method = facts_.method, .target = {}};
   if (facts_.target) request.target = parse_target(*facts_.target);
   const Rule* pending = nullptr;
-  for (const Rule& rule : data_.rules_of(record)) {
+  for (const Rule& rule : rules) {
     const Match found = match(rule.terms, request);
-    if (found == Match::kYes) return about(record, Action::kAllow, Reason::kRequestRuleMatched, rule.origin);
+    if (found == Match::kYes) return admitted_by(record, rule);
     if (found == Match::kPending && pending == nullptr) pending = &rule;
   }
+  if (record.open) return about(record, Action::kAllow, Reason::kAllowed, record.origin);
   if (pending == nullptr) return about(record, Action::kDeny, Reason::kNoRuleMatched, record.origin);
   auto decision = about(record, Action::kAllow, Reason::kRequestRuleMatched, pending->origin);
   decision.request_rules_pending = true;

@@ -41,6 +41,10 @@ std::string_view to_string(Reason reason) {
       return "too_large";
     case Reason::kUpstreamFailed:
       return "upstream_failed";
+    case Reason::kHeaderNotPermitted:
+      return "header_not_permitted";
+    case Reason::kSecretUnavailable:
+      return "secret_unavailable";
   }
   return "unknown";
 }

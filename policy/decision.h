@@ -11,6 +11,7 @@
 
 #include "base/host_name.h"
 #include "base/ip_address.h"
+#include "policy/header_transform.h"
 
 namespace soleroute::policy {
 
@@ -55,6 +56,8 @@ enum class Reason : std::uint8_t {
   kTimedOut,            // timed_out
   kTooLarge,            // too_large
   kUpstreamFailed,      // upstream_failed         allowed, but resolving or dialling failed
+  kHeaderNotPermitted,  // header_not_permitted    the request brings a header that the gateway is to set
+  kSecretUnavailable,   // secret_unavailable      allowed, but the secret to send with it cannot be read
 };
 // The text of the log's and the header's reason, as in the comments above.
 [[nodiscard]] std::string_view to_string(Reason reason);
@@ -77,6 +80,7 @@ struct Decision {
   SourceLine rule{};                                  // the entry or rule that decided
   std::span<const base::Cidr> permitted_addresses{};  // non-public addresses this entry lists
   bool request_rules_pending = false;                 // allowed so far, but method or path still to be decided
+  std::span<const HeaderTransform> transforms{};      // to apply; only for an allowed, inspected https request
 
   [[nodiscard]] bool allowed() const { return action == Action::kAllow; }
 };

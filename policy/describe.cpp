@@ -100,6 +100,9 @@ std::vector<std::string> Policy::warnings() const {
     if (resolver != kDnsOverHttps.end()) {
       warn(record.origin, fmt::format("{} covers {}, which resolves any name over https", record.pattern, *resolver));
     }
+    if (record.sets_headers && record.pattern.starts_with(kStar)) {
+      warn(record.origin, fmt::format("{}: every name below it is sent a secret", record.pattern));
+    }
   }
   for (const auto& endpoint : data_->endpoints) {
     if (std::ranges::binary_search(endpoint.ports, kDnsPort)) {

@@ -127,6 +127,10 @@ std::string reason_sentence(const Policy& policy, const FlowFacts& facts, const 
       return "What was sent is larger than the gateway reads before it decides.";
     case Reason::kUpstreamFailed:
       return "The policy allows this, but the host could not be reached.";
+    case Reason::kHeaderNotPermitted:
+      return "The gateway sets a header of this request itself, and the request already brings one of that name.";
+    case Reason::kSecretUnavailable:
+      return "The policy allows this with a secret that the gateway sends, and the secret cannot be read.";
   }
   return "Denied.";
 }

@@ -42,22 +42,28 @@ void Layers::discard_service(std::string_view name) {
   }
 }
 
+void Layers::add_service_rules(const DomainEntry& domain, Origin origin, std::string_view service) {
+  for (const auto& rule : domain.rules) {
+    grant(host(domain.host, origin), {std::make_shared<const RuleTerms>(rule.terms), origin, service});
+  }
+}
+
 base::Status Layers::add_service(const ServiceEntry& entry, std::uint32_t file) {
   const ServiceFile& service = *find_service(entry.name);
-  auto document = read_service(SourceText(service.name, service.text));
-  if (!document) return std::unexpected(document.error());
   if (entry.replace) discard_service(service.name);
   const Origin origin{file, entry.position.line};
+  if (entry.scope) {
+    for (const auto& domain : expand(*entry.scope, entry.position)) add_service_rules(domain, origin, service.name);
+    return {};
+  }
+  auto document = read_service(SourceText(service.name, service.text));
+  if (!document) return std::unexpected(document.error());
   const auto narrow = readonly_terms();
   for (const auto& domain : document->domains) {
     grant(host(domain.host, origin), {entry.readonly ? narrow : nullptr, origin, service.name});
   }
   if (!entry.readonly) return {};
-  for (const auto& domain : document->readonly) {
-    for (const auto& rule : domain.rules) {
-      grant(host(domain.host, origin), {std::make_shared<const RuleTerms>(rule.terms), origin, service.name});
-    }
-  }
+  for (const auto& domain : document->readonly) add_service_rules(domain, origin, service.name);
   return {};
 }
 

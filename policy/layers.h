@@ -49,6 +49,7 @@ class Layers {
   MergedHost& host(const HostPattern& pattern, Origin origin);
   static void grant(MergedHost& host, Grant grant);
   [[nodiscard]] base::Status add_service(const ServiceEntry& entry, std::uint32_t file);
+  void add_service_rules(const DomainEntry& domain, Origin origin, std::string_view service);
   void discard_service(std::string_view name);
   void add_domain(DomainEntry entry, std::uint32_t file);
   void add_endpoint(EndpointEntry entry, std::uint32_t file);

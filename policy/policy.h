@@ -40,6 +40,12 @@ struct EndpointView {  // one compiled `endpoints:` item, for rule planning and 
   SourceLine line;
 };
 
+// A header that some rule sets from a secret. Borrows from the policy.
+struct SecretUse {
+  const HeaderTransform* transform = nullptr;
+  SourceLine line;  // of the first rule that does
+};
+
 class Policy {
  public:
   // Later sources are layers over earlier ones. No source or empty ones: a policy that denies everything.
@@ -56,6 +62,8 @@ class Policy {
   [[nodiscard]] bool denies_everything() const;
   [[nodiscard]] std::size_t host_count() const;
   [[nodiscard]] std::vector<EndpointView> endpoints() const;
+  // What this policy sends secrets as, each once, in the order of first mention.
+  [[nodiscard]] std::vector<SecretUse> secrets() const;
   // Effective policy for people: one entry a line with its meaning and its file:line.
   [[nodiscard]] std::string describe() const;
   // What is allowed and probably not meant, one sentence each with its file:line.

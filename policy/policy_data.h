@@ -35,8 +35,9 @@ struct alignas(64) HostRecord {
   bool inspect_wanted = false;  // tls: inspect
   bool from_service = false;    // by no entry of `domains:`
   bool narrowed = false;        // open, although another entry gives it rules
+  bool sets_headers = false;    // some rule does: https is inspected, whatever else admits it
   HttpsVerdict https = HttpsVerdict::kNever;
-  IndexRange rules{};
+  IndexRange rules{};  // in the order in which they are asked: those that set headers first
   IndexRange addresses{};
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "policy/github_reader.h"
 #include "policy/rule_reader.h"
 #include "policy/service_catalog.h"
 #include "policy/yaml_reader.h"
@@ -28,7 +29,7 @@ const YamlNode* find_key(const YamlNode& mapping, std::string_view name) {
 
 class PolicyReader {
  public:
-  explicit PolicyReader(const SourceText& source) : yaml_(source), rules_(source) {}
+  explicit PolicyReader(const SourceText& source) : yaml_(source), rules_(source), github_(source) {}
 
   Result<PolicyDocument> policy(const YamlNode& root);
   Result<ServiceDocument> service(const YamlNode& root);
@@ -40,8 +41,11 @@ class PolicyReader {
   Status merge_mode(const YamlNode& node, bool& replace) const;
   Status addresses(const YamlNode& node, std::vector<base::Cidr>& out) const;
   Status tls(const YamlNode& node, DomainEntry& entry) const;
+  Status settle_transforms(const YamlNode& host_node, const std::vector<HeaderTransform>& transforms,
+                           DomainEntry& entry) const;
   Status service_name(const YamlNode& node, ServiceEntry& entry) const;
   Status service_entry(const YamlNode& node, std::vector<ServiceEntry>& out) const;
+  Status scope_is_whole(const YamlNode& node, const ServiceEntry& entry) const;
   Status endpoint(const YamlNode& node, std::vector<EndpointEntry>& out) const;
   Status endpoint_host(const YamlNode& node, EndpointEntry& entry) const;
   Status endpoint_is_whole(const YamlNode& node, EndpointEntry& entry) const;
@@ -50,6 +54,7 @@ class PolicyReader {
 
   YamlReader yaml_;
   RuleReader rules_;
+  GithubReader github_;
 };
 
 Status PolicyReader::host(const YamlNode& node, std::optional<HostPattern>& out) const {
@@ -95,6 +100,22 @@ Status PolicyReader::tls(const YamlNode& node, DomainEntry& entry) const {
   return {};
 }
 
+// What the host's own transform means for its rules, and that no secret goes to names that anybody can register.
+Status PolicyReader::settle_transforms(const YamlNode& host_node, const std::vector<HeaderTransform>& transforms,
+                                       DomainEntry& entry) const {
+  if (entry.rules.empty() && !transforms.empty()) {
+    entry.rules.push_back({.terms = {}, .position = entry.position});
+  }
+  for (auto& rule : entry.rules) {
+    if (auto status = rules_.settle(transforms, rule); !status) return status;
+    const bool shared = entry.host.wildcard && is_shared_suffix(entry.host.name.text());
+    if (!shared || !rule.terms.sets_headers()) continue;
+    return yaml_.error(host_node, fmt::format("{}: anybody can register names there, and each would be sent the secret",
+                                              entry.host.text()));
+  }
+  return {};
+}
+
 Status PolicyReader::domain(const YamlNode& node, std::vector<DomainEntry>& out, bool in_catalog) const {
   std::optional<HostPattern> pattern;
   if (node.is_scalar()) {
@@ -109,15 +130,18 @@ Status PolicyReader::domain(const YamlNode& node, std::vector<DomainEntry>& out,
   }
   DomainEntry entry{.host = pattern.value_or(HostPattern{*base::HostName::parse("unset.invalid")}),
                     .position = node.position};
-  const std::array<YamlReader::Key, 5> known{{
+  std::vector<HeaderTransform> transforms;
+  const std::array<YamlReader::Key, 6> known{{
       {"host", [](const YamlNode&) { return Status{}; }},
       {"rules", [&](const YamlNode& value) { return rules_.rules(value, in_catalog, entry.rules); }},
       {"addresses", [&](const YamlNode& value) { return addresses(value, entry.addresses); }},
       {"tls", [&](const YamlNode& value) { return tls(value, entry); }},
+      {"transform", [&](const YamlNode& value) { return rules_.transform(value, transforms); }},
       {"merge_mode", [&](const YamlNode& value) { return merge_mode(value, entry.replace); }},
   }};
   if (auto status = yaml_.keys(node, "an item of domains", known); !status) return status;
   if (host_node == nullptr) return yaml_.error(node, "an item of domains without 'host'");
+  if (auto status = settle_transforms(*host_node, transforms, entry); !status) return status;
   out.push_back(std::move(entry));
   return {};
 }
@@ -156,14 +180,47 @@ Status PolicyReader::service_entry(const YamlNode& node, std::vector<ServiceEntr
     entry.readonly = *flag;
     return {};
   };
-  const std::array<YamlReader::Key, 3> known{{
+  GithubScope scope;
+  const std::array<YamlReader::Key, 6> known{{
       {"name", [&](const YamlNode& value) { return service_name(value, entry); }},
       {"readonly", readonly},
       {"merge_mode", [&](const YamlNode& value) { return merge_mode(value, entry.replace); }},
+      {"repos", [&](const YamlNode& value) { return github_.repositories(value, scope.repositories); }},
+      {"git", [&](const YamlNode& value) { return github_.access(value, "git", "git-askpass", scope.git); }},
+      {"api", [&](const YamlNode& value) { return github_.access(value, "api", "env", scope.api); }},
   }};
   if (auto status = yaml_.keys(node, "an item of services", known); !status) return status;
   if (entry.name.empty()) return yaml_.error(node, "an item of services without 'name'");
+  if (!scope.repositories.empty() || scope.git || scope.api) entry.scope = std::move(scope);
+  if (auto status = scope_is_whole(node, entry); !status) return status;
   out.push_back(std::move(entry));
+  return {};
+}
+
+Status PolicyReader::scope_is_whole(const YamlNode& node, const ServiceEntry& entry) const {
+  if (!entry.scope) return {};
+  const auto at = [&](std::initializer_list<std::string_view> keys) -> const YamlNode& {
+    for (const auto key : keys) {
+      if (const auto* found = find_key(node, key)) return *found;
+    }
+    return node;
+  };
+  if (entry.name != "github") {
+    return yaml_.error(at({"repos", "git", "api"}), fmt::format("'repos', 'git' and 'api' narrow the github service; "
+                                                                "{} has none of them",
+                                                                entry.name));
+  }
+  if (entry.scope->repositories.empty()) {
+    return yaml_.error(at({"git", "api"}), "'git' and 'api' need 'repos': the repositories that are meant");
+  }
+  if (!entry.scope->git && !entry.scope->api) {
+    return yaml_.error(at({"repos"}), "'repos' needs 'git', 'api' or both: what may be done with them");
+  }
+  if (find_key(node, "readonly") != nullptr) {
+    return yaml_.error(at({"readonly"}),
+                       "'readonly' is for the whole of GitHub; with 'repos' write 'access: read' under "
+                       "'git' and 'api'");
+  }
   return {};
 }
 

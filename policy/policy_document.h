@@ -11,6 +11,7 @@
 #include "base/host_name.h"
 #include "base/ip_address.h"
 #include "base/result.h"
+#include "policy/github_scope.h"
 #include "policy/host_pattern.h"
 #include "policy/policy.h"
 #include "policy/rule.h"
@@ -24,6 +25,7 @@ enum class TlsMode : std::uint8_t { kUnstated, kPassThrough, kInspect };
 struct LocatedRule {
   RuleTerms terms;
   Position position;
+  Position schemes_position{};  // line 0: schemes were not stated
 };
 
 struct DomainEntry {
@@ -41,6 +43,7 @@ struct ServiceEntry {
   Position position;
   bool readonly = false;
   bool replace = false;
+  std::optional<GithubScope> scope{};  // only of github: nothing but these repositories
 };
 
 struct EndpointEntry {

@@ -139,7 +139,7 @@ Decision PreparedQuestion::ask(const Policy& policy) {
     facts_.target = target_;
   }
   auto decision = policy.decide(facts_);
-  const bool inspected = decision.request_rules_pending || decision.reason == Reason::kInspectionNeeded;
+  const bool inspected = decision.treatment == Treatment::kInspect;
   if (facts_.scheme != Scheme::kHttps || !inspected) return decision;
   auto request = facts_;
   request.phase = Phase::kHttp;

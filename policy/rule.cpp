@@ -23,14 +23,29 @@ bool is_upload_pack(std::string_view path) {
   return second > 1 && second + 1 < repository.size();
 }
 
+bool same_ignoring_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+// Both are normalised, so that what is folded can hold no escape, dot segment or slash that the rule does not.
+bool begins_with_path(const RuleTerms& rule, std::string_view path) {
+  const std::string_view wanted = rule.path;
+  const auto [begin, end] = rule.folded;
+  if (begin == end) return path.starts_with(wanted);
+  return path.size() >= wanted.size() && path.starts_with(wanted.substr(0, begin)) &&
+         same_ignoring_case(path.substr(begin, end - begin), wanted.substr(begin, end - begin)) &&
+         path.substr(end).starts_with(wanted.substr(end));
+}
+
 bool path_matches(const RuleTerms& rule, std::string_view path) {
   switch (rule.path_match) {
     case PathMatch::kAny:
       return true;
     case PathMatch::kExact:
-      return path == rule.path;
+      return path.size() == rule.path.size() && begins_with_path(rule, path);
     case PathMatch::kPrefix:
-      return path.starts_with(rule.path);
+      return begins_with_path(rule, path);
     case PathMatch::kGitUploadPack:
       return is_upload_pack(path);
   }
@@ -80,7 +95,7 @@ Match match(const RuleTerms& rule, const RequestView& request) {
 }
 
 std::string to_yaml(const RuleTerms& rule) {
-  if (rule.path_match == PathMatch::kGitUploadPack) return {};
+  if (rule.path_match == PathMatch::kGitUploadPack || rule.folded != FoldedPart{}) return {};
   std::vector<std::string> parts;
   parts.push_back(fmt::format("schemes: [{}]", rule.http && rule.https ? "http, https"
                                                : rule.https            ? "https"
@@ -96,6 +111,7 @@ std::string to_yaml(const RuleTerms& rule) {
     parts.push_back(fmt::format("path: {{{}: {}}}", how, quoted(rule.path)));
   }
   if (rule.query) parts.push_back(query_to_yaml(*rule.query));
+  if (rule.sets_headers()) parts.push_back(to_yaml(rule.transforms));
   return fmt::format("{{{}}}", fmt::join(parts, ", "));
 }
 
@@ -115,7 +131,12 @@ std::string describe(const RuleTerms& rule) {
       out += ", git fetch (/<owner>/<repository>/git-upload-pack)";
       break;
   }
-  return rule.query ? out + describe_query(*rule.query) : out;
+  if (rule.folded != FoldedPart{}) out += " (owner and repository in any case)";
+  if (rule.query) out += describe_query(*rule.query);
+  for (const auto& transform : rule.transforms) {
+    out += fmt::format("; {} {}", transform.replace ? "replaces" : "sets", describe(transform));
+  }
+  return out;
 }
 
 }  // namespace soleroute::policy

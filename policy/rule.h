@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "policy/decision.h"
+#include "policy/header_transform.h"
 #include "policy/request_target.h"
 
 namespace soleroute::policy {
@@ -29,16 +30,27 @@ enum class PathMatch : std::uint8_t {
   kGitUploadPack,  // /<owner>/<repository>/git-upload-pack; only the service catalog can say it
 };
 
-// What a rule asks of a request, apart from where it was written.
+// The bytes of a rule's path that are compared without regard to ASCII case: owner and repository on GitHub.
+struct FoldedPart {
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
+
+  bool operator==(const FoldedPart&) const = default;
+};
+
+// What a rule asks of a request, and what is done to it, apart from where the rule was written.
 struct RuleTerms {
   bool http = true;
   bool https = true;
   std::vector<std::string> methods;  // sorted; empty: any
   PathMatch path_match = PathMatch::kAny;
   std::string path;  // normalised
+  FoldedPart folded{};
   std::optional<QueryParameters> query;
+  std::vector<HeaderTransform> transforms;  // not empty: https alone
 
   [[nodiscard]] bool admits(Scheme scheme) const { return scheme == Scheme::kHttp ? http : https; }
+  [[nodiscard]] bool sets_headers() const { return !transforms.empty(); }
   // Needs more than the scheme to be decided.
   [[nodiscard]] bool constrains_request() const {
     return !methods.empty() || path_match != PathMatch::kAny || query.has_value();

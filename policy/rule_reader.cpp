@@ -34,31 +34,38 @@ std::string lower(std::string_view text) {
 
 }  // namespace
 
-Status RuleReader::schemes(const YamlNode& node, RuleTerms& terms) const {
-  terms.http = terms.https = false;
-  return yaml_.each(node, "schemes", false, [&](const YamlNode& item) -> Status {
-    YamlNode lowered = item;
-    lowered.text = lower(item.text);
-    const auto chosen = yaml_.choice(lowered, "a scheme", {"http", "https"});
-    if (!chosen) return std::unexpected(chosen.error());
-    (*chosen == "http" ? terms.http : terms.https) = true;
-    return {};
-  });
+// One scheme more.
+Status RuleReader::scheme(const YamlNode& node, LocatedRule& rule) const {
+  if (rule.schemes_position.line == 0) rule.terms.http = rule.terms.https = false;
+  YamlNode lowered = node;
+  lowered.text = lower(node.text);
+  const auto chosen = yaml_.choice(lowered, "a scheme", {"http", "https"});
+  if (!chosen) return std::unexpected(chosen.error());
+  const bool http = *chosen == "http";
+  (http ? rule.terms.http : rule.terms.https) = true;
+  if (http || rule.schemes_position.line == 0) rule.schemes_position = node.position;
+  return {};
+}
+
+Status RuleReader::schemes(const YamlNode& node, LocatedRule& rule) const {
+  return yaml_.each(node, "schemes", false, [&](const YamlNode& item) { return scheme(item, rule); });
+}
+
+// One method more.
+Status RuleReader::method(const YamlNode& node, RuleTerms& terms) const {
+  const auto text = yaml_.text(node, "a method");
+  if (!text) return std::unexpected(text.error());
+  if (!is_token(*text)) {
+    return yaml_.error(node, fmt::format("'{}' is not a method name", shown(text->substr(0, 80))));
+  }
+  terms.methods.push_back(upper(*text));
+  std::ranges::sort(terms.methods);
+  terms.methods.erase(std::ranges::unique(terms.methods).begin(), terms.methods.end());
+  return {};
 }
 
 Status RuleReader::methods(const YamlNode& node, RuleTerms& terms) const {
-  auto status = yaml_.each(node, "methods", false, [&](const YamlNode& item) -> Status {
-    const auto text = yaml_.text(item, "a method");
-    if (!text) return std::unexpected(text.error());
-    if (!is_token(*text)) {
-      return yaml_.error(item, fmt::format("'{}' is not a method name", shown(text->substr(0, 80))));
-    }
-    terms.methods.push_back(upper(*text));
-    return {};
-  });
-  std::ranges::sort(terms.methods);
-  terms.methods.erase(std::ranges::unique(terms.methods).begin(), terms.methods.end());
-  return status;
+  return yaml_.each(node, "methods", false, [&](const YamlNode& item) { return method(item, terms); });
 }
 
 Status RuleReader::path_text(const YamlNode& node, PathMatch match, RuleTerms& terms) const {
@@ -133,17 +140,34 @@ Status RuleReader::query(const YamlNode& node, RuleTerms& terms) const {
 
 Status RuleReader::rule(const YamlNode& node, bool in_catalog, std::vector<LocatedRule>& out) const {
   LocatedRule rule{.terms = {}, .position = node.position};
-  const std::array<YamlReader::Key, 4> known{{
-      {"schemes", [&](const YamlNode& value) { return schemes(value, rule.terms); }},
+  // `scheme` and `method` are agent-sandbox's short forms; in errors the long ones come first.
+  const std::array<YamlReader::Key, 7> known{{
+      {"schemes", [&](const YamlNode& value) { return schemes(value, rule); }},
       {"methods", [&](const YamlNode& value) { return methods(value, rule.terms); }},
       {"path", [&](const YamlNode& value) { return path(value, in_catalog, rule.terms); }},
       {"query", [&](const YamlNode& value) { return query(value, rule.terms); }},
+      {"transform", [&](const YamlNode& value) { return transform(value, rule.terms.transforms); }},
+      {"scheme", [&](const YamlNode& value) { return scheme(value, rule); }},
+      {"method", [&](const YamlNode& value) { return method(value, rule.terms); }},
   }};
   if (auto status = yaml_.keys(node, "a rule", known); !status) return status;
   if (node.children.empty()) {
     return yaml_.error(node, "an empty rule; to allow everything on this host write the host without 'rules'");
   }
+  if (auto status = settle({}, rule); !status) return status;
   out.push_back(std::move(rule));
+  return {};
+}
+
+Status RuleReader::settle(const std::vector<HeaderTransform>& of_host, LocatedRule& rule) const {
+  if (!rule.terms.sets_headers()) rule.terms.transforms = of_host;
+  if (!rule.terms.sets_headers()) return {};
+  if (rule.schemes_position.line != 0 && rule.terms.http) {
+    return yaml_.error(rule.schemes_position,
+                       "a rule with a transform is about https alone: a secret is never sent in "
+                       "clear text, so leave http out, or write it as a rule of its own");
+  }
+  rule.terms.http = false;
   return {};
 }
 

@@ -44,8 +44,10 @@ std::string whole_host(const base::HostName& name) {
   return fmt::format("domains:\n  - {}\n", quoted_host(name.text()));
 }
 
-// https without looking inside. A new entry for one name of a wildcard keeps that wildcard's addresses.
-std::string uninspected(const base::HostName& name, const Decision& decision) {
+// https without looking inside, which cannot be where headers are set. A new entry for one name of a wildcard keeps
+// that wildcard's addresses.
+std::string uninspected(const base::HostName& name, const HostRecord* record, const Decision& decision) {
+  if (record != nullptr && record->sets_headers) return {};
   std::string out =
       fmt::format("domains:\n  - host: {}  # everything on this host, not inspected\n    tls: passthrough\n",
                   quoted_host(name.text()));
@@ -151,13 +153,13 @@ std::string how_to_allow(const Policy& policy, const FlowFacts& facts, const Dec
     case Reason::kPrivateAddress:
       return record == nullptr ? "" : private_addresses(policy, *record, facts);
     case Reason::kInspectionNeeded:
-      return uninspected(*name, decision);
+      return uninspected(*name, record, decision);
     case Reason::kHttpsNotPermitted:
       return record == nullptr ? "" : https_rule(*record);
     case Reason::kSchemeNotPermitted:
       return record == nullptr ? "" : request_rule(*record, facts);
     case Reason::kNoRuleMatched:
-      if (facts.scheme == Scheme::kHttps && !kInspectionBuiltIn) return uninspected(*name, decision);
+      if (facts.scheme == Scheme::kHttps && !kInspectionBuiltIn) return uninspected(*name, record, decision);
       return record == nullptr ? "" : request_rule(*record, facts);
     default:
       return {};  // nothing a policy says would help

@@ -10,9 +10,21 @@
 namespace soleroute::policy {
 namespace {
 
-// Keys that agent-sandbox policies may hold and that need the inside of https requests, which is not built in yet.
-constexpr std::array<std::string_view, 8> kLaterKeys{"repos",    "git",    "api",       "auth",
-                                                     "surfaces", "access", "transform", "credential_shim"};
+// Keys that belong elsewhere: earlier forms of agent-sandbox's, and those that are easily put a level too high.
+struct Elsewhere {
+  std::string_view key;
+  std::string_view where;
+};
+constexpr std::array<Elsewhere, 8> kElsewhere{{
+    {"surfaces", "the github service has 'git' and 'api' instead"},
+    {"access", "it goes under 'git' or 'api' of the github service"},
+    {"auth", "it goes under 'git' or 'api' of the github service"},
+    {"client_shim", "it goes under 'auth'"},
+    {"repos", "it goes beside 'name: github' under 'services'"},
+    {"transform", "it goes with an item of 'domains', or with a rule"},
+    {"inject", "it is now 'transform: {request: …}'"},
+    {"credential_shim", "no policy sets it; 'client_shim' under 'auth' says that clients hold a placeholder"},
+}};
 
 }  // namespace
 
@@ -67,8 +79,9 @@ base::Status YamlReader::keys(const YamlNode& node, std::string_view what, std::
 }
 
 std::unexpected<base::Error> YamlReader::unknown_key(const YamlNode& key, std::span<const Key> known) const {
-  if (std::ranges::find(kLaterKeys, key.text) != kLaterKeys.end()) {
-    return error(key, fmt::format("'{}' is not supported yet: it needs the inspection of https requests", key.text));
+  const auto elsewhere = std::ranges::find(kElsewhere, key.text, &Elsewhere::key);
+  if (elsewhere != kElsewhere.end()) {
+    return error(key, fmt::format("'{}' does not belong here: {}", key.text, elsewhere->where));
   }
   std::vector<std::string_view> names;
   for (const auto& each : known) names.push_back(each.name);

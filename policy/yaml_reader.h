@@ -19,7 +19,10 @@ class YamlReader {
   explicit YamlReader(const SourceText& source) : source_(source) {}
 
   [[nodiscard]] std::unexpected<base::Error> error(const YamlNode& node, std::string_view what) const {
-    return source_.error(node.position, what);
+    return error(node.position, what);
+  }
+  [[nodiscard]] std::unexpected<base::Error> error(Position position, std::string_view what) const {
+    return source_.error(position, what);
   }
   [[nodiscard]] std::unexpected<base::Error> wrong_type(const YamlNode& node, std::string_view what,
                                                         std::string_view wanted) const;
@@ -39,7 +42,7 @@ class YamlReader {
     std::string_view name;
     Visit read;  // gets the value
   };
-  // Every key of a mapping. Unknown ones are errors with a suggestion; keys of agent-sandbox that come later say so.
+  // Every key of a mapping. Unknown ones are errors with a suggestion, or with the place where they belong.
   [[nodiscard]] base::Status keys(const YamlNode& node, std::string_view what, std::span<const Key> known) const;
 
  private:

@@ -17,7 +17,7 @@ class Generator {
   explicit Generator(std::uint32_t seed) : random_(seed) {}
 
   std::string policy() {
-    std::string out = "services: [" + std::string(chance(4) ? "{name: github, readonly: true}" : "") + "]\ndomains:\n";
+    std::string out = "services: [" + std::string(chance(4) ? service() : "") + "]\ndomains:\n";
     for (int i = below(6); i > 0; --i) out += domain();
     out += "endpoints:\n";
     for (int i = below(3); i > 0; --i) out += endpoint();
@@ -30,7 +30,8 @@ class Generator {
   std::string_view method() { return pick({"GET", "POST", "PUT", "get"}); }
   std::string_view target() {
     return pick({"/", "/v1/", "/v1/a", "/v1/../a", "/v1/%2e%2e/a", "/V1/a?q=1", "/v1/a?q=1", "/o/r/git-upload-pack",
-                 "/v1%2fa", "/v1/a?q=1&q=2"});
+                 "/O/r.git/git-receive-pack", "/o/r/info/refs?service=git-upload-pack", "/repos/o/r/issues", "/v1%2fa",
+                 "/v1/a?q=1&q=2"});
   }
   std::uint16_t port() { return one_of<std::uint16_t>({80, 443, 22, 5432, 0}); }
   std::string_view ip() { return pick({"45.33.32.10", "45.33.32.11", "10.0.0.1", "2606:4700::1", "127.0.0.1"}); }
@@ -47,13 +48,22 @@ class Generator {
   }
   std::string_view pick(std::initializer_list<std::string_view> from) { return one_of(from); }
 
+  std::string_view service() {
+    return pick(
+        {"{name: github, readonly: true}", "{name: github, repos: [o/r], git: {access: read}}",
+         "{name: github, repos: [O/R], git: {access: readwrite, auth: {secret: s}}, api: {access: readwrite}}"});
+  }
+
   std::string pattern() {
     const auto name = std::string(host());
     return chance(3) ? "\"*." + name + "\"" : name;
   }
 
   std::string rule() {
-    std::string out = "      - {schemes: [" + std::string(pick({"http", "https", "http, https"})) + "]";
+    const bool sets_header = chance(4);
+    std::string out =
+        "      - {schemes: [" + std::string(sets_header ? "https" : pick({"http", "https", "http, https"})) + "]";
+    if (sets_header) out += ", transform: {request: {headers: {X-Key: {secret: s, transform: {type: raw}}}}}";
     if (chance(2)) out += ", methods: [" + std::string(pick({"GET", "POST", "GET, POST"})) + "]";
     if (chance(2))
       out += ", path: " + std::string(pick({"{prefix: /v1/}", "{exact: /v1/a}", "{exact: /}", "{prefix: /v1}"}));
@@ -192,6 +202,32 @@ TEST(DecideProperty, TheSuggestedLinesAllowTheFlowAndTakeNothingAway) {
     }
   }
   EXPECT_GT(suggested, 500);
+}
+
+TEST(DecideProperty, ASecretGoesToNothingButAnAllowedInspectedHttpsRequest) {
+  int sent = 0;
+  for (std::uint32_t seed = 0; seed < kPolicies; ++seed) {
+    Generator any(seed);
+    const std::string text = any.policy();
+    const auto policy = compile(text);
+    for (int i = 0; i < kFlowsPerPolicy; ++i) {
+      std::vector<base::HostName> names;
+      const auto facts = any_flow(any, names);
+      const auto decision = policy->decide(facts);
+      if (decision.transforms.empty()) continue;
+      ++sent;
+      ASSERT_TRUE(decision.allowed()) << text;
+      ASSERT_EQ(decision.treatment, Treatment::kInspect) << text;
+      ASSERT_EQ(facts.scheme, Scheme::kHttps) << text;
+      ASSERT_EQ(facts.phase, Phase::kHttp) << text;
+      ASSERT_FALSE(decision.request_rules_pending) << text;
+      for (const auto& connection : {tls(facts.host->text()), connect(facts.host->text())}) {
+        ASSERT_TRUE(policy->decide(connection).treatment == Treatment::kInspect) << "it would have passed unread\n"
+                                                                                 << text;
+      }
+    }
+  }
+  EXPECT_EQ(sent > 20, looks_inside_https());
 }
 
 TEST(DecideProperty, ReasonsThatAPolicyCanChangeComeWithLines) {

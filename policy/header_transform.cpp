@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "policy/header_transform.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "policy/source_text.h"
+
+namespace soleroute::policy {
+namespace {
+
+char folded(char c) {
+  if (c == '_') return '-';
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
+
+// A JSON string is a YAML double-quoted scalar.
+std::string quoted(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+}
+
+std::string form_to_yaml(const HeaderTransform& transform) {
+  switch (transform.form) {
+    case HeaderForm::kBearer:
+      return "{type: bearer}";
+    case HeaderForm::kBasic:
+      return fmt::format("{{type: basic, username: {}}}", quoted(transform.username));
+    case HeaderForm::kRaw:
+      break;
+  }
+  return "{type: raw}";
+}
+
+}  // namespace
+
+bool is_secret_id(std::string_view text) {
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
+  };
+  if (text.empty() || text.size() > kMaxSecretIdBytes || text == "." || text == "..") return false;
+  return std::ranges::all_of(text, fits);
+}
+
+bool same_header(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, {}, folded, folded);
+}
+
+std::string describe(const HeaderTransform& transform) {
+  const std::string secret = fmt::format("<secret {}>", transform.secret);
+  switch (transform.form) {
+    case HeaderForm::kBearer:
+      return fmt::format("{}: Bearer {}", transform.name, secret);
+    case HeaderForm::kBasic:
+      return fmt::format("{}: Basic <{}:{}>", transform.name, shown(transform.username), secret);
+    case HeaderForm::kRaw:
+      break;
+  }
+  return fmt::format("{}: {}", transform.name, secret);
+}
+
+std::string to_yaml(std::span<const HeaderTransform> transforms) {
+  std::vector<std::string> headers;
+  headers.reserve(transforms.size());
+  for (const auto& each : transforms) {
+    headers.push_back(
+        fmt::format("{}: {{secret: {}, transform: {}}}", quoted(each.name), quoted(each.secret), form_to_yaml(each)));
+  }
+  return fmt::format("transform: {{request: {{headers: {{{}}}, on_existing_header: {}}}}}", fmt::join(headers, ", "),
+                     transforms.front().replace ? "replace" : "fail");
+}
+
+}  // namespace soleroute::policy

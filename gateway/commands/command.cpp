@@ -47,6 +47,14 @@ void add_list_option(CLI::App& command, const std::string& name, const char* var
       ->take_all();
 }
 
+void add_secrets_option(CLI::App& command, std::string& directory) {
+  command
+      .add_option("--secrets-dir", directory, "where the policy's secrets are, one file each; agents must not see it")
+      ->capture_default_str()
+      ->envname("GATEWAY_SECRETS_DIR")
+      ->type_name("DIR");
+}
+
 void add_policy_option(CLI::App& command, std::vector<std::string>& files) {
   add_list_option(command, "--policy", "GATEWAY_POLICY", files, "FILE",
                   "policy file; later ones are layers over earlier");

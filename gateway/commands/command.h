@@ -46,6 +46,9 @@ void add_list_option(CLI::App& command, const std::string& name, const char* var
 // --policy FILE (repeatable), GATEWAY_POLICY.
 void add_policy_option(CLI::App& command, std::vector<std::string>& files);
 
+// --secrets-dir, or GATEWAY_SECRETS_DIR.
+void add_secrets_option(CLI::App& command, std::string& directory);
+
 // "gateway: <message>" on stderr; returns the exit code of the error's kind.
 int report(const base::Error& error);
 

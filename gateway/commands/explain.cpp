@@ -45,6 +45,9 @@ std::string as_json(const policy::Question& asked, const PreparedQuestion& quest
   }
   if (!decision.matched_host.empty()) object["matched_host"] = decision.matched_host;
   if (decision.rule.line != 0) object["rule"] = place(decision.rule);
+  for (const auto& transform : decision.transforms) {
+    object["sets_headers"].push_back({{"name", transform.name}, {"secret", transform.secret}});
+  }
   if (!question.detail().empty()) object["detail"] = question.detail();
   return line_of(object);
 }
@@ -62,6 +65,9 @@ std::string as_text(const policy::Policy& policy, const policy::Question& asked,
                      policy::to_string(decision.reason));
   if (decision.rule.line != 0) {
     out += fmt::format("Decided by: {} ({})\n", printable(place(decision.rule)), decision.matched_host);
+  }
+  for (const auto& transform : decision.transforms) {
+    out += fmt::format("The gateway {} {}\n", transform.replace ? "replaces" : "sets", policy::describe(transform));
   }
   if (!question.detail().empty()) out += fmt::format("Note: {}\n", printable(question.detail()));
   const auto lines = policy::how_to_allow(policy, facts, decision);

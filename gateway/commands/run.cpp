@@ -46,7 +46,8 @@ int run_body(const RunArguments& arguments, std::vector<std::string> command) {
                                   .workers = serve->workers,
                                   .summary = summary_of(arguments),
                                   .colour = use_colour(STDERR_FILENO),
-                                  .log = serve->log};
+                                  .log = serve->log,
+                                  .secrets_directory = serve->secrets_directory};
   const auto status = jail::run_in_jail(options);
   return status ? *status : report(status.error());
 }
@@ -67,6 +68,7 @@ void add_serving_options(CLI::App& command, ServeArguments& to) {
       ->capture_default_str()
       ->envname("GATEWAY_LOG")
       ->type_name("quiet|normal|debug");
+  add_secrets_option(command, to.secrets_dir);
 }
 
 }  // namespace

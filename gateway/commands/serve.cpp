@@ -139,6 +139,7 @@ base::Result<serve::ServeOptions> parse_serve_options(const ServeArguments& argu
   options.control_socket = arguments.control;
   options.program_rules = !arguments.no_rules;
   options.workers = arguments.workers;
+  options.secrets_directory = arguments.secrets_dir;
   const auto topology = choose("--topology", arguments.topology, kTopologies);
   if (!topology) return std::unexpected(topology.error());
   options.topology = *topology;
@@ -193,6 +194,7 @@ void add_serve(CLI::App& program, Invocation& invocation) {
       ->capture_default_str()
       ->envname("GATEWAY_LOG")
       ->type_name("quiet|normal|debug");
+  add_secrets_option(program, to.secrets_dir);
   program.add_flag("--dry-run", to.dry_run, "print the rules that serving would program and stop; also --dry-run=json")
       ->type_name("");
   invocation.body = [arguments] { return serve_body(*arguments); };

@@ -26,6 +26,7 @@ struct ServeArguments {
   bool no_rules = false;
   int workers = 0;
   std::string log = "normal";
+  std::string secrets_dir = secrets::kDefaultSecretsDirectory;
   std::string dry_run;  // empty: serve; "true" (given alone): text; "json"
 };
 

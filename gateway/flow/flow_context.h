@@ -16,6 +16,7 @@
 #include "gateway/inspect/inspection.h"
 #include "gateway/net/deadline_wheel.h"
 #include "gateway/net/stream.h"
+#include "gateway/secrets/secret_store.h"
 #include "policy/policy.h"
 
 namespace soleroute::gateway::flow {
@@ -42,6 +43,8 @@ struct FlowContext {
   std::vector<base::IpAddress> own_addresses{};
   // Null: there is no CA, and what must be inspected is refused.
   std::shared_ptr<const inspect::Inspection> inspection{};
+  // Secrets that the policy sends; null: there are none, and what needs one is refused.
+  const secrets::SecretStore* secrets = nullptr;
 
   void use(std::shared_ptr<const policy::Policy> snapshot);
 };

@@ -38,14 +38,13 @@ std::string without_upgrade(const HeaderField& field) {
 
 }  // namespace
 
-std::optional<std::string> forwarded_request(const sniffer::RequestHead& head) {
+std::string injected_request(const sniffer::RequestHead& head, std::span<const policy::HeaderTransform> transforms,
+                             std::span<const InjectedField> fields) {
   const bool drop_upgrade = head.upgrade == sniffer::Upgrade::kOther;
-  const bool absolute = head.form == sniffer::TargetForm::kAbsolute;
-  const auto dropped = [drop_upgrade](const HeaderField& field) { return is_dropped(field, drop_upgrade); };
-  if (!absolute && !drop_upgrade && std::ranges::none_of(head.fields, dropped)) return std::nullopt;
-
+  std::size_t more = 64;
+  for (const auto& field : fields) more += field.name.size() + field.value.view().size() + 4;
   std::string out;
-  out.reserve(head.size);
+  out.reserve(head.size + more);  // at once, so that no copy of a secret is left behind
   out.append(head.method)
       .append(" ")
       .append(sniffer::origin_form(head))
@@ -54,14 +53,24 @@ std::optional<std::string> forwarded_request(const sniffer::RequestHead& head) {
   const bool has_host = std::ranges::any_of(head.fields, [](const auto& field) { return is_named(field, "host"); });
   if (!has_host) out.append("Host: ").append(head.authority_text).append("\r\n");
   for (const auto& field : head.fields) {
-    if (dropped(field)) continue;
+    if (is_dropped(field, drop_upgrade)) continue;
+    if (judge_own_field(transforms, field.name, field.value) != OwnField::kKeep) continue;
     if (drop_upgrade && is_named(field, "connection")) {
       out += without_upgrade(field);
     } else {
       out += field.line;
     }
   }
+  for (const auto& field : fields) out.append(field.name).append(": ").append(field.value.view()).append("\r\n");
   return out += "\r\n";
+}
+
+std::optional<std::string> forwarded_request(const sniffer::RequestHead& head) {
+  const bool drop_upgrade = head.upgrade == sniffer::Upgrade::kOther;
+  const bool absolute = head.form == sniffer::TargetForm::kAbsolute;
+  const auto dropped = [drop_upgrade](const HeaderField& field) { return is_dropped(field, drop_upgrade); };
+  if (!absolute && !drop_upgrade && std::ranges::none_of(head.fields, dropped)) return std::nullopt;
+  return injected_request(head, {}, {});
 }
 
 std::optional<std::string> forwarded_response(const sniffer::ResponseHead& head, std::string_view received) {

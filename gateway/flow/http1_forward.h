@@ -4,8 +4,10 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 
+#include "gateway/flow/header_injection.h"
 #include "sniffer/http1_head.h"
 
 namespace soleroute::gateway::flow {
@@ -14,6 +16,12 @@ namespace soleroute::gateway::flow {
 // absolute-form made origin-form, one Host, no Proxy-* fields, no upgrade but WebSocket (RFC 9110 sections 7.6
 // and 7.8).
 [[nodiscard]] std::optional<std::string> forwarded_request(const sniffer::RequestHead& head);
+
+// The same with the fields that the policy sets, in place of the request's own. Always something, and for the origin
+// alone: it holds secrets.
+[[nodiscard]] std::string injected_request(const sniffer::RequestHead& head,
+                                           std::span<const policy::HeaderTransform> transforms,
+                                           std::span<const InjectedField> fields);
 
 // Likewise for the first head.size bytes of a response: Alt-Svc is left out, since other ways to the origin are closed.
 [[nodiscard]] std::optional<std::string> forwarded_response(const sniffer::ResponseHead& head,

@@ -96,6 +96,8 @@ class Run {
     auto policy = load_jail_policy(options_.policy_files);
     if (!policy) return std::unexpected(policy.error());
     policy_ = std::move(*policy);
+    const secrets::SecretStore secrets(options_.secrets_directory);
+    if (auto readable = secrets.check(*policy_.policy); !readable) return readable;
     auto resolvers = choose_resolvers(options_, *policy_.policy);
     if (!resolvers) return std::unexpected(resolvers.error());
     resolvers_ = std::move(*resolvers);
@@ -111,6 +113,7 @@ class Run {
   base::Result<InsidePlan> inside_plan(const SignalState& signals) const {
     auto mounts = plan_mounts(identity_.uid, jail_address_v4(), trust_, options_.unix_sockets);
     if (!mounts) return std::unexpected(mounts.error());
+    if (!options_.secrets_directory.empty()) mounts->empty_directories.push_back(options_.secrets_directory);
     const NetworkRequest network{.intent = intent_of(*policy_.policy),
                                  .explicit_proxy_port = options_.explicit_proxy_port,
                                  .workers = worker_count(options_)};
@@ -162,6 +165,7 @@ class Run {
     if (!interfaces) return std::unexpected(interfaces.error());
     serve::RuntimeOptions options;
     options.resolvers = resolvers_;
+    options.secrets_directory = options_.secrets_directory;
     options.own_addresses = network->own_addresses;
     options.local_addresses = serve::all_addresses(*interfaces);
     options.local_addresses.insert(options.local_addresses.end(), network->own_addresses.begin(),

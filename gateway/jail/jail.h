@@ -27,6 +27,7 @@ struct JailOptions {
   Summary summary = Summary::kOnTerminal;
   bool colour = false;  // in what is written to stderr
   audit::Verbosity log = audit::Verbosity::kNormal;
+  std::string secrets_directory{};  // hidden from the command; empty: none
 };
 
 inline constexpr int kMaxJailWorkers = 4;  // one command, not a fleet

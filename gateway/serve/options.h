@@ -10,6 +10,7 @@
 
 #include "base/ip_address.h"
 #include "gateway/audit/decision_log.h"
+#include "gateway/secrets/secret_store.h"
 #include "netrules/plan.h"
 
 namespace soleroute::gateway::serve {
@@ -30,6 +31,7 @@ struct ServeOptions {
   bool program_rules = true;                                      // --no-rules: somebody else does
   int workers = 0;                                                // 0: one a processor
   audit::Verbosity log = audit::Verbosity::kNormal;
+  std::string secrets_directory = secrets::kDefaultSecretsDirectory;  // read only where the policy names a secret
 };
 
 }  // namespace soleroute::gateway::serve

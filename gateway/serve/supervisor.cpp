@@ -2,6 +2,7 @@
 #include "gateway/serve/supervisor.h"
 
 #include <fmt/format.h>
+#include <sys/prctl.h>
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
@@ -71,11 +72,26 @@ class Supervisor {
   }
 
  private:
+  // A policy whose secrets cannot be read is no policy.
+  [[nodiscard]] base::Result<std::shared_ptr<const policy::Policy>> load() const {
+    auto policy = load_policy(options_.policy_files);
+    if (!policy) return policy;
+    const secrets::SecretStore secrets(options_.secrets_directory);
+    if (auto readable = secrets.check(**policy); !readable) return std::unexpected(readable.error());
+    return policy;
+  }
+
+  // A core file would hold what was read of secrets.
+  void leave_no_core() const {
+    if (!policy_->secrets().empty()) ::prctl(PR_SET_DUMPABLE, 0);
+  }
+
   // Steps 1 and 2: nothing has been touched when this fails.
   base::Status prepare() {
-    auto policy = load_policy(options_.policy_files);
+    auto policy = load();
     if (!policy) return std::unexpected(policy.error());
     policy_ = std::move(*policy);
+    leave_no_core();
     auto resolvers =
         options_.resolvers.empty() ? system_resolvers() : base::Result<std::vector<base::Endpoint>>(options_.resolvers);
     if (!resolvers) return std::unexpected(resolvers.error());
@@ -143,6 +159,7 @@ class Supervisor {
     queue_open_ = static_cast<bool>(queue);
     RuntimeOptions runtime;
     runtime.resolvers = resolvers_;
+    runtime.secrets_directory = options_.secrets_directory;
     runtime.own_addresses = own_addresses();
     runtime.local_addresses = all_addresses(interfaces_);
     for (const auto& claimed : options_.claim) runtime.local_addresses.push_back(claimed.address);
@@ -214,7 +231,7 @@ class Supervisor {
 
   // The new policy stands beside the old one until its rules are in the kernel.
   void reload() {
-    auto fresh = load_policy(options_.policy_files);
+    auto fresh = load();
     auto previous = policy_;
     base::Status status = fresh ? base::Status{} : std::unexpected(fresh.error());
     if (status) {
@@ -227,6 +244,7 @@ class Supervisor {
       counters_.policy_stale = true;
       return log_.reload(false, status.error().message);
     }
+    leave_no_core();
     runtime_->reload(policy_);
     ++counters_.reloads_accepted;
     counters_.policy_stale = false;

@@ -87,6 +87,7 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, std::shared_ptr<cons
       wheel_(loop_),
       resolver_(loop_, resolver_options(shared.options), shared.cache, shared.names, shared.counters),
       connector_(loop_, wheel_, resolver_, *shared.names, shared.options.upstream_mark, shared.options.local_addresses),
+      secrets_(shared.options.secrets_directory),
       context_{loop_,     wheel_, resolver_,  *shared.names,   connector_,
                registry_, pipes_, shared.log, shared.counters, nullptr},
       redirected_(adopt(loop_, std::move(sockets.redirected))),
@@ -94,6 +95,7 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, std::shared_ptr<cons
       grace_(loop_),
       spare_(spare_descriptor()) {
   context_.own_addresses = shared.options.own_addresses;
+  context_.secrets = &secrets_;
   context_.inspection = shared.options.inspection;
   context_.use(std::move(policy));
   const auto snapshot = [this] { return context_.policy; };

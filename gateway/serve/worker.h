@@ -89,6 +89,7 @@ class Worker {
   flow::Connector connector_;
   flow::FlowRegistry registry_;
   flow::PipePool pipes_;
+  secrets::SecretStore secrets_;
   flow::FlowContext context_;
   std::optional<boost::asio::posix::stream_descriptor> redirected_;
   std::optional<boost::asio::posix::stream_descriptor> explicit_proxy_;

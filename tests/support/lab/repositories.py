@@ -27,9 +27,12 @@ def _not_found(connection):
 # --- git, over its smart protocol ---
 
 
-def mount_git(origin, folder):
-    """/git/demo.git with one commit that holds README; takes pushes."""
-    root, work = Path(folder) / "git", Path(folder) / "git-work"
+def mount_git(origin, folder, prefix="/git", name="demo", authorization=None):
+    """`prefix`/`name`.git with one commit that holds README; takes pushes.
+
+    With `authorization`, a function that gives the value of the header that must be sent; others get 401.
+    """
+    root, work = Path(folder) / f"git-{name}", Path(folder) / f"git-work-{name}"
     environment = {**os.environ, **_GIT_IDENTITY}
 
     def git(*args, where):
@@ -41,10 +44,18 @@ def mount_git(origin, folder):
     git("add", ".", where=work)
     git("commit", "-q", "-m", "first", where=work)
     root.mkdir()
-    git("clone", "-q", "--bare", str(work), str(root / "demo.git"), where=folder)
-    git("config", "http.receivepack", "true", where=root / "demo.git")
-    origin.mount("/git", lambda connection, request, rest: _git_backend(connection, request, rest, root))
-    return root / "demo.git"
+    git("clone", "-q", "--bare", str(work), str(root / f"{name}.git"), where=folder)
+    git("config", "http.receivepack", "true", where=root / f"{name}.git")
+
+    def serve(connection, request, rest):
+        if authorization and request.headers.get("authorization") != authorization():
+            read_body(connection, request)
+            connection.send(response(b"who are you?\n", "401 Unauthorized", ['WWW-Authenticate: Basic realm="git"']))
+            return True
+        return _git_backend(connection, request, rest, root)
+
+    origin.mount(prefix, serve)
+    return root / f"{name}.git"
 
 
 def _git_backend(connection, request, rest, root):

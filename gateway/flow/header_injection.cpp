@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/flow/header_injection.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "sniffer/http1_text.h"
+
+namespace soleroute::gateway::flow {
+namespace {
+
+using policy::HeaderTransform;
+
+bool names_one(std::span<const HeaderTransform> transforms, std::string_view connection_value) {
+  bool found = false;
+  sniffer::http1::for_each_element(connection_value, [&](std::string_view option) {
+    const auto same = [&](const HeaderTransform& each) { return policy::same_header(each.name, option); };
+    found = found || std::ranges::any_of(transforms, same);
+  });
+  return found;
+}
+
+}  // namespace
+
+OwnField judge_own_field(std::span<const HeaderTransform> transforms, std::string_view name, std::string_view value) {
+  if (transforms.empty()) return OwnField::kKeep;
+  if (policy::same_header(name, "connection")) {
+    return names_one(transforms, value) ? OwnField::kRefuse : OwnField::kKeep;
+  }
+  const auto same = [&](const HeaderTransform& each) { return policy::same_header(each.name, name); };
+  const auto found = std::ranges::find_if(transforms, same);
+  if (found == transforms.end()) return OwnField::kKeep;
+  return found->replace ? OwnField::kDrop : OwnField::kRefuse;
+}
+
+base::Result<std::vector<InjectedField>> injected_fields(std::span<const HeaderTransform> transforms,
+                                                         const secrets::SecretStore* store) {
+  std::vector<InjectedField> fields;
+  fields.reserve(transforms.size());
+  for (const auto& transform : transforms) {
+    if (store == nullptr) return base::usage_error("secret " + transform.secret + ": there is no secrets directory");
+    const auto secret = store->read(transform.secret);
+    if (!secret) return std::unexpected(secret.error());
+    auto value = secrets::header_value(transform, *secret);
+    if (!value) return std::unexpected(value.error());
+    fields.push_back({transform.name, std::move(*value)});
+  }
+  return fields;
+}
+
+}  // namespace soleroute::gateway::flow

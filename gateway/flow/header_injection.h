@@ -1,0 +1,44 @@
+// What becomes of a request's own header fields where the policy sets headers, and the fields that are set instead.
+// Pure functions, save that reading secrets reads their files.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "gateway/secrets/secret_store.h"
+#include "policy/header_transform.h"
+
+namespace soleroute::gateway::flow {
+
+enum class OwnField : std::uint8_t { kKeep, kDrop, kRefuse };
+
+// One field of the request, which the transforms of its decision concern if its name is theirs in any case, and with
+// underscores for hyphens. A Connection field that names such a header would have the next hop drop it, and is refused.
+[[nodiscard]] OwnField judge_own_field(std::span<const policy::HeaderTransform> transforms, std::string_view name,
+                                       std::string_view value);
+
+// For anything with `name` and `value`: does any field stand in the way? The refusal is kHeaderNotPermitted.
+template <class Fields>
+[[nodiscard]] bool refuses_own_fields(std::span<const policy::HeaderTransform> transforms, const Fields& fields) {
+  if (transforms.empty()) return false;
+  for (const auto& field : fields) {
+    if (judge_own_field(transforms, field.name, field.value) == OwnField::kRefuse) return true;
+  }
+  return false;
+}
+
+// A field to send to the origin, and to nobody and nothing else.
+struct InjectedField {
+  std::string_view name;  // as the policy writes it; HTTP/2 wants it in lower case
+  secrets::Secret value;
+};
+
+// Reads the secrets anew. The error is for kSecretUnavailable: it names the secret's ID and never its value.
+[[nodiscard]] base::Result<std::vector<InjectedField>> injected_fields(
+    std::span<const policy::HeaderTransform> transforms, const secrets::SecretStore* store);
+
+}  // namespace soleroute::gateway::flow

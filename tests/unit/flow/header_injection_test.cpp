@@ -1,0 +1,123 @@
+// Headers that the policy sets, against whatever a request brings of the same name.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/flow/header_injection.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "base/byte_reader.h"
+#include "gateway/flow/http1_forward.h"
+#include "sniffer/http1_head.h"
+
+namespace soleroute::gateway::flow {
+namespace {
+
+using policy::HeaderForm;
+using policy::HeaderTransform;
+
+std::vector<HeaderTransform> transforms(bool replace) {
+  return {{.name = "Authorization", .form = HeaderForm::kBearer, .username = "", .secret = "a", .replace = replace},
+          {.name = "X-Api-Key", .form = HeaderForm::kRaw, .username = "", .secret = "k", .replace = replace}};
+}
+
+std::vector<InjectedField> fields() {
+  std::vector<InjectedField> out;
+  for (const auto& [name, value] : {std::pair("Authorization", "Bearer REAL"), std::pair("X-Api-Key", "KEY")}) {
+    secrets::Secret secret(32);
+    secret.append(value);
+    out.push_back({name, std::move(secret)});
+  }
+  return out;
+}
+
+sniffer::RequestHead parse(const std::string& text) {
+  auto parsed = sniffer::parse_request_head(base::as_bytes(text));
+  EXPECT_TRUE(parsed.complete()) << text;
+  return parsed.complete() ? std::move(parsed).value() : sniffer::RequestHead{};
+}
+
+std::string request(std::string_view lines) {
+  return "GET /v1/a?b=c HTTP/1.1\r\nHost: api.test\r\n" + std::string(lines) + "\r\n";
+}
+
+TEST(HeaderInjection, SetsItsFieldsBehindTheRequestsOwnInTheirOrderAndCase) {
+  const std::string text = request("uSER-agent: x\r\nAccept:   */*\r\n");
+  EXPECT_EQ(injected_request(parse(text), transforms(false), fields()),
+            "GET /v1/a?b=c HTTP/1.1\r\nHost: api.test\r\nuSER-agent: x\r\nAccept:   */*\r\n"
+            "Authorization: Bearer REAL\r\nX-Api-Key: KEY\r\n\r\n");
+}
+
+struct Variant {
+  std::string_view line, why;
+};
+constexpr std::array kVariants{
+    Variant{"Authorization: Bearer FAKE\r\n", "the same name"},
+    Variant{"AUTHORIZATION: Bearer FAKE\r\n", "another case"},
+    Variant{"authorization:\r\n", "without a value"},
+    Variant{"X-Api-Key: FAKE\r\n", "the other header"},
+    Variant{"x_api_key: FAKE\r\n", "underscores, which CGI makes the same"},
+    Variant{"X_Api-Key: FAKE\r\n", "a mixture"},
+    Variant{"Accept: */*\r\nAuthorization: Bearer FAKE\r\nauthorization: Bearer FAKE\r\n", "twice"},
+};
+
+TEST(HeaderInjection, RefusesARequestThatBringsTheHeaderItself) {
+  for (const auto& variant : kVariants) {
+    const auto text = request(variant.line);
+    EXPECT_TRUE(refuses_own_fields(transforms(false), parse(text).fields)) << variant.why;
+  }
+  EXPECT_FALSE(refuses_own_fields(transforms(false), parse(request("X-Api-Keys: a\r\nAuthorizations: b\r\n")).fields));
+  const auto own = request("Authorization: mine\r\n");
+  EXPECT_FALSE(refuses_own_fields({}, parse(own).fields)) << "where nothing is set, the client's own passes";
+}
+
+TEST(HeaderInjection, ReplacesEveryVariantWhereItIsToldTo) {
+  for (const auto& variant : kVariants) {
+    const auto text = request(variant.line);
+    EXPECT_FALSE(refuses_own_fields(transforms(true), parse(text).fields)) << variant.why;
+    const auto out = injected_request(parse(text), transforms(true), fields());
+    EXPECT_EQ(out.find("FAKE"), std::string::npos) << variant.why << "\n" << out;
+    const auto head = parse(out);
+    int authorizations = 0;
+    int keys = 0;
+    for (const auto& field : head.fields) {
+      authorizations += policy::same_header(field.name, "authorization") ? 1 : 0;
+      keys += policy::same_header(field.name, "x-api-key") ? 1 : 0;
+    }
+    EXPECT_EQ(authorizations, 1) << out;
+    EXPECT_EQ(keys, 1) << out;
+  }
+}
+
+TEST(HeaderInjection, RefusesAConnectionFieldThatWouldHaveTheHeaderDropped) {
+  for (const bool replace : {false, true}) {
+    for (const std::string_view line : {"Connection: close, Authorization\r\n", "connection: x_api_key\r\n"}) {
+      const auto text = request(line);
+      EXPECT_TRUE(refuses_own_fields(transforms(replace), parse(text).fields)) << line;
+    }
+    EXPECT_FALSE(refuses_own_fields(transforms(replace), parse(request("Connection: keep-alive\r\n")).fields));
+  }
+}
+
+TEST(HeaderInjection, LeavesOutWhatNeverPassesAGatewayToo) {
+  const auto text = request("Proxy-Authorization: Basic x\r\nUpgrade: foo\r\nConnection: upgrade\r\n");
+  const auto out = injected_request(parse(text), transforms(false), fields());
+  EXPECT_EQ(out.find("roxy-"), std::string::npos) << out;
+  EXPECT_EQ(out.find("pgrade"), std::string::npos) << out;
+  EXPECT_NE(out.find("Authorization: Bearer REAL\r\n"), std::string::npos) << out;
+}
+
+TEST(HeaderInjection, FailsWithTheIdWhereThereIsNoSecret) {
+  const auto none = injected_fields(transforms(false), nullptr);
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().message, "secret a: there is no secrets directory");
+  const secrets::SecretStore store("/nonexistent");
+  const auto absent = injected_fields(transforms(false), &store);
+  ASSERT_FALSE(absent);
+  EXPECT_TRUE(absent.error().message.starts_with("secret a: ")) << absent.error().message;
+  EXPECT_TRUE(injected_fields({}, nullptr)) << "nothing to set, nothing needed";
+}
+
+}  // namespace
+}  // namespace soleroute::gateway::flow

@@ -11,9 +11,9 @@ namespace {
 
 using policy::HeaderTransform;
 
-bool names_one(std::span<const HeaderTransform> transforms, std::string_view connection_value) {
+bool names_one(std::span<const HeaderTransform> transforms, std::string_view list) {
   bool found = false;
-  sniffer::http1::for_each_element(connection_value, [&](std::string_view option) {
+  sniffer::http1::for_each_element(list, [&](std::string_view option) {
     const auto same = [&](const HeaderTransform& each) { return policy::same_header(each.name, option); };
     found = found || std::ranges::any_of(transforms, same);
   });
@@ -24,7 +24,7 @@ bool names_one(std::span<const HeaderTransform> transforms, std::string_view con
 
 OwnField judge_own_field(std::span<const HeaderTransform> transforms, std::string_view name, std::string_view value) {
   if (transforms.empty()) return OwnField::kKeep;
-  if (policy::same_header(name, "connection")) {
+  if (policy::same_header(name, "connection") || policy::same_header(name, "trailer")) {
     return names_one(transforms, value) ? OwnField::kRefuse : OwnField::kKeep;
   }
   const auto same = [&](const HeaderTransform& each) { return policy::same_header(each.name, name); };

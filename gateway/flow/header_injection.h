@@ -17,7 +17,8 @@ namespace soleroute::gateway::flow {
 enum class OwnField : std::uint8_t { kKeep, kDrop, kRefuse };
 
 // One field of the request, which the transforms of its decision concern if its name is theirs in any case, and with
-// underscores for hyphens. A Connection field that names such a header would have the next hop drop it, and is refused.
+// underscores for hyphens. A Connection or Trailer field that names such a header would have the next hop drop it, or
+// take another, and is refused.
 [[nodiscard]] OwnField judge_own_field(std::span<const policy::HeaderTransform> transforms, std::string_view name,
                                        std::string_view value);
 

@@ -30,6 +30,10 @@ void decide_a_little(const policy::Policy& policy) {
     const auto decision = policy.decide(facts);
     require(!decision.allowed() || !decision.matched_host.empty());
     require(!policy::refusal_page(policy, facts, decision).empty());
+    facts.scheme = policy::Scheme::kHttps;
+    facts.port = 443;
+    const auto inside = policy.decide(facts);
+    require(inside.transforms.empty() || (inside.allowed() && inside.treatment == policy::Treatment::kInspect));
     facts.host.reset();
     require(!policy.decide(facts).allowed());
   }
@@ -55,5 +59,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto doubled = policy::Policy::compile(twice);
   require(doubled.has_value());
   require((*doubled)->denies_everything() == (*policy)->denies_everything());
+  require((*doubled)->secrets().size() == (*policy)->secrets().size());
   return 0;
 }

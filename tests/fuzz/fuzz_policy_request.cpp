@@ -75,12 +75,51 @@ const policy::Policy& some_policy() {
   return **kPolicy;
 }
 
+const policy::Policy& one_repository() {
+  static const auto kPolicy = policy::Policy::compile(std::vector<policy::PolicySource>{
+      {"policy.yaml",
+       "services: [{name: github, repos: [o/r], git: {access: readwrite}, api: {access: readwrite}}]\n"}});
+  return **kPolicy;
+}
+
+// However a server decodes what a repository's scope admits, it is about that repository.
+void check_scope(std::string_view host, std::string_view method, const std::string& target) {
+  policy::FlowFacts facts;
+  facts.phase = policy::Phase::kHttp;
+  facts.scheme = policy::Scheme::kHttps;
+  facts.port = 443;
+  facts.host = *base::HostName::parse(host);
+  facts.method = method;
+  facts.target = target;
+  if (one_repository().decide(facts).reason == policy::Reason::kNoRuleMatched) return;
+  std::string origin = target.substr(0, target.find('?'));
+  for (int round = 0; round < 4; ++round) {
+    std::string path = resolved(origin);
+    for (char& c : path) c = c == 'O' ? 'o' : c == 'R' ? 'r' : c;
+    const std::string_view text = path;
+    if (host == "api.github.com") {
+      require(text.starts_with("/repos/o/r/"));
+    } else {
+      require(text.starts_with("/o/r/") || text.starts_with("/o/r.git/"));
+      require(text.ends_with("/info/refs/") || text.ends_with("/git-upload-pack/") ||
+              text.ends_with("/git-receive-pack/"));
+    }
+    origin = decoded(origin);
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);
   check_target(text);
   check_target("/v1/" + text);
+  for (const std::string_view method : {"GET", "POST"}) {
+    for (const auto& target : {text, "/o/r" + text, "/O/R" + text + "/info/refs?service=git-upload-pack"}) {
+      check_scope("github.com", method, target);
+      check_scope("api.github.com", method, "/repos" + target);
+    }
+  }
   const auto query = policy::parse_query(text);
   require(!query || query->size() <= policy::kMaxQueryParameters);
   policy::Question asked;

@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/byte_reader.h"
@@ -90,9 +92,10 @@ TEST(HeaderInjection, ReplacesEveryVariantWhereItIsToldTo) {
   }
 }
 
-TEST(HeaderInjection, RefusesAConnectionFieldThatWouldHaveTheHeaderDropped) {
+TEST(HeaderInjection, RefusesFieldsThatWouldHaveTheHeaderDroppedOrSentLater) {
   for (const bool replace : {false, true}) {
-    for (const std::string_view line : {"Connection: close, Authorization\r\n", "connection: x_api_key\r\n"}) {
+    for (const std::string_view line :
+         {"Connection: close, Authorization\r\n", "connection: x_api_key\r\n", "Trailer: X-Sum, authorization\r\n"}) {
       const auto text = request(line);
       EXPECT_TRUE(refuses_own_fields(transforms(replace), parse(text).fields)) << line;
     }

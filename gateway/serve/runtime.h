@@ -25,7 +25,7 @@ struct RuntimeOptions {
   std::vector<base::IpAddress> own_addresses;    // the gateway as the agent sees it: DNS answers for denied names
   std::vector<base::IpAddress> local_addresses;  // every address of this machine: not dialled for a mere name
   std::uint32_t upstream_mark = 0;               // SO_MARK on sockets towards origins and resolvers; 0: none (sidecar)
-  std::string secrets_directory;                 // files named by the policy's secrets
+  std::string secrets_directory{};               // files named by the policy's secrets
   std::size_t max_connections = 0;               // of all workers; 0: as the descriptor limit allows, two for each
   std::shared_ptr<const inspect::Inspection> inspection{};  // null: what must be inspected is refused
 };

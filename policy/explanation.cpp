@@ -60,6 +60,12 @@ std::string inspection_sentence(const Policy& policy, const FlowFacts& facts) {
   return "The rules for this host look inside https requests, which this gateway cannot do yet.";
 }
 
+std::string joined(std::span<const HeaderTransform> transforms, std::string HeaderTransform::* part) {
+  std::string out;
+  for (const auto& transform : transforms) out += (out.empty() ? "" : " and ") + transform.*part;
+  return out.empty() ? "a header" : out;
+}
+
 const HostRecord* matched_record(const Policy& policy, const Decision& decision) {
   const bool wildcard = decision.matched_host.starts_with(kStar);
   const auto name = decision.matched_host.substr(wildcard ? kStar.size() : 0);
@@ -128,9 +134,11 @@ std::string reason_sentence(const Policy& policy, const FlowFacts& facts, const 
     case Reason::kUpstreamFailed:
       return "The policy allows this, but the host could not be reached.";
     case Reason::kHeaderNotPermitted:
-      return "The gateway sets a header of this request itself, and the request already brings one of that name.";
+      return fmt::format("The gateway sets {} on this request itself, and the request brings its own.",
+                         joined(decision.transforms, &HeaderTransform::name));
     case Reason::kSecretUnavailable:
-      return "The policy allows this with a secret that the gateway sends, and the secret cannot be read.";
+      return fmt::format("The policy allows this with a secret that the gateway sends, and cannot send now: {}.",
+                         joined(decision.transforms, &HeaderTransform::secret));
   }
   return "Denied.";
 }

@@ -33,6 +33,18 @@ OwnField judge_own_field(std::span<const HeaderTransform> transforms, std::strin
   return found->replace ? OwnField::kDrop : OwnField::kRefuse;
 }
 
+void inject(std::span<const HeaderTransform> transforms, std::span<const InjectedField> fields,
+            http2::Fields& request) {
+  std::erase_if(request, [&](const http2::Field& field) {
+    return judge_own_field(transforms, field.name, field.value) != OwnField::kKeep;
+  });
+  for (const auto& field : fields) {
+    std::string name(field.name);
+    std::ranges::transform(name, name.begin(), sniffer::http1::lower);
+    request.push_back({.name = std::move(name), .value = std::string(field.value.view()), .sensitive = true});
+  }
+}
+
 base::Result<std::vector<InjectedField>> injected_fields(std::span<const HeaderTransform> transforms,
                                                          const secrets::SecretStore* store) {
   std::vector<InjectedField> fields;

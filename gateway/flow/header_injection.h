@@ -4,12 +4,17 @@
 #pragma once
 
 #include <cstdint>
+#include <expected>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
+#include "gateway/http2/field.h"
 #include "gateway/secrets/secret_store.h"
+#include "policy/decision.h"
 #include "policy/header_transform.h"
 
 namespace soleroute::gateway::flow {
@@ -41,5 +46,29 @@ struct InjectedField {
 // Reads the secrets anew. The error is for kSecretUnavailable: it names the secret's ID and never its value.
 [[nodiscard]] base::Result<std::vector<InjectedField>> injected_fields(
     std::span<const policy::HeaderTransform> transforms, const secrets::SecretStore* store);
+
+// Why an allowed request is answered by the gateway after all, and with which status.
+struct InjectionFault {
+  policy::Reason reason = policy::Reason::kSecretUnavailable;
+  int status = 502;
+  std::string detail;  // for the log and the page; no value, of nobody
+};
+
+// What `decision` sets on a request with these fields; nothing for most.
+template <class Fields>
+[[nodiscard]] std::expected<std::vector<InjectedField>, InjectionFault> prepare_injection(
+    const policy::Decision& decision, const Fields& own, const secrets::SecretStore* store) {
+  if (refuses_own_fields(decision.transforms, own)) {
+    return std::unexpected(InjectionFault{policy::Reason::kHeaderNotPermitted, 403, {}});
+  }
+  auto fields = injected_fields(decision.transforms, store);
+  if (fields) return std::move(*fields);
+  return std::unexpected(InjectionFault{policy::Reason::kSecretUnavailable, 502, fields.error().message});
+}
+
+// Over HTTP/2: the request's own fields less those that are replaced, then those that are set, which no compression
+// table keeps. HTTP/1 has injected_request() (http1_forward.h).
+void inject(std::span<const policy::HeaderTransform> transforms, std::span<const InjectedField> fields,
+            http2::Fields& request);
 
 }  // namespace soleroute::gateway::flow

@@ -111,6 +111,33 @@ TEST(HeaderInjection, LeavesOutWhatNeverPassesAGatewayToo) {
   EXPECT_NE(out.find("Authorization: Bearer REAL\r\n"), std::string::npos) << out;
 }
 
+TEST(HeaderInjection, IsTheSameOverHttp2) {
+  http2::Fields request{{"accept", "*/*"}, {"authorization", "Bearer FAKE"}, {"x_api_key", "FAKE"}, {"x-other", "a"}};
+  EXPECT_TRUE(refuses_own_fields(transforms(false), request));
+  EXPECT_FALSE(refuses_own_fields(transforms(true), request));
+  inject(transforms(true), fields(), request);
+  const http2::Fields wanted{
+      {"accept", "*/*"}, {"x-other", "a"}, {"authorization", "Bearer REAL", true}, {"x-api-key", "KEY", true}};
+  EXPECT_EQ(request, wanted);
+}
+
+TEST(HeaderInjection, SaysWithWhichStatusAndReasonARequestIsAnswered) {
+  policy::Decision decision;
+  const http2::Fields own{{"authorization", "mine"}};
+  EXPECT_TRUE(prepare_injection(decision, own, nullptr)) << "nothing to set";
+  const auto set = transforms(false);
+  decision.transforms = set;
+  const auto refused = prepare_injection(decision, own, nullptr);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, policy::Reason::kHeaderNotPermitted);
+  EXPECT_EQ(refused.error().status, 403);
+  const auto unavailable = prepare_injection(decision, http2::Fields{}, nullptr);
+  ASSERT_FALSE(unavailable);
+  EXPECT_EQ(unavailable.error().reason, policy::Reason::kSecretUnavailable);
+  EXPECT_EQ(unavailable.error().status, 502);
+  EXPECT_EQ(unavailable.error().detail, "secret a: there is no secrets directory");
+}
+
 TEST(HeaderInjection, FailsWithTheIdWhereThereIsNoSecret) {
   const auto none = injected_fields(transforms(false), nullptr);
   ASSERT_FALSE(none);

@@ -12,10 +12,12 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace soleroute::gateway::jail {
 namespace {
+
+using soleroute::testing::TemporaryFolder;
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;

@@ -8,11 +8,12 @@
 #include <string>
 #include <string_view>
 
-#include "temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace soleroute::gateway::jail {
 namespace {
 
+using soleroute::testing::TemporaryFolder;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;

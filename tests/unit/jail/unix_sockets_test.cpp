@@ -9,10 +9,12 @@
 #include <string>
 
 #include "base/fd.h"
-#include "temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace soleroute::gateway::jail {
 namespace {
+
+using soleroute::testing::TemporaryFolder;
 
 using ::testing::Contains;
 using ::testing::ElementsAre;

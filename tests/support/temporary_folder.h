@@ -7,12 +7,12 @@
 #include <fstream>
 #include <string>
 
-namespace soleroute::gateway::jail {
+namespace soleroute::testing {
 
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "jail_test_XXXXXX").string();
+    std::string name = (std::filesystem::temp_directory_path() / "soleroute_test_XXXXXX").string();
     path_ = ::mkdtemp(name.data());
   }
   ~TemporaryFolder() { std::filesystem::remove_all(path_); }
@@ -30,4 +30,4 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-}  // namespace soleroute::gateway::jail
+}  // namespace soleroute::testing

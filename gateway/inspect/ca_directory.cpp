@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/inspect/ca_directory.h"
+
+#include <fmt/format.h>
+#include <openssl/x509.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <optional>
+#include <utility>
+
+#include "gateway/inspect/guarded_directory.h"
+#include "gateway/inspect/pem_text.h"
+#include "gateway/inspect/pkcs12.h"
+#include "policy/source_text.h"
+
+namespace soleroute::gateway::inspect {
+namespace {
+
+using Access = GuardedDirectory::Access;
+using Existing = GuardedDirectory::Existing;
+
+constexpr mode_t kSecretMode = 0600;
+constexpr mode_t kPublicMode = 0644;
+constexpr mode_t kCaDirectoryMode = 0700;
+constexpr mode_t kExportDirectoryMode = 0755;
+
+struct NewFile {
+  const char* name;
+  std::string text;
+  mode_t mode;
+};
+
+std::unexpected<base::Error> in_file(const GuardedDirectory& directory, const char* name, base::Error error) {
+  error.message = fmt::format("{}: {}", directory.shown(name), error.message);
+  return std::unexpected(std::move(error));
+}
+
+// What mitmproxy hands to clients must be the certificate that signs.
+base::Status check_certificate_file(const GuardedDirectory& directory, const char* name, const Authority& authority) {
+  const auto text = directory.read(name, Access::kPublic);
+  if (!text) return std::unexpected(text.error());
+  if (!*text) return {};
+  const auto certificates = parse_certificates(**text);
+  if (!certificates) return in_file(directory, name, certificates.error());
+  const auto trusted = parse_certificates(authority.certificate_pem());
+  const bool known = trusted && (X509_cmp(certificates->front().get(), &authority.certificate()) == 0 ||
+                                 X509_cmp(certificates->front().get(), trusted->front().get()) == 0);
+  if (known) return {};
+  return base::usage_error(
+      fmt::format("{}: is not the certificate of {}; remove it if the latter is right, and it is written again",
+                  directory.shown(name), kSecretFile));
+}
+
+base::Result<std::optional<Authority>> read_ca(const GuardedDirectory& directory, TimePoint now) {
+  if (auto checked = directory.check_private(); !checked) return std::unexpected(checked.error());
+  const auto text = directory.read(kSecretFile, Access::kSecret);
+  if (!text) return std::unexpected(text.error());
+  if (!*text) return std::nullopt;
+  auto authority = Authority::parse(**text, now);
+  if (!authority) return in_file(directory, kSecretFile, authority.error());
+  if (auto checked = directory.check(kSecretP12File, Access::kSecret); !checked) {
+    return std::unexpected(checked.error());
+  }
+  for (const char* name : {kCertificateFile, kCertificateCerFile}) {
+    if (auto checked = check_certificate_file(directory, name, *authority); !checked) {
+      return std::unexpected(checked.error());
+    }
+  }
+  return std::move(*authority);
+}
+
+base::Result<std::vector<NewFile>> companions(const Authority& authority) {
+  auto secret = to_pkcs12(authority, Pkcs12Content::kCertificateAndKey);
+  if (!secret) return std::unexpected(secret.error());
+  auto open = to_pkcs12(authority, Pkcs12Content::kCertificate);
+  if (!open) return std::unexpected(open.error());
+  const std::string pem = authority.certificate_pem();
+  return std::vector<NewFile>{{kSecretP12File, std::move(*secret), kSecretMode},
+                              {kCertificateFile, pem, kPublicMode},
+                              {kCertificateCerFile, pem, kPublicMode},
+                              {kCertificateP12File, std::move(*open), kPublicMode}};
+}
+
+base::Status write_files(const GuardedDirectory& directory, const std::vector<NewFile>& files) {
+  for (const NewFile& file : files) {
+    const auto written = directory.write(file.name, file.text, file.mode, Existing::kReplaced);
+    if (!written) return std::unexpected(written.error());
+  }
+  return {};
+}
+
+// A CA whose maker was interrupted behind the key, or one that lost a file: the rest follows from the key. In a
+// directory that cannot be written to it goes on without.
+base::Status complete(const GuardedDirectory& directory, const Authority& authority) {
+  if (directory.has(kCertificateFile)) return {};
+  const auto files = companions(authority);
+  if (!files) return std::unexpected(files.error());
+  const auto written = write_files(directory, *files);
+  const int err = written ? 0 : written.error().sys_errno;
+  return err == EROFS || err == EACCES || err == EPERM ? base::Status{} : written;
+}
+
+// Nothing if another process was first.
+base::Result<std::optional<Authority>> create_ca(const GuardedDirectory& directory, TimePoint now) {
+  auto authority = Authority::create(now);
+  if (!authority) return std::unexpected(authority.error());
+  const auto secret = authority->secret_pem();
+  if (!secret) return std::unexpected(secret.error());
+  const auto written = directory.write(kSecretFile, *secret, kSecretMode, Existing::kKept);
+  if (!written) return std::unexpected(written.error());
+  if (!*written) return std::nullopt;
+  return std::move(*authority);
+}
+
+base::Error cannot_make(base::Error error) {
+  error.message += "\nThe CA of inspected hosts is kept there: name a directory that can be written to with --ca-dir.";
+  return error;
+}
+
+std::string text_of(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value == nullptr ? std::string() : std::string(value);
+}
+
+base::Status check_export(const GuardedDirectory& out, const std::string& ca_directory) {
+  const auto private_directory = GuardedDirectory::open(ca_directory);
+  if (private_directory && out.is_same_as(*private_directory)) {
+    return base::usage_error(
+        fmt::format("{}: is the directory of the private key, which agents must not see; give --ca-out one of its own",
+                    policy::shown(out.path())));
+  }
+  for (const char* name : {kSecretFile, kSecretP12File}) {
+    if (!out.has(name)) continue;
+    return base::usage_error(fmt::format(
+        "{}: a private key lies where agents look for the certificate; remove it, or give --ca-out another directory",
+        out.shown(name)));
+  }
+  return {};
+}
+
+}  // namespace
+
+base::Result<std::string> default_ca_directory() {
+  if (::geteuid() == 0) return "/var/lib/soleroute/ca";
+  // XDG Base Directory Specification: a relative path is to be ignored.
+  if (const std::string data = text_of("XDG_DATA_HOME"); data.starts_with('/')) return data + "/soleroute/ca";
+  if (const std::string home = text_of("HOME"); home.starts_with('/')) return home + "/.local/share/soleroute/ca";
+  return base::usage_error("no home directory to keep the CA in; name one with --ca-dir");
+}
+
+base::Result<Authority> load_ca(const std::string& directory, TimePoint now) {
+  const auto opened = GuardedDirectory::open(directory);
+  if (!opened && opened.error().sys_errno != ENOENT) return std::unexpected(opened.error());
+  auto found = opened ? read_ca(*opened, now) : base::Result<std::optional<Authority>>(std::nullopt);
+  if (!found) return std::unexpected(found.error());
+  if (*found) return std::move(**found);
+  return base::usage_error(
+      fmt::format("{}: holds no CA ({}); make one with 'gateway ca create'", policy::shown(directory), kSecretFile));
+}
+
+base::Result<LoadedCa> load_or_create_ca(const std::string& directory, TimePoint now) {
+  const auto opened = GuardedDirectory::open_or_make(directory, kCaDirectoryMode);
+  if (!opened) return std::unexpected(cannot_make(opened.error()));
+  auto found = read_ca(*opened, now);
+  if (!found) return std::unexpected(found.error());
+  bool created = false;
+  if (!*found) {
+    // Somebody's public certificates, mounted in the place of the private directory: a new CA would not be theirs.
+    if (opened->has(kCertificateFile)) {
+      return base::usage_error(fmt::format(
+          "{}: a certificate without its key ({}); put the key there, or remove the certificate to have a new CA made",
+          opened->shown(kCertificateFile), kSecretFile));
+    }
+    auto made = create_ca(*opened, now);
+    if (!made) return std::unexpected(cannot_make(made.error()));
+    created = made->has_value();
+    found = created ? std::move(made) : read_ca(*opened, now);
+    if (!found) return std::unexpected(found.error());
+    if (!*found) return base::system_error(fmt::format("{}: comes and goes", opened->shown(kSecretFile)));
+  }
+  if (auto completed = complete(*opened, **found); !completed) return std::unexpected(completed.error());
+  return LoadedCa{std::move(**found), created};
+}
+
+base::Result<Authority> rotate_ca(const std::string& directory, TimePoint now) {
+  const auto opened = GuardedDirectory::open_or_make(directory, kCaDirectoryMode);
+  if (!opened) return std::unexpected(opened.error());
+  if (auto checked = opened->check_private(); !checked) return std::unexpected(checked.error());
+  auto authority = Authority::create(now);
+  if (!authority) return authority;
+  const auto secret = authority->secret_pem();
+  if (!secret) return std::unexpected(secret.error());
+  auto files = companions(*authority);
+  if (!files) return std::unexpected(files.error());
+  files->insert(files->begin(), NewFile{kSecretFile, *secret, kSecretMode});
+  if (auto written = write_files(*opened, *files); !written) return std::unexpected(written.error());
+  return authority;
+}
+
+base::Status export_certificate(const Authority& authority, const std::string& ca_directory,
+                                const std::string& directory) {
+  const auto out = GuardedDirectory::open_or_make(directory, kExportDirectoryMode);
+  if (!out) return std::unexpected(out.error());
+  if (auto checked = check_export(*out, ca_directory); !checked) return checked;
+  const std::string pem = authority.certificate_pem();
+  for (const char* name : {kCertificateFile, kExportedFile}) {
+    const auto present = out->read(name, Access::kPublic);
+    if (present && *present == pem) continue;
+    const auto written = out->write(name, pem, kPublicMode, Existing::kReplaced);
+    if (!written) return std::unexpected(written.error());
+  }
+  return {};
+}
+
+}  // namespace soleroute::gateway::inspect

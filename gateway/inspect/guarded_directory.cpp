@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/inspect/guarded_directory.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+
+#include "policy/source_text.h"
+
+namespace soleroute::gateway::inspect {
+namespace {
+
+constexpr std::size_t kMaxFile = 1024 * 1024;
+constexpr mode_t kOthers = 077;
+constexpr mode_t kOthersWrite = 022;
+constexpr mode_t kParents = 0755;
+
+// Root may own what we use: it could change it anyway.
+bool owned(const struct stat& status) {
+  return status.st_uid == ::geteuid() || status.st_uid == 0;
+}
+
+base::Status check_kind(const std::string& path, const struct stat& status, GuardedDirectory::Access access) {
+  if (!S_ISREG(status.st_mode)) return base::usage_error(fmt::format("{}: must be an ordinary file", path));
+  if (std::cmp_greater(status.st_size, kMaxFile)) {
+    return base::usage_error(fmt::format("{}: is larger than {} bytes", path, kMaxFile));
+  }
+  if (access == GuardedDirectory::Access::kPublic) return {};
+  if (!owned(status)) {
+    return base::usage_error(fmt::format("{0}: belongs to user {1}, who could read and change the CA; 'chown {2} {0}'",
+                                         path, status.st_uid, ::geteuid()));
+  }
+  if ((status.st_mode & kOthers) != 0) {
+    return base::usage_error(
+        fmt::format("{0}: others than its owner may use the CA's private key (mode {1:04o}); 'chmod 600 {0}'", path,
+                    status.st_mode & 07777U));
+  }
+  return {};
+}
+
+base::Status write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = ::write(fd, text.data(), text.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return base::errno_error("cannot be written");
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+base::Result<std::string> read_all(int fd) {
+  std::string text;
+  std::array<char, 4096> chunk;
+  for (;;) {
+    const ssize_t count = ::read(fd, chunk.data(), chunk.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return base::errno_error("cannot be read");
+    if (count == 0) return text;
+    text.append(chunk.data(), static_cast<std::size_t>(count));
+    if (text.size() > kMaxFile) return base::usage_error(fmt::format("is larger than {} bytes", kMaxFile));
+  }
+}
+
+base::Status make_parents(const std::string& path) {
+  for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    const std::string parent = path.substr(0, slash);
+    if (::mkdir(parent.c_str(), kParents) != 0 && errno != EEXIST) {
+      return base::errno_error(fmt::format("{}: cannot be made", policy::shown(parent)));
+    }
+  }
+  return {};
+}
+
+base::Error about(const std::string& path, base::Error error) {
+  error.message = fmt::format("{}: {}", path, error.message);
+  return error;
+}
+
+}  // namespace
+
+base::Result<GuardedDirectory> GuardedDirectory::open(const std::string& path) {
+  const std::string name = policy::shown(path);
+  if (path.empty()) return base::usage_error("\"\": is not the name of a directory");
+  base::Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (fd) return GuardedDirectory(path, std::move(fd));
+  const int err = errno;
+  struct stat status{};
+  if (err == ENOTDIR && ::lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode)) {
+    return base::usage_error(fmt::format("{}: is a symbolic link; name the directory that it points to", name));
+  }
+  auto error = base::errno_error(fmt::format("{}: cannot be opened", name), err);
+  error.error().kind = base::ErrorKind::kUsage;
+  return error;
+}
+
+base::Result<GuardedDirectory> GuardedDirectory::open_or_make(const std::string& path, mode_t mode) {
+  auto opened = open(path);
+  if (opened || opened.error().sys_errno != ENOENT) return opened;
+  std::string name = path;
+  while (name.size() > 1 && name.back() == '/') name.pop_back();
+  if (auto made = make_parents(name); !made) return std::unexpected(made.error());
+  if (::mkdir(name.c_str(), mode) != 0 && errno != EEXIST) {
+    return base::errno_error(fmt::format("{}: cannot be made", policy::shown(name)));
+  }
+  return open(name);
+}
+
+base::Status GuardedDirectory::check_private() const {
+  struct stat status{};
+  const std::string name = policy::shown(path_);
+  if (::fstat(fd_.get(), &status) != 0) return base::errno_error(fmt::format("{}: cannot be examined", name));
+  if (!owned(status)) {
+    return base::usage_error(fmt::format("{0}: belongs to user {1}, who could replace the CA; 'chown {2} {0}'", name,
+                                         status.st_uid, ::geteuid()));
+  }
+  if ((status.st_mode & kOthersWrite) != 0) {
+    return base::usage_error(
+        fmt::format("{0}: others than its owner may write to it (mode {1:04o}), and replace the CA; 'chmod go-w {0}'",
+                    name, status.st_mode & 07777U));
+  }
+  return {};
+}
+
+bool GuardedDirectory::is_same_as(const GuardedDirectory& other) const {
+  struct stat mine{};
+  struct stat theirs{};
+  return ::fstat(fd_.get(), &mine) == 0 && ::fstat(other.fd_.get(), &theirs) == 0 && mine.st_dev == theirs.st_dev &&
+         mine.st_ino == theirs.st_ino;
+}
+
+bool GuardedDirectory::has(const char* name) const {
+  struct stat status{};
+  return ::fstatat(fd_.get(), name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+base::Result<base::Fd> GuardedDirectory::open_file(const char* name, Access access) const {
+  const std::string path = shown(name);
+  // O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever.
+  base::Fd file(::openat(fd_.get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  if (!file && errno == ENOENT) return file;
+  if (!file && errno == ELOOP) {
+    return base::usage_error(fmt::format("{}: is a symbolic link; put the file itself there", path));
+  }
+  if (!file) {
+    auto error = base::errno_error(fmt::format("{}: cannot be opened", path));
+    error.error().kind = base::ErrorKind::kUsage;
+    return error;
+  }
+  struct stat status{};
+  if (::fstat(file.get(), &status) != 0) return base::errno_error(fmt::format("{}: cannot be examined", path));
+  if (auto checked = check_kind(path, status, access); !checked) return std::unexpected(checked.error());
+  return file;
+}
+
+base::Status GuardedDirectory::check(const char* name, Access access) const {
+  const auto file = open_file(name, access);
+  return file ? base::Status{} : std::unexpected(file.error());
+}
+
+base::Result<std::optional<std::string>> GuardedDirectory::read(const char* name, Access access) const {
+  const auto file = open_file(name, access);
+  if (!file) return std::unexpected(file.error());
+  if (!*file) return std::nullopt;
+  auto text = read_all(file->get());
+  if (!text) return std::unexpected(about(shown(name), text.error()));
+  return std::move(*text);
+}
+
+base::Result<bool> GuardedDirectory::write(const char* name, std::string_view text, mode_t mode,
+                                           Existing existing) const {
+  const auto failed = [&](base::Error error) { return std::unexpected(about(shown(name), std::move(error))); };
+  std::uint64_t random = 0;
+  if (::getrandom(&random, sizeof random, 0) != sizeof random)
+    return failed(base::errno_error("no randomness").error());
+  const std::string fresh = fmt::format(".{}.{:016x}", name, random);
+  const base::Fd file(
+      ::openat(fd_.get(), fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 0600));
+  if (!file) return failed(base::errno_error("cannot be made").error());
+  auto written = write_all(file.get(), text);
+  // The mode must not depend on the umask.
+  if (written && (::fchmod(file.get(), mode) != 0 || ::fsync(file.get()) != 0)) {
+    written = base::errno_error("cannot be written");
+  }
+  bool placed = false;
+  if (written && existing == Existing::kReplaced) {
+    placed = ::renameat(fd_.get(), fresh.c_str(), fd_.get(), name) == 0;
+    if (!placed) written = base::errno_error("cannot be put in place");
+  } else if (written) {
+    placed = ::linkat(fd_.get(), fresh.c_str(), fd_.get(), name, 0) == 0;
+    if (!placed && errno != EEXIST) written = base::errno_error("cannot be put in place");
+  }
+  if (!placed || existing == Existing::kKept) ::unlinkat(fd_.get(), fresh.c_str(), 0);
+  if (!written) return failed(written.error());
+  ::fsync(fd_.get());  // best effort: some file systems cannot, and the file itself is synced
+  return placed;
+}
+
+std::string GuardedDirectory::shown(const char* name) const {
+  return fmt::format("{}{}{}", policy::shown(path_), path_.ends_with('/') ? "" : "/", name);
+}
+
+}  // namespace soleroute::gateway::inspect

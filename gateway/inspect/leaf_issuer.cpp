@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/inspect/leaf_issuer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <csignal>
+#include <utility>
+
+namespace soleroute::gateway::inspect {
+
+namespace asio = boost::asio;
+
+// One flow that waits on its own thread for the issuer's. The timer is the flow's and never expires by itself: it is
+// what is woken. A flow that is destroyed while it waits leaves, and nothing is sent to its loop any more.
+class LeafIssuer::Waiter : public std::enable_shared_from_this<Waiter> {
+ public:
+  explicit Waiter(asio::steady_timer& timer) : timer_(&timer) {}
+
+  // On the issuer's thread. The loop is there as long as the flow is.
+  void answer(Answer answer) {
+    const std::lock_guard lock(mutex_);
+    if (timer_ == nullptr) return;
+    answer_ = std::move(answer);
+    asio::post(timer_->get_executor(), [self = shared_from_this()] { self->wake(); });
+  }
+  void leave() {
+    const std::lock_guard lock(mutex_);
+    timer_ = nullptr;
+  }
+  [[nodiscard]] Answer take() {
+    const std::lock_guard lock(mutex_);
+    return std::move(answer_);
+  }
+
+ private:
+  void wake() {
+    const std::lock_guard lock(mutex_);
+    if (timer_ != nullptr) timer_->expires_at(asio::steady_timer::time_point::min());
+  }
+
+  std::mutex mutex_;
+  asio::steady_timer* timer_;
+  Answer answer_ = base::system_error("the wait for a certificate was broken off");
+};
+
+LeafIssuer::LeafIssuer(Authority authority, KeyPtr leaf_key, LeafLimits limits, Clock clock)
+    : authority_(std::move(authority)),
+      leaf_key_(std::move(leaf_key)),
+      limits_(limits),
+      clock_(std::move(clock)),
+      cache_(limits.kept) {}
+
+base::Result<std::shared_ptr<LeafIssuer>> LeafIssuer::start(Authority authority, LeafLimits limits, Clock clock) {
+  auto key = make_key();
+  if (!key) return std::unexpected(key.error());
+  auto issuer =
+      std::unique_ptr<LeafIssuer>(new LeafIssuer(std::move(authority), std::move(*key), limits, std::move(clock)));
+  // Signals are the controlling thread's.
+  sigset_t all{};
+  sigset_t before{};
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  issuer->thread_ = std::thread([raw = issuer.get()] { raw->run(); });
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return issuer;
+}
+
+LeafIssuer::~LeafIssuer() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  asked_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+std::uint64_t LeafIssuer::signed_count() const {
+  const std::lock_guard lock(mutex_);
+  return signed_count_;
+}
+
+std::shared_ptr<const Leaf> LeafIssuer::kept(const base::HostName& name) {
+  const TimePoint now = clock_();
+  const std::lock_guard lock(mutex_);
+  return cache_.find(name.text(), now);
+}
+
+std::optional<LeafIssuer::Answer> LeafIssuer::ask(const base::HostName& name, std::shared_ptr<Waiter> waiter) {
+  const TimePoint now = clock_();
+  {
+    const std::lock_guard lock(mutex_);
+    // It may have been made since the caller looked.
+    if (auto ready = cache_.find(name.text(), now)) return Answer(std::move(ready));
+    const auto line = waiting_.find(name.text());
+    if (line != waiting_.end()) {
+      line->second.push_back(std::move(waiter));
+      return std::nullopt;
+    }
+    if (waiting_.size() >= limits_.waiting) {
+      return Answer(base::system_error("too many certificates are being made at once; try again"));
+    }
+    waiting_[name.text()].push_back(std::move(waiter));
+    queue_.push_back(name);
+  }
+  asked_.notify_one();
+  return std::nullopt;
+}
+
+asio::awaitable<base::Result<std::shared_ptr<const Leaf>>> LeafIssuer::leaf_for(base::HostName name) {
+  if (auto ready = kept(name)) co_return ready;
+  asio::steady_timer timer(co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
+  const auto waiter = std::make_shared<Waiter>(timer);
+  const struct Leaving {
+    Waiter& waiter;
+    ~Leaving() { waiter.leave(); }
+  } leaving{*waiter};
+  if (auto answer = ask(name, waiter)) co_return std::move(*answer);
+  co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+  co_return waiter->take();
+}
+
+LeafIssuer::Answer LeafIssuer::sign(const base::HostName& name) {
+  const TimePoint now = clock_();
+  auto leaf = authority_.issue(name, *leaf_key_, now);
+  if (!leaf) return std::unexpected(leaf.error());
+  X509& certificate = *leaf->certificate;
+  const TimePoint from = valid_from(certificate);
+  // With half of its life left it is made anew: who resumes a session must not meet one that has just expired.
+  const TimePoint until = std::min(now + kLeafLife / 2, valid_until(certificate));
+  auto shared = std::make_shared<const Leaf>(std::move(*leaf));
+  const std::lock_guard lock(mutex_);
+  ++signed_count_;
+  cache_.put(name.text(), {shared, from, until});
+  return shared;
+}
+
+void LeafIssuer::run() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    asked_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    if (stopping_) return;
+    const base::HostName name = std::move(queue_.front());
+    queue_.pop_front();
+    lock.unlock();
+    const Answer answer = sign(name);
+    lock.lock();
+    auto waiters = std::move(waiting_[name.text()]);
+    waiting_.erase(name.text());
+    lock.unlock();
+    for (const auto& waiter : waiters) waiter->answer(answer);
+    waiters.clear();
+    lock.lock();
+  }
+}
+
+}  // namespace soleroute::gateway::inspect

@@ -63,6 +63,9 @@ void add_test(CLI::App& program, Invocation& invocation);
 void add_verify(CLI::App& program, Invocation& invocation);
 void add_services(CLI::App& program, Invocation& invocation);
 void add_status(CLI::App& program, Invocation& invocation);
+void add_guard(CLI::App& program, Invocation& invocation);
+void add_doctor(CLI::App& program, Invocation& invocation);
+void add_init(CLI::App& program, Invocation& invocation);
 
 // The program without a subcommand: serving, and `--dry-run`, whose body is dry_run.cpp.
 void add_serve(CLI::App& program, Invocation& invocation);

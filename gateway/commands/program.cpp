@@ -37,6 +37,9 @@ void add_commands(CLI::App& program, Invocation& invocation) {
   add_verify(program, invocation);
   add_services(program, invocation);
   add_status(program, invocation);
+  add_guard(program, invocation);
+  add_doctor(program, invocation);
+  add_init(program, invocation);
 }
 
 // Everything behind the first `--` belongs to the jailed command: CLI11 would take "[a]" or "{}" in it for a list.

@@ -17,6 +17,7 @@
 
 #include "gateway/commands/command.h"
 #include "gateway/commands/serve_options.h"
+#include "gateway/serve/capabilities.h"
 #include "gateway/serve/supervisor.h"
 #include "policy/source_text.h"
 
@@ -75,13 +76,9 @@ base::Result<std::vector<T>> parse_all(std::string_view option, const std::vecto
 }
 
 base::Status parse_ports(const ServeArguments& arguments, serve::ServeOptions& options) {
-  if (arguments.explicit_proxy == "off") {
-    options.explicit_proxy_port = 0;
-  } else {
-    const auto port = parse_port("--explicit-proxy", arguments.explicit_proxy);
-    if (!port) return std::unexpected(port.error());
-    options.explicit_proxy_port = *port;
-  }
+  const auto proxy = parse_explicit_proxy(arguments.explicit_proxy);
+  if (!proxy) return std::unexpected(proxy.error());
+  options.explicit_proxy_port = *proxy;
   if (arguments.listen.empty()) return {};
   const auto listen = parse_port("--listen", arguments.listen);
   if (!listen) return std::unexpected(listen.error());
@@ -113,6 +110,7 @@ bool dry_run_wanted(const ServeArguments& arguments) {
 }
 
 int serve_forever(const serve::ServeOptions& options) {
+  if (const auto raised = serve::raise_permitted_capabilities(); !raised) return report(raised.error());
   ::signal(SIGPIPE, SIG_IGN);  // a peer that is gone is an error of that write
   const int standard_output = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
   const auto log = audit::make_json_log(base::Fd(standard_output), options.log);
@@ -131,6 +129,11 @@ int serve_body(const ServeArguments& arguments) {
 }
 
 }  // namespace
+
+base::Result<std::uint16_t> parse_explicit_proxy(const std::string& text) {
+  if (text == "off") return std::uint16_t{0};
+  return parse_port("--explicit-proxy", text);
+}
 
 base::Result<serve::ServeOptions> parse_serve_options(const ServeArguments& arguments) {
   serve::ServeOptions options;

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,9 @@ struct ServeArguments {
   std::string secrets_dir = secrets::kDefaultSecretsDirectory;
   std::string dry_run;  // empty: serve; "true" (given alone): text; "json"
 };
+
+// A port, or "off" for 0.
+[[nodiscard]] base::Result<std::uint16_t> parse_explicit_proxy(const std::string& text);
 
 // Errors are kUsage and name the option.
 [[nodiscard]] base::Result<serve::ServeOptions> parse_serve_options(const ServeArguments& arguments);

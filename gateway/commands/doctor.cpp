@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gateway/commands/command.h"
+#include "gateway/commands/doctor_report.h"
+#include "gateway/commands/probe_socket.h"
+#include "gateway/serve/capabilities.h"
+#include "gateway/serve/neighbours.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+constexpr std::chrono::milliseconds kEngineTimeout{3000};
+
+struct Options {
+  std::string place;
+  std::string engine = "/var/run/docker.sock";
+  std::vector<std::string> claim;
+};
+
+std::string read_text(const char* path) {
+  const base::Fd fd(::open(path, O_RDONLY | O_CLOEXEC));
+  std::array<char, 8192> text{};
+  const ssize_t size = fd ? ::read(fd.get(), text.data(), text.size()) : 0;
+  return {text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
+}
+
+base::Result<Place> place_of(const Options& options) {
+  if (options.place == "machine") return Place::kMachine;
+  if (options.place == "gateway") return Place::kGateway;
+  if (options.place == "agent") return Place::kAgent;
+  if (!options.place.empty()) return base::usage_error("--in: one of machine, gateway, agent");
+  if (!options.claim.empty()) return Place::kGateway;
+  const bool contained = ::access("/.dockerenv", F_OK) == 0 || ::access("/run/.containerenv", F_OK) == 0;
+  return contained ? Place::kAgent : Place::kMachine;
+}
+
+// GET over HTTP/1.0, so that the answer ends with the connection.
+base::Result<std::vector<EngineNetwork>> engine_networks(const std::string& path) {
+  const auto socket = ProbeSocket::connect_unix(path, kEngineTimeout);
+  if (!socket) return std::unexpected(socket.error());
+  if (auto sent = socket->send("GET /networks HTTP/1.0\r\nHost: engine\r\n\r\n"); !sent) {
+    return std::unexpected(sent.error());
+  }
+  const auto answer = socket->receive_until([](const std::string&) { return false; });
+  if (!answer) return std::unexpected(answer.error());
+  const auto body = answer->find("\r\n\r\n");
+  if (!answer->starts_with("HTTP/1.") || body == std::string::npos) {
+    return base::system_error(path + " does not speak HTTP: is it an engine's socket?");
+  }
+  return parse_networks(std::string_view(*answer).substr(body + 4));
+}
+
+std::vector<base::IpAddress> claimed_elsewhere(const std::vector<netrules::Interface>& interfaces,
+                                               const std::vector<base::InterfaceAddress>& claim) {
+  std::vector<base::IpAddress> taken;
+  for (const auto& wanted : claim) {
+    for (const auto& interface : interfaces) {
+      const auto near = [&](const base::InterfaceAddress& own) { return own.subnet().contains(wanted.address); };
+      const auto ours = [&](const base::InterfaceAddress& own) { return own.address == wanted.address; };
+      if (interface.loopback || std::ranges::none_of(interface.addresses, near)) continue;
+      if (std::ranges::any_of(interface.addresses, ours)) continue;
+      const auto used = netrules::address_in_use(interface.index, wanted.address);
+      if (used && *used) taken.push_back(wanted.address);
+    }
+  }
+  return taken;
+}
+
+base::Result<DoctorFacts> gather(const Options& options) {
+  DoctorFacts facts;
+  const auto place = place_of(options);
+  if (!place) return std::unexpected(place.error());
+  facts.place = *place;
+  for (const std::string& text : options.claim) {
+    const auto address = base::InterfaceAddress::parse(text);
+    if (!address) return base::usage_error("--claim: " + address.error().message);
+    facts.claim.push_back(*address);
+  }
+  if (const auto raised = serve::raise_permitted_capabilities(); !raised) return std::unexpected(raised.error());
+  facts.powers = serve::network_powers(read_text("/proc/self/status"));
+  const auto scratch = netrules::probe_in_scratch_namespace();
+  facts.user_namespaces = scratch.has_value();
+  facts.kernel = facts.powers.admin ? netrules::make_kernel()->probe() : scratch;
+  facts.neighbours = serve::describe_neighbours();
+  const std::string netfilter = read_text("/proc/sys/net/bridge/bridge-nf-call-iptables");
+  if (!netfilter.empty()) facts.bridge_netfilter = netfilter.starts_with("1");
+  if (facts.place == Place::kMachine) facts.networks = engine_networks(options.engine);
+  auto interfaces = netrules::list_interfaces();
+  if (interfaces) facts.interfaces = std::move(*interfaces);
+  facts.claimed_elsewhere = claimed_elsewhere(facts.interfaces, facts.claim);
+  return facts;
+}
+
+void print(const Finding& finding) {
+  const bool colour = use_colour(STDOUT_FILENO);
+  const char* word = "ok";
+  const char* paint = "\x1b[32m";
+  if (finding.level == Level::kNote) word = "note", paint = "\x1b[33m";
+  if (finding.level == Level::kProblem) word = "PROBLEM", paint = "\x1b[1;31m";
+  fmt::print("{}{:<7}{}  {}\n", colour ? paint : "", word, colour ? "\x1b[0m" : "", finding.what);
+  if (!finding.fix.empty()) fmt::print("         fix: {}\n", finding.fix);
+}
+
+int doctor(const Options& options) {
+  const auto facts = gather(options);
+  if (!facts) return report(facts.error());
+  bool well = true;
+  for (const Finding& finding : diagnose(*facts)) {
+    print(finding);
+    well = well && finding.level != Level::kProblem;
+  }
+  return well ? kExitDone : kExitNo;
+}
+
+}  // namespace
+
+void add_doctor(CLI::App& program, Invocation& invocation) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& command = add_command(
+      program, invocation, "doctor",
+      "Check kernel, engine and capabilities, each line with the fix; asked on the machine, in the gateway's container "
+      "or in the agent's; exit status 1 if there is a problem",
+      "gateway doctor", [options] { return doctor(*options); });
+  command.add_option("--in", options->place, "where this is; default: found out")->type_name("machine|gateway|agent");
+  command.add_option("--engine", options->engine, "socket of the container engine")
+      ->capture_default_str()
+      ->type_name("SOCKET");
+  add_list_option(command, "--claim", "GATEWAY_CLAIM", options->claim, "ADDR/PREFIX",
+                  "address that the gateway is to claim: is it free?");
+}
+
+}  // namespace soleroute::gateway::commands

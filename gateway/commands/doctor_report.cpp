@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/commands/doctor_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "policy/source_text.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+using Findings = std::vector<Finding>;
+
+void ok(Findings& out, std::string what) {
+  out.push_back({Level::kOk, std::move(what), {}});
+}
+void note(Findings& out, std::string what, std::string fix) {
+  out.push_back({Level::kNote, std::move(what), std::move(fix)});
+}
+void problem(Findings& out, std::string what, std::string fix) {
+  out.push_back({Level::kProblem, std::move(what), std::move(fix)});
+}
+
+void kernel(const DoctorFacts& facts, Findings& out) {
+  if (!facts.kernel) {
+    return note(out, "the kernel's nftables could not be tried: " + facts.kernel.error().message,
+                "ask as root, or in the gateway's container");
+  }
+  const netrules::Features& features = *facts.kernel;
+  const auto missing = features.missing();
+  for (const auto& line : missing) problem(out, line, "load the module on the machine, or use a kernel that has it");
+  if (missing.empty()) ok(out, "the kernel has the nftables features that are needed");
+  if (features.native_queue) return ok(out, "refused packets can be logged: nft queue");
+  if (features.compat_queue) return ok(out, "refused packets can be logged: NFQUEUE through nft_compat");
+  note(out, "refused packets other than DNS, HTTP and TLS will be refused without a line in the log",
+       "load nft_queue or xt_NFQUEUE on the machine");
+}
+
+void on_the_machine(const DoctorFacts& facts, Findings& out) {
+  if (facts.user_namespaces) {
+    ok(out, "user namespaces are allowed: 'gateway run' needs no root");
+  } else {
+    note(out, "user namespaces are not allowed here: 'gateway run' needs sudo",
+         "sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000, where the kernel has them");
+  }
+}
+
+void one_network(const EngineNetwork& network, bool netfilter, Findings& out) {
+  const std::string name = "network " + policy::shown(network.name);
+  if (network.internal && netfilter) {
+    problem(out,
+            name +
+                " is internal, and bridge netfilter is on: the engine drops what the agent sends through the "
+                "gateway",
+            "remove `internal: true`; the templates' network closes itself without it");
+  }
+  if (network.ipv6 && !network.route_v6) {
+    problem(out, name + " has IPv6, and no gateway claims a route there",
+            "remove `enable_ipv6`, or set aux_addresses DefaultGatewayIPv6 and give the gateway a second --claim");
+  }
+  if (network.masquerade && !network.internal) {
+    problem(out, name + " is masqueraded by the engine: a container with another route would get out",
+            "driver_opts: com.docker.network.bridge.enable_ip_masquerade: \"false\"");
+  }
+}
+
+void engine(const DoctorFacts& facts, Findings& out) {
+  if (!facts.networks) {
+    return note(out, "no container engine was asked: " + facts.networks.error().message,
+                "name its socket with --engine");
+  }
+  const bool netfilter = facts.bridge_netfilter.value_or(false);
+  int agents = 0;
+  for (const EngineNetwork& network : *facts.networks) {
+    if (!network.route_v4 && !network.route_v6) continue;  // not made for a gateway
+    ++agents;
+    const std::size_t before = out.size();
+    one_network(network, netfilter, out);
+    if (out.size() == before) ok(out, "network " + policy::shown(network.name) + " leads to its gateway alone");
+  }
+  if (agents == 0) {
+    note(out, "the engine has no network whose route is left to a gateway (aux_addresses DefaultGatewayIPv4)",
+         "docker compose up -d with a template makes one");
+  }
+}
+
+void in_the_gateway(const DoctorFacts& facts, Findings& out) {
+  if (facts.powers.admin) {
+    ok(out, "CAP_NET_ADMIN is there");
+  } else {
+    problem(out, "CAP_NET_ADMIN is missing: no rule can be programmed and no address claimed",
+            "cap_add: [NET_ADMIN] for this service");
+  }
+  for (const auto& address : facts.claimed_elsewhere) {
+    problem(out, fmt::format("{} is already answered for by another machine on this network", address.to_string()),
+            "stop the other gateway, or give this project another SOLEROUTE_NET");
+  }
+  const bool claims_v6 = std::ranges::any_of(facts.claim, [](const auto& own) { return own.address.is_v6(); });
+  for (const auto& interface : facts.interfaces) {
+    const auto holds = [&](auto test) { return std::ranges::any_of(interface.addresses, test); };
+    const bool inside = holds([&](const base::InterfaceAddress& own) {
+      return std::ranges::any_of(facts.claim,
+                                 [&](const auto& claimed) { return own.subnet().contains(claimed.address); });
+    });
+    const bool global_v6 = holds([](const auto& own) { return own.address.is_v6() && own.address.bytes()[0] != 0xfe; });
+    if (!inside || !global_v6 || claims_v6) continue;
+    problem(out, fmt::format("the agents' network on {} has IPv6, which nobody routes there", interface.name),
+            "remove `enable_ipv6` from the network, or --claim an IPv6 address too");
+  }
+}
+
+void in_the_agent(const DoctorFacts& facts, Findings& out) {
+  if (facts.powers.any()) {
+    problem(out, fmt::format("this container has {}: what runs here can go around the rules", to_string(facts.powers)),
+            "cap_drop: [ALL] and security_opt: [\"no-new-privileges:true\"] for this service");
+  } else {
+    ok(out, "no capability here reaches the network");
+  }
+  const auto links = std::ranges::count_if(facts.interfaces, [](const auto& one) { return !one.loopback; });
+  if (links > 1) {
+    problem(out, fmt::format("this container has {} networks: the gateway is in the path of one", links),
+            "attach the agent to the gateway's network alone");
+  } else {
+    ok(out, "there is one way out");
+  }
+}
+
+std::optional<std::string> aux_address(const nlohmann::json& network, const char* name) {
+  const auto ipam = network.find("IPAM");
+  if (ipam == network.end() || !ipam->is_object() || !ipam->contains("Config")) return std::nullopt;
+  for (const auto& config : (*ipam)["Config"]) {
+    if (!config.is_object()) continue;
+    for (const char* key : {"AuxiliaryAddresses", "AuxAddress"}) {
+      const auto found = config.find(key);
+      if (found == config.end() || !found->is_object()) continue;
+      if (const auto value = found->find(name); value != found->end() && value->is_string()) {
+        return value->get<std::string>();
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+bool flag(const nlohmann::json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_boolean() && found->get<bool>();
+}
+
+bool masqueraded(const nlohmann::json& network) {
+  const auto options = network.find("Options");
+  if (options == network.end() || !options->is_object()) return true;
+  const auto found = options->find("com.docker.network.bridge.enable_ip_masquerade");
+  return found == options->end() || *found != "false";
+}
+
+}  // namespace
+
+std::vector<Finding> diagnose(const DoctorFacts& facts) {
+  Findings out;
+  switch (facts.place) {
+    case Place::kMachine:
+      kernel(facts, out);
+      on_the_machine(facts, out);
+      engine(facts, out);
+      break;
+    case Place::kGateway:
+      kernel(facts, out);
+      in_the_gateway(facts, out);
+      break;
+    case Place::kAgent:
+      in_the_agent(facts, out);
+      break;
+  }
+  if (facts.place == Place::kMachine) return out;
+  for (const auto& neighbour : facts.neighbours) problem(out, neighbour, "end it, or start it with less");
+  return out;
+}
+
+base::Result<std::vector<EngineNetwork>> parse_networks(std::string_view json) {
+  const auto list = nlohmann::json::parse(json, nullptr, false);
+  if (!list.is_array()) return base::system_error("the engine answered something else than a list of networks");
+  std::vector<EngineNetwork> networks;
+  for (const auto& item : list) {
+    if (!item.is_object()) continue;
+    EngineNetwork network;
+    const auto name = item.find("Name");
+    if (name != item.end() && name->is_string()) network.name = name->get<std::string>();
+    network.internal = flag(item, "Internal");
+    network.ipv6 = flag(item, "EnableIPv6");
+    network.masquerade = masqueraded(item);
+    network.route_v4 = aux_address(item, "DefaultGatewayIPv4");
+    network.route_v6 = aux_address(item, "DefaultGatewayIPv6");
+    networks.push_back(std::move(network));
+  }
+  return networks;
+}
+
+}  // namespace soleroute::gateway::commands

@@ -1,0 +1,58 @@
+// What `gateway doctor` makes of the facts it finds: one finding a line, each with what to do about it.
+// Pure.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/result.h"
+#include "gateway/serve/neighbours.h"
+#include "netrules/kernel.h"
+#include "netrules/links.h"
+
+namespace soleroute::gateway::commands {
+
+enum class Place { kMachine, kGateway, kAgent };  // where doctor was asked: outside containers, or in whose
+
+struct EngineNetwork {  // one network as the engine describes it
+  std::string name;
+  bool internal = false;
+  bool ipv6 = false;
+  bool masquerade = true;
+  std::optional<std::string> route_v4;  // aux address DefaultGatewayIPv4
+  std::optional<std::string> route_v6;
+  bool operator==(const EngineNetwork&) const = default;
+};
+
+struct DoctorFacts {
+  Place place = Place::kMachine;
+  base::Result<netrules::Features> kernel = base::system_error("not asked");
+  serve::NetworkPowers powers;           // of this process
+  std::vector<std::string> neighbours;   // serve::describe_neighbours()
+  bool user_namespaces = false;          // may be made without privilege, for the jail
+  std::optional<bool> bridge_netfilter;  // bridged IPv4 frames meet the engine's rules; absent: not known here
+  base::Result<std::vector<EngineNetwork>> networks = base::system_error("not asked");
+  std::vector<netrules::Interface> interfaces;
+  std::vector<base::InterfaceAddress> claim;       // what the gateway is told to claim
+  std::vector<base::IpAddress> claimed_elsewhere;  // of these, those that somebody else answers for
+};
+
+enum class Level { kOk, kNote, kProblem };
+
+struct Finding {
+  Level level = Level::kOk;
+  std::string what;
+  std::string fix;  // empty where nothing need be done
+  bool operator==(const Finding&) const = default;
+};
+
+[[nodiscard]] std::vector<Finding> diagnose(const DoctorFacts& facts);
+
+// The answer of the engine's GET /networks.
+[[nodiscard]] base::Result<std::vector<EngineNetwork>> parse_networks(std::string_view json);
+
+}  // namespace soleroute::gateway::commands

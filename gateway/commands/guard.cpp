@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/serve/guard.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gateway/commands/command.h"
+#include "gateway/commands/serve_options.h"
+#include "gateway/serve/capabilities.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+struct Options {
+  std::vector<std::string> gateway;
+  std::vector<std::string> policy;
+  bool set_route = false;
+  std::string explicit_proxy = std::to_string(serve::kDefaultExplicitProxyPort);
+  std::string control = serve::kDefaultControlSocket;
+};
+
+base::Result<serve::GuardOptions> parse(const Options& given) {
+  serve::GuardOptions options;
+  options.policy_files = given.policy;
+  options.set_route = given.set_route;
+  options.control_socket = given.control;
+  const auto port = parse_explicit_proxy(given.explicit_proxy);
+  if (!port) return std::unexpected(port.error());
+  options.explicit_proxy_port = *port;
+  for (const std::string& text : given.gateway) {
+    const auto address = base::IpAddress::parse(text);
+    if (!address) return base::usage_error("--gateway: " + address.error().message);
+    const bool again = std::ranges::any_of(
+        options.gateways, [&](const base::IpAddress& other) { return other.family() == address->family(); });
+    if (again) return base::usage_error("--gateway: at most one address of each family");
+    options.gateways.push_back(*address);
+  }
+  if (options.gateways.empty()) {
+    return base::usage_error("say where the gateway is: --gateway ADDR, the address that it claims");
+  }
+  return options;
+}
+
+int guard(const Options& given) {
+  const auto options = parse(given);
+  if (!options) return report(options.error());
+  if (const auto raised = serve::raise_permitted_capabilities(); !raised) return report(raised.error());
+  ::signal(SIGPIPE, SIG_IGN);  // a log that is gone is an error of that write
+  const auto log =
+      audit::make_json_log(base::Fd(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)), audit::Verbosity::kNormal);
+  const auto guarded = serve::guard(*options, *log);
+  return guarded ? kExitDone : report(guarded.error());
+}
+
+}  // namespace
+
+void add_guard(CLI::App& program, Invocation& invocation) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& command = add_command(
+      program, invocation, "guard",
+      "Hold the agent's network namespace: program and keep the agent's own rules, by which its packets leave towards "
+      "the gateway alone; 'gateway status' asks it",
+      "gateway guard --gateway 10.77.0.2", [options] { return guard(*options); });
+  add_list_option(command, "--gateway", "GATEWAY_GUARD_GATEWAY", options->gateway, "ADDR",
+                  "address that the gateway claims; one of each family");
+  add_policy_option(command, options->policy);
+  command.add_flag("--set-route", options->set_route, "make the default route lead there; default: the engine does")
+      ->envname("GATEWAY_GUARD_SET_ROUTE");
+  command.add_option("--explicit-proxy", options->explicit_proxy, "port for clients that do set HTTPS_PROXY")
+      ->capture_default_str()
+      ->envname("GATEWAY_EXPLICIT_PROXY")
+      ->type_name("PORT|off");
+  command.add_option("--control", options->control, "control socket, asked by 'gateway status'")
+      ->capture_default_str()
+      ->envname("GATEWAY_CONTROL")
+      ->type_name("SOCKET");
+}
+
+}  // namespace soleroute::gateway::commands

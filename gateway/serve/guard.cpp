@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/serve/guard.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <csignal>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "gateway/serve/control_socket.h"
+#include "gateway/serve/neighbours.h"
+#include "gateway/serve/policy_files.h"
+#include "gateway/serve/rules_keeper.h"
+#include "gateway/serve/supervisor.h"
+#include "netrules/kernel.h"
+#include "netrules/links.h"
+
+namespace soleroute::gateway::serve {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+constexpr auto kWatch = 2000ms;
+constexpr std::size_t kMaxWarnings = 100;  // told apart; after that nothing new is said
+
+// The interface on whose subnet the gateway is.
+base::Result<int> interface_towards(const base::IpAddress& gateway) {
+  const auto interfaces = netrules::list_interfaces();
+  if (!interfaces) return std::unexpected(interfaces.error());
+  for (const auto& interface : *interfaces) {
+    const bool near = !interface.loopback && std::ranges::any_of(interface.addresses, [&](const auto& own) {
+      return own.subnet().contains(gateway);
+    });
+    if (near) return interface.index;
+  }
+  return base::system_error(fmt::format(
+      "no interface here is on the subnet of {}: attach this container to the agents' network", gateway.to_string()));
+}
+
+base::Status set_route_to(const base::IpAddress& gateway) {
+  const auto index = interface_towards(gateway);
+  if (!index) return std::unexpected(index.error());
+  const auto routes = netrules::list_default_routes();
+  if (!routes) return std::unexpected(routes.error());
+  for (const auto& route : *routes) {
+    if (route.family != gateway.family() || route.via == gateway) continue;
+    if (auto removed = netrules::remove_default_route(route); !removed) return removed;
+  }
+  return netrules::add_default_route({gateway.family(), gateway, *index, 0});
+}
+
+// What stands against "every packet meets the gateway", besides the rules.
+std::vector<std::string> route_problems(const std::vector<base::IpAddress>& gateways) {
+  std::vector<std::string> found;
+  const auto routes = netrules::list_default_routes();
+  if (!routes) return {routes.error().message};
+  for (const auto& gateway : gateways) {
+    const bool there =
+        std::ranges::any_of(*routes, [&](const netrules::DefaultRoute& route) { return route.via == gateway; });
+    if (there) continue;
+    found.push_back(
+        fmt::format("no default route leads through {}: set aux_addresses DefaultGatewayIPv4 on the network, or "
+                    "--set-route; until then everything is refused",
+                    gateway.to_string()));
+  }
+  return found;
+}
+
+class Guard {
+ public:
+  Guard(const GuardOptions& options, audit::DecisionLog& log)
+      : options_(options), log_(log), rules_(netrules::make_kernel(), log, true), signals_(loop_), watch_(loop_) {}
+
+  base::Status run() {
+    auto policy = load_policy(options_.policy_files);
+    if (!policy) return std::unexpected(policy.error());
+    policy_ = std::move(*policy);
+    if (auto probed = rules_.probe(); !probed) return probed;
+    catch_signals();
+    if (auto opened = open(); !opened) {
+      log_.error(opened.error().message);
+      return opened;
+    }
+    loop_.run();
+    return {};
+  }
+
+ private:
+  base::Status open() {
+    log_.lifecycle("starting", "guarding this network namespace");
+    if (auto closed = rules_.program(netrules::closed_rules(intent()), "closed"); !closed) return closed;
+    auto control = ControlSocket::open(loop_, options_.control_socket, [this](const std::string& ask) {
+      return ask == "status" ? status() : std::string{};
+    });
+    if (!control) return std::unexpected(control.error());
+    control_ = std::move(*control);
+    for (const auto& gateway : options_.gateways) {
+      if (!options_.set_route) break;
+      if (auto routed = set_route_to(gateway); !routed) return routed;
+      log_.lifecycle("route", "default route set to " + gateway.to_string());
+    }
+    if (auto opened = rules_.program(netrules::open_rules(intent()), "open"); !opened) return opened;
+    if (auto verified = rules_.verify(); !verified) return verified;
+    look();
+    log_.lifecycle(health_, fmt::format("the agent's packets leave through {} alone", names()));
+    watch();
+    return {};
+  }
+
+  std::string names() const {
+    std::string all;
+    for (const auto& gateway : options_.gateways) all += (all.empty() ? "" : ", ") + gateway.to_string();
+    return all;
+  }
+
+  netrules::Intent intent() const { return guard_intent(options_, *policy_); }
+
+  // Each thing once: it is said again only if it went away and came back.
+  void look() {
+    auto seen = route_problems(options_.gateways);
+    const bool routed = seen.empty();
+    for (auto& line : describe_neighbours()) seen.push_back(std::move(line));
+    if (seen.size() > kMaxWarnings) seen.resize(kMaxWarnings);
+    std::set<std::string> now(seen.begin(), seen.end());
+    for (const auto& line : now) {
+      if (!warned_.contains(line)) log_.error(line);
+    }
+    warned_ = std::move(now);
+    const bool stand = rules_.restore();
+    health_ = stand && routed ? "healthy" : "degraded";
+  }
+
+  void watch() {
+    watch_.expires_after(kWatch);
+    watch_.async_wait([this](const boost::system::error_code& error) {
+      if (error) return;
+      look();
+      watch();
+    });
+  }
+
+  void catch_signals() {
+    signals_.add(SIGHUP);
+    signals_.add(SIGTERM);
+    signals_.add(SIGINT);
+    await_signal();
+  }
+
+  void await_signal() {
+    signals_.async_wait([this](const boost::system::error_code& error, int number) {
+      if (error) return;
+      if (number != SIGHUP) return stop();
+      reload();
+      await_signal();
+    });
+  }
+
+  void reload() {
+    auto fresh = load_policy(options_.policy_files);
+    base::Status status = fresh ? base::Status{} : std::unexpected(fresh.error());
+    if (status) status = rules_.program(netrules::open_rules(guard_intent(options_, **fresh)), "open");
+    if (!status) return log_.reload(false, status.error().message);
+    policy_ = std::move(*fresh);
+    log_.reload(true, fmt::format("{} endpoints", policy_->endpoints().size()));
+  }
+
+  void stop() {
+    health_ = "stopping";
+    log_.lifecycle("stopping", "the closed rules stay");
+    watch_.cancel();
+    const auto closed = rules_.program(netrules::closed_rules(intent()), "closed");
+    if (!closed) log_.error("the open rules stay: " + closed.error().message);
+    control_.reset();
+    loop_.stop();
+  }
+
+  std::string status() {
+    const auto up = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
+    return nlohmann::json{{"health", health_},
+                          {"version", SOLEROUTE_VERSION},
+                          {"uptime_s", up.count()},
+                          {"topology", "guard"},
+                          {"warnings", warned_},
+                          {"rules", {{"intended", rules_.intended()}, {"differences", rules_.last_differences()}}}}
+        .dump();
+  }
+
+  const GuardOptions& options_;
+  audit::DecisionLog& log_;
+  asio::io_context loop_;
+  RulesKeeper rules_;
+  asio::signal_set signals_;
+  asio::steady_timer watch_;
+  std::shared_ptr<const policy::Policy> policy_;
+  std::set<std::string> warned_;
+  std::string health_ = "starting";
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::unique_ptr<ControlSocket> control_;
+};
+
+}  // namespace
+
+netrules::Intent guard_intent(const GuardOptions& options, const policy::Policy& policy) {
+  ServeOptions serving;
+  serving.topology = netrules::Topology::kGuard;
+  serving.explicit_proxy_port = options.explicit_proxy_port;
+  netrules::Intent intent = intent_of(serving, policy);
+  intent.gateway_addresses = options.gateways;
+  intent.packet_queue.reset();  // nobody in here reads it: the gateway logs what reaches it
+  return intent;
+}
+
+base::Status guard(const GuardOptions& options, audit::DecisionLog& log) {
+  Guard guarding(options, log);
+  return guarding.run();
+}
+
+}  // namespace soleroute::gateway::serve

@@ -1,0 +1,33 @@
+// `gateway guard`: holds the agent's network namespace. Programs the agent's own rules, keeps them, and tells what it
+// sees around it; carries no traffic.
+// Blocks on the calling thread, in the network namespace that it protects.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/result.h"
+#include "gateway/audit/decision_log.h"
+#include "gateway/serve/options.h"
+#include "netrules/plan.h"
+#include "policy/policy.h"
+
+namespace soleroute::gateway::serve {
+
+struct GuardOptions {
+  std::vector<base::IpAddress> gateways;  // as the agent's routes name them: one of each family at most, never none
+  std::vector<std::string> policy_files;  // for the ports of `endpoints:`; the rest of the policy is the gateway's
+  bool set_route = false;                 // make the default route lead there; else the engine does
+  std::uint16_t explicit_proxy_port = kDefaultExplicitProxyPort;  // 0: off
+  std::string control_socket = kDefaultControlSocket;
+};
+
+[[nodiscard]] netrules::Intent guard_intent(const GuardOptions& options, const policy::Policy& policy);
+
+// Until SIGTERM or SIGINT. Closed rules stand before anything else, open ones when all is well; SIGHUP reads the policy
+// again. Answers `gateway status` on the control socket. On the way out the closed rules are put back.
+[[nodiscard]] base::Status guard(const GuardOptions& options, audit::DecisionLog& log);
+
+}  // namespace soleroute::gateway::serve

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/commands/doctor_report.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+namespace soleroute::gateway::commands {
+namespace {
+
+netrules::Features whole_kernel() {
+  netrules::Features features;
+  features.nat_redirect = features.reject = features.inet_family = features.fib = features.native_queue = true;
+  return features;
+}
+
+netrules::Interface link(const char* name, std::initializer_list<const char*> addresses) {
+  netrules::Interface interface;
+  interface.name = name;
+  for (const char* address : addresses) interface.addresses.push_back(*base::InterfaceAddress::parse(address));
+  return interface;
+}
+
+DoctorFacts healthy(Place place) {
+  DoctorFacts facts;
+  facts.place = place;
+  facts.kernel = whole_kernel();
+  facts.powers.admin = place == Place::kGateway;
+  facts.user_namespaces = true;
+  facts.bridge_netfilter = true;
+  facts.networks = std::vector<EngineNetwork>{{.name = "p_inside",
+                                               .internal = false,
+                                               .ipv6 = false,
+                                               .masquerade = false,
+                                               .route_v4 = "10.77.0.2",
+                                               .route_v6 = {}}};
+  facts.interfaces = {link("eth0", {"10.77.0.3/24"})};
+  if (place == Place::kGateway) facts.claim = {*base::InterfaceAddress::parse("10.77.0.2/24")};
+  return facts;
+}
+
+int problems(const DoctorFacts& facts) {
+  return static_cast<int>(
+      std::ranges::count_if(diagnose(facts), [](const Finding& one) { return one.level == Level::kProblem; }));
+}
+
+std::string fixes(const DoctorFacts& facts) {
+  std::string all;
+  for (const Finding& finding : diagnose(facts)) {
+    if (finding.level == Level::kProblem) all += finding.what + " | " + finding.fix + "\n";
+  }
+  return all;
+}
+
+EngineNetwork& network(DoctorFacts& facts) {
+  return facts.networks->front();
+}
+
+TEST(Doctor, FindsNothingWhereAllIsWell) {
+  for (const Place place : {Place::kMachine, Place::kGateway, Place::kAgent}) {
+    EXPECT_EQ(fixes(healthy(place)), "");
+    EXPECT_FALSE(diagnose(healthy(place)).empty());
+  }
+}
+
+TEST(Doctor, NamesEachProblemWithItsFix) {
+  struct Row {
+    Place place;
+    void (*spoil)(DoctorFacts&);
+    const char* what;
+    const char* fix;
+  };
+  const Row rows[] = {
+      {Place::kMachine, [](DoctorFacts& f) { network(f).internal = true; }, "is internal", "remove `internal: true`"},
+      {Place::kMachine, [](DoctorFacts& f) { network(f).ipv6 = true; }, "has IPv6", "enable_ipv6"},
+      {Place::kMachine, [](DoctorFacts& f) { network(f).masquerade = true; }, "masqueraded", "enable_ip_masquerade"},
+      {Place::kMachine, [](DoctorFacts& f) { f.kernel->reject = false; }, "reject is missing", "load the module"},
+      {Place::kGateway, [](DoctorFacts& f) { f.powers.admin = false; }, "CAP_NET_ADMIN is missing", "cap_add"},
+      {Place::kGateway, [](DoctorFacts& f) { f.claimed_elsewhere = {f.claim.front().address}; }, "already answered for",
+       "SOLEROUTE_NET"},
+      {Place::kGateway, [](DoctorFacts& f) { f.interfaces = {link("eth0", {"10.77.0.3/24", "fd77::3/64"})}; },
+       "has IPv6", "enable_ipv6"},
+      {Place::kAgent, [](DoctorFacts& f) { f.powers.raw = true; }, "CAP_NET_RAW", "cap_drop: [ALL]"},
+      {Place::kAgent, [](DoctorFacts& f) { f.interfaces.push_back(link("eth1", {"10.1.0.2/24"})); }, "2 networks",
+       "alone"},
+      {Place::kAgent, [](DoctorFacts& f) { f.neighbours = {"process 7 has CAP_NET_RAW"}; }, "process 7", "end it"},
+  };
+  for (const Row& row : rows) {
+    DoctorFacts facts = healthy(row.place);
+    row.spoil(facts);
+    EXPECT_EQ(problems(facts), 1) << row.what;
+    EXPECT_NE(fixes(facts).find(row.what), std::string::npos) << fixes(facts);
+    EXPECT_NE(fixes(facts).find(row.fix), std::string::npos) << fixes(facts);
+  }
+}
+
+TEST(Doctor, LeavesInternalNetworksAloneWithoutBridgeNetfilterAndForeignOnesAltogether) {
+  DoctorFacts facts = healthy(Place::kMachine);
+  network(facts).internal = true;
+  facts.bridge_netfilter = false;
+  EXPECT_EQ(problems(facts), 0);
+  facts.bridge_netfilter = true;
+  network(facts) = EngineNetwork{};
+  network(facts).internal = network(facts).ipv6 = true;
+  EXPECT_EQ(problems(facts), 0);
+}
+
+TEST(Doctor, DoesNotTakeAnEngineThatWasNotAskedForHealthyOrIll) {
+  DoctorFacts facts = healthy(Place::kMachine);
+  facts.networks = base::system_error("no such file");
+  EXPECT_EQ(problems(facts), 0);
+  const auto findings = diagnose(facts);
+  EXPECT_TRUE(std::ranges::any_of(findings, [](const Finding& one) { return one.level == Level::kNote; }));
+}
+
+TEST(ParseNetworks, ReadsWhatTheEngineSays) {
+  const auto networks = parse_networks(
+      R"([{"Name":"p_inside","Internal":false,"EnableIPv6":true,"Options":{"com.docker.network.bridge.enable_ip_masquerade":"false"},)"
+      R"("IPAM":{"Config":[{"Subnet":"10.77.0.0/24","AuxiliaryAddresses":{"DefaultGatewayIPv4":"10.77.0.2"}}]}},)"
+      R"({"Name":"none","Internal":false,"EnableIPv6":false,"IPAM":{"Config":null},"Options":null}])");
+  ASSERT_TRUE(networks.has_value());
+  ASSERT_EQ(networks->size(), 2U);
+  EXPECT_EQ((*networks)[0], (EngineNetwork{.name = "p_inside",
+                                           .internal = false,
+                                           .ipv6 = true,
+                                           .masquerade = false,
+                                           .route_v4 = "10.77.0.2",
+                                           .route_v6 = {}}));
+  EXPECT_FALSE((*networks)[1].route_v4.has_value());
+}
+
+TEST(ParseNetworks, RefusesEverythingElse) {
+  for (const char* text : {"", "{}", "[", R"({"message":"page not found"})"}) {
+    EXPECT_FALSE(parse_networks(text).has_value()) << text;
+  }
+}
+
+}  // namespace
+}  // namespace soleroute::gateway::commands

@@ -27,11 +27,13 @@ bool is_forbidden_trailer(std::string_view name) {
 
 }  // namespace
 
-std::size_t ChunkedScanner::feed(base::Bytes bytes) {
+std::size_t ChunkedScanner::feed(base::Bytes bytes, const ChunkedContent* content) {
+  content_ = content;
   std::size_t taken = 0;
   while (taken < bytes.size() && state_ == State::kMore) {
     if (at_ == At::kData) {
       const auto run = static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, bytes.size() - taken));
+      if (content_ != nullptr) content_->data(bytes.subspan(taken, run));
       remaining_ -= run;
       taken += run;
       if (remaining_ == 0) at_ = At::kDataCr;
@@ -110,6 +112,7 @@ void ChunkedScanner::end_trailer_line() {
   if (!field) return fail("a malformed trailer");
   if (is_forbidden_trailer(field->name)) return fail("a trailer that frames, routes or controls the connection");
   if (++trailer_fields_ > kMaxTrailerFields) return fail("too many trailers");
+  if (content_ != nullptr) content_->trailer(*field);
   line_.clear();
 }
 

@@ -5,10 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
 #include "base/byte_reader.h"
+#include "sniffer/http1_head.h"
 
 namespace soleroute::sniffer {
 
@@ -16,13 +18,19 @@ inline constexpr std::size_t kMaxChunkExtension = 1024;  // bytes after the size
 inline constexpr std::size_t kMaxTrailerBytes = 16 * 1024;
 inline constexpr std::size_t kMaxTrailerFields = 64;
 
+// What the coding carries, for who forwards it in another form.
+struct ChunkedContent {
+  std::function<void(base::Bytes)> data;
+  std::function<void(const HeaderField&)> trailer;  // borrows for the call
+};
+
 class ChunkedScanner {
  public:
   enum class State : std::uint8_t { kMore, kDone, kMalformed };
 
   // Takes the next bytes of the connection and returns how many of them belong to this body. With kDone the rest is
   // what follows the body; with kMalformed what was taken must not be forwarded.
-  [[nodiscard]] std::size_t feed(base::Bytes bytes);
+  [[nodiscard]] std::size_t feed(base::Bytes bytes, const ChunkedContent* content = nullptr);
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] std::string_view fault() const { return fault_; }  // static text
 
@@ -36,6 +44,7 @@ class ChunkedScanner {
   void end_trailer_line();
   void fail(std::string_view why);
 
+  const ChunkedContent* content_ = nullptr;  // during feed()
   State state_ = State::kMore;
   At at_ = At::kSize;
   int digits_ = 0;               // of the size being read

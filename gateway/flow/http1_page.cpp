@@ -49,13 +49,21 @@ std::string plain(std::string_view text) {
 
 }  // namespace
 
+std::vector<std::pair<std::string_view, std::string>> fields_of(const Page& page) {
+  std::vector<std::pair<std::string_view, std::string>> fields{
+      {"Content-Type", page.json ? "application/json" : "text/plain; charset=utf-8"},
+      {"Content-Length", std::to_string(page.body.size())},
+      {"Cache-Control", "no-store"},
+      {"X-Content-Type-Options", "nosniff"},
+  };
+  if (!page.reason.empty()) fields.emplace_back("X-Soleroute-Reason", page.reason);
+  if (page.status == 405) fields.emplace_back("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+  return fields;
+}
+
 std::string render(const Page& page, bool to_head, bool close) {
-  std::string out = fmt::format(
-      "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n"
-      "X-Content-Type-Options: nosniff\r\n",
-      page.status, phrase(page.status), page.json ? "application/json" : "text/plain; charset=utf-8", page.body.size());
-  if (!page.reason.empty()) out.append("X-Soleroute-Reason: ").append(page.reason).append("\r\n");
-  if (page.status == 405) out += "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n";
+  std::string out = fmt::format("HTTP/1.1 {} {}\r\n", page.status, phrase(page.status));
+  for (const auto& [name, value] : fields_of(page)) out.append(name).append(": ").append(value).append("\r\n");
   out += close ? "Connection: close\r\n\r\n" : "\r\n";
   if (!to_head) out += page.body;
   return out;
@@ -71,18 +79,20 @@ Page upstream_page(int status, std::string_view reason, const std::string& host,
                       plain(cause), reason)};
 }
 
+void AcceptedTypes::see(std::string_view accept) {
+  sniffer::http1::for_each_element(accept, [this](std::string_view element) {
+    const auto type = sniffer::http1::trimmed(element.substr(0, element.find(';')));
+    ++types_;
+    json_ += sniffer::http1::same_ignoring_case(type, "application/json") ? 1 : 0;
+  });
+}
+
 bool wants_json(const sniffer::RequestHead& head) {
-  int types = 0;
-  int json = 0;
+  AcceptedTypes accepted;
   for (const auto& field : head.fields) {
-    if (!sniffer::http1::same_ignoring_case(field.name, "accept")) continue;
-    sniffer::http1::for_each_element(field.value, [&](std::string_view element) {
-      const auto type = sniffer::http1::trimmed(element.substr(0, element.find(';')));
-      ++types;
-      json += sniffer::http1::same_ignoring_case(type, "application/json") ? 1 : 0;
-    });
+    if (sniffer::http1::same_ignoring_case(field.name, "accept")) accepted.see(field.value);
   }
-  return types > 0 && json == types;
+  return accepted.json_alone();
 }
 
 }  // namespace soleroute::gateway::flow

@@ -5,6 +5,8 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "sniffer/http1_head.h"
 
@@ -17,6 +19,9 @@ struct Page {
   bool json = false;
 };
 
+// Its header fields, in order.
+[[nodiscard]] std::vector<std::pair<std::string_view, std::string>> fields_of(const Page& page);
+
 // The whole response. `to_head`: the answer to HEAD, whose body is only announced. Otherwise the connection stays
 // unless `close`.
 [[nodiscard]] std::string render(const Page& page, bool to_head, bool close);
@@ -26,6 +31,17 @@ struct Page {
 // An allowed request whose origin could not be reached or gave no usable answer.
 [[nodiscard]] Page upstream_page(int status, std::string_view reason, const std::string& host,
                                  const std::string& cause);
+
+// What a client accepts: all values of its Accept fields.
+class AcceptedTypes {
+ public:
+  void see(std::string_view accept);
+  [[nodiscard]] bool json_alone() const { return types_ > 0 && json_ == types_; }
+
+ private:
+  int types_ = 0;
+  int json_ = 0;
+};
 
 // The client takes application/json and nothing else.
 [[nodiscard]] bool wants_json(const sniffer::RequestHead& head);

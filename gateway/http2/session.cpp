@@ -69,7 +69,7 @@ void Session::submit_settings() {
 }
 
 void Session::offer_websockets() {
-  if (session_ == nullptr) return;
+  if (broken_ || std::exchange(offers_websockets_, true)) return;
   const nghttp2_settings_entry entry{NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1};
   nghttp2_submit_settings(session_.get(), NGHTTP2_FLAG_NONE, &entry, 1);
   wake();

@@ -93,6 +93,7 @@ class Session {
   std::string* out_ = nullptr;  // during collect()
   std::size_t out_limit_ = 0;
   bool has_settings_ = false;
+  bool offers_websockets_ = false;
   bool going_away_ = false;  // the peer takes no more requests
   bool broken_ = false;
   std::string fault_;

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/flow/http2_exchange.h"
+
+#include <boost/asio/this_coro.hpp>
+#include <charconv>
+#include <utility>
+
+#include "gateway/flow/http1_exchange.h"
+#include "gateway/flow/http1_io.h"
+#include "gateway/flow/http2_response.h"
+#include "gateway/flow/http2_vigil.h"
+
+namespace soleroute::gateway::flow {
+namespace {
+
+namespace asio = boost::asio;
+using policy::Reason;
+
+int status_of(const http2::Fields& head) {
+  const http2::Field* const field = http2::find(head, ":status");
+  int status = 0;
+  if (field != nullptr) std::from_chars(field->value.data(), field->value.data() + field->value.size(), status);
+  return status;
+}
+
+bool is_empty(const http2::Body& body) {
+  return body.at_end() && body.total() == 0 && body.trailers().empty();
+}
+
+// Both streams of a request. Members are public to exchange_over_http2() below; nobody else has one.
+class Pair {
+ public:
+  Pair(Vigil& vigil, http2::Stream& client, http2::Stream& origin) : vigil_(vigil), client_(client), origin_(origin) {}
+
+  // Moves what has come. False: there is no more to do.
+  bool step();
+  void touch();
+  // Nothing has moved since touch().
+  [[nodiscard]] bool stands_still() const { return moved() == moved_; }
+  void fail(Reason reason, std::string why);
+
+  StreamResult result;
+
+ private:
+  bool origin_closed();
+  [[nodiscard]] std::uint64_t moved() const;
+
+  Vigil& vigil_;
+  http2::Stream& client_;
+  http2::Stream& origin_;
+  std::uint64_t moved_ = 0;
+};
+
+std::uint64_t Pair::moved() const {
+  const auto& up = *client_.received();
+  const auto& down = *origin_.received();
+  return 2 * (up.total() + down.total()) - up.size() - down.size();
+}
+
+void Pair::touch() {
+  moved_ = moved();
+  const bool stalled = client_.received()->size() > 0 || origin_.received()->size() > 0;
+  const bool uploading = !origin_.has_head() && !client_.received()->finished();
+  vigil_.expires_after(stalled || uploading ? kBodyIdle : kResponseIdle);
+}
+
+void Pair::fail(Reason reason, std::string why) {
+  result.failure = reason;
+  result.detail = std::move(why);
+}
+
+bool Pair::step() {
+  if (client_.closed()) return false;
+  for (const auto& interim : origin_.take_interim()) client_.send_interim(forwarded_response(interim));
+  if (origin_.has_head() && result.status == 0 && !origin_.head_too_large()) {
+    result.status = status_of(origin_.head());
+    client_.respond(forwarded_response(origin_.head()), is_empty(*origin_.received()) ? nullptr : origin_.received());
+  }
+  if (origin_.head_too_large() && result.status == 0) {
+    fail(Reason::kUpstreamFailed, "its answer: a header list too large");
+    return false;
+  }
+  return !origin_.closed() || origin_closed();
+}
+
+bool Pair::origin_closed() {
+  if (result.status != 0 && origin_.received()->finished()) return !client_.sent_end();
+  const auto& upload = *client_.received();
+  const bool kept = upload.total() == upload.size();
+  result.untouched = result.status == 0 && kept && origin_.error_code() == http2::kRefusedStream;
+  const bool silent = result.status == 0;
+  fail(Reason::kUpstreamFailed, silent ? "it ended the request without an answer" : "its answer ended too early");
+  if (!silent) client_.reset(origin_.error_code() == http2::kNoError ? http2::kInternalError : origin_.error_code());
+  return false;
+}
+
+}  // namespace
+
+asio::awaitable<StreamResult> exchange_over_http2(net::DeadlineWheel& wheel, http2::Stream& client,
+                                                  http2::Session& origin, const Http2Request& request) {
+  if (request.websocket && origin.has_settings() && !origin.peer_takes_websockets()) {
+    co_return StreamResult{.failure = Reason::kUpstreamFailed, .detail = "it takes no WebSocket over HTTP/2"};
+  }
+  Vigil vigil(co_await asio::this_coro::executor, wheel);
+  const auto asked = origin.request(http2_head(request), is_empty(*client.received()) ? nullptr : client.received());
+  const Listening to_client(client, vigil);
+  const Listening to_origin(*asked, vigil);
+  Pair pair(vigil, client, *asked);
+  while (pair.step()) {
+    if (!vigil.timed_out() || !pair.stands_still()) pair.touch();
+    if (vigil.timed_out()) {
+      pair.fail(Reason::kTimedOut, pair.result.status == 0 ? "it did not answer in time" : "its answer stood still");
+      if (pair.result.status != 0) client.reset(http2::kCancel);
+      break;
+    }
+    co_await vigil.wait();
+  }
+  // A connection that was dead before it was asked: as good as refused.
+  const auto& upload = *client.received();
+  const bool lost = asked->closed() && pair.result.status == 0 && !origin.takes_requests();
+  if (lost && request.may_repeat && upload.total() == upload.size()) pair.result.untouched = true;
+  asked->reset(http2::kCancel);  // nothing, if it has ended
+  pair.result.to_client = asked->received()->total() - asked->received()->size();
+  if (pair.result.status != 0) co_await finish_answer(wheel, client);
+  co_return std::move(pair.result);
+}
+
+asio::awaitable<void> finish_answer(net::DeadlineWheel& wheel, http2::Stream& client) {
+  Vigil vigil(co_await asio::this_coro::executor, wheel);
+  const Listening to_client(client, vigil);
+  vigil.expires_after(kBodyIdle);
+  while (!client.closed() && !client.sent_end() && !vigil.timed_out()) co_await vigil.wait();
+  client.reset(client.sent_end() ? http2::kNoError : http2::kCancel);
+}
+
+}  // namespace soleroute::gateway::flow

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/flow/http2_response.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+#include "sniffer/http1_text.h"
+
+namespace soleroute::gateway::flow {
+namespace {
+
+namespace text = sniffer::http1;
+
+std::string lowered(std::string_view name) {
+  std::string out(name);
+  std::ranges::transform(out, out.begin(), text::lower);
+  return out;
+}
+
+constexpr std::array<std::string_view, 6> kNotForwarded{"connection",        "keep-alive", "proxy-connection",
+                                                        "transfer-encoding", "upgrade",    "alt-svc"};
+
+}  // namespace
+
+http2::Fields forwarded_response(const http2::Fields& head) {
+  http2::Fields out = head;
+  std::erase_if(out, [](const http2::Field& field) { return field.name == "alt-svc"; });
+  return out;
+}
+
+http2::Field lower_case(const sniffer::HeaderField& field) {
+  return {lowered(field.name), std::string(field.value)};
+}
+
+http2::Fields forwarded_response(const sniffer::ResponseHead& head) {
+  std::vector<std::string> dropped(kNotForwarded.begin(), kNotForwarded.end());
+  for (const auto& field : head.fields) {
+    if (!text::same_ignoring_case(field.name, "connection")) continue;
+    text::for_each_element(field.value, [&](std::string_view named) { dropped.push_back(lowered(named)); });
+  }
+  http2::Fields out{{":status", std::to_string(head.status)}};
+  for (const auto& field : head.fields) {
+    auto kept = lower_case(field);
+    if (std::ranges::find(dropped, kept.name) == dropped.end()) out.push_back(std::move(kept));
+  }
+  return out;
+}
+
+http2::Fields page_head(const Page& page) {
+  http2::Fields out{{":status", std::to_string(page.status)}};
+  for (const auto& [name, value] : fields_of(page)) out.push_back({lowered(name), value});
+  return out;
+}
+
+std::shared_ptr<http2::Body> page_body(const Page& page) {
+  auto body = std::make_shared<http2::Body>();
+  body->append(base::as_bytes(page.body));
+  body->finish();
+  return body;
+}
+
+}  // namespace soleroute::gateway::flow

@@ -1,0 +1,24 @@
+// Answers as an HTTP/2 client gets them: an origin's fields less what must not pass, and the gateway's own pages.
+// Pure functions.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <memory>
+
+#include "gateway/flow/http1_page.h"
+#include "gateway/http2/body.h"
+#include "gateway/http2/field.h"
+#include "sniffer/http1_head.h"
+
+namespace soleroute::gateway::flow {
+
+// Alt-Svc is left out, since other ways to the origin are closed.
+[[nodiscard]] http2::Fields forwarded_response(const http2::Fields& head);
+// From HTTP/1: names in lower case, nothing that concerns its connection alone (RFC 9113 section 8.2.2).
+[[nodiscard]] http2::Fields forwarded_response(const sniffer::ResponseHead& head);
+[[nodiscard]] http2::Field lower_case(const sniffer::HeaderField& field);
+
+[[nodiscard]] http2::Fields page_head(const Page& page);
+[[nodiscard]] std::shared_ptr<http2::Body> page_body(const Page& page);
+
+}  // namespace soleroute::gateway::flow

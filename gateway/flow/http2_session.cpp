@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/flow/http2_session.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <utility>
+
+#include "gateway/flow/header_injection.h"
+#include "gateway/flow/http2_response.h"
+#include "gateway/flow/observe.h"
+#include "gateway/flow/refusal.h"
+#include "policy/explanation.h"
+
+namespace soleroute::gateway::flow {
+namespace {
+
+namespace asio = boost::asio;
+using policy::Reason;
+
+constexpr std::uint16_t kHttpsPort = 443;
+// Streams that a client has given up may still be waiting for a dial: more than so many together are not begun.
+constexpr std::size_t kMaxLive = 2 * std::size_t{http2::kMaxStreams};
+constexpr int kMaxAttempts = 3;  // an origin may say GOAWAY between two of them
+
+}  // namespace
+
+struct Http2Session::Progress {
+  std::shared_ptr<http2::Stream> stream;
+  audit::DecisionRecord record;
+  net::Clock::time_point started = net::Clock::now();
+  Http2Request request{};
+  policy::Decision decision{};  // borrows from the snapshot that decide() holds
+  bool revoked = false;         // a reload has denied it
+};
+
+Http2Session::Http2Session(FlowContext& context, InspectedClient client, OriginSource& origins,
+                           std::optional<OriginConnection> first)
+    : context_(context),
+      client_(std::move(client)),
+      connection_(context.io.get_executor(), *client_.connection.stream, http2::Role::kServer,
+                  {.request = [this](std::shared_ptr<http2::Stream> stream) { begin(std::move(stream)); },
+                   .refused = [this] { log_fault(Reason::kMalformed, "not a request of HTTP/2"); },
+                   .settings = {},
+                   .wake = {}}),
+      origins_(context, origins, std::move(first), [this] { connection_.session().offer_websockets(); }),
+      stream_ended_(context.io.get_executor()) {
+  const auto allowed = [this](const policy::Policy& policy) { return still_allowed(policy); };
+  const auto close = [this] { connection_.close(); };
+  entry_ = context_.registry.add(allowed, close);
+}
+
+asio::awaitable<void> Http2Session::run() {
+  co_await connection_.run();
+  origins_.close();
+  while (live_ > 0) co_await stream_ended_.wait();
+  co_await origins_.end();
+  const auto& fault = connection_.session().fault();
+  if (!fault.empty()) log_fault(Reason::kMalformed, fault);
+}
+
+// Between streams a connection is asked about only for its host.
+bool Http2Session::still_allowed(const policy::Policy& policy) const {
+  policy::FlowFacts facts;
+  facts.phase = policy::Phase::kHttp;
+  facts.client = client_.connection.peer.address;
+  facts.sni = client_.name;
+  facts.host = client_.name;
+  facts.port = kHttpsPort;
+  facts.scheme = policy::Scheme::kHttps;
+  return may_pass(policy, policy.decide(facts));
+}
+
+policy::FlowFacts Http2Session::facts_of(const Http2Request& request) const {
+  policy::FlowFacts facts;
+  facts.phase = policy::Phase::kHttp;
+  facts.client = client_.connection.peer.address;
+  facts.original_destination = client_.connection.original_destination;
+  facts.sni = client_.name;
+  facts.host = request.host;
+  facts.port = kHttpsPort;
+  facts.scheme = policy::Scheme::kHttps;
+  facts.method = request.method;
+  facts.target = request.path;
+  return facts;
+}
+
+audit::DecisionRecord Http2Session::new_record() const {
+  audit::DecisionRecord record;
+  record.phase = policy::Phase::kHttp;
+  record.client = client_.connection.peer.address;
+  record.host = client_.name.text();
+  record.scheme = "https";
+  record.port = kHttpsPort;
+  record.destination = client_.connection.original_destination.to_string();
+  return record;
+}
+
+void Http2Session::begin(std::shared_ptr<http2::Stream> stream) {
+  if (live_ == kMaxLive) return stream->reset(http2::kRefusedStream);
+  ++live_;
+  auto task = serve(std::move(stream));
+  asio::co_spawn(context_.io, std::move(task), [this](const std::exception_ptr&) {
+    --live_;
+    stream_ended_.ring();
+  });
+}
+
+asio::awaitable<void> Http2Session::serve(std::shared_ptr<http2::Stream> stream) {
+  ++context_.counters.http_requests;
+  Progress progress{.stream = std::move(stream), .record = new_record()};
+  auto request = read_http2_request(progress.stream->head());
+  if (progress.stream->head_too_large()) {
+    request = std::unexpected(RequestFault{431, Reason::kTooLarge, "a header list too large"});
+  } else if (request && !request->host) {
+    request = std::unexpected(RequestFault{421, Reason::kNameMismatch, "an address, where TLS asked for a name"});
+  }
+  if (request) {
+    progress.request = std::move(*request);
+    co_return co_await decide(progress);
+  }
+  const auto fault = request.error();
+  progress.record.reason = policy::to_string(fault.reason);
+  progress.record.detail = fault.text;
+  progress.record.status = fault.status;
+  log(progress, false);
+  auto page = fault_page(fault.status, progress.record.reason, fault.text);
+  co_await answer(progress, std::move(page));
+}
+
+asio::awaitable<void> Http2Session::decide(Progress& progress) {
+  const auto snapshot = context_.policy;  // the decision borrows from it
+  const auto facts = facts_of(progress.request);
+  progress.decision = snapshot->decide(facts);
+  auto& record = progress.record;
+  record.host = progress.request.host ? progress.request.host->text() : progress.request.host_text;
+  record.method = progress.request.method;
+  record.path = progress.request.path.substr(0, progress.request.path.find('?'));
+  record.reason = policy::to_string(progress.decision.reason);
+  record.matched_host = progress.decision.matched_host;
+  record.rule = to_text(progress.decision.rule);
+  if (!may_pass(*snapshot, progress.decision)) co_return co_await refuse(progress, *snapshot, facts);
+  const auto injected = prepare_injection(progress.decision, progress.request.fields, context_.secrets);
+  if (!injected) {  // allowed, but the policy sets headers that cannot be set
+    progress.decision.action = policy::Action::kDeny;
+    progress.decision.reason = injected.error().reason;
+    record.reason = policy::to_string(injected.error().reason);
+    record.status = injected.error().status;
+    record.detail = injected.error().detail;
+    co_return co_await refuse(progress, *snapshot, facts);
+  }
+  inject(progress.decision.transforms, *injected, progress.request.fields);
+  co_await forward(progress, *snapshot, facts);
+}
+
+// DESIGN section 10. Of a body that is refused nothing is read but what had come.
+asio::awaitable<void> Http2Session::refuse(Progress& progress, const policy::Policy& policy,
+                                           const policy::FlowFacts& facts) {
+  const bool json = progress.request.wants_json;
+  const int status = progress.decision.reason == Reason::kNameMismatch ? 421 : 403;
+  Page page{progress.record.status.value_or(status), policy::to_string(progress.decision.reason), {}, json};
+  page.body = json ? policy::refusal_json(policy, facts, progress.decision)
+                   : policy::refusal_page(policy, facts, progress.decision);
+  progress.record.status = page.status;
+  progress.record.bytes_out = page.body.size();
+  log(progress, false);
+  co_await answer(progress, std::move(page));
+}
+
+asio::awaitable<void> Http2Session::answer(Progress& progress, Page page) {
+  const bool to_head = progress.request.is_head();
+  progress.stream->respond(page_head(page), to_head ? nullptr : page_body(page));
+  co_await finish_answer(context_.wheel, *progress.stream);
+}
+
+// A request under way is asked about as it is.
+FlowRegistry::Entry Http2Session::registered(Progress& progress) {
+  const auto allowed = [this, &progress](const policy::Policy& policy) {
+    return may_pass(policy, policy.decide(facts_of(progress.request)));
+  };
+  const auto close = [&progress] {
+    progress.revoked = true;
+    progress.stream->reset(http2::kCancel);
+  };
+  return context_.registry.add(allowed, close);
+}
+
+asio::awaitable<std::expected<StreamResult, DialFailure>> Http2Session::ask_origin(Progress& progress) {
+  auto& stream = *progress.stream;
+  for (int attempt = 1;; ++attempt) {
+    auto route = co_await origins_.route();
+    if (!route) co_return std::unexpected(std::move(route.error()));
+    StreamResult result;
+    if (route->shared != nullptr && !stream.closed()) {
+      result = co_await exchange_over_http2(context_.wheel, stream, route->shared->session(), progress.request);
+    } else if (route->own && !stream.closed()) {
+      result = co_await exchange_over_http1(context_.wheel, stream, *route->own->stream, progress.request);
+    } else {
+      result.reusable = true;  // the client has given up meanwhile
+    }
+    if (route->own && result.reusable) origins_.give_back(std::move(*route->own));
+    if (!result.untouched || attempt == kMaxAttempts || stream.closed()) co_return result;
+  }
+}
+
+asio::awaitable<void> Http2Session::forward(Progress& progress, const policy::Policy& policy,
+                                            const policy::FlowFacts& facts) {
+  const auto entry = registered(progress);
+  auto result = co_await ask_origin(progress);
+  if (!result) co_return co_await answer_dial_failure(progress, policy, facts, std::move(result.error()));
+  co_await finish(progress, std::move(*result));
+}
+
+// Allowed, but there is nobody to ask. A name that leads to non-public addresses gets the page that says how to list
+// them.
+asio::awaitable<void> Http2Session::answer_dial_failure(Progress& progress, const policy::Policy& policy,
+                                                        const policy::FlowFacts& facts, DialFailure failure) {
+  ++context_.counters.upstream_failures;
+  auto& record = progress.record;
+  progress.decision.action = policy::Action::kDeny;
+  progress.decision.reason = failure.reason;
+  record.reason = policy::to_string(failure.reason);
+  record.detail = failure.message;
+  record.status = failure.reason == Reason::kTimedOut ? 504 : 502;
+  if (failure.reason == Reason::kPrivateAddress) co_return co_await refuse(progress, policy, facts);
+  auto page = upstream_page(*record.status, record.reason, record.host, record.detail);
+  record.bytes_out = page.body.size();
+  log(progress, false);
+  co_await answer(progress, std::move(page));
+}
+
+asio::awaitable<void> Http2Session::finish(Progress& progress, StreamResult result) {
+  auto& record = progress.record;
+  if (result.status != 0) record.status = result.status;
+  record.bytes_in = progress.stream->received()->total();
+  record.bytes_out = result.to_client;
+  record.detail = std::move(result.detail);
+  const bool failed = result.failure != Reason::kAllowed;
+  if (result.failure == Reason::kUpstreamFailed) ++context_.counters.upstream_failures;
+  if (progress.revoked) record.detail = "reset: a new policy denies it";
+  if (!progress.decision.allowed() && record.detail.empty()) record.detail = kObservedDetail;
+  const bool answers = failed && result.status == 0 && !progress.stream->closed();
+  if (answers) record.status = result.failure == Reason::kTimedOut ? 504 : 502;
+  log(progress, progress.decision.allowed());
+  if (!answers) co_return;
+  auto page = upstream_page(*record.status, policy::to_string(result.failure), record.host, record.detail);
+  co_await answer(progress, std::move(page));
+}
+
+void Http2Session::log_fault(Reason reason, std::string_view why) {
+  Progress progress{.stream = nullptr, .record = new_record()};
+  progress.record.reason = policy::to_string(reason);
+  progress.record.detail = why;
+  log(progress, false);
+}
+
+void Http2Session::log(Progress& progress, bool allowed) {
+  auto& record = progress.record;
+  record.allowed = allowed;
+  const auto elapsed = net::Clock::now() - progress.started;
+  record.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(elapsed).count();
+  ++(allowed ? context_.counters.decisions_allowed : context_.counters.decisions_denied);
+  context_.counters.bytes_in += record.bytes_in.value_or(0);
+  context_.counters.bytes_out += record.bytes_out.value_or(0);
+  context_.log.decision(record);
+}
+
+asio::awaitable<void> serve_inspected_http2(FlowContext& context, InspectedClient client, OriginSource& origins,
+                                            std::optional<OriginConnection> first) {
+  // Not a local: a session is large, and the frame of whoever calls stays small.
+  const auto session = std::make_unique<Http2Session>(context, std::move(client), origins, std::move(first));
+  co_await session->run();
+}
+
+}  // namespace soleroute::gateway::flow

@@ -1,0 +1,63 @@
+// One client connection that speaks HTTP/2 inside inspected TLS: each stream decided, answered and logged for itself.
+// Runs on its worker's thread.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "gateway/flow/flow_registry.h"
+#include "gateway/flow/http1_page.h"
+#include "gateway/flow/http2_exchange.h"
+#include "gateway/flow/http2_origins.h"
+#include "gateway/flow/http2_request.h"
+#include "gateway/flow/inspected.h"
+#include "gateway/http2/connection.h"
+#include "gateway/net/bell.h"
+
+namespace soleroute::gateway::flow {
+
+class Http2Session {
+ public:
+  Http2Session(FlowContext& context, InspectedClient client, OriginSource& origins,
+               std::optional<OriginConnection> first);
+
+  // Until the connection and all of its streams are over.
+  [[nodiscard]] boost::asio::awaitable<void> run();
+
+ private:
+  // One stream on its way through: what its log record says.
+  struct Progress;
+
+  void begin(std::shared_ptr<http2::Stream> stream);
+  [[nodiscard]] boost::asio::awaitable<void> serve(std::shared_ptr<http2::Stream> stream);
+  [[nodiscard]] boost::asio::awaitable<void> decide(Progress& progress);
+  [[nodiscard]] boost::asio::awaitable<void> refuse(Progress& progress, const policy::Policy& policy,
+                                                    const policy::FlowFacts& facts);
+  [[nodiscard]] boost::asio::awaitable<void> forward(Progress& progress, const policy::Policy& policy,
+                                                     const policy::FlowFacts& facts);
+  [[nodiscard]] boost::asio::awaitable<std::expected<StreamResult, DialFailure>> ask_origin(Progress& progress);
+  [[nodiscard]] boost::asio::awaitable<void> answer_dial_failure(Progress& progress, const policy::Policy& policy,
+                                                                 const policy::FlowFacts& facts, DialFailure failure);
+  [[nodiscard]] boost::asio::awaitable<void> finish(Progress& progress, StreamResult result);
+  [[nodiscard]] boost::asio::awaitable<void> answer(Progress& progress, Page page);
+  [[nodiscard]] FlowRegistry::Entry registered(Progress& progress);
+  [[nodiscard]] policy::FlowFacts facts_of(const Http2Request& request) const;
+  [[nodiscard]] bool still_allowed(const policy::Policy& policy) const;
+  [[nodiscard]] audit::DecisionRecord new_record() const;
+  void log_fault(policy::Reason reason, std::string_view why);
+  void log(Progress& progress, bool allowed);
+
+  FlowContext& context_;
+  InspectedClient client_;
+  http2::Connection connection_;
+  Http2Origins origins_;
+  net::Bell stream_ended_;
+  std::size_t live_ = 0;  // streams being served, also those that the client has given up
+  FlowRegistry::Entry entry_;
+};
+
+}  // namespace soleroute::gateway::flow

@@ -48,6 +48,9 @@ void add_list_option(CLI::App& command, const std::string& name, const char* var
 }
 
 void add_secrets_option(CLI::App& command, std::string& directory) {
+  constexpr std::string_view kScheme = "file:";
+  const std::string_view theirs = environment("AGENTBOX_SECRET_SOURCE");
+  if (theirs.starts_with("file:/")) directory = theirs.substr(kScheme.size());
   command
       .add_option("--secrets-dir", directory, "where the policy's secrets are, one file each; agents must not see it")
       ->capture_default_str()

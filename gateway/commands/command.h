@@ -46,7 +46,7 @@ void add_list_option(CLI::App& command, const std::string& name, const char* var
 // --policy FILE (repeatable), GATEWAY_POLICY.
 void add_policy_option(CLI::App& command, std::vector<std::string>& files);
 
-// --secrets-dir, or GATEWAY_SECRETS_DIR.
+// --secrets-dir, or GATEWAY_SECRETS_DIR, or agent-sandbox's AGENTBOX_SECRET_SOURCE=file:DIR.
 void add_secrets_option(CLI::App& command, std::string& directory);
 
 // "gateway: <message>" on stderr; returns the exit code of the error's kind.

@@ -282,3 +282,18 @@ def test_the_network_of_the_command_is_not_the_gateways(any_jail):
     assert network_namespace(command) != network_namespace(process.pid)
     process.terminate()
     assert process.wait(10) == 128 + signal.SIGTERM
+
+
+# --- Secrets of the policy ---
+
+
+def test_the_secrets_directory_is_empty_for_the_command(any_jail, folder):
+    secrets = folder / f"secrets-{any_jail.kind}"
+    secrets.mkdir(mode=0o700)
+    (secrets / "token").write_text("s3cr3t")
+    for path in (secrets, secrets / "token"):
+        os.chown(path, any_jail.uid, any_jail.uid)
+    (secrets / "token").chmod(0o600)
+    look = ["sh", "-c", f"ls -A {secrets}; cat {secrets}/token"]
+    assert any_jail.run(*look, args=["--secrets-dir", str(secrets)]).stdout == ""
+    assert any_jail.run(*look).stdout == "token\ns3cr3t", "the control: it is the command's own user's"

@@ -1,0 +1,83 @@
+"""The Debian base of the images, where no image registry is reached: made from Debian's packages and imported.
+
+Package mirrors, certificate authorities and npm are the machine's, read from its own configuration when this runs.
+"""
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+SUITE = "bookworm"
+IMAGE = "soleroute-test/debian"
+NODE_IMAGE = "soleroute-test/node"
+SECONDS = 900
+
+# What the images install with apt, put in here already: one installation instead of one an image, and beside it what the
+# tests run as the agent. The images still say what they need; their apt-get finds it done.
+PACKAGES = """
+ca-certificates curl fzf gh git iproute2 jq less libcap2-bin libfmt9 libidn2-0 libmnl0 libnetfilter-queue1 libnftnl11
+libnghttp2-14 libpsl5 libssl3 libyaml-cpp0.7 nftables nodejs openssh-client procps python3 ripgrep tmux vim-tiny zsh
+""".split()
+
+
+def _sources():
+    """One-line sources of the suite, as apt understands the machine's configuration."""
+    listed = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME) $(SUITE) $(COMPONENT)", "Created-By: Packages"],
+        check=True, capture_output=True, text=True).stdout
+    found = set()
+    for line in listed.splitlines():
+        uri, codename, suite, component = line.split()
+        if SUITE in (codename, suite) and component == "main":
+            found.add(f"deb {uri} {SUITE} main")
+    return sorted(found)
+
+
+def unavailable():
+    if not shutil.which("mmdebstrap"):
+        return "the base image is made with mmdebstrap: apt-get install mmdebstrap"
+    return "" if _sources() else f"apt on this machine knows no source of Debian {SUITE}"
+
+
+def provide(engine, folder):
+    """Imports the base into the engine, made once and kept in `folder`; returns the name of the image."""
+    recipe = hashlib.sha256("\n".join([SUITE, *PACKAGES, *_sources()]).encode()).hexdigest()[:12]
+    name = f"{IMAGE}:{recipe}"
+    if engine.docker("image", "inspect", name, check=False).returncode == 0:
+        return name
+    archive = folder / f"base-{recipe}.tar"
+    if not archive.exists():
+        _make(archive)
+    engine.docker("import", archive, name, timeout=SECONDS)
+    return name
+
+
+def _make(archive):
+    part = archive.with_suffix(".part")
+    subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", "--format=tar", SUITE,
+                    str(part), *_sources()], check=True, timeout=SECONDS, stdin=subprocess.DEVNULL)
+    part.rename(archive)
+
+
+def provide_node(engine, base, folder):
+    """An image with the machine's own npm, for the stage that fetches an agent from the npm registry."""
+    node, npm = Path(shutil.which("node")).resolve(), Path(shutil.which("npm")).resolve()
+    modules = npm.parents[1]  # …/npm/bin/npm-cli.js
+    context = folder / "node"
+    shutil.rmtree(context, ignore_errors=True)
+    context.mkdir(parents=True)
+    shutil.copy(node, context / "node")
+    shutil.copytree(modules, context / "npm", symlinks=False, ignore_dangling_symlinks=True)
+    trusted = context / "authorities"
+    trusted.mkdir()
+    for file in Path("/usr/local/share/ca-certificates").glob("*.crt"):  # registries may be behind the machine's own
+        shutil.copy(file, trusted)
+    (context / "Dockerfile").write_text(
+        f"FROM {base}\nCOPY node /usr/local/bin/node\nCOPY npm /usr/local/lib/node_modules/npm\n"
+        "COPY authorities /usr/local/share/ca-certificates\n"
+        "RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && update-ca-certificates\n"
+        "ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt\n")
+    engine.docker("build", "-q", "-t", NODE_IMAGE, context, timeout=SECONDS)
+    return NODE_IMAGE

@@ -1,0 +1,68 @@
+"""Fixtures of the stack's tests: a world, an engine in it, the images, and the Claude template as a user has it."""
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(_ROOT / "tests" / "support"), str(Path(__file__).resolve().parent)]
+
+import base_image  # noqa: E402
+import engine as engines  # noqa: E402
+import images as image_builds  # noqa: E402
+from lab import gateway as gateways  # noqa: E402
+from lab import netns  # noqa: E402
+from lab.coverage import pytest_addoption, pytest_collection_modifyitems, pytest_configure  # noqa: E402, F401
+from project import Project  # noqa: E402
+from world import World  # noqa: E402
+
+# Images and their base are kept here from file to file and from run to run.
+_KEPT = Path(os.environ.get("SOLEROUTE_STACK_FOLDER", _ROOT / "build" / "stack"))
+
+
+def pytest_sessionstart(session):
+    """A terminated run cleans up as an interrupted one does."""
+    del session
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    reason = netns.available() or engines.unavailable() or base_image.unavailable()
+    if reason:
+        pytest.skip(reason)
+    one = World(tmp_path_factory.mktemp("world"))
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="session")
+def engine(world):
+    one = engines.Engine(world, _KEPT)
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="session")
+def images(engine):
+    """The images, built from docker/ with the program under test; their names and ages are `images.Images`."""
+    program = gateways.binary()
+    if not program:
+        pytest.skip(f"the program is not built: {gateways.BINARY_VARIABLE} names no executable")
+    return image_builds.build(engine, _KEPT, Path(program))
+
+
+@pytest.fixture(scope="module")
+def stack(engine, images, tmp_path_factory):
+    """The Claude template in a project of its own, up and running."""
+    one = Project(engine, images, tmp_path_factory.mktemp("project"), "claude")
+    one.up()
+    one.trust_origins()
+    yield one
+    one.down()

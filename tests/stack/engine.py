@@ -1,0 +1,143 @@
+"""A real Docker Engine of this run alone: own network namespace, data, socket and control group; ended with the run.
+
+It disturbs nothing: its bridges and firewall rules are in the world's `host` namespace, and no other engine is asked.
+"""
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+from lab import addresses as at
+from lab import wait
+
+START_SECONDS = 60
+COMMAND_SECONDS = 300
+
+# The client that comes with the engine knows its builders; a newer one elsewhere on the path may lack them.
+DOCKER = next((path for path in ("/usr/bin/docker", shutil.which("docker")) if path and Path(path).exists()), None)
+COMPOSE = shutil.which("docker-compose")
+
+
+def unavailable():
+    """Why an engine cannot run here, or an empty string."""
+    if os.geteuid() != 0:
+        return "a Docker Engine needs root"
+    for program in ("dockerd", "containerd", "runc", "nsenter", "iptables"):
+        if not shutil.which(program):
+            return f"a Docker Engine needs {program}: apt-get install docker.io"
+    if not DOCKER or not COMPOSE:
+        return "the stack needs docker and docker-compose: apt-get install docker.io docker-compose"
+    if "overlay" not in Path("/proc/filesystems").read_text():
+        return "the kernel has no overlay file system"
+    return ""
+
+
+class Engine:
+    """Started at construction. `folder` keeps images from run to run; one engine at a time may use it."""
+
+    def __init__(self, world, folder):
+        self.world = world
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (folder / "lock").open("w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._run = Path(tempfile.mkdtemp(prefix="sre-", dir="/tmp"))  # short: paths of sockets are limited
+        self.group = f"soleroute-{os.getpid()}"
+        self.log = self._run / "log"
+        self.socket = self._run / "docker.sock"
+        self.environment = {**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "HOME": str(self._run)}
+        for variable in ("DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "COMPOSE_FILE", "COMPOSE_PROJECT_NAME"):
+            self.environment.pop(variable, None)
+        self._reaper = subprocess.Popen(["sh", "-c", _REAPER, "reaper", self.group, str(self._run)], stdin=subprocess.PIPE,
+                                        start_new_session=True)
+        self._process = self._start(folder / "data")
+        try:
+            wait.until(self._answers, "the engine to answer", START_SECONDS)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, data):
+        command = ["nsenter", f"--net=/run/netns/{self.world.host.name}", "dockerd", "--data-root", data,
+                   "--exec-root", self._run / "exec", "--pidfile", self._run / "pid", "--host", f"unix://{self.socket}",
+                   "--bip", "172.30.0.1/24", "--cgroup-parent", f"/{self.group}", "--dns", at.NS,
+                   "--userland-proxy=false", "--config-file", self._run / "no-configuration"]
+        (self._run / "no-configuration").write_text("{}")
+        # The usual state of a machine with an engine, and the harder one: bridged frames meet the engine's rules.
+        with self.world.host.entered(), contextlib.suppress(OSError):
+            Path("/proc/sys/net/bridge/bridge-nf-call-iptables").write_text("1")
+        with self.log.open("wb") as log:
+            return subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                    env=self.environment, start_new_session=True)
+
+    def _answers(self):
+        if self._process.poll() is not None:
+            raise AssertionError(f"dockerd ended: {self.log.read_text()[-2000:]}")
+        return self.docker("version", check=False).returncode == 0
+
+    def close(self):
+        """Containers are ended and removed; images and the build cache stay for the next run."""
+        with contextlib.suppress(subprocess.SubprocessError):
+            if running := self.docker("ps", "-aq", check=False).stdout.split():
+                self.docker("rm", "-f", "-v", *running, check=False)
+            self.docker("volume", "prune", "-f", check=False)
+            self.docker("network", "prune", "-f", check=False)
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(60)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(10)
+        self._reaper.stdin.close()
+        self._reaper.wait(60)
+        shutil.rmtree(self._run, ignore_errors=True)
+        self._lock.close()
+
+    # --- Commands ---
+
+    def docker(self, *arguments, check=True, timeout=COMMAND_SECONDS, **options):
+        return self._command([DOCKER, *arguments], check, timeout, **options)
+
+    def compose(self, project, *arguments, check=True, timeout=COMMAND_SECONDS, **options):
+        """In the project's folder, with nothing but its files, as a user would."""
+        return self._command([COMPOSE, "--ansi", "never", *arguments], check, timeout, cwd=project, **options)
+
+    def _command(self, command, check, timeout, env=None, **options):
+        done = subprocess.run([str(part) for part in command], env={**self.environment, **(env or {})}, check=False,
+                              timeout=timeout, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, **options)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{' '.join(map(str, command[1:]))}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+        return done
+
+    def nsenter(self, process, *command):
+        """Output of a command of this machine in the network namespace of a container's process."""
+        return subprocess.run(["nsenter", f"--net=/proc/{process}/ns/net", *command], check=True, text=True,
+                              capture_output=True, timeout=COMMAND_SECONDS).stdout
+
+    def inspect(self, *arguments):
+        return json.loads(self.docker("inspect", *arguments).stdout)[0]
+
+
+# Ends what a killed run left: the processes of its control group, the daemon by its pid, mounts below its folder.
+_REAPER = r"""
+  trap '' INT TERM HUP
+  read -r _
+  for file in "$2/pid" "$2/exec/containerd/containerd.pid"; do
+    [ -s "$file" ] && kill -TERM "$(cat "$file")" 2>/dev/null
+  done
+  for procs in $(find /sys/fs/cgroup -path "*/$1/*" -name cgroup.procs 2>/dev/null); do
+    while read -r pid; do kill -KILL "$pid" 2>/dev/null; done < "$procs"
+  done
+  tries=0
+  while [ -s "$2/pid" ] && kill -0 "$(cat "$2/pid")" 2>/dev/null && [ $tries -lt 200 ]; do sleep 0.1; tries=$((tries + 1)); done
+  grep -o " $2/[^ ]*" /proc/self/mounts | sort -r | while read -r at; do umount -l "$at" 2>/dev/null; done
+  find /sys/fs/cgroup -depth -type d -path "*/$1*" -exec rmdir {} + 2>/dev/null
+  exit 0"""

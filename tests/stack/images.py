@@ -1,0 +1,60 @@
+"""Builds the images of docker/ on the base that the tests have, with the program that they were given."""
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import base_image
+from build_relay import BuildRelay
+
+_ROOT = Path(__file__).resolve().parents[2]
+GATEWAY = "soleroute/gateway:0.1.0"
+BASE = "soleroute/base:0.1.0"
+CLAUDE = "soleroute/claude:0.1.0"
+
+# What the tests run as the agent; also the build argument at work.
+_EXTRA = "python3 iproute2 nftables nodejs"
+
+
+@dataclass(frozen=True)
+class Images:
+    debian: str
+    context: Path
+
+
+def context(folder, program):
+    """What a build sees: the image recipes and the program. Compiling it again in there would take minutes."""
+    path = folder / "context"
+    shutil.rmtree(path, ignore_errors=True)
+    shutil.copytree(_ROOT / "docker", path / "docker")
+    (path / "dist").mkdir()
+    shutil.copy(program, path / "dist" / "gateway")
+    return path
+
+
+def build_gateway(engine, path, debian, tag=GATEWAY, buildkit=False):
+    engine.docker("build", "-q", "-f", path / "docker/gateway/Dockerfile", "--build-arg", f"BASE_IMAGE={debian}",
+                  "--build-arg", "PREBUILT=dist/gateway", "-t", tag, path, env={"DOCKER_BUILDKIT": str(int(buildkit))})
+
+
+def build(engine, folder, program):
+    debian = base_image.provide(engine, folder)
+    path = context(folder, program)
+    build_gateway(engine, path, debian)
+    engine.docker("build", "-q", "-f", path / "docker/base/Dockerfile", "--build-arg", f"BASE_IMAGE={debian}",
+                  "--build-arg", f"EXTRA_PACKAGES={_EXTRA}", "-t", BASE, path)
+    return Images(debian, path)
+
+
+def build_agent(engine, images, folder, agent):
+    """With the agent's package from the npm registry, through a relay that only this build has."""
+    node = base_image.provide_node(engine, images.debian, folder)
+    relay = BuildRelay(engine.world.host)
+    try:
+        arguments = [f"--build-arg={name}={relay.url}" for name in ("http_proxy", "https_proxy")]
+        engine.docker("build", "-q", "--network", "host", "-f", images.context / f"docker/{agent}/Dockerfile",
+                      "--build-arg", f"NODE_IMAGE={node}", *arguments, "-t", f"soleroute/{agent}:0.1.0",
+                      images.context, timeout=600)
+    finally:
+        relay.close()

@@ -1,0 +1,161 @@
+"""A project as a user has it: a folder, one template copied into it, and the two commands of the README."""
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import itertools
+import json
+import os
+import re
+import select
+import shutil
+import subprocess
+from pathlib import Path
+
+from engine import DOCKER
+from lab import wait
+
+_ROOT = Path(__file__).resolve().parents[2]
+_networks = itertools.count(1)
+
+POLICY = """\
+domains:
+  - allowed.test
+  - "*.wild.test"
+"""
+
+
+class Shell:
+    """Runs commands in a container, one after another, from one `docker exec`: starting that takes most of the time."""
+
+    _SOURCE = """
+import json, subprocess, sys
+for line in sys.stdin:
+    command, timeout = json.loads(line)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=timeout, stdin=subprocess.DEVNULL)
+        answer = [done.returncode, done.stdout, done.stderr]
+    except FileNotFoundError as error:
+        answer = [127, "", str(error)]
+    except subprocess.TimeoutExpired:
+        answer = [124, "", "timed out"]
+    print(json.dumps(answer), flush=True)
+"""
+
+    def __init__(self, engine, container, user):
+        command = [DOCKER, "exec", "-i", "--user", user, container, "python3", "-c", self._SOURCE]
+        self._process = subprocess.Popen(command, env=engine.environment, text=True, stdin=subprocess.PIPE,
+                                         stdout=subprocess.PIPE)
+
+    def alive(self):
+        return self._process.poll() is None
+
+    def run(self, command, timeout):
+        command = [str(part) for part in command]
+        self._process.stdin.write(json.dumps([command, timeout]) + "\n")
+        self._process.stdin.flush()
+        ready, _, _ = select.select([self._process.stdout], [], [], timeout + 60)
+        line = self._process.stdout.readline() if ready else ""
+        if not line:
+            self.close()
+            raise AssertionError(f"the agent's container did not answer: {command}")
+        return subprocess.CompletedProcess(command, *json.loads(line))
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.kill()
+        self._process.wait(10)
+
+
+class Project:
+    """`net` is the first three numbers of its agents' network; `up` waits for what Compose waits for."""
+
+    def __init__(self, engine, images, folder, template, agent_image=None, policy=POLICY):
+        self.engine = engine
+        self.folder = folder
+        number = next(_networks)
+        self.name = f"p{os.getpid()}n{number}"
+        self.net = f"10.213.{number}"
+        self.gateway = f"{self.net}.2"
+        self._shells = {}
+        self.bridge = f"{self.net}.1"
+        shutil.copytree(_ROOT / "compose/templates" / template, folder, dirs_exist_ok=True)
+        folder.chmod(0o777)  # whoever the agent's user is on this machine
+        self.set_policy(policy)
+        self.set_environment(COMPOSE_PROJECT_NAME=self.name, SOLEROUTE_NET=self.net,
+                             **(dict(SOLEROUTE_AGENT_IMAGE="soleroute/base:0.1.0", SOLEROUTE_AGENT_STATE=".cache") if agent_image is None
+                                else dict(SOLEROUTE_AGENT_IMAGE=agent_image)))
+
+    # --- Files ---
+
+    def set_policy(self, text):
+        (self.folder / ".devcontainer/policy.yaml").write_text(text)
+
+    def set_environment(self, **values):
+        path = self.folder / ".env"
+        text = path.read_text()
+        for name, value in values.items():
+            text, count = re.subn(rf"^{name}=.*$", f"{name}={value}", text, flags=re.MULTILINE)
+            assert count == 1, f"{name} is not in .env"
+        path.write_text(text)
+
+    # --- Commands ---
+
+    def compose(self, *arguments, **options):
+        return self.engine.compose(self.folder, *arguments, **options)
+
+    def up(self, *arguments):
+        try:
+            self.compose("up", "-d", *arguments)
+            self.wait_for_agent()
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.logs()}") from error
+
+    def down(self, *arguments):
+        self.forget_shells()
+        self.compose("down", "-t", "3", *arguments, check=False)
+
+    def forget_shells(self):
+        """To be called where the agent's container ends."""
+        for shell in self._shells.values():
+            shell.close()
+        self._shells = {}
+
+    def logs(self, *services):
+        return self.compose("logs", "--no-color", *services, check=False).stdout[-6000:]
+
+    def container(self, service):
+        return self.compose("ps", "-q", service).stdout.strip()
+
+    def health(self, service):
+        return self.engine.inspect(self.container(service))["State"].get("Health", {}).get("Status")
+
+    def wait_for_agent(self, timeout=90):
+        """Until the entry point has proved the network and become the command."""
+        def ready():
+            state = self.engine.inspect(self.container("agent"))["State"]
+            assert state["Running"], f"the agent ended with {state['ExitCode']}: {self.logs()}"
+            return "checks hold" in self.engine.docker("logs", self.container("agent"), check=False).stderr
+        wait.until(ready, "the agent's entry point", timeout)
+
+    def agent(self, *command, user="dev", check=True, timeout=60):
+        """In the agent's container, as `docker compose exec` starts it: no shell start-up, the image's environment."""
+        if user not in self._shells or not self._shells[user].alive():
+            self._shells[user] = Shell(self.engine, self.container("agent"), user)
+        done = self._shells[user].run(command, timeout)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{command}: {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+        return done
+
+    def python(self, source, *arguments, user="dev"):
+        """A probe, in the agent's container; what it prints as JSON."""
+        return json.loads(self.agent("python3", "-c", source, *arguments, user=user).stdout)
+
+    def trust_origins(self):
+        """What a public certificate authority would be: the agent's container trusts the world's origins."""
+        place = "/usr/local/share/ca-certificates/world.crt"
+        self.engine.docker("cp", self.engine.world.ca.certificate, f"{self.container('agent')}:{place}")
+        self.agent("update-ca-certificates")
+
+    def decisions(self):
+        """The gateway's log, as objects."""
+        lines = self.engine.docker("logs", self.container("proxy")).stdout.splitlines()
+        return [json.loads(line) for line in lines]

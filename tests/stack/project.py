@@ -66,7 +66,10 @@ for line in sys.stdin:
 
 
 class Project:
-    """`net` is the first three numbers of its agents' network; `up` waits for what Compose waits for."""
+    """`net` is the first three numbers of its agents' network; `up` waits for what Compose waits for.
+
+    Without an agent's image it is the base image; with `policy` None the template's own policy.
+    """
 
     def __init__(self, engine, images, folder, template, agent_image=None, policy=POLICY):
         self.engine = engine
@@ -79,7 +82,8 @@ class Project:
         self.bridge = f"{self.net}.1"
         shutil.copytree(_ROOT / "compose/templates" / template, folder, dirs_exist_ok=True)
         folder.chmod(0o777)  # whoever the agent's user is on this machine
-        self.set_policy(policy)
+        if policy is not None:
+            self.set_policy(policy)
         self.set_environment(COMPOSE_PROJECT_NAME=self.name, SOLEROUTE_NET=self.net,
                              **(dict(SOLEROUTE_AGENT_IMAGE="soleroute/base:0.1.0", SOLEROUTE_AGENT_STATE=".cache") if agent_image is None
                                 else dict(SOLEROUTE_AGENT_IMAGE=agent_image)))

@@ -18,14 +18,13 @@ int hex_digit(char c) {
   return lowered >= 'a' && lowered <= 'f' ? lowered - 'a' + 10 : -1;
 }
 
-// RFC 9110 section 6.5.1: framing, routing and connection control are never read from a trailer.
+}  // namespace
+
 bool is_forbidden_trailer(std::string_view name) {
   constexpr std::array<std::string_view, 8> kForbidden{
       "content-length", "transfer-encoding", "host", "connection", "upgrade", "te", "trailer", "expect"};
   return std::ranges::any_of(kForbidden, [name](auto f) { return http1::same_ignoring_case(name, f); });
 }
-
-}  // namespace
 
 std::size_t ChunkedScanner::feed(base::Bytes bytes, const ChunkedContent* content) {
   content_ = content;

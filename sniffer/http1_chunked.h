@@ -18,6 +18,9 @@ inline constexpr std::size_t kMaxChunkExtension = 1024;  // bytes after the size
 inline constexpr std::size_t kMaxTrailerBytes = 16 * 1024;
 inline constexpr std::size_t kMaxTrailerFields = 64;
 
+// RFC 9110 section 6.5.1: framing, routing and connection control are never read from a trailer.
+[[nodiscard]] bool is_forbidden_trailer(std::string_view name);
+
 // What the coding carries, for who forwards it in another form.
 struct ChunkedContent {
   std::function<void(base::Bytes)> data;

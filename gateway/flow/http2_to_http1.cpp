@@ -84,7 +84,10 @@ asio::awaitable<bool> Http1Sender::send(std::string bytes) {
 
 std::string Http1Sender::trailer_section() const {
   std::string out = "0\r\n";
-  for (const auto& field : body_.trailers()) out.append(field.name).append(": ").append(field.value).append("\r\n");
+  for (const auto& field : body_.trailers()) {
+    if (sniffer::is_forbidden_trailer(field.name)) continue;
+    out.append(field.name).append(": ").append(field.value).append("\r\n");
+  }
   return out + "\r\n";
 }
 

@@ -64,7 +64,7 @@ TEST_F(Http2ToHttp1, SendsABodyOfUnknownLengthInChunksWithItsTrailers) {
   EXPECT_THAT(received("\r\n\r\n"), HasSubstr("transfer-encoding: chunked\r\n"));
   up->append(base::as_bytes("hello, this is a chunk"));
   EXPECT_EQ(received("chunk\r\n"), "16\r\nhello, this is a chunk\r\n");
-  up->finish({{"x-sum", "1"}});
+  up->finish({{"expect", "100-continue"}, {"x-sum", "1"}});  // RFC 9110 section 6.5.1: the first has no place here
   EXPECT_EQ(received("1\r\n\r\n"), "0\r\nx-sum: 1\r\n\r\n");
   origin1().send(
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX-Sum: 2\r\n\r\n");

@@ -40,6 +40,7 @@ struct Intent {
   std::optional<std::uint16_t> packet_queue;  // NFQUEUE number for the first packet of refused flows
   bool native_queue = true;                   // false: xtables NFQUEUE as a compat target
   std::vector<EndpointRule> endpoints;
+  bool capture_all_tcp = false;  // not only 80, 443 and endpoints: the gateway decides every port (observing)
   // Guard: the gateway as the agent's routes name it, one of each family in use. Never empty there.
   std::vector<base::IpAddress> gateway_addresses;
 };

@@ -118,6 +118,10 @@ void add_web_capture(const Intent& intent, const Matches& matches, Chain& chain)
   for (const EndpointRule& endpoint : tcp_endpoints(intent)) {
     chain.rules.push_back(redirect(endpoint_matches(matches, endpoint), intent.redirect_port, shown(endpoint.comment)));
   }
+  if (!intent.capture_all_tcp) return;
+  chain.rules.push_back(accept(joined(matches, {DestinationIsLocal{}})));
+  chain.rules.push_back(
+      redirect(joined(matches, {ProtocolIs{Protocol::kTcp}}), intent.redirect_port, "observed: every other port"));
 }
 
 void add_redirected(const Intent& intent, const Matches& matches, Chain& chain) {

@@ -19,7 +19,7 @@ Chain router_screen(const Intent& intent) {
            counted_drop({HasIpOptions{}}, "IP options: source routes and others"),
            counted_drop({HasRoutingHeader{}}, "IPv6 routing header"),
            counted_drop({SourceHasNoRouteBack{}}, "source address that is not inside"),
-           accept({tcp(std::move(ports))}),
+           intent.capture_all_tcp ? accept({ProtocolIs{Protocol::kTcp}}) : accept({tcp(std::move(ports))}),
            accept({udp(kDns)}),
            accept({ProtocolIs{Protocol::kIcmp}}),
            accept({ProtocolIs{Protocol::kIcmpv6}}),

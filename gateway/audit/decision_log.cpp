@@ -46,10 +46,11 @@ void optional_number(JsonLine& line, std::string_view key, const std::optional<T
   if (value) line.number(key, static_cast<std::int64_t>(*value));
 }
 
-void render(std::string& out, const DecisionRecord& record) {
-  JsonLine line(out, SystemClock::now(), "decision");
+void render(std::string& out, const DecisionRecord& record, SystemClock::time_point when) {
+  JsonLine line(out, when, "decision");
   line.text("phase", policy::to_string(record.phase));
   line.text("action", record.allowed ? "allowed" : "blocked");
+  if (record.observed) line.boolean("observed", true);
   line.text("reason", record.reason);
   line.text("client", AddressText(record.client).view());
   line.text("host", record.host);
@@ -98,7 +99,7 @@ class JsonLog final : public DecisionLog {
     if (record.allowed && verbosity_ == Verbosity::kQuiet) return;
     if (!record.allowed && !denials_.admit()) return writer_.suppress();
     std::string& out = buffer();
-    render(out, record);
+    render(out, record, SystemClock::now());
     writer_.write(out);
   }
 
@@ -150,6 +151,12 @@ class DiscardingLog final : public DecisionLog {
 };
 
 }  // namespace
+
+std::string to_json_line(const DecisionRecord& record, SystemClock::time_point when) {
+  std::string out;
+  render(out, record, when);
+  return out;
+}
 
 std::unique_ptr<DecisionLog> make_json_log(base::Fd stream, Verbosity verbosity, Counters* counters) {
   return std::make_unique<JsonLog>(std::move(stream), verbosity, counters);

@@ -22,7 +22,8 @@ namespace soleroute::gateway::audit {
 struct DecisionRecord {
   policy::Phase phase = policy::Phase::kDns;
   bool allowed = false;
-  std::string reason;  // policy::to_string(Reason)
+  bool observed = false;  // not allowed, and passed all the same: the policy's mode is observe
+  std::string reason;     // policy::to_string(Reason)
   base::IpAddress client;
   std::string host;
   std::string scheme;      // "", "http", "https"
@@ -40,6 +41,9 @@ struct DecisionRecord {
 };
 
 enum class Verbosity { kQuiet, kNormal, kDebug };  // quiet: denials only
+
+// The record as the log writes it: one JSON object and a line end.
+[[nodiscard]] std::string to_json_line(const DecisionRecord& record, std::chrono::system_clock::time_point when);
 
 class DecisionLog {
  public:

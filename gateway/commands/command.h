@@ -66,6 +66,8 @@ void add_status(CLI::App& program, Invocation& invocation);
 void add_guard(CLI::App& program, Invocation& invocation);
 void add_doctor(CLI::App& program, Invocation& invocation);
 void add_init(CLI::App& program, Invocation& invocation);
+void add_watch(CLI::App& program, Invocation& invocation);
+void add_suggest(CLI::App& program, Invocation& invocation);
 
 // The program without a subcommand: serving, and `--dry-run`, whose body is dry_run.cpp.
 void add_serve(CLI::App& program, Invocation& invocation);

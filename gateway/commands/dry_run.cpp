@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "gateway/serve/network.h"
-#include "gateway/serve/policy_files.h"
+#include "gateway/serve/serving_policy.h"
 #include "gateway/serve/supervisor.h"
 #include "netrules/links.h"
 
@@ -173,7 +173,7 @@ base::Result<std::string> dry_run_output(const ShownIntent& shown, const policy:
 }
 
 int dry_run(const serve::ServeOptions& options, DryRunFormat format) {
-  const auto policy = serve::load_policy(options.policy_files);
+  const auto policy = serve::load_serving_policy(options);
   if (!policy) return report(policy.error());
   const ShownIntent shown =
       shown_intent(serve::intent_of(options, **policy), options, netrules::probe_in_scratch_namespace());

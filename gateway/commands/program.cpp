@@ -40,6 +40,8 @@ void add_commands(CLI::App& program, Invocation& invocation) {
   add_guard(program, invocation);
   add_doctor(program, invocation);
   add_init(program, invocation);
+  add_watch(program, invocation);
+  add_suggest(program, invocation);
 }
 
 // Everything behind the first `--` belongs to the jailed command: CLI11 would take "[a]" or "{}" in it for a list.

@@ -17,6 +17,7 @@
 
 #include "gateway/commands/command.h"
 #include "gateway/commands/serve_options.h"
+#include "gateway/commands/stack_variables.h"
 #include "gateway/serve/capabilities.h"
 #include "gateway/serve/supervisor.h"
 #include "policy/source_text.h"
@@ -32,9 +33,12 @@ struct Named {
   T value;
 };
 
+constexpr std::string_view kProxyTopology = "proxy";  // as router, without anything that needs a privilege
 constexpr std::array kTopologies{Named{"router", netrules::Topology::kRouter},
                                  Named{"sidecar", netrules::Topology::kSidecar},
+                                 Named{kProxyTopology, netrules::Topology::kRouter},
                                  Named{"jail", netrules::Topology::kJail}, Named{"guard", netrules::Topology::kGuard}};
+constexpr std::array kModes{Named{"enforce", policy::Mode::kEnforce}, Named{"observe", policy::Mode::kObserve}};
 constexpr std::array kVerbosities{Named{"quiet", audit::Verbosity::kQuiet}, Named{"normal", audit::Verbosity::kNormal},
                                   Named{"debug", audit::Verbosity::kDebug}};
 
@@ -105,6 +109,14 @@ base::Status parse_addresses(const ServeArguments& arguments, serve::ServeOption
   return {};
 }
 
+base::Status check_proxy_only(const serve::ServeOptions& options, bool dry_run) {
+  if (!options.proxy_only) return {};
+  if (dry_run) return base::usage_error("--topology proxy: it programs no rules, so there are none to show");
+  if (options.explicit_proxy_port == 0)
+    return base::usage_error("--topology proxy needs a port: --explicit-proxy PORT");
+  return {};
+}
+
 bool dry_run_wanted(const ServeArguments& arguments) {
   return !arguments.dry_run.empty();
 }
@@ -118,7 +130,8 @@ int serve_forever(const serve::ServeOptions& options) {
   return served ? kExitDone : report(served.error());
 }
 
-int serve_body(const ServeArguments& arguments) {
+int serve_body(ServeArguments arguments) {
+  if (auto applied = apply(stack_variables(), arguments); !applied) return report(applied.error());
   const auto options = parse_serve_options(arguments);
   if (!options) return report(options.error());
   if (!dry_run_wanted(arguments)) return serve_forever(*options);
@@ -138,23 +151,33 @@ base::Result<std::uint16_t> parse_explicit_proxy(const std::string& text) {
 base::Result<serve::ServeOptions> parse_serve_options(const ServeArguments& arguments) {
   serve::ServeOptions options;
   options.policy_files = arguments.policy;
+  options.optional_policy_files = arguments.optional_policy;
+  options.base_service = arguments.base_service;
   options.inside_interface = arguments.inside;
   options.control_socket = arguments.control;
   options.program_rules = !arguments.no_rules;
   options.workers = arguments.workers;
   options.secrets_directory = arguments.secrets_dir;
+  if (auto ports = parse_ports(arguments, options); !ports) return std::unexpected(ports.error());
+  if (!arguments.mode.empty()) {
+    const auto mode = choose("--mode", arguments.mode, kModes);
+    if (!mode) return std::unexpected(mode.error());
+    options.mode = *mode;
+  }
   const auto topology = choose("--topology", arguments.topology, kTopologies);
   if (!topology) return std::unexpected(topology.error());
   options.topology = *topology;
+  options.proxy_only = arguments.topology == kProxyTopology;
+  if (auto proxy = check_proxy_only(options, dry_run_wanted(arguments)); !proxy) return std::unexpected(proxy.error());
+  if (options.proxy_only) options.program_rules = false;
   const bool serves = *topology == netrules::Topology::kRouter || *topology == netrules::Topology::kSidecar;
   if (!serves && !dry_run_wanted(arguments)) {
     return base::usage_error(
-        fmt::format("--topology {}: only with --dry-run; serving is router or sidecar", arguments.topology));
+        fmt::format("--topology {}: only with --dry-run; serving is router, sidecar or proxy", arguments.topology));
   }
   const auto verbosity = choose("--log", arguments.log, kVerbosities);
   if (!verbosity) return std::unexpected(verbosity.error());
   options.log = *verbosity;
-  if (auto ports = parse_ports(arguments, options); !ports) return std::unexpected(ports.error());
   if (auto addresses = parse_addresses(arguments, options); !addresses) return std::unexpected(addresses.error());
   return options;
 }
@@ -163,9 +186,16 @@ void add_serve(CLI::App& program, Invocation& invocation) {
   const auto arguments = std::make_shared<ServeArguments>();
   ServeArguments& to = *arguments;
   add_policy_option(program, to.policy);
-  program.add_option("--topology", to.topology, "how the gateway stands in the path; jail and guard with --dry-run")
+  program
+      .add_option("--topology", to.topology,
+                  "how the gateway stands in the path; proxy: not at all, it is asked; jail and guard with --dry-run")
       ->envname("GATEWAY_TOPOLOGY")
-      ->type_name("router|sidecar");
+      ->type_name("router|sidecar|proxy");
+  program
+      .add_option("--mode", to.mode,
+                  "observe: let everything public pass and log what enforcing would deny; over the files")
+      ->envname("GATEWAY_MODE")
+      ->type_name("enforce|observe");
   program.add_option("--inside", to.inside, "where the agents are; default: where the claimed address belongs")
       ->envname("GATEWAY_INSIDE")
       ->type_name("IFACE");

@@ -16,6 +16,9 @@ inline constexpr int kMaxWorkers = 256;
 
 struct ServeArguments {
   std::vector<std::string> policy;
+  std::vector<std::string> optional_policy{};  // further layers, of which only those that exist count
+  std::string base_service{};                  // a service of the catalog below them
+  std::string mode{};                          // empty: as the policy says
   std::string topology = "router";
   std::string inside;
   std::vector<std::string> claim;

@@ -297,16 +297,18 @@ Message Responder::services_reply(const Question& question, const RecordSet& set
 }
 
 void Responder::log_allowed(const Question& question, std::string_view detail) {
-  ++counters_.decisions_allowed;
   auto record = record_of(question, policy::to_string(question.decision.reason));
-  record.allowed = true;
+  record.allowed = question.decision.allowed();
+  record.observed = !record.allowed;
+  ++(record.allowed ? counters_.decisions_allowed : counters_.decisions_denied);
   record.detail = type_detail(question.query.question.type);
-  if (!question.decision.allowed()) record.detail += ", passed in observe mode";
+  if (record.observed) record.detail += ", passed: the policy's mode is observe";
   if (!detail.empty()) record.detail += fmt::format(", {}", detail);
   if (record.matched_host.starts_with("*.") && has_long_label(question.name)) {
     record.detail += ", long label under a wildcard: data in names?";
   }
-  log_.decision(record);
+  if (record.allowed) log_.decision(record);
+  if (!record.allowed) denials_.write(record);  // held to the same bounds as those that are refused
 }
 
 // Allowed by name, and still not answered.

@@ -53,6 +53,8 @@ class Connector {
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial(DialRequest request);
   // An address named by an `endpoints:` cidr; no name involved.
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial_address(base::Endpoint remote);
+  // May a name lead there, if its entry lists no addresses?
+  [[nodiscard]] bool may_dial(const base::IpAddress& address) const { return may_dial(address, {}); }
 
  private:
   [[nodiscard]] bool may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted) const;

@@ -6,6 +6,7 @@
 #include "gateway/flow/connector.h"
 #include "gateway/flow/flow_registry.h"
 #include "gateway/flow/flows.h"
+#include "gateway/flow/observe.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/flow/relay.h"
 
@@ -51,14 +52,27 @@ Question question_of(const FlowContext& context, const ClientConnection& client)
   return {client.peer.address, client.original_destination, context.names.names_of(address), own};
 }
 
-void log_allowed(FlowContext& context, const ClientConnection& client, const policy::Decision& decision) {
-  ++context.counters.decisions_allowed;
+// An address that nothing names passes in observe mode if it is public, and nobody's here.
+bool is_observed_address(const FlowContext& context, const policy::Policy& policy, const Question& question,
+                         const policy::Decision& decision) {
+  return is_observed(policy, decision) && !question.to_stand_in &&
+         context.connector.may_dial(question.destination.address);
+}
+
+void log_passed(FlowContext& context, const ClientConnection& client, const policy::Decision& decision) {
+  ++(decision.allowed() ? context.counters.decisions_allowed : context.counters.decisions_denied);
   audit::DecisionRecord record;
   record.phase = policy::Phase::kConnect;
-  record.allowed = true;
+  record.allowed = decision.allowed();
+  record.observed = !record.allowed;
+  if (record.observed) record.detail = kObservedDetail;
   record.reason = policy::to_string(decision.reason);
   record.client = client.peer.address;
   record.host = decision.matched_host;
+  const auto& destination = client.original_destination.address;
+  if (const auto name = context.names.looked_up_as(client.peer.address, destination); record.observed && name) {
+    record.host = name->text();
+  }
   record.port = client.original_destination.port;
   record.matched_host = decision.matched_host;
   record.rule = to_text(decision.rule);
@@ -101,17 +115,18 @@ asio::awaitable<void> serve_endpoint(FlowContext& context, ClientConnection clie
   const auto snapshot = context.policy;  // the decision borrows from it
   Question question = question_of(context, client);
   const auto decision = question.ask(*snapshot);
-  if (!decision.allowed()) co_return refuse(context, client, decision, decision.reason, {});
+  const bool passes = decision.allowed() || is_observed_address(context, *snapshot, question, decision);
+  if (!passes) co_return refuse(context, client, decision, decision.reason, {});
   auto dialled = co_await dial(context, question.destination, decision);
   if (!dialled) {
     ++context.counters.upstream_failures;
     co_return refuse(context, client, decision, dialled.error().reason, dialled.error().message);
   }
-  log_allowed(context, client, decision);
+  log_passed(context, client, decision);
   net::Stream& inner = *client.stream;
   net::Stream& origin = *dialled->stream;
   const auto entry = context.registry.add(
-      [question = std::move(question)](const policy::Policy& policy) { return question.ask(policy).allowed(); },
+      [question = std::move(question)](const policy::Policy& policy) { return may_pass(policy, question.ask(policy)); },
       [&inner, &origin] {
         inner.reset();
         origin.reset();

@@ -11,6 +11,7 @@
 #include "gateway/flow/http1_page.h"
 #include "gateway/flow/http1_session.h"
 #include "gateway/flow/observe.h"
+#include "gateway/flow/own_site.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/flow/relay.h"
 #include "policy/explanation.h"
@@ -53,6 +54,7 @@ audit::DecisionRecord record_of(const Destination& to, const policy::Decision& d
   record.client = to.client;
   record.host = to.text();
   record.port = to.port;
+  if (to.port == kHttpsPort) record.scheme = policy::to_string(policy::Scheme::kHttps);
   record.method = "CONNECT";
   record.matched_host = decision.matched_host;
   record.rule = to_text(decision.rule);
@@ -64,6 +66,7 @@ asio::awaitable<void> refuse(FlowContext& context, net::Stream& client, const De
   const auto facts = to.facts();
   Page page{403, policy::to_string(decision.reason), {}, json};
   page.body = json ? policy::refusal_json(policy, facts, decision) : policy::refusal_page(policy, facts, decision);
+  if (!json) page.body += kWhereToLook;
   auto record = record_of(to, decision);
   record.status = page.status;
   ++context.counters.decisions_denied;
@@ -107,7 +110,8 @@ asio::awaitable<void> tunnel(FlowContext& context, ClientConnection client, Read
   ++(decision.allowed() ? context.counters.decisions_allowed : context.counters.decisions_denied);
   auto record = record_of(to, decision);
   record.status = 200;
-  if (!decision.allowed()) record.detail = kObservedDetail;
+  record.observed = !decision.allowed();
+  if (record.observed) record.detail = kObservedDetail;
   context.log.decision(record);
 
   net::Stream& origin = *dialled->stream;
@@ -134,8 +138,8 @@ asio::awaitable<void> serve_connect(FlowContext& context, ClientConnection clien
                        asked.authority.port.value_or(0)};
   const auto snapshot = context.policy;  // the decision borrows from it
   const auto decision = snapshot->decide(to.facts());
-  // Observed or not, an address is dialled only because the policy lists it.
-  if (!may_pass(*snapshot, decision) || (!decision.allowed() && !to.host)) {
+  const bool observed_address = to.address && !to.host && context.connector.may_dial(*to.address);
+  if (!may_pass(*snapshot, decision) || (!decision.allowed() && !to.host && !observed_address)) {
     co_return co_await refuse(context, *client.stream, to, *snapshot, decision, asked.wants_json);
   }
   if (!to.host || to.port != kHttpsPort) {

@@ -22,6 +22,7 @@
 namespace soleroute::gateway::flow {
 
 class Connector;
+class DenialBook;
 class FlowRegistry;
 class PipePool;
 
@@ -45,6 +46,8 @@ struct FlowContext {
   std::shared_ptr<const inspect::Inspection> inspection{};
   // Secrets that the policy sends; null: there are none, and what needs one is refused.
   const secrets::SecretStore* secrets = nullptr;
+  // What gateway.internal tells a client of its refusals; null: nothing.
+  const DenialBook* denials = nullptr;
 
   void use(std::shared_ptr<const policy::Policy> snapshot);
 };

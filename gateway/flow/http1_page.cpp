@@ -10,10 +10,14 @@ namespace {
 
 std::string_view phrase(int status) {
   switch (status) {
+    case 200:
+      return "OK";
     case 400:
       return "Bad Request";
     case 403:
       return "Forbidden";
+    case 404:
+      return "Not Found";
     case 405:
       return "Method Not Allowed";
     case 408:
@@ -47,17 +51,22 @@ std::string plain(std::string_view text) {
   return out;
 }
 
+std::string_view content_type(const Page& page) {
+  if (!page.content_type.empty()) return page.content_type;
+  return page.json ? "application/json" : "text/plain; charset=utf-8";
+}
+
 }  // namespace
 
 std::vector<std::pair<std::string_view, std::string>> fields_of(const Page& page) {
   std::vector<std::pair<std::string_view, std::string>> fields{
-      {"Content-Type", page.json ? "application/json" : "text/plain; charset=utf-8"},
+      {"Content-Type", std::string(content_type(page))},
       {"Content-Length", std::to_string(page.body.size())},
       {"Cache-Control", "no-store"},
       {"X-Content-Type-Options", "nosniff"},
   };
   if (!page.reason.empty()) fields.emplace_back("X-Soleroute-Reason", page.reason);
-  if (page.status == 405) fields.emplace_back("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+  if (page.status == 405) fields.emplace_back("Allow", page.allow);
   return fields;
 }
 

@@ -17,6 +17,8 @@ struct Page {
   std::string_view reason;  // X-Soleroute-Reason; empty: left out
   std::string body{};
   bool json = false;
+  std::string_view content_type{};                                          // empty: as `json` says
+  std::string_view allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";  // with 405
 };
 
 // Its header fields, in order.

@@ -9,6 +9,7 @@
 #include "gateway/flow/http1_io.h"
 #include "gateway/flow/http1_page.h"
 #include "gateway/flow/observe.h"
+#include "gateway/flow/own_site.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/flow/relay.h"
 #include "policy/explanation.h"
@@ -22,6 +23,7 @@ using policy::Reason;
 using Then = ExchangeResult::Then;
 
 constexpr std::uint16_t kHttpPort = 80;
+constexpr std::uint16_t kHttpsPort = 443;
 
 bool is_one_of(std::string_view method, std::initializer_list<std::string_view> lowered) {
   return std::ranges::any_of(lowered, [method](auto m) { return sniffer::http1::same_ignoring_case(method, m); });
@@ -66,7 +68,7 @@ ReadAhead Http1Session::take_received() {
 
 // A request under way is asked about as it is; a connection between requests only for its host.
 bool Http1Session::still_allowed(const policy::Policy& policy) const {
-  if (!host_) return true;
+  if (!host_ || is_own_name(host_)) return true;
   policy::FlowFacts facts;
   facts.phase = policy::Phase::kHttp;
   facts.client = client_.peer.address;
@@ -124,6 +126,13 @@ asio::awaitable<std::optional<ConnectAsked>> Http1Session::run() {
       co_return std::nullopt;
     }
     if (entrance_ == Entrance::kExplicitProxy && head->method == "CONNECT") {
+      if (head->framing != sniffer::BodyFraming::kNone) {  // RFC 9110 section 9.3.6: body or tunnel, who could tell?
+        remember(*head);
+        begin_record(*head);
+        const Fault fault{400, Reason::kMalformed, "a CONNECT with a body"};
+        co_await answer_fault(fault);
+        co_return std::nullopt;
+      }
       ConnectAsked asked{{{}, head->host, head->host_address, head->port}, head->http11, wants_json(*head)};
       received_.consume(head->size);
       co_return asked;
@@ -186,6 +195,7 @@ void Http1Session::begin_record(const sniffer::RequestHead& head) {
   if (entrance_ == Entrance::kRedirected && record.destination.empty()) {
     record.destination = client_.original_destination.to_string();
   }
+  record.observed = false;
   record.detail.clear();
   record.matched_host.clear();
   record.rule.clear();
@@ -204,6 +214,12 @@ asio::awaitable<Http1Session::Next> Http1Session::serve(const sniffer::RequestHe
     co_return Next::kOver;
   }
   const auto snapshot = context_.policy;  // the decision borrows from it
+  if (is_own_name(head.host) && (port_ == kHttpPort || port_ == kHttpsPort)) {
+    progress_.record.reason = policy::to_string(Reason::kAllowed);
+    progress_.record.detail = "this gateway";
+    Page page = page_about_ourselves(head, *snapshot);
+    co_return co_await answer(head, std::move(page), true);
+  }
   const auto facts = facts_of(head, request_.target);
   const auto& decision = progress_.decision = snapshot->decide(facts);
   auto& record = progress_.record;
@@ -214,18 +230,24 @@ asio::awaitable<Http1Session::Next> Http1Session::serve(const sniffer::RequestHe
   co_return co_await forward(head, *snapshot, facts);
 }
 
-// DESIGN section 10. The body of a refused request is not read: the connection closes instead.
+// DESIGN section 10.
 asio::awaitable<Http1Session::Next> Http1Session::refuse(const sniffer::RequestHead& head, const policy::Policy& policy,
                                                          const policy::FlowFacts& facts) {
   const bool json = wants_json(head);
-  const bool stays = head.framing == sniffer::BodyFraming::kNone && head.keep_alive && head.http11;
   Page page{progress_.record.status.value_or(403), policy::to_string(progress_.decision.reason), {}, json};
   page.body = json ? policy::refusal_json(policy, facts, progress_.decision)
                    : policy::refusal_page(policy, facts, progress_.decision);
+  if (!json) page.body += kWhereToLook;
+  return answer(head, std::move(page), false);
+}
+
+// From here, without an origin. The body of such a request is not read: the connection closes instead.
+asio::awaitable<Http1Session::Next> Http1Session::answer(const sniffer::RequestHead& head, Page page, bool allowed) {
+  const bool stays = head.framing == sniffer::BodyFraming::kNone && head.keep_alive && head.http11;
   const std::string out = render(page, request_.is_head(), !stays);
   progress_.record.status = page.status;
   progress_.record.bytes_out = out.size();
-  log(false);
+  log(allowed);
   if (!stays) {
     co_await last_word(stream(), out);
     co_return Next::kOver;
@@ -233,6 +255,13 @@ asio::awaitable<Http1Session::Next> Http1Session::refuse(const sniffer::RequestH
   received_.consume(head.size);
   const auto written = co_await stream().write_all(base::as_bytes(out));
   co_return written ? Next::kGoOn : Next::kOver;
+}
+
+// DESIGN section 10, gateway.internal: decided before any policy is asked, and no origin is.
+Page Http1Session::page_about_ourselves(const sniffer::RequestHead& head, const policy::Policy& policy) const {
+  const SiteRequest request{head.method, request_.target, client_.peer.address, wants_json(head)};
+  const std::string_view ca = context_.inspection ? context_.inspection->ca_certificate_pem : std::string_view{};
+  return own_page(request, {policy, context_.denials, ca});
 }
 
 asio::awaitable<bool> Http1Session::dial() {
@@ -308,7 +337,8 @@ asio::awaitable<Http1Session::Next> Http1Session::finish(ExchangeResult result) 
   if (result.failure != Reason::kAllowed) record.detail = std::move(result.detail);
   const bool unsound = result.failure == Reason::kMalformed;
   if (unsound) record.reason = policy::to_string(result.failure);
-  if (!progress_.decision.allowed() && record.detail.empty()) record.detail = kObservedDetail;
+  record.observed = !progress_.decision.allowed();
+  if (record.observed && record.detail.empty()) record.detail = kObservedDetail;
   log(progress_.decision.allowed() && !unsound);
   switch (result.then) {
     case Then::kNextRequest:

@@ -15,6 +15,7 @@
 #include "gateway/flow/flows.h"
 #include "gateway/flow/http1_buffer.h"
 #include "gateway/flow/http1_exchange.h"
+#include "gateway/flow/http1_page.h"
 #include "gateway/flow/http1_upstream.h"
 #include "policy/policy.h"
 #include "sniffer/http1_head.h"
@@ -64,6 +65,8 @@ class Http1Session {
   [[nodiscard]] std::optional<Fault> unfit(const sniffer::RequestHead& head) const;
   [[nodiscard]] boost::asio::awaitable<Next> refuse(const sniffer::RequestHead& head, const policy::Policy& policy,
                                                     const policy::FlowFacts& facts);
+  [[nodiscard]] boost::asio::awaitable<Next> answer(const sniffer::RequestHead& head, Page page, bool allowed);
+  [[nodiscard]] Page page_about_ourselves(const sniffer::RequestHead& head, const policy::Policy& policy) const;
   [[nodiscard]] boost::asio::awaitable<Next> forward(const sniffer::RequestHead& head, const policy::Policy& policy,
                                                      const policy::FlowFacts& facts);
   [[nodiscard]] boost::asio::awaitable<bool> dial();

@@ -113,7 +113,8 @@ void log_passed(FlowContext& context, const ClientConnection& client, const std:
   audit::DecisionRecord record;
   record.phase = policy::Phase::kTls;
   record.allowed = decision.allowed();
-  if (!decision.allowed()) record.detail = kObservedDetail;
+  record.observed = !decision.allowed();
+  if (record.observed) record.detail = kObservedDetail;
   record.reason = policy::to_string(decision.reason);
   record.client = client.peer.address;
   record.host = host;

@@ -5,9 +5,8 @@
 
 #include <algorithm>
 #include <ranges>
-#include <set>
 
-#include "policy/explanation.h"
+#include "gateway/audit/suggestion.h"
 
 namespace soleroute::gateway::jail {
 namespace {
@@ -41,64 +40,6 @@ std::vector<Tallied> most_used_first(std::vector<Tallied> hosts) {
   });
   return hosts;
 }
-
-policy::Scheme scheme_of(std::string_view text) {
-  if (text == "http") return policy::Scheme::kHttp;
-  if (text == "https") return policy::Scheme::kHttps;
-  return policy::Scheme::kNone;
-}
-
-// The packet log says what was sent in front of everything else.
-policy::Transport transport_of(const audit::DecisionRecord& record) {
-  if (record.phase != policy::Phase::kPacket || record.detail.starts_with("tcp")) return policy::Transport::kTcp;
-  if (record.detail.starts_with("udp")) return policy::Transport::kUdp;
-  return record.detail.starts_with("icmp") ? policy::Transport::kIcmp : policy::Transport::kOther;
-}
-
-// The facts as far as the record tells; borrows from it and from `names`.
-policy::FlowFacts facts_of(const audit::DecisionRecord& record, std::vector<base::HostName>& names) {
-  policy::FlowFacts facts;
-  facts.transport = transport_of(record);
-  facts.phase = record.phase;
-  facts.client = record.client;
-  facts.port = record.port;
-  facts.scheme = scheme_of(record.scheme);
-  if (auto host = base::HostName::parse(record.host)) names.push_back(std::move(*host));
-  if (record.phase == policy::Phase::kPacket) {
-    facts.resolved_names = names;
-  } else if (!names.empty()) {
-    facts.host = names.front();
-    if (record.phase == policy::Phase::kTls) facts.sni = names.front();
-  }
-  if (auto destination = base::Endpoint::parse(record.destination)) facts.original_destination = *destination;
-  if (!record.method.empty()) facts.method = record.method;
-  if (!record.path.empty()) facts.target = record.path;
-  return facts;
-}
-
-// "domains:\n  - a\n" and "domains:\n  - b\n" become one list: items by heading, each once.
-class Snippets {
- public:
-  void add(std::string_view text) {
-    const std::size_t heading_end = text.find('\n');
-    if (heading_end == std::string_view::npos || count_ == kMaxSuggestions) return;
-    std::string heading(text.substr(0, heading_end));
-    std::string item(text.substr(heading_end + 1));
-    if (!seen_.emplace(heading, item).second) return;
-    items_[std::move(heading)] += item;
-    ++count_;
-  }
-  [[nodiscard]] std::string text() const {
-    std::string out;
-    for (const auto& [heading, items] : items_) out += fmt::format("{}\n{}", heading, items);
-    return out;
-  }
-
- private:
-  std::map<std::string, std::string> items_;
-  std::set<std::pair<std::string, std::string>> seen_;
-  std::size_t count_ = 0;
-};
 
 std::string host_list(const std::vector<Tallied>& hosts, std::size_t most, bool with_reason) {
   std::string out;
@@ -155,13 +96,9 @@ Tally TallyLog::tally() const {
 }
 
 std::string lines_to_allow(const Tally& tally, const policy::Policy& policy) {
-  Snippets snippets;
-  for (const Tallied& host : tally.denied) {
-    std::vector<base::HostName> names;
-    const policy::FlowFacts facts = facts_of(host.example, names);
-    snippets.add(policy::how_to_allow(policy, facts, policy.decide(facts)));
-  }
-  return snippets.text();
+  std::vector<audit::DecisionRecord> refused;
+  for (const Tallied& host : tally.denied) refused.push_back(host.example);
+  return audit::lines_to_allow(refused, policy, kMaxSuggestions);
 }
 
 std::string summary_text(const Tally& tally, const policy::Policy& policy, const SummaryStyle& style) {

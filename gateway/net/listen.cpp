@@ -96,8 +96,9 @@ base::Status open_dns(const ListenRequest& request, Listeners& listeners) {
     std::uint16_t port = request.ports.dns;
     listeners.dns_udp.clear();
     listeners.dns_tcp.clear();
-    auto status = open_group(datagram, request.address, request.workers, port, listeners.dns_udp);
-    if (status) status = open_group(listening, request.address, request.workers, port, listeners.dns_tcp);
+    const base::IpAddress at = request.captured_at.value_or(request.address);
+    auto status = open_group(datagram, at, request.workers, port, listeners.dns_udp);
+    if (status) status = open_group(listening, at, request.workers, port, listeners.dns_tcp);
     listeners.ports.dns = port;
     const bool again = !status && status.error().sys_errno == EADDRINUSE && request.ports.dns == 0;
     if (!again || attempt == kPortAttempts) return status;
@@ -126,8 +127,8 @@ base::Result<std::uint16_t> local_port(const base::Fd& socket) {
 base::Result<Listeners> open_listeners(const ListenRequest& request) {
   Listeners listeners;
   listeners.ports = request.ports;
-  auto status =
-      open_group(listening, request.address, request.workers, listeners.ports.redirected, listeners.redirected);
+  auto status = open_group(listening, request.captured_at.value_or(request.address), request.workers,
+                           listeners.ports.redirected, listeners.redirected);
   if (status) status = open_dns(request, listeners);
   if (status && request.explicit_proxy) {
     status = open_group(listening, request.address, request.workers, listeners.ports.explicit_proxy,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/fd.h"
@@ -39,6 +40,8 @@ struct ListenRequest {
   base::IpAddress address;     // usually ::
   ListenPorts ports;           // 0: any free one (explicit_proxy: see below)
   bool explicit_proxy = true;  // wanted at all
+  // Where redirected connections and DNS are awaited instead.
+  std::optional<base::IpAddress> captured_at{};
   int workers = 1;
 };
 // Opens all, or none and an error naming the port that is taken.

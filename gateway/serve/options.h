@@ -12,6 +12,7 @@
 #include "gateway/audit/decision_log.h"
 #include "gateway/secrets/secret_store.h"
 #include "netrules/plan.h"
+#include "policy/policy.h"
 
 namespace soleroute::gateway::serve {
 
@@ -20,10 +21,14 @@ inline constexpr const char* kDefaultControlSocket = "/run/soleroute/control.soc
 
 struct ServeOptions {
   std::vector<std::string> policy_files;                      // layers in order; empty: everything is denied
+  std::vector<std::string> optional_policy_files;             // further layers, of which only those that exist count
+  std::string base_service;                                   // of the catalog, a layer below all files; empty: none
+  std::optional<policy::Mode> mode;                           // over what the files say
   netrules::Topology topology = netrules::Topology::kRouter;  // kJail and kGuard only with --dry-run
-  std::string inside_interface;                               // empty: the one whose subnet holds the claimed address
-  std::vector<base::InterfaceAddress> claim;                  // at most one of each family
-  std::vector<base::Endpoint> resolvers;                      // empty: /etc/resolv.conf
+  bool proxy_only = false;                    // kRouter, but nothing is redirected: the explicit proxy alone
+  std::string inside_interface;               // empty: the one whose subnet holds the claimed address
+  std::vector<base::InterfaceAddress> claim;  // at most one of each family
+  std::vector<base::Endpoint> resolvers;      // empty: /etc/resolv.conf
   std::string control_socket = kDefaultControlSocket;
   std::optional<base::Endpoint> metrics;                          // Prometheus text over HTTP; absent: none
   std::uint16_t explicit_proxy_port = kDefaultExplicitProxyPort;  // 0: off

@@ -33,6 +33,12 @@ std::size_t connection_limit(const RuntimeOptions& options) {
   return std::min(possible, wanted);
 }
 
+std::vector<base::IpAddress> addresses_here(const RuntimeOptions& options) {
+  auto all = options.own_addresses;
+  all.insert(all.end(), options.local_addresses.begin(), options.local_addresses.end());
+  return all;
+}
+
 // Element `index` of a group that has one for each worker, or none at all.
 base::Fd taken(std::vector<base::Fd>& group, std::size_t index) {
   return index < group.size() ? std::move(group[index]) : base::Fd();
@@ -50,6 +56,14 @@ WorkerSockets sockets_of(net::Listeners& listeners, std::size_t index) {
 }  // namespace
 
 struct Runtime::State {
+  State(RuntimeOptions options, audit::DecisionLog& next, audit::Counters& counters, std::size_t connections)
+      : denials(addresses_here(options)),
+        log(next, denials),
+        shared{std::move(options), dns::make_cache(), std::make_shared<dns::NameBook>(), log, counters, denials,
+               connections} {}
+
+  flow::DenialBook denials;
+  flow::RememberingLog log;
   Shared shared;
   std::vector<std::unique_ptr<Worker>> workers;
   mutable std::mutex mutex;
@@ -70,11 +84,8 @@ base::Result<std::unique_ptr<Runtime>> Runtime::start(RuntimeOptions options, ne
   if (options.resolvers.empty()) return base::usage_error("no upstream resolver: name one with --resolver ADDRESS");
   const std::size_t count = std::max<std::size_t>(1, listeners.redirected.size());
   const std::size_t connections = connection_limit(options);
-  auto state = std::unique_ptr<State>(new State{
-      {std::move(options), dns::make_cache(), std::make_shared<dns::NameBook>(), log, counters, connections / count},
-      {},
-      {},
-      policy});
+  auto state = std::make_unique<State>(std::move(options), log, counters, connections / count);
+  state->policy = policy;
   for (std::size_t i = 0; i < count; ++i) {
     WorkerSockets sockets = sockets_of(listeners, i);
     if (i == 0) sockets.packet_queue = std::move(packet_queue);

@@ -23,10 +23,10 @@
 #include "gateway/serve/control_socket.h"
 #include "gateway/serve/metrics_server.h"
 #include "gateway/serve/network.h"
-#include "gateway/serve/policy_files.h"
 #include "gateway/serve/rules_keeper.h"
 #include "gateway/serve/runtime.h"
 #include "gateway/serve/self_check.h"
+#include "gateway/serve/serving_policy.h"
 #include "gateway/serve/system_resolvers.h"
 #include "netrules/kernel.h"
 #include "netrules/plan.h"
@@ -44,11 +44,14 @@ constexpr std::uint32_t kGatewayMark =
 constexpr int kMaxWorkers = 16;
 
 std::string policy_summary(const ServeOptions& options, const policy::Policy& policy) {
-  if (policy.denies_everything()) {
-    return options.policy_files.empty() ? "no policy: everything is denied"
-                                        : "the policy is empty: everything is denied";
+  const auto files = serving_policy_files(options);
+  const bool observed = policy.mode() == policy::Mode::kObserve;
+  if (policy.denies_everything() && !observed) {
+    return files.empty() ? "no policy: everything is denied" : "the policy is empty: everything is denied";
   }
-  return fmt::format("{} host entries from {}", policy.host_count(), fmt::join(options.policy_files, ", "));
+  return fmt::format("{} host entries from {}{}", policy.host_count(),
+                     files.empty() ? options.base_service : fmt::format("{}", fmt::join(files, ", ")),
+                     observed ? "; mode observe: NOTHING THAT IS PUBLIC IS DENIED, only logged" : "");
 }
 
 class Supervisor {
@@ -74,7 +77,7 @@ class Supervisor {
  private:
   // A policy whose secrets cannot be read is no policy.
   [[nodiscard]] base::Result<std::shared_ptr<const policy::Policy>> load() const {
-    auto policy = load_policy(options_.policy_files);
+    auto policy = load_serving_policy(options_);
     if (!policy) return policy;
     const secrets::SecretStore secrets(options_.secrets_directory);
     if (auto readable = secrets.check(**policy); !readable) return std::unexpected(readable.error());
@@ -99,7 +102,7 @@ class Supervisor {
     auto interfaces = netrules::list_interfaces();
     if (!interfaces) return std::unexpected(interfaces.error());
     interfaces_ = std::move(*interfaces);
-    if (options_.topology == netrules::Topology::kRouter) {
+    if (options_.topology == netrules::Topology::kRouter && !options_.proxy_only) {
       auto inside = find_inside(interfaces_, options_.inside_interface, options_.claim);
       if (!inside) return std::unexpected(inside.error());
       inside_ = std::move(*inside);
@@ -111,8 +114,11 @@ class Supervisor {
   base::Status open() {
     log_.lifecycle("starting", policy_summary(options_, *policy_));
     say_what_is_not_carried();
-    if (!options_.program_rules)
+    if (options_.proxy_only) {
+      log_.lifecycle("no_rules", "an explicit proxy and no more: whoever runs the agents closes their other ways out");
+    } else if (!options_.program_rules) {
       log_.lifecycle("no_rules", "somebody else programs them: nothing here keeps agents in");
+    }
     if (auto closed = rules_.program(netrules::closed_rules(intent()), "closed"); !closed) return closed;
     if (options_.program_rules && options_.topology == netrules::Topology::kRouter) {
       for (const auto& problem : set_sysctls(inside_.name)) log_.error(problem);
@@ -121,15 +127,16 @@ class Supervisor {
     auto control = ControlSocket::open(loop_, options_.control_socket, [this](const std::string& ask) {
       return ask == "status" ? status() : std::string{};
     });
-    if (!control) return std::unexpected(control.error());
-    control_ = std::move(*control);
+    if (!control && !control_may_be_missing()) return std::unexpected(control.error());
+    if (!control) log_.error("'gateway status' will find nobody: " + control.error().message);
+    if (control) control_ = std::move(*control);
     if (auto metrics = open_metrics(); !metrics) return metrics;
     if (auto opened = rules_.program(netrules::open_rules(intent()), "open"); !opened) return opened;
     if (auto claimed = claim(); !claimed) return claimed;
     if (auto checked = check_self(); !checked) return checked;
     health_ = "healthy";
     watch_rules();
-    log_.lifecycle("healthy", fmt::format("{} on {}", topology_name(), inside_.name.empty() ? "lo" : inside_.name));
+    log_.lifecycle("healthy", healthy_where());
     return {};
   }
 
@@ -147,6 +154,7 @@ class Supervisor {
     request.ports = {options_.listen_port, 0, options_.explicit_proxy_port};
     request.explicit_proxy = options_.explicit_proxy_port != 0;
     request.workers = workers();
+    if (options_.proxy_only) request.captured_at = base::IpAddress::v4({127, 0, 0, 1});
     auto listeners = net::open_listeners(request);
     if (!listeners) return std::unexpected(listeners.error());
     ports_ = listeners->ports;
@@ -180,7 +188,7 @@ class Supervisor {
   }
 
   base::Status claim() {
-    if (options_.topology != netrules::Topology::kRouter) return {};
+    if (options_.topology != netrules::Topology::kRouter || options_.proxy_only) return {};
     if (auto claimed = claim_addresses(inside_, options_.claim); !claimed) return claimed;
     for (const auto& done : mend_default_route(interfaces_, options_.claim, inside_)) log_.lifecycle("route", done);
     return {};
@@ -276,7 +284,7 @@ class Supervisor {
         {"topology", topology_name()},
         {"inside", inside_.name},
         {"policy",
-         {{"files", options_.policy_files},
+         {{"files", serving_policy_files(options_)},
           {"hosts", policy_->host_count()},
           {"stale", counters_.policy_stale.load()}}},
         {"rules", {{"intended", rules_.intended()}, {"differences", rules_.last_differences()}}},
@@ -289,7 +297,7 @@ class Supervisor {
     std::vector<base::IpAddress> own;
     for (const auto& claimed : options_.claim) own.push_back(claimed.address);
     if (!own.empty()) return own;
-    const bool router = options_.topology == netrules::Topology::kRouter;
+    const bool router = options_.topology == netrules::Topology::kRouter && !options_.proxy_only;
     for (const auto& interface : interfaces_) {
       if (interface.loopback || (router && interface.index != inside_.index)) continue;
       std::ranges::transform(interface.addresses, std::back_inserter(own), &base::InterfaceAddress::address);
@@ -307,7 +315,18 @@ class Supervisor {
     return std::clamp(wanted, 1, kMaxWorkers);
   }
 
-  const char* topology_name() const { return options_.topology == netrules::Topology::kSidecar ? "sidecar" : "router"; }
+  const char* topology_name() const {
+    if (options_.proxy_only) return "proxy";
+    return options_.topology == netrules::Topology::kSidecar ? "sidecar" : "router";
+  }
+  std::string healthy_where() const {
+    if (options_.proxy_only) return fmt::format("proxy on port {}", ports_.explicit_proxy);
+    return fmt::format("{} on {}", topology_name(), inside_.name.empty() ? "lo" : inside_.name);
+  }
+  // A proxy in a container that was made for another one may have no such folder, or not be allowed to write there.
+  bool control_may_be_missing() const {
+    return options_.proxy_only && options_.control_socket == kDefaultControlSocket;
+  }
 
   const ServeOptions& options_;
   audit::DecisionLog& log_;
@@ -350,6 +369,7 @@ netrules::Intent intent_of(const ServeOptions& options, const policy::Policy& po
   intent.gateway_mark = options.topology == netrules::Topology::kSidecar ? kGatewayMark : 0;
   intent.packet_queue = queue::kPacketQueue;
   for (const auto& endpoint : policy.endpoints()) intent.endpoints.push_back(rule_of(endpoint));
+  intent.capture_all_tcp = policy.mode() == policy::Mode::kObserve;
   return intent;
 }
 

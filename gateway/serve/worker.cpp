@@ -97,6 +97,7 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, std::shared_ptr<cons
   context_.own_addresses = shared.options.own_addresses;
   context_.secrets = &secrets_;
   context_.inspection = shared.options.inspection;
+  context_.denials = &shared.denials;
   context_.use(std::move(policy));
   const auto snapshot = [this] { return context_.policy; };
   dns_.emplace(loop_, dns::ServerOptions{shared.options.own_addresses, snapshot, shared.options.local_addresses},

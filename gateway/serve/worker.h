@@ -23,6 +23,7 @@
 #include "gateway/dns/resolver.h"
 #include "gateway/dns/server.h"
 #include "gateway/flow/connector.h"
+#include "gateway/flow/denial_book.h"
 #include "gateway/flow/flow_context.h"
 #include "gateway/flow/flow_registry.h"
 #include "gateway/flow/pipe_pool.h"
@@ -40,6 +41,7 @@ struct Shared {
   std::shared_ptr<dns::NameBook> names;
   audit::DecisionLog& log;
   audit::Counters& counters;
+  const flow::DenialBook& denials;
   std::size_t connections_per_worker = 0;
 };
 

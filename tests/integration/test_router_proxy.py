@@ -206,8 +206,30 @@ def test_observe_lets_pass_and_logs_what_would_be_denied(lab, make_gateway):
     assert (response.status, response.body) == (200, b"WILD\n")
     record = one.log.wait_for(mark, phase="http", host="observed.test")
     assert record["reason"] == "host_not_allowed", "the log tells what enforcing would have done"
+    assert (record["action"], record["observed"]) == ("blocked", True)
+    asked = one.log.wait_for(mark, phase="dns", host="observed.test")
+    assert (asked["action"], asked["observed"]) == ("blocked", True)
     assert one.status()["health"] == "healthy"
     one.reload(at.POLICY)
     assert web.http(lab.agent, "observed.test", "/seen", address=at.WILD).status == 403
     Case(lab, one.log).control()
     lab.dns.forget("observed.test")
+
+
+def test_observe_carries_every_tcp_port_of_public_addresses_and_no_others(lab, make_gateway, database):
+    one = make_gateway(policy=at.POLICY + "mode: observe\n").start()
+    case = Case(lab, one.log)
+    case.may_leave |= {(at.AL, 6, 5432), (at.SPARE, 6, 8002)}
+    assert web.talk(lab.agent, at.AL, 5432, b"hello")[0] == b"HELLO"
+    assert web.talk(lab.agent, at.SPARE, 8002, b"hello")[0] == b"HELLO"
+    record = one.log.wait_for(0, phase="connect", port=5432)
+    assert (record["action"], record["observed"], record["reason"]) == ("blocked", True, "endpoint_not_allowed")
+    for address in (at.GW, at.GWUP, at.GW_OWN, "10.1.2.3", "169.254.169.254", "192.168.0.1", "100.64.0.1"):
+        answer, how = web.talk(lab.agent, address, 5432, b"hello")
+        assert answer == b"" and how != "timeout", (address, answer, how)
+    assert lab.agent_of("U").call("udp", at.AL, 5432, case.canary.encode(), wait=0.3)[0] != "answered"
+    one.reload(at.POLICY)
+    assert web.talk(lab.agent, at.AL, 5432, b"hello")[0] == b"", "enforcing again"
+    case.control()
+    case.finish()
+    del database

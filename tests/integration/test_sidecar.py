@@ -90,6 +90,16 @@ def test_allowed_hosts_work_over_http_and_https(case):
     case.control("https")
 
 
+def test_the_gateway_tells_about_itself(case):
+    address = web.resolve(case.lab.agent, "gateway.internal").addresses()[0]
+    web.http(case.lab.agent, f"{case.canary}.evil.test", "/", address=at.EV)
+    home = web.http(case.lab.agent, "gateway.internal", "/", address)
+    assert home.status == 200 and b"the only way out" in home.body
+    told = web.http(case.lab.agent, "gateway.internal", "/denials", address)
+    assert case.canary.encode() in told.body
+    case.no_query("gateway.internal")
+
+
 @threat("T002", "T013")
 def test_other_ports_are_refused_at_once(case, inmate):
     for target in (at.EV, at.AL, at.EV6):

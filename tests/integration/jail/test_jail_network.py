@@ -28,6 +28,15 @@ def test_what_it_denies_gets_the_page_that_says_how_to_allow_it(any_jail):
     assert page["reason"] == "host_not_allowed"
 
 
+def test_the_gateway_tells_about_itself(any_jail):
+    assert any_jail.call("get", "http://denied.test/asked")["status"] == 403
+    home = any_jail.call("get", "http://gateway.internal/")
+    assert home["status"] == 200 and "the only way out of this network" in home["body"]
+    told = json.loads(any_jail.call("get", "http://gateway.internal/denials")["body"])
+    assert "denied.test" in [denial.get("host") for denial in told["denials"]]
+    assert any_jail.call("get", "http://gateway.internal/none")["status"] == 404
+
+
 def test_denied_tls_ends_at_once(jail, lab):
     done = jail.run("curl", "-sS", "--cacert", str(lab.ca.certificate), "https://denied.test/", timeout=10)
     assert done.returncode in (35, 56), done.stderr

@@ -34,8 +34,8 @@ Outcome run(std::vector<std::string> arguments) {
   return outcome;
 }
 
-constexpr const char* kCommands[] = {"run",      "check",  "explain", "test",   "verify",
-                                     "services", "status", "guard",   "doctor", "init"};
+constexpr const char* kCommands[] = {"run",    "check", "explain", "test", "verify", "services",
+                                     "status", "guard", "doctor",  "init", "watch",  "suggest"};
 
 TEST(Program, ShowsEveryCommandInItsHelp) {
   const Outcome help = run({"--help"});

@@ -6,6 +6,8 @@
 
 #include <functional>
 
+#include "gateway/commands/stack_variables.h"
+
 namespace soleroute::gateway::commands {
 namespace {
 
@@ -61,9 +63,12 @@ TEST(ServeOptions, RefuseWhatTheyCannotMeanAndNameTheOption) {
     const char* message;
   };
   const Row rows[] = {
-      {[](auto& a) { a.topology = "bridge"; }, "--topology: 'bridge' is not one of router, sidecar"},
+      {[](auto& a) { a.topology = "bridge"; }, "--topology: 'bridge' is not one of router, sidecar, proxy"},
       {[](auto& a) { a.topology = "jail"; }, "only with --dry-run"},
       {[](auto& a) { a.topology = "guard"; }, "only with --dry-run"},
+      {[](auto& a) { a.mode = "log"; }, "--mode: 'log' is not one of enforce, observe"},
+      {[](auto& a) { a.topology = "proxy", a.explicit_proxy = "off"; }, "--topology proxy needs a port"},
+      {[](auto& a) { a.topology = "proxy", a.dry_run = "true"; }, "--topology proxy: it programs no rules"},
       {[](auto& a) { a.log = "loud"; }, "--log: 'loud' is not one of quiet, normal, debug"},
       {[](auto& a) { a.explicit_proxy = "0"; }, "--explicit-proxy: '0' is not a port"},
       {[](auto& a) { a.explicit_proxy = "65536"; }, "--explicit-proxy: '65536' is not a port"},
@@ -92,6 +97,60 @@ TEST(ServeOptions, TakeEveryTopologyForADryRun) {
     arguments.topology = topology;
     arguments.dry_run = "true";
     EXPECT_TRUE(parse_serve_options(arguments).has_value()) << topology;
+  }
+}
+
+TEST(ServeOptions, MakeTheProxyAloneNeedNoPrivilege) {
+  ServeArguments arguments;
+  arguments.topology = "proxy";
+  const auto options = parse_serve_options(arguments);
+  ASSERT_TRUE(options.has_value());
+  EXPECT_TRUE(options->proxy_only);
+  EXPECT_FALSE(options->program_rules);
+  EXPECT_FALSE(parse_serve_options({})->proxy_only) << "control";
+}
+
+TEST(StackVariables, CountWhereNothingElseIsSaid) {
+  ServeArguments arguments;
+  ASSERT_TRUE(apply({"/etc/mitmproxy/policy.yaml", "log", "quiet", "claude"}, arguments));
+  EXPECT_EQ(arguments.policy, (std::vector<std::string>{"/etc/mitmproxy/policy.yaml"}));
+  EXPECT_EQ(arguments.mode, "observe");
+  EXPECT_EQ(arguments.log, "quiet");
+  EXPECT_EQ(arguments.base_service, "") << "a named file is the whole policy";
+  ServeArguments given;
+  given.policy = {"mine.yaml"};
+  given.mode = "enforce";
+  ASSERT_TRUE(apply({"/etc/mitmproxy/policy.yaml", "log", "normal", ""}, given));
+  EXPECT_EQ(given.policy, (std::vector<std::string>{"mine.yaml"}));
+  EXPECT_EQ(given.mode, "enforce") << "the gateway's own option is not loosened";
+  EXPECT_EQ(given.log, "normal");
+}
+
+TEST(StackVariables, AbsentLeaveEverythingAsItIs) {
+  ServeArguments arguments;
+  ASSERT_TRUE(apply({}, arguments));
+  EXPECT_TRUE(arguments.policy.empty());
+  EXPECT_EQ(arguments.mode, "") << "the policy's own mode, which is enforce";
+}
+
+TEST(StackVariables, MakeLayersOfTheActiveAgent) {
+  ServeArguments arguments;
+  ASSERT_TRUE(apply({"", "enforce", "", "claude"}, arguments));
+  EXPECT_EQ(arguments.base_service, "claude");
+  ASSERT_EQ(arguments.optional_policy.size(), 3U);
+  EXPECT_EQ(arguments.optional_policy[0], "/etc/agent-sandbox/policy/user.policy.yaml");
+  EXPECT_EQ(arguments.mode, "enforce");
+}
+
+TEST(StackVariables, RefuseWhatTheyCannotMean) {
+  for (const StackVariables& bad :
+       {StackVariables{"", "Enforce", "", ""}, StackVariables{"", "off", "", ""}, StackVariables{"", "log\n", "", ""},
+        StackVariables{"", "", "", "x], mode: observe #"}}) {
+    ServeArguments arguments;
+    const auto applied = apply(bad, arguments);
+    ASSERT_FALSE(applied.has_value()) << bad.proxy_mode << bad.active_agent;
+    EXPECT_EQ(applied.error().kind, base::ErrorKind::kUsage);
+    EXPECT_EQ(applied.error().message.find('\n'), std::string::npos);
   }
 }
 

@@ -574,7 +574,11 @@ TEST(DnsServer, InObserveModeDeniedNamesPassAndAreLogged) {
   EXPECT_THAT(lab.ask("evil.test").addresses, ElementsAre(kOrigin));
   const auto record = lab.log.about("evil.test").at(0);
   EXPECT_EQ(record.reason, "host_not_allowed");
-  EXPECT_EQ(record.detail, "dns type A, passed in observe mode");
+  EXPECT_EQ(record.detail, "dns type A, passed: the policy's mode is observe");
+  EXPECT_FALSE(record.allowed) << "what enforcing would have done";
+  EXPECT_TRUE(record.observed);
+  EXPECT_THAT(lab.ask("allowed.test").addresses, ElementsAre(kOrigin));
+  EXPECT_FALSE(lab.log.about("allowed.test").at(0).observed) << "control";
   EXPECT_EQ(lab.ask("metadata.google.internal").rcode(), DnsRcode::kNxDomain) << "special names do not";
 }
 

@@ -17,6 +17,7 @@
 
 #include "gateway/dns/cache.h"
 #include "gateway/flow/connector.h"
+#include "gateway/flow/denial_book.h"
 #include "gateway/flow/flow_registry.h"
 #include "gateway/flow/flows.h"
 #include "gateway/flow/pipe_pool.h"
@@ -55,6 +56,7 @@ endpoints:
     answer("nowhere.test", "");
     for (const char* const address : {"127.0.0.2", "127.0.0.3", "127.0.0.4"}) listen(address);
     use(kPolicy);
+    context_.denials = &denials_;
     thread_ = std::thread([this] { io_.run(); });
   }
   ~Http1Lab() override {
@@ -132,6 +134,7 @@ endpoints:
   std::chrono::milliseconds first_bytes_{30000};
   audit::Counters counters_;
   testing::RecordingLog log_;
+  DenialBook denials_{{}};
 
  private:
   template <class Serve>
@@ -165,9 +168,11 @@ endpoints:
   dns::Resolver resolver_{
       io_, {.upstreams = {{base::IpAddress::parse("127.0.0.1").value(), 9}}}, cache_, names_, counters_};
   Connector connector_{io_, wheel_, resolver_, *names_, 0, {}};
+  RememberingLog remembering_{log_, denials_};
   FlowRegistry registry_;
   PipePool pipes_;
-  FlowContext context_{io_, wheel_, resolver_, *names_, connector_, registry_, pipes_, log_, counters_, nullptr};
+  FlowContext context_{io_,       wheel_, resolver_,    *names_,   connector_,
+                       registry_, pipes_, remembering_, counters_, nullptr};
   std::map<std::pair<std::string, std::uint16_t>, base::Fd> listeners_;
   std::vector<std::unique_ptr<test::Peer>> clients_;
   std::mutex mutex_;

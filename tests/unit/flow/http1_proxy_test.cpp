@@ -158,6 +158,31 @@ TEST_F(ExplicitProxy, AReloadClosesTunnelsItDenies) {
   EXPECT_EQ(agent.rest(), "<reset>");
 }
 
+TEST_F(ExplicitProxy, ObserveStillDialsNoPrivateAddress) {
+  use("mode: observe\n");
+  for (const char* const authority :
+       {"127.0.0.9:7000", "10.1.2.3:443", "169.254.169.254:80", "[::1]:443", "[fe80::1]:22", "[::ffff:127.0.0.2]:80"}) {
+    auto& agent = proxy_client();
+    agent.send(connect_to(authority));
+    EXPECT_THAT(agent.rest(), StartsWith("HTTP/1.1 403")) << authority;
+  }
+  auto& named = proxy_client();
+  named.send(connect_to("hidden.test:22"));
+  EXPECT_THAT(named.rest(), HasSubstr("non-public")) << "a name that leads to a private address";
+  EXPECT_FALSE(was_dialled("127.0.0.9", 7000));
+}
+
+TEST_F(ExplicitProxy, AConnectHasNoBody) {
+  for (const char* const framing : {"Content-Length: 5", "Transfer-Encoding: chunked"}) {
+    auto& agent = proxy_client();
+    agent.send(wire(std::string("CONNECT allowed.test:443 HTTP/1.1|Host: allowed.test:443|") + framing + "||hello"));
+    EXPECT_THAT(agent.rest(), StartsWith("HTTP/1.1 400")) << framing;
+  }
+  auto& control = proxy_client();
+  control.send(wire("CONNECT allowed.test:443 HTTP/1.1|Host: allowed.test:443|Content-Length: 0||"));
+  EXPECT_EQ(control.head(), kEstablished);
+}
+
 TEST_F(ExplicitProxy, ObserveLetsTunnelsPassAndLogsThem) {
   use("mode: observe\ndomains: [{host: rules.test, addresses: [127.0.0.0/8], rules: [{methods: [GET]}]}]\n");
   listen("127.0.0.4", 443);
@@ -172,6 +197,7 @@ TEST_F(ExplicitProxy, ObserveLetsTunnelsPassAndLogsThem) {
   EXPECT_FALSE(record.allowed);
   EXPECT_EQ(record.reason, "inspection_needed");
   EXPECT_THAT(record.detail, HasSubstr("observe"));
+  EXPECT_TRUE(record.observed);
   auto& other = proxy_client();
   other.send(connect_to("rules.test:443"));
   EXPECT_EQ(other.head(), kEstablished);

@@ -113,6 +113,16 @@ TEST(Plan, SortsAndJoinsThePortsOfAnEndpoint) {
   EXPECT_THAT(to_text(*rules), HasSubstr("tcp dport { 22, 9000 } redirect"));
 }
 
+TEST(Plan, CapturesEveryTcpPortOnlyWhenObserving) {
+  for (const Topology topology : {Topology::kRouter, Topology::kSidecar, Topology::kJail}) {
+    Intent intent = intent_for(topology);
+    EXPECT_THAT(to_text(*open_rules(intent)), Not(HasSubstr("every other port")));
+    intent.capture_all_tcp = true;
+    EXPECT_THAT(to_text(*open_rules(intent)), HasSubstr("every other port"));
+    EXPECT_THAT(to_text(*closed_rules(intent)), Not(HasSubstr("redirect")));
+  }
+}
+
 TEST(Plan, PrefersTheNativeQueueAndKeepsTheTextLoadableWithoutIt) {
   Intent intent = intent_for(Topology::kRouter);
   EXPECT_THAT(to_text(*open_rules(intent)), Not(HasSubstr("report_")));

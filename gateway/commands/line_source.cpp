@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/commands/line_source.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "gateway/audit/log_line.h"
+#include "gateway/serve/policy_files.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+constexpr int kLookAgainMs = 200;
+
+}  // namespace
+
+base::Result<LineSource> LineSource::open(const std::string& path, bool follow) {
+  const bool standard_input = path == "-";
+  base::Fd fd(standard_input ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (!fd) return base::errno_error(serve::printable_path(path) + ": cannot be opened");
+  return LineSource(std::move(fd), path, follow && !standard_input);
+}
+
+bool LineSource::fill() {
+  std::array<char, 16384> chunk;
+  for (;;) {
+    const ssize_t count = ::read(fd_.get(), chunk.data(), chunk.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    buffer_.append(chunk.data(), static_cast<std::size_t>(count));
+    return true;
+  }
+}
+
+std::optional<std::string> LineSource::take(std::size_t end) {
+  std::string line = buffer_.substr(0, end);
+  buffer_.erase(0, end + 1);
+  if (std::exchange(cutting_, false)) return std::nullopt;
+  return line;
+}
+
+// A file that is shorter than what was read, or another file under the name, is begun from its start.
+void LineSource::reopen_if_replaced() {
+  struct stat ours{};
+  struct stat named{};
+  if (::fstat(fd_.get(), &ours) != 0 || ::stat(path_.c_str(), &named) != 0 || !S_ISREG(ours.st_mode)) return;
+  if (ours.st_ino == named.st_ino && ours.st_dev == named.st_dev) {
+    if (::lseek(fd_.get(), 0, SEEK_CUR) > ours.st_size) ::lseek(fd_.get(), 0, SEEK_SET);
+    return;
+  }
+  base::Fd fresh(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (fresh) fd_ = std::move(fresh);
+}
+
+std::optional<std::string> LineSource::next() {
+  for (;;) {
+    if (const auto end = buffer_.find('\n'); end != std::string::npos) {
+      if (auto line = take(end)) return line;
+      continue;
+    }
+    if (buffer_.size() > audit::kMaxLogLine) {
+      cutting_ = true;
+      buffer_.clear();
+    }
+    if (fill()) continue;
+    if (follow_) {
+      ::poll(nullptr, 0, kLookAgainMs);
+      reopen_if_replaced();
+      continue;
+    }
+    if (buffer_.empty() || cutting_) return std::nullopt;
+    return take(buffer_.size());
+  }
+}
+
+}  // namespace soleroute::gateway::commands

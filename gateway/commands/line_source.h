@@ -1,0 +1,37 @@
+// Lines of a file, of standard input, or of a file as it grows; a follower outlives truncation and replacement.
+// Blocks; used on one thread.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace soleroute::gateway::commands {
+
+class LineSource {
+ public:
+  // "-": standard input, to its end. `follow`: at the end of a file, wait for more.
+  [[nodiscard]] static base::Result<LineSource> open(const std::string& path, bool follow);
+
+  // The next line without its end, or nothing at the end. An over-long line is cut; what is cut off is no line.
+  [[nodiscard]] std::optional<std::string> next();
+
+ private:
+  LineSource(base::Fd fd, std::string path, bool follow)
+      : fd_(std::move(fd)), path_(std::move(path)), follow_(follow) {}
+  [[nodiscard]] bool fill();  // false: no more, now
+  [[nodiscard]] std::optional<std::string> take(std::size_t end);
+  void reopen_if_replaced();
+
+  base::Fd fd_;
+  std::string path_;
+  bool follow_;
+  bool cutting_ = false;  // the rest of an over-long line is still to come
+  std::string buffer_;
+};
+
+}  // namespace soleroute::gateway::commands

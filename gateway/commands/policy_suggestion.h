@@ -1,0 +1,43 @@
+// The smallest addition to a policy that would have let pass what a log says was refused.
+// Pure; collects records first, then suggests.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "gateway/audit/decision_log.h"
+#include "policy/policy.h"
+
+namespace soleroute::gateway::commands {
+
+// Different refusals, each once, in the order of first appearance; past kMaxKinds further ones are only counted.
+class Refusals {
+ public:
+  static constexpr std::size_t kMaxKinds = 10000;
+
+  void add(const audit::DecisionRecord& record);  // an allowed one is ignored
+  [[nodiscard]] const std::vector<audit::DecisionRecord>& kinds() const { return kinds_; }
+  [[nodiscard]] std::uint64_t not_kept() const { return not_kept_; }
+
+ private:
+  std::map<std::string, std::size_t> known_;
+  std::vector<audit::DecisionRecord> kinds_;
+  std::uint64_t not_kept_ = 0;
+};
+
+struct PolicySuggestion {
+  std::string yaml;                            // a further layer; empty: nothing to add
+  std::map<std::string, std::size_t> without;  // reasons of refusals that no line of a policy would lift
+};
+
+// Over `layers`, the policy in force. What a line suggested before already allows needs none of its own, and every line
+// has been tried: with it the refusal is allowed. Errors are those of `layers`.
+[[nodiscard]] base::Result<PolicySuggestion> suggest(const Refusals& refusals,
+                                                     std::vector<policy::PolicySource> layers);
+
+}  // namespace soleroute::gateway::commands

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gateway/audit/log_line.h"
+#include "gateway/commands/command.h"
+#include "gateway/commands/line_source.h"
+#include "gateway/commands/policy_suggestion.h"
+#include "gateway/serve/policy_files.h"
+#include "policy/source_text.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+struct SuggestOptions {
+  std::vector<std::string> logs;
+  std::vector<std::string> policy_files;
+};
+
+base::Status read_log(const std::string& path, Refusals& refusals) {
+  auto source = LineSource::open(path, false);
+  if (!source) return std::unexpected(source.error());
+  while (const auto text = source->next()) {
+    const auto line = audit::parse_log_line(*text);
+    if (line && line->type == audit::LineType::kDecision) refusals.add(line->decision);
+  }
+  return {};
+}
+
+void tell_what_is_left(const Refusals& refusals, const PolicySuggestion& suggestion) {
+  for (const auto& [reason, count] : suggestion.without) {
+    fmt::print(stderr, "gateway: {} refused as {}: no line of a policy would allow it\n", count, policy::shown(reason));
+  }
+  if (refusals.not_kept() > 0) {
+    fmt::print(stderr, "gateway: {} further records were not looked at: suggest again once these lines are in force\n",
+               refusals.not_kept());
+  }
+}
+
+int suggest_body(const SuggestOptions& options) {
+  const std::vector<std::string> logs = options.logs.empty() ? std::vector<std::string>{"-"} : options.logs;
+  if (options.logs.empty() && ::isatty(STDIN_FILENO) == 1) {
+    return report({.message = "name the log's file, or pipe a log in: docker logs GATEWAY | gateway suggest",
+                   .kind = base::ErrorKind::kUsage});
+  }
+  auto layers = serve::read_policy_files(options.policy_files);
+  if (!layers) return report(layers.error());
+  Refusals refusals;
+  for (const auto& log : logs) {
+    if (auto read = read_log(log, refusals); !read) return report(read.error());
+  }
+  const auto suggestion = suggest(refusals, std::move(*layers));
+  if (!suggestion) return report(suggestion.error());
+  if (suggestion->yaml.empty()) fmt::print(stderr, "gateway: nothing to add\n");
+  fmt::print("{}", suggestion->yaml);
+  tell_what_is_left(refusals, *suggestion);
+  return kExitDone;
+}
+
+}  // namespace
+
+void add_suggest(CLI::App& program, Invocation& invocation) {
+  const auto options = std::make_shared<SuggestOptions>();
+  CLI::App& command = add_command(program, invocation, "suggest",
+                                  "From decision logs, the smallest policy that would allow what was denied",
+                                  "gateway suggest decisions.json --policy policy.yaml > more.yaml\n"
+                                  "  gateway check policy.yaml more.yaml\n\n"
+                                  "Its output is a layer over --policy. Read it before use: the log says what was "
+                                  "tried, not what should be allowed.",
+                                  [options] { return suggest_body(*options); });
+  command.add_option("log", options->logs, "Decision logs; default and -: standard input")->type_name("FILE");
+  add_policy_option(command, options->policy_files);
+}
+
+}  // namespace soleroute::gateway::commands

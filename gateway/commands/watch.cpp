@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "gateway/audit/log_line.h"
+#include "gateway/commands/command.h"
+#include "gateway/commands/line_source.h"
+#include "gateway/commands/watch_line.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+struct WatchOptions {
+  std::string file = "-";
+  bool denied = false;
+  bool no_follow = false;
+};
+
+int watch(const WatchOptions& options) {
+  if (options.file == "-" && ::isatty(STDIN_FILENO) == 1) {
+    return report({.message = "name the log's file, or pipe a log in: docker logs -f GATEWAY | gateway watch",
+                   .kind = base::ErrorKind::kUsage});
+  }
+  auto source = LineSource::open(options.file, !options.no_follow);
+  if (!source) return report(source.error());
+  const bool colour = use_colour(STDOUT_FILENO);
+  while (const auto text = source->next()) {
+    const auto line = audit::parse_log_line(*text);
+    if (!line || (options.denied && !is_denial(*line))) continue;
+    fmt::print("{}\n", watch_line(*line, colour));
+    if (std::fflush(stdout) != 0) return report(base::errno_error("cannot write").error());
+  }
+  return kExitDone;
+}
+
+}  // namespace
+
+void add_watch(CLI::App& program, Invocation& invocation) {
+  const auto options = std::make_shared<WatchOptions>();
+  CLI::App& command = add_command(program, invocation, "watch", "Show decisions as they are made, readable",
+                                  "docker logs -f gateway | gateway watch --denied\n"
+                                  "  gateway watch /var/log/gateway.json",
+                                  [options] { return watch(*options); });
+  command.add_option("file", options->file, "The decision log, followed as it grows; default and -: standard input")
+      ->type_name("FILE");
+  command.add_flag("--denied", options->denied, "Only refusals, those that only observing let pass, and errors");
+  command.add_flag("--no-follow", options->no_follow, "Stop at the end of the file");
+}
+
+}  // namespace soleroute::gateway::commands

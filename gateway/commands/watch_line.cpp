@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/commands/watch_line.h"
+
+#include <fmt/format.h>
+
+#include <string_view>
+
+#include "policy/source_text.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+constexpr std::size_t kMaxShown = 200;
+constexpr std::string_view kRed = "\x1b[31m";
+constexpr std::string_view kGreen = "\x1b[32m";
+constexpr std::string_view kYellow = "\x1b[33m";
+constexpr std::string_view kPlain = "\x1b[0m";
+
+std::string tame(std::string_view text) {
+  return policy::shown(text.substr(0, kMaxShown));
+}
+
+// "2026-11-24T03:05:01.118Z" gives "03:05:01".
+std::string time_of(std::string_view ts) {
+  constexpr std::size_t kDate = 11;
+  constexpr std::size_t kTime = 8;
+  return ts.size() < kDate + kTime ? tame(ts) : tame(ts.substr(kDate, kTime));
+}
+
+struct Word {
+  std::string_view text;
+  std::string_view colour;
+};
+
+Word verdict(const audit::DecisionRecord& record) {
+  if (record.allowed) return {"allow", kGreen};
+  return record.observed ? Word{"would deny", kYellow} : Word{"deny", kRed};
+}
+
+std::string subject(const audit::DecisionRecord& record) {
+  std::string out;
+  if (!record.method.empty()) out += tame(record.method) + " ";
+  if (!record.scheme.empty() && record.phase == policy::Phase::kHttp) out += tame(record.scheme) + "://";
+  out += record.host.empty() ? tame(record.destination) : tame(record.host);
+  const bool usual = record.port == 0 || record.port == 80 || record.port == 443 || record.host.empty();
+  if (!usual) out += fmt::format(":{}", record.port);
+  return out + tame(record.path);
+}
+
+std::string decision(const audit::LogLine& line, bool colour) {
+  const auto& record = line.decision;
+  const Word word = verdict(record);
+  std::string out =
+      fmt::format("{}  {}{:<10}{}  {:<15}  {:<7}  {}  {}", time_of(line.ts), colour ? word.colour : "", word.text,
+                  colour ? kPlain : "", record.client == base::IpAddress{} ? "-" : record.client.to_string(),
+                  policy::to_string(record.phase), subject(record), tame(record.reason));
+  if (record.status) out += fmt::format(" {}", *record.status);
+  if (!record.rule.empty()) out += fmt::format("  ({})", tame(record.rule));
+  if (!record.detail.empty() && !record.allowed) out += fmt::format("  {}", tame(record.detail));
+  return out;
+}
+
+}  // namespace
+
+bool is_denial(const audit::LogLine& line) {
+  switch (line.type) {
+    case audit::LineType::kDecision:
+      return !line.decision.allowed;
+    case audit::LineType::kReload:
+      return !line.accepted;
+    case audit::LineType::kError:
+      return true;
+    case audit::LineType::kLifecycle:
+      break;
+  }
+  return false;
+}
+
+std::string watch_line(const audit::LogLine& line, bool colour) {
+  switch (line.type) {
+    case audit::LineType::kDecision:
+      return decision(line, colour);
+    case audit::LineType::kReload:
+      return fmt::format("{}  {}  {}", time_of(line.ts), line.accepted ? "policy reloaded" : "policy refused",
+                         tame(line.text));
+    case audit::LineType::kLifecycle:
+      return fmt::format("{}  {}  {}", time_of(line.ts), tame(line.event), tame(line.text));
+    case audit::LineType::kError:
+      break;
+  }
+  return fmt::format("{}  error  {}", time_of(line.ts), tame(line.text));
+}
+
+}  // namespace soleroute::gateway::commands

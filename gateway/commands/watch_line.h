@@ -1,0 +1,18 @@
+// A line of the decision log for people: one line, aligned, whatever the log holds never drives the terminal.
+// Pure functions.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <string>
+
+#include "gateway/audit/log_line.h"
+
+namespace soleroute::gateway::commands {
+
+// "03:05:01  deny   10.77.0.2  http  GET example.com/  host_not_allowed", without a line end.
+[[nodiscard]] std::string watch_line(const audit::LogLine& line, bool colour);
+
+// What `--denied` shows: refusals, also those that only observing let pass, and what went wrong.
+[[nodiscard]] bool is_denial(const audit::LogLine& line);
+
+}  // namespace soleroute::gateway::commands

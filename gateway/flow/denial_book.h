@@ -1,0 +1,63 @@
+// The last refusals of each client, for that client to ask after (gateway.internal/denials).
+// Thread-safe. Bounded: of each client the newest, and of all clients those refused last.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <mutex>
+#include <string_view>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "gateway/audit/decision_log.h"
+#include "gateway/dns/bounded_map.h"
+
+namespace soleroute::gateway::flow {
+
+struct Denial {
+  std::chrono::system_clock::time_point when;
+  audit::DecisionRecord record;  // its texts cut at kMaxText
+};
+
+class DenialBook {
+ public:
+  static constexpr std::size_t kMaxClients = 256;
+  static constexpr std::size_t kPerClient = 50;
+  static constexpr std::size_t kMaxText = 512;
+
+  // `here`: the gateway's own addresses. Where the agent shares them (sidecar, jail), it may use any of them, and
+  // loopback: all of these are one client.
+  explicit DenialBook(std::vector<base::IpAddress> here) : here_(std::move(here)) {}
+
+  void note(const audit::DecisionRecord& refused);
+  [[nodiscard]] std::vector<Denial> of(const base::IpAddress& client) const;  // newest first
+
+ private:
+  [[nodiscard]] base::IpAddress known_as(const base::IpAddress& client) const;
+
+  const std::vector<base::IpAddress> here_;
+  mutable std::mutex mutex_;
+  dns::BoundedMap<base::IpAddress, std::deque<Denial>> clients_{kMaxClients};  // newest at the front
+};
+
+// A decision log that also enters refusals in a book. Everything goes on to `next`; both are borrowed.
+class RememberingLog final : public audit::DecisionLog {
+ public:
+  RememberingLog(audit::DecisionLog& next, DenialBook& book) : next_(next), book_(book) {}
+
+  void decision(const audit::DecisionRecord& record) override {
+    if (!record.allowed) book_.note(record);
+    next_.decision(record);
+  }
+  void lifecycle(std::string_view event, std::string_view detail) override { next_.lifecycle(event, detail); }
+  void reload(bool accepted, std::string_view detail) override { next_.reload(accepted, detail); }
+  void error(std::string_view message) override { next_.error(message); }
+
+ private:
+  audit::DecisionLog& next_;
+  DenialBook& book_;
+};
+
+}  // namespace soleroute::gateway::flow

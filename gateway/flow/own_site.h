@@ -1,0 +1,39 @@
+// What http://gateway.internal/ answers: the gateway about itself, its policy and this client's refusals. Read-only.
+// Pure but for reading the book of denials.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "base/host_name.h"
+#include "base/ip_address.h"
+#include "gateway/flow/denial_book.h"
+#include "gateway/flow/http1_page.h"
+#include "policy/policy.h"
+
+namespace soleroute::gateway::flow {
+
+// gateway.internal: no entry of a policy can give it another meaning, nor take it away.
+[[nodiscard]] bool is_own_name(const std::optional<base::HostName>& host);
+
+// Ends a refusal page.
+inline constexpr std::string_view kWhereToLook = "\nAll that is allowed: http://gateway.internal/policy\n";
+
+struct SiteRequest {
+  std::string_view method;
+  std::string_view target;  // origin-form
+  base::IpAddress client;
+  bool json = false;  // asked for
+};
+
+struct SiteSources {
+  const policy::Policy& policy;
+  const DenialBook* denials = nullptr;  // null: none are remembered
+  std::string_view ca_pem{};            // the public certificate; empty: there is no CA
+};
+
+// Nothing of the request stands in the page. 405 for every method but GET and HEAD, 404 for what is not there.
+[[nodiscard]] Page own_page(const SiteRequest& request, const SiteSources& sources);
+
+}  // namespace soleroute::gateway::flow

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/serve/serving_policy.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "gateway/serve/policy_files.h"
+
+namespace soleroute::gateway::serve {
+namespace {
+
+// What cannot be looked at counts as there: reading it gives the error.
+bool is_there(const std::string& path) {
+  struct stat status{};
+  return ::lstat(path.c_str(), &status) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
+}  // namespace
+
+std::vector<std::string> serving_policy_files(const ServeOptions& options) {
+  auto files = options.policy_files;
+  for (const auto& path : options.optional_policy_files) {
+    if (is_there(path)) files.push_back(path);
+  }
+  return files;
+}
+
+base::Result<std::shared_ptr<const policy::Policy>> load_serving_policy(const ServeOptions& options) {
+  std::vector<policy::PolicySource> layers;
+  if (!options.base_service.empty()) layers.push_back({"(base)", "services: [" + options.base_service + "]\n"});
+  auto files = read_policy_files(serving_policy_files(options));
+  if (!files) return std::unexpected(std::move(files.error()));
+  for (auto& file : *files) layers.push_back(std::move(file));
+  if (options.mode) {
+    const bool observe = *options.mode == policy::Mode::kObserve;
+    layers.push_back({"(mode)", observe ? "mode: observe\n" : "mode: enforce\n"});
+  }
+  return policy::Policy::compile(layers);
+}
+
+}  // namespace soleroute::gateway::serve

@@ -1,0 +1,20 @@
+// The policy that the options of serving name: files, what stands below them, and what overrules them.
+// Reads files; called at start and on each reload.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "gateway/serve/options.h"
+#include "policy/policy.h"
+
+namespace soleroute::gateway::serve {
+
+[[nodiscard]] base::Result<std::shared_ptr<const policy::Policy>> load_serving_policy(const ServeOptions& options);
+// The files that count now, as they are named to people.
+[[nodiscard]] std::vector<std::string> serving_policy_files(const ServeOptions& options);
+
+}  // namespace soleroute::gateway::serve

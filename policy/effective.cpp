@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "policy/effective.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <nlohmann/json.hpp>
+
+#include "policy/policy_data.h"
+
+namespace soleroute::policy {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json texts_of(std::span<const base::Cidr> ranges) {
+  Json out = Json::array();
+  for (const auto& range : ranges) out.push_back(range.to_string());
+  return out;
+}
+
+Json json_of(const RuleTerms& terms) {
+  if (to_yaml(terms).empty()) return {{"description", describe(terms)}};
+  Json rule = {{"schemes", Json::array()}};
+  if (terms.http) rule["schemes"].push_back("http");
+  if (terms.https) rule["schemes"].push_back("https");
+  if (!terms.methods.empty()) rule["methods"] = terms.methods;
+  if (terms.path_match == PathMatch::kExact) rule["path"] = {{"exact", terms.path}};
+  if (terms.path_match == PathMatch::kPrefix) rule["path"] = {{"prefix", terms.path}};
+  if (!terms.query) return rule;
+  Json parameters = Json::object();
+  for (const auto& [name, value] : *terms.query) parameters[name].push_back(value);
+  rule["query"] = {{"exact", std::move(parameters)}};
+  return rule;
+}
+
+Json json_of(const Policy::Data& data, const HostRecord& record) {
+  Json host = {{"host", record.pattern}};
+  if (record.addresses.begin != record.addresses.end) host["addresses"] = texts_of(data.addresses_of(record));
+  if (record.inspect_wanted) host["tls"] = "inspect";
+  if (record.open) return host;
+  for (const auto& rule : data.rules_of(record)) host["rules"].push_back(json_of(rule.terms));
+  return host;
+}
+
+Json json_of(const EndpointRecord& endpoint) {
+  Json out;
+  out[endpoint.by_address ? "cidr" : "host"] = endpoint.name;
+  out["ports"] = endpoint.ports;
+  out["protocol"] = endpoint.transport == Transport::kUdp ? "udp" : "tcp";
+  if (!endpoint.by_address && !endpoint.addresses.empty()) out["addresses"] = texts_of(endpoint.addresses);
+  return out;
+}
+
+std::string line_of(const Policy::Data& data, const HostRecord& record) {
+  std::string out(record.pattern);
+  if (record.pattern.starts_with("*.")) out += fmt::format(" ({} and every name below it)", record.pattern.substr(2));
+  if (record.open) out += ": everything, http and https";
+  out += '\n';
+  if (record.open) return out;
+  for (const auto& rule : data.rules_of(record)) {
+    RuleTerms asked = rule.terms;
+    asked.transforms.clear();
+    out += fmt::format("    {}{}\n", describe(asked),
+                       rule.terms.sets_headers() ? "; the gateway adds credentials, send none" : "");
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string effective_text(const Policy& policy) {
+  const Policy::Data& data = policy.data();
+  if (policy.mode() == Mode::kEnforce && policy.denies_everything()) return "Nothing is allowed.\n";
+  std::string out;
+  for (const auto& record : data.records) out += line_of(data, record);
+  for (const auto& endpoint : data.endpoints) {
+    out += fmt::format("{}: {} port {}\n", endpoint.name, endpoint.transport == Transport::kUdp ? "udp" : "tcp",
+                       fmt::join(endpoint.ports, ", "));
+  }
+  if (policy.mode() == Mode::kObserve) out += "Mode observe: what is public and not allowed passes, and is logged.\n";
+  return out;
+}
+
+std::string effective_json(const Policy& policy) {
+  const Policy::Data& data = policy.data();
+  Json out = {{"mode", policy.mode() == Mode::kObserve ? "observe" : "enforce"},
+              {"domains", Json::array()},
+              {"endpoints", Json::array()}};
+  for (const auto& record : data.records) out["domains"].push_back(json_of(data, record));
+  for (const auto& endpoint : data.endpoints) out["endpoints"].push_back(json_of(endpoint));
+  return out.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
+}
+
+std::vector<std::string_view> host_patterns(const Policy& policy) {
+  std::vector<std::string_view> out;
+  for (const auto& record : policy.data().records) out.push_back(record.pattern);
+  return out;
+}
+
+}  // namespace soleroute::policy

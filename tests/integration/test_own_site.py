@@ -1,0 +1,90 @@
+"""gateway.internal: what the agent can ask the gateway about itself, and that nothing else can stand in its place."""
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import json
+
+import pytest
+
+from lab import addresses as at
+from lab import web
+from lab.case import Case
+
+threat = pytest.mark.threat
+
+
+def get(lab, path, **options):
+    return web.http(lab.agent, "gateway.internal", path, **options)
+
+
+def denials(lab):
+    response = get(lab, "/denials")
+    assert (response.status, response.headers["content-type"]) == (200, "application/json")
+    return json.loads(response.body)
+
+
+def test_it_says_what_it_is_and_what_is_allowed(case, lab):
+    assert web.resolve(lab.agent, "gateway.internal").addresses() == [at.GW]
+    home = get(lab, "/")
+    assert home.status == 200 and b"the only way out" in home.body and b"*.wild.test" in home.body
+    assert b"every name below it" in get(lab, "/policy").body
+    allowed = json.loads(get(lab, "/policy.json").body)
+    assert [d["host"] for d in allowed["domains"]] == ["allowed.test", "*.wild.test", "cdn-allowed.test"]
+    assert json.loads(get(lab, "/policy", headers=["Accept: application/json"]).body) == allowed
+    case.no_query("gateway.internal")
+    case.no_syn()
+
+
+@threat("T131")
+def test_it_reflects_nothing_and_can_only_be_read(case, lab):
+    for path in ("/<script>", "/denials/", "/../policy", "//", "/metrics", "/health", "/reload", "/policy%00"):
+        page = get(lab, path)
+        assert page.status == 404 and b"script" not in page.body, path
+    for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
+        page = get(lab, "/policy", method=method, body=b"domains: [evil.test]")
+        assert (page.status, page.headers["allow"]) == (405, "GET, HEAD"), method
+    page = get(lab, "/")
+    assert page.headers["cache-control"] == "no-store" and page.headers["x-content-type-options"] == "nosniff"
+    assert not any(name.startswith("access-control") for name in page.headers)
+    case.no_syn()
+
+
+def test_it_remembers_refusals_of_every_phase(case, lab):
+    name = f"{case.canary}.evil.test"
+    web.resolve(lab.agent, name)
+    web.http(lab.agent, name, "/page?token=secret", address=at.EV)
+    web.talk(lab.agent, at.EV, 443, b"\x16\x03\x01\x00\x02\x00\x00")
+    web.talk(lab.agent, at.EV, 9999, b"x")
+    web.talk(lab.agent, at.GW, 8080, f"CONNECT {name}:443 HTTP/1.1\r\nHost: {name}:443\r\n\r\n".encode())
+    case.log.wait_for(case.log_start, phase="packet", port=9999)
+    case.log.wait_for(case.log_start, phase="connect", host=name)
+    told = denials(lab)
+    assert told["client"] == at.AG
+    mine = [d for d in told["denials"] if d.get("host") == name or d.get("destination", "").startswith(at.EV)]
+    assert {d["phase"] for d in mine} == {"dns", "http", "tls", "packet", "connect"}, mine
+    assert all(d["action"] == "blocked" for d in mine)
+    assert f"- {name}" in told["suggestion"]
+    assert "secret" not in json.dumps(told)
+    case.no_query()
+
+
+def test_a_neighbour_is_not_told(case, lab):
+    """What this agent was refused is this agent's."""
+    web.http(lab.agent, f"{case.canary}.evil.test", "/", address=at.EV)
+    assert case.canary in json.dumps(denials(lab))
+    with_proxy = web.talk(lab.gw, at.GW, 8080, b"GET http://gateway.internal/denials HTTP/1.1\r\nHost: gateway.internal\r\nConnection: close\r\n\r\n")[0]
+    assert with_proxy.startswith(b"HTTP/1.1 200") and case.canary.encode() not in with_proxy
+
+
+def test_no_policy_can_shadow_or_remove_it(lab, make_gateway):
+    lab.dns.set("gateway.internal", a=[at.EV])
+    for policy in ("domains: [gateway.internal]\n", "domains: []\n", "mode: observe\ndomains: [{host: gateway.internal, addresses: [45.33.32.0/24]}]\n"):
+        one = make_gateway(policy=policy).start()
+        case = Case(lab, one.log)
+        assert b"the only way out" in get(lab, "/").body, policy
+        status = web.talk(lab.agent, at.GW, 8080, b"CONNECT gateway.internal:443 HTTP/1.1\r\nHost: gateway.internal:443\r\n\r\n" + b"x" * 10)[0]
+        assert not status.startswith(b"HTTP/1.1 200") or b"\x15" in status
+        case.no_syn()
+        case.no_query("gateway.internal")
+        one.stop()
+        lab.reset_gateway_namespace()
+    lab.dns.forget("gateway.internal")

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/commands/policy_suggestion.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "gateway/audit/suggestion.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+audit::DecisionRecord refused(policy::Phase phase, const std::string& host, std::uint16_t port = 0) {
+  audit::DecisionRecord record;
+  record.phase = phase;
+  record.host = host;
+  record.port = port;
+  record.reason = "host_not_allowed";
+  if (phase == policy::Phase::kTls) record.scheme = "https";
+  return record;
+}
+
+audit::DecisionRecord request(const std::string& host, const std::string& method, const std::string& path) {
+  auto record = refused(policy::Phase::kHttp, host, 80);
+  record.scheme = "http";
+  record.method = method;
+  record.path = path;
+  record.reason = "no_rule_matched";
+  return record;
+}
+
+PolicySuggestion suggestion_for(const std::vector<audit::DecisionRecord>& records, const std::string& policy = "") {
+  Refusals refusals;
+  for (const auto& record : records) refusals.add(record);
+  auto suggestion = suggest(refusals, {{"policy.yaml", policy}});
+  EXPECT_TRUE(suggestion.has_value()) << suggestion.error().message;
+  return suggestion.value_or(PolicySuggestion{});
+}
+
+TEST(PolicySuggestion, SaysEachHostOnceHoweverItWasRefused) {
+  const auto made = suggestion_for({refused(policy::Phase::kDns, "a.test"), refused(policy::Phase::kTls, "a.test", 443),
+                                    refused(policy::Phase::kTls, "a.test", 443), request("a.test", "GET", "/"),
+                                    refused(policy::Phase::kDns, "b.test")});
+  EXPECT_EQ(made.yaml, "domains:\n  - a.test\n  - b.test\n");
+  EXPECT_THAT(made.without, IsEmpty());
+}
+
+TEST(PolicySuggestion, AddsOnlyRequestsToAHostThatHasRules) {
+  const std::string policy =
+      "domains: [{host: api.test, rules: [{schemes: [http], methods: [GET], path: {prefix: /v1/}}]}]";
+  const auto made = suggestion_for({request("api.test", "POST", "/v1/x"), request("api.test", "GET", "/v2/"),
+                                    request("api.test", "GET", "/v1/seen")},
+                                   policy);
+  EXPECT_THAT(made.yaml, HasSubstr("methods: [\"POST\"]"));
+  EXPECT_THAT(made.yaml, HasSubstr("/v2/"));
+  EXPECT_THAT(made.yaml, Not(HasSubstr("seen"))) << "the policy of today allows it";
+  const std::vector<policy::PolicySource> layers{{"policy.yaml", policy}, {"more.yaml", made.yaml}};
+  const auto merged = policy::Policy::compile(layers);
+  ASSERT_TRUE(merged.has_value()) << merged.error().message;
+  EXPECT_TRUE(audit::is_allowed_now(request("api.test", "POST", "/v1/x"), **merged));
+  EXPECT_FALSE(audit::is_allowed_now(request("api.test", "DELETE", "/v1/x"), **merged)) << "and no more";
+  EXPECT_FALSE(audit::is_allowed_now(request("api.test", "POST", "/v1/y"), **merged));
+}
+
+TEST(PolicySuggestion, NamesEndpointsByTheirPorts) {
+  auto packet = refused(policy::Phase::kPacket, "db.test", 5432);
+  packet.destination = "45.33.32.7:5432";
+  packet.detail = "tcp, looked up as db.test";
+  packet.reason = "endpoint_not_allowed";
+  EXPECT_THAT(suggestion_for({packet}).yaml, HasSubstr("endpoints:\n  - {host: db.test, port: 5432, protocol: tcp}"));
+}
+
+TEST(PolicySuggestion, CountsWhatNoPolicyWouldAllow) {
+  auto quic = refused(policy::Phase::kPacket, "", 443);
+  quic.destination = "45.33.32.7:443";
+  quic.detail = "udp quic";
+  quic.reason = "quic_refused";
+  auto local = refused(policy::Phase::kDns, "printer.local");
+  local.detail = "dns type A, special-use name";
+  auto nameless = refused(policy::Phase::kTls, "", 443);
+  nameless.reason = "no_sni";
+  const auto made = suggestion_for({quic, local, nameless, refused(policy::Phase::kTls, "a.test", 443)});
+  EXPECT_EQ(made.yaml, "domains:\n  - a.test\n");
+  EXPECT_EQ(made.without.at("no_sni"), 1U);
+  EXPECT_EQ(made.without.at("host_not_allowed"), 1U);
+}
+
+TEST(PolicySuggestion, TakesNothingFromALineThatWouldForgeYaml) {
+  const auto made =
+      suggestion_for({refused(policy::Phase::kTls, "a.test\n  - \"*.evil.test\"", 443),
+                      request("b.test", "GET", "/\"}}\n  - evil.test"), refused(policy::Phase::kDns, "*.evil.test")});
+  EXPECT_THAT(made.yaml, Not(HasSubstr("evil"))) << made.yaml;
+}
+
+TEST(PolicySuggestion, IgnoresWhatWasAllowed) {
+  auto fine = refused(policy::Phase::kTls, "a.test", 443);
+  fine.allowed = true;
+  EXPECT_EQ(suggestion_for({fine}).yaml, "");
+}
+
+}  // namespace
+}  // namespace soleroute::gateway::commands

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/commands/watch_line.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace soleroute::gateway::commands {
+namespace {
+
+using ::testing::HasSubstr;
+
+audit::LogLine read(std::string_view text) {
+  auto line = audit::parse_log_line(text);
+  EXPECT_TRUE(line.has_value()) << text;
+  return line.value_or(audit::LogLine{});
+}
+
+constexpr std::string_view kDenied =
+    R"({"ts":"2026-11-24T03:05:01.118Z","type":"decision","phase":"http","action":"blocked","reason":"host_not_allowed",)"
+    R"("client":"10.77.0.2","host":"example.com","scheme":"http","port":80,"method":"GET","path":"/x","status":403})";
+
+TEST(WatchLine, SaysWhoWasToldWhat) {
+  EXPECT_EQ(watch_line(read(kDenied), false),
+            "03:05:01  deny        10.77.0.2        http     GET http://example.com/x  host_not_allowed 403");
+  EXPECT_THAT(watch_line(read(kDenied), true), HasSubstr("\x1b[31mdeny"));
+}
+
+TEST(WatchLine, TellsObservedRefusalsFromReal) {
+  std::string observed(kDenied);
+  observed.replace(observed.find("\"reason\""), 0, "\"observed\":true,");
+  EXPECT_THAT(watch_line(read(observed), false), HasSubstr("would deny"));
+  EXPECT_TRUE(is_denial(read(observed)));
+}
+
+TEST(WatchLine, ReadsLinesWithAServiceNameInFront) {
+  EXPECT_THAT(watch_line(read("proxy-1  | " + std::string(kDenied)), false), HasSubstr("example.com"));
+}
+
+TEST(WatchLine, DrivesNoTerminal) {
+  for (const char* const field : {"host", "path", "method", "reason", "detail", "rule", "scheme", "destination"}) {
+    const std::string line =
+        std::string(R"({"ts":"\u001b[2J2026","type":"decision","phase":"http","action":"blocked",")") + field +
+        R"(":"a\u001b]0;x\u0007\r\nb\u009b31m\u202ec\u0085"})";
+    const std::string shown = watch_line(read(line), false);
+    for (const char c : shown) EXPECT_GE(static_cast<unsigned char>(c), 0x20) << field;
+    EXPECT_EQ(shown.find("\xc2\x9b"), std::string::npos) << field << ": C1 as UTF-8";
+    EXPECT_EQ(shown.find("\xe2\x80\xae"), std::string::npos) << field << ": right to left";
+  }
+  const std::string error = watch_line(read(R"({"type":"error","ts":"x","message":"\u001b[31m"})"), false);
+  EXPECT_EQ(error.find('\x1b'), std::string::npos);
+}
+
+TEST(WatchLine, ShowsOnlyDenialsToThoseWhoAskForThem) {
+  EXPECT_TRUE(is_denial(read(kDenied)));
+  EXPECT_FALSE(is_denial(read(R"({"type":"decision","phase":"dns","action":"allowed","host":"a.test"})")));
+  EXPECT_TRUE(is_denial(read(R"({"type":"error","message":"x"})")));
+  EXPECT_TRUE(is_denial(read(R"({"type":"reload","accepted":false})")));
+  EXPECT_FALSE(is_denial(read(R"({"type":"reload","accepted":true})")));
+  EXPECT_FALSE(is_denial(read(R"({"type":"lifecycle","event":"healthy"})")));
+}
+
+TEST(LogLine, IsNothingForWhatIsNoneOfOurs) {
+  for (const char* const text : {"", "{", "[]", "null", "hello", "{}", R"({"type":"decision"})",
+                                 R"({"type":"decision","phase":"x","action":"blocked"})",
+                                 R"({"type":"decision","phase":"dns","action":"maybe"})", R"({"type":7})",
+                                 R"({"type":"decision","phase":"dns","action":"blocked")"}) {
+    EXPECT_FALSE(audit::parse_log_line(text).has_value()) << text;
+  }
+  EXPECT_FALSE(audit::parse_log_line(std::string(audit::kMaxLogLine, ' ') + std::string(kDenied)).has_value());
+}
+
+TEST(LogLine, TakesFieldsOfAWrongTypeForAbsent) {
+  const auto line =
+      read(R"({"type":"decision","phase":"tls","action":"blocked","host":7,"port":65536,"status":"x","client":[]})");
+  EXPECT_EQ(line.decision.host, "");
+  EXPECT_EQ(line.decision.port, 0);
+  EXPECT_FALSE(line.decision.status.has_value());
+}
+
+TEST(LogLine, IsWhatTheLogWrote) {
+  audit::DecisionRecord record;
+  record.phase = policy::Phase::kConnect;
+  record.observed = true;
+  record.client = base::IpAddress::parse("10.0.0.1").value();
+  record.reason = "endpoint_not_allowed";
+  record.host = "a.test";
+  record.port = 22;
+  record.method = "CONNECT";
+  record.path = "/\"\n\\";
+  record.destination = "192.0.2.1:22";
+  record.detail = "d";
+  record.status = 403;
+  const auto line = read(audit::to_json_line(record, std::chrono::system_clock::now()));
+  EXPECT_EQ(line.decision.phase, record.phase);
+  EXPECT_EQ(line.decision.observed, true);
+  EXPECT_EQ(line.decision.client, record.client);
+  EXPECT_EQ(line.decision.port, 22);
+  EXPECT_EQ(line.decision.path, record.path);
+  EXPECT_EQ(line.decision.destination, record.destination);
+  EXPECT_EQ(line.decision.status, 403);
+}
+
+}  // namespace
+}  // namespace soleroute::gateway::commands

@@ -1,0 +1,134 @@
+"""`gateway guard` in an agent's namespace: its packets leave through the gateway alone, and what is seen around it is said."""
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import json
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from lab import addresses as at
+from lab import wait, web
+
+threat = pytest.mark.threat
+
+
+class Guard:
+    """In the agent's namespace; what it leaves there is removed with it."""
+
+    def __init__(self, lab, binary, folder, *options):
+        self._lab = lab
+        self._binary = binary
+        self.control = folder / "guard.sock"
+        self.log = folder / "log"
+        command = lab.agent.command(binary, "guard", "--gateway", at.GW, "--control", str(self.control), *options)
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        wait.until(lambda: self.said("healthy") or self.process.poll() is not None, "the guard to stand")
+        assert self.process.poll() is None, self.log.read_text()
+
+    def said(self, text):
+        return text in self.log.read_text()
+
+    def status(self):
+        asked = [self._binary, "status", "--json", "--control", str(self.control)]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+        return done.returncode, json.loads(done.stdout)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(10) == 0
+
+    def remove(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+        self._lab.agent.run("nft", "delete", "table", "inet", "soleroute", check=False)
+
+
+@pytest.fixture
+def guard(lab, router, gateway_binary, tmp_path):
+    del router
+    made = []
+
+    def make(*options):
+        made.append(Guard(lab, gateway_binary, tmp_path, *options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.remove()
+
+
+def reaches(lab, host, port):
+    with lab.agent.entered():
+        try:
+            socket.create_connection((host, port), timeout=2).close()
+            return "connected"
+        except ConnectionRefusedError:
+            return "refused"
+        except OSError:
+            return "nothing"
+
+
+def works(lab):
+    return web.http(lab.agent, "allowed.test", "/", at.AL).body == b"AL\n"
+
+
+@threat("T016")
+def test_a_neighbour_is_reached_before_and_refused_while_the_guard_stands(lab, guard):
+    with lab.neighbour.entered():
+        listener = socket.create_server((at.NEIGHBOUR, 0))
+    port = listener.getsockname()[1]
+    assert reaches(lab, at.NEIGHBOUR, port) == "connected"
+    guard()
+    assert reaches(lab, at.NEIGHBOUR, port) == "refused"
+    assert works(lab)
+    listener.close()
+
+
+@threat("T032")
+def test_rules_that_somebody_removed_are_put_back(lab, guard):
+    one = guard()
+    assert one.status()[0] == 0
+    lab.agent.run("nft", "flush", "ruleset")
+    wait.until(lambda: one.said("somebody else changed the rules"), "the rules to be put back")
+    wait.until(lambda: one.status()[1]["rules"] == {"intended": "open", "differences": []}, "the status to say so")
+    assert "table inet soleroute" in lab.agent.run("nft", "list", "tables").stdout
+    assert works(lab)
+
+
+@threat("T028")
+def test_the_closed_rules_stay_when_it_is_stopped(lab, guard):
+    one = guard()
+    assert works(lab)
+    one.stop()
+    assert reaches(lab, at.AL, 80) == "nothing"
+
+
+@threat("T010")
+def test_a_packet_socket_in_the_namespace_is_noticed(lab, guard):
+    one = guard()
+    assert not one.said("packet socket")
+    with lab.agent.entered():
+        spy = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    wait.until(lambda: one.said("1 packet socket is open in this network"), "the warning")
+    spy.close()
+    wait.until(lambda: not one.status()[1]["warnings"], "the warning to end")
+
+
+def test_it_sets_the_default_route_where_it_is_told_to(lab, guard):
+    before = lab.agent.ip("-4", "route", "show", "default").strip()
+    lab.agent.ip("-4", "route", "del", "default")
+    try:
+        guard("--set-route")
+        assert f"via {at.GW}" in lab.agent.ip("-4", "route", "show", "default")
+        assert works(lab)
+    finally:
+        lab.agent.ip("-4", "route", "replace", *before.split())
+
+
+def test_a_guard_without_a_gateway_is_a_usage_error(gateway_binary):
+    done = subprocess.run([gateway_binary, "guard"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "--gateway ADDR" in done.stderr

@@ -5,7 +5,6 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <chrono>
 #include <cstddef>
 #include <optional>
@@ -15,6 +14,7 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "gateway/net/deadline_wheel.h"
+#include "gateway/net/readiness.h"
 
 namespace soleroute::gateway::net {
 
@@ -40,7 +40,7 @@ class Stream {
   [[nodiscard]] virtual std::optional<base::Result<std::size_t>> try_write_some(std::span<const std::byte> bytes) = 0;
   // What can be sent at once of a last word, also when the time is up.
   virtual void write_last(std::span<const std::byte> bytes) = 0;
-  // Until it is worth trying again: it may still block then.
+  // Until it is worth trying again: it may still block then. One wait for each at a time.
   [[nodiscard]] virtual boost::asio::awaitable<base::Status> wait_readable() = 0;
   [[nodiscard]] virtual boost::asio::awaitable<base::Status> wait_writable() = 0;
 
@@ -75,18 +75,21 @@ class TcpStream final : public Stream, private Deadline {
   void shutdown_send() override;
   void reset() override;
   void close() override;
-  [[nodiscard]] bool is_open() const override { return socket_.is_open(); }
-  [[nodiscard]] int native_handle() override { return socket_.native_handle(); }
+  [[nodiscard]] bool is_open() const override { return static_cast<bool>(socket_); }
+  [[nodiscard]] int native_handle() override { return socket_.get(); }
   [[nodiscard]] bool is_plain() const override { return true; }
 
  private:
   void expired() override;
   [[nodiscard]] std::optional<base::Error> unusable() const;
-  [[nodiscard]] base::Error ended(const boost::system::error_code& error) const;
+  [[nodiscard]] boost::asio::awaitable<base::Status> wait(Readiness::For what, bool& blocked);
 
   DeadlineWheel& wheel_;
-  boost::asio::ip::tcp::socket socket_;
+  base::Fd socket_;
+  Readiness readiness_;
   bool timed_out_ = false;
+  bool read_blocked_ = false;  // the last attempt would have: nothing need be asked before a wait
+  bool write_blocked_ = false;
 };
 
 }  // namespace soleroute::gateway::net

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/net/readiness.h"
+
+#include <poll.h>
+
+#include <boost/asio/detail/reactor_op.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/version.hpp>
+#include <cerrno>
+#include <memory>
+#include <utility>
+
+// What is used of the reactor is no public interface; Debian 12 has this version, another must be read first.
+static_assert(BOOST_VERSION == 108100, "read asio/detail/epoll_reactor.hpp of this Boost, then change the number");
+
+namespace soleroute::gateway::net {
+namespace {
+
+namespace asio = boost::asio;
+using asio::detail::reactor_op;
+
+}  // namespace
+
+// One wait. The reactor calls perform() for each event, and once before it queues the operation if there was an event
+// since the last one was taken.
+template <class Handler>
+class Readiness::Wait final : public reactor_op {
+ public:
+  Wait(Handler handler, bool queued_first)
+      : reactor_op({}, &Wait::perform, &Wait::complete), handler_(std::move(handler)), queued_first_(queued_first) {}
+
+ private:
+  static status perform(reactor_op* base) {
+    if (std::exchange(static_cast<Wait*>(base)->queued_first_, false)) return not_done;
+    return done_and_exhausted;  // the edge is taken: until the next one, waits are queued
+  }
+
+  static void complete(void* loop, asio::detail::operation* base, const boost::system::error_code&, std::size_t) {
+    std::unique_ptr<Wait> self(static_cast<Wait*>(base));
+    Handler handler(std::move(self->handler_));
+    const int error = self->ec_.value();
+    self.reset();
+    if (loop != nullptr) std::move(handler)(error);  // null: the loop is being destroyed, and with the handler its flow
+  }
+
+  Handler handler_;
+  bool queued_first_;
+};
+
+Readiness::Readiness(asio::io_context& io, int fd) : reactor_(asio::use_service<Reactor>(io)), fd_(fd) {
+  reactor_.init_task();
+}
+
+Readiness::~Readiness() {
+  forget();
+}
+
+asio::awaitable<int> Readiness::wait(For what) {
+  const auto begin = [this, what]<class Handler>(Handler handler) {
+    const bool reading = what == For::kReading;
+    // The kernel reports what is ready already when it is told to watch for it: such a wait is always queued.
+    const bool told = state_ == nullptr || (!reading && !std::exchange(writing_asked_, true));
+    auto wait = std::make_unique<Wait<Handler>>(std::move(handler), told);
+    int error = fd_ < 0 ? ECANCELED : 0;
+    if (error == 0 && state_ == nullptr) error = reactor_.register_descriptor(fd_, state_);
+    if (error != 0) {
+      wait->ec_.assign(error, boost::system::system_category());
+      return reactor_.post_immediate_completion(wait.release(), false);
+    }
+    reactor_.start_op(reading ? Reactor::read_op : Reactor::write_op, fd_, state_, wait.release(), false, true);
+  };
+  return asio::async_initiate<const asio::use_awaitable_t<>, void(int)>(begin, asio::use_awaitable);
+}
+
+bool Readiness::ready_now(For what) const {
+  pollfd state{.fd = fd_, .events = static_cast<short>(what == For::kReading ? POLLIN : POLLOUT), .revents = 0};
+  return ::poll(&state, 1, 0) != 0;
+}
+
+void Readiness::cancel() {
+  reactor_.cancel_ops(fd_, state_);
+}
+
+void Readiness::forget() {
+  constexpr bool kClosing = true;  // closing it takes it out of epoll
+  reactor_.deregister_descriptor(fd_, state_, kClosing);
+  reactor_.cleanup_descriptor_data(state_);
+  fd_ = -1;
+}
+
+}  // namespace soleroute::gateway::net

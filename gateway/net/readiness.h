@@ -1,0 +1,43 @@
+// When a descriptor is worth trying again: registered once with the loop's reactor, edge-triggered, so that a wait
+// costs no system call. Not thread-safe: belongs to one loop. Why not Asio's async_wait(): docs/decisions/readiness.md
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/detail/reactor.hpp>
+#include <boost/asio/io_context.hpp>
+
+namespace soleroute::gateway::net {
+
+class Readiness {
+ public:
+  enum class For { kReading, kWriting };
+
+  // Borrows `fd`, which is non-blocking; forget() comes before it is closed.
+  Readiness(boost::asio::io_context& io, int fd);
+  ~Readiness();
+  Readiness(const Readiness&) = delete;
+  Readiness& operator=(const Readiness&) = delete;
+
+  // 0 when it is worth trying (it may still block), or an errno: ECANCELED. Registers on first use. Since the last wait
+  // for the same, an attempt must have said that it would block, or ready_now() that it is not: an edge is told once.
+  // One wait for each at a time.
+  [[nodiscard]] boost::asio::awaitable<int> wait(For what);
+  // Is it ready as it stands? For those who have not tried.
+  [[nodiscard]] bool ready_now(For what) const;
+
+  void cancel();  // every wait in progress ends
+  void forget();  // likewise, and nothing is waited for any more
+
+ private:
+  using Reactor = boost::asio::detail::reactor;
+  template <class Handler>
+  class Wait;
+
+  Reactor& reactor_;
+  Reactor::per_descriptor_data state_{};
+  int fd_;
+  bool writing_asked_ = false;  // room to write is watched for from then on
+};
+
+}  // namespace soleroute::gateway::net

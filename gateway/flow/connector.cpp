@@ -50,22 +50,30 @@ int socket_error(int fd) {
   return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
 }
 
+DialFailure connect_failure(const base::Endpoint& remote, const base::Error& error) {
+  const bool late = error.sys_errno == ETIMEDOUT;
+  return {late ? policy::Reason::kTimedOut : policy::Reason::kUpstreamFailed,
+          "connect to " + remote.to_string() + ": " + std::generic_category().message(error.sys_errno)};
+}
+
+// Connects, and has written `first` when it is done. Writing tells of a failed connect as well as SO_ERROR does, and to
+// an origin close by the connection stands before the first attempt: then nothing is waited for.
 asio::awaitable<Outcome> attempt(asio::io_context& io, net::DeadlineWheel& wheel, base::Endpoint remote,
-                                 std::uint32_t mark) {
+                                 std::uint32_t mark, std::span<const std::byte> first) {
   auto fd = begin_connect(remote, mark);
   if (!fd) co_return failed(policy::Reason::kUpstreamFailed, fd.error().message);
   auto stream = std::make_unique<net::TcpStream>(io, wheel, std::move(*fd));
   stream->expires_after(Connector::kDialTimeout);
-  const auto writable = co_await stream->wait_writable();
-  const std::string where = "connect to " + remote.to_string() + ": ";
-  if (!writable) {
-    const bool late = writable.error().sys_errno == ETIMEDOUT;
-    co_return failed(late ? policy::Reason::kTimedOut : policy::Reason::kUpstreamFailed,
-                     where + writable.error().message);
+  base::Status status;
+  if (first.empty()) {
+    status = co_await stream->wait_writable();
+    if (const int error = status ? socket_error(stream->native_handle()) : 0; error != 0) {
+      status = base::errno_error("connect", error);
+    }
+  } else {
+    status = co_await stream->write_all(first);
   }
-  if (const int error = socket_error(stream->native_handle()); error != 0) {
-    co_return failed(policy::Reason::kUpstreamFailed, where + std::generic_category().message(error));
-  }
+  if (!status) co_return std::unexpected(connect_failure(remote, status.error()));
   co_return Dialled{std::move(stream), remote};
 }
 
@@ -102,7 +110,7 @@ struct Race {
 
 asio::awaitable<void> run_attempt(asio::io_context& io, net::DeadlineWheel& wheel, std::shared_ptr<Race> race,
                                   base::Endpoint remote, std::uint32_t mark) {
-  auto outcome = co_await attempt(io, wheel, remote, mark);
+  auto outcome = co_await attempt(io, wheel, remote, mark, {});  // only the winner is written to
   --race->running;
   if (outcome && !race->won && !race->over) race->won = std::move(*outcome);
   if (!outcome && !std::exchange(race->failed_once, true)) race->first_failure = outcome.error();
@@ -141,9 +149,14 @@ asio::awaitable<Outcome> Connector::dial(DialRequest request) {
   }
   if (candidates.size() == 1) {
     const base::Endpoint only{candidates.front(), request.port};
-    co_return co_await attempt(io_, wheel_, only, mark_);
+    co_return co_await attempt(io_, wheel_, only, mark_, request.first_bytes);
   }
-  co_return co_await race(std::move(candidates), request.port);
+  auto won = co_await race(std::move(candidates), request.port);
+  if (!won) co_return won;
+  if (auto written = co_await won->stream->write_all(request.first_bytes); !written) {
+    co_return std::unexpected(connect_failure(won->remote, written.error()));
+  }
+  co_return won;
 }
 
 bool Connector::may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted) const {
@@ -153,7 +166,7 @@ bool Connector::may_dial(const base::IpAddress& address, std::span<const base::C
 }
 
 asio::awaitable<Outcome> Connector::dial_address(base::Endpoint remote) {
-  co_return co_await attempt(io_, wheel_, remote, mark_);
+  co_return co_await attempt(io_, wheel_, remote, mark_, {});
 }
 
 asio::awaitable<Outcome> Connector::race(std::vector<base::IpAddress> addresses, std::uint16_t port) {

@@ -6,6 +6,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <memory>
@@ -29,6 +30,8 @@ struct DialRequest {
   std::vector<base::Cidr> permitted;  // non-public ranges the policy entry lists
   // Where the client was going: tried first if the gateway itself resolved `name` to it, else ignored.
   std::optional<base::IpAddress> preferred;
+  // Written as soon as the connection stands, for the caller that has it already; borrowed until the dial is over.
+  std::span<const std::byte> first_bytes{};
 };
 
 // Why a dial failed, as the log and the client are told.

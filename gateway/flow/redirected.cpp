@@ -3,6 +3,7 @@
 
 #include <array>
 #include <chrono>
+#include <optional>
 #include <string_view>
 
 #include "base/byte_reader.h"
@@ -22,19 +23,17 @@ constexpr std::size_t kFirstRead = 16 * 1024;
 constexpr std::uint16_t kHttpPort = 80;
 constexpr std::uint16_t kHttpsPort = 443;
 
-// Reads until the bytes tell a protocol. kNeedMore: the client went away or fell silent.
-asio::awaitable<Protocol> first_bytes(net::Stream& stream, ReadAhead& read) {
+// What the bytes that are there tell, once it is more than that there should be more; nothing: wait for them.
+// kNeedMore: the client went away.
+std::optional<Protocol> first_bytes(net::Stream& stream, ReadAhead& read) {
   thread_local std::array<std::byte, kFirstRead> buffer;
   for (;;) {
-    auto count = stream.try_read_some(buffer);
-    if (!count) {
-      if (auto readable = co_await stream.wait_readable(); !readable) co_return Protocol::kNeedMore;
-      continue;
-    }
-    if (!*count || **count == 0) co_return Protocol::kNeedMore;
+    const auto count = stream.try_read_some(buffer);
+    if (!count) return std::nullopt;
+    if (!*count || **count == 0) return Protocol::kNeedMore;
     read.insert(read.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(**count));
     const Protocol guess = sniffer::guess_protocol(read);
-    if (guess != Protocol::kNeedMore) co_return guess;
+    if (guess != Protocol::kNeedMore) return guess;
   }
 }
 
@@ -70,7 +69,12 @@ asio::awaitable<void> serve_redirected(FlowContext& context, ClientConnection cl
   }
   client.stream->expires_after(kFirstBytesTimeout);
   ReadAhead read;
-  const Protocol protocol = co_await first_bytes(*client.stream, read);
+  std::optional<Protocol> told = first_bytes(*client.stream, read);
+  while (!told) {
+    const auto readable = co_await client.stream->wait_readable();
+    told = readable ? first_bytes(*client.stream, read) : Protocol::kNeedMore;
+  }
+  const Protocol protocol = *told;
   if (protocol == Protocol::kTls && port == kHttpsPort) {
     co_await serve_tls(context, std::move(client), std::move(read));
   } else if (protocol == Protocol::kHttp1 && port == kHttpPort) {

@@ -4,14 +4,16 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
-#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "gateway/flow/pipe_pool.h"
@@ -22,8 +24,9 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::size_t kScratchBytes = 64 * 1024;
-constexpr std::size_t kSpliceAfter = 64 * 1024;  // bytes copied without a pause; measured in docs/performance.md
-constexpr std::size_t kSpliceWorth = 16 * 1024;  // moving less than this at once, copying is cheaper
+constexpr std::size_t kSpliceAfter = 64 * 1024;       // bytes copied without a pause; measured in docs/performance.md
+constexpr std::size_t kSpliceWorth = 16 * 1024;       // moving less than this between two pauses, copying is cheaper
+constexpr std::size_t kTurnBytes = 16 * 1024 * 1024;  // then other connections of the worker have their turn
 
 // Filled and emptied without suspending in between, so one for a worker serves all its connections.
 std::span<std::byte> scratch() {
@@ -31,7 +34,144 @@ std::span<std::byte> scratch() {
   return buffer;
 }
 
-enum class End { kEndOfStream, kFailed };
+bool would_block(int error) {
+  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
+// Why a direction stopped moving.
+enum class Stop { kNoInput, kNoRoom, kTurnOver, kEndOfStream, kFailed };
+
+// One direction: moves bytes as long as it can without waiting. What was read and did not fit is kept until it does.
+class Direction {
+ public:
+  Direction(net::Stream& from, net::Stream& to, PipePool& pipes)
+      : from_(from), to_(to), pipes_(pipes), plain_(from.is_plain() && to.is_plain()) {}
+
+  [[nodiscard]] Stop move();
+  [[nodiscard]] std::uint64_t total() const { return total_; }
+
+ private:
+  // Nothing: go on. Each of these either gets everything done or says why not.
+  using Obstacle = std::optional<Stop>;
+  [[nodiscard]] Obstacle flush_pipe();
+  [[nodiscard]] Obstacle flush_kept();
+  [[nodiscard]] Obstacle splice_once();
+  [[nodiscard]] Obstacle copy_once();
+  [[nodiscard]] Obstacle write(std::span<const std::byte> bytes, bool is_last);
+  [[nodiscard]] std::optional<base::Result<std::size_t>> send(std::span<const std::byte> bytes, bool is_last);
+  Stop pause(Stop reason);
+
+  net::Stream& from_;
+  net::Stream& to_;
+  PipePool& pipes_;
+  std::optional<Pipe> pipe_;
+  std::vector<std::byte> kept_;
+  std::uint64_t total_ = 0;
+  std::size_t since_pause_ = 0;
+  bool plain_;
+  bool bulk_ = false;   // worth splicing
+  bool ended_ = false;  // `from` has nothing more; what is kept goes first
+};
+
+Direction::Obstacle Direction::flush_pipe() {
+  while (pipe_ && pipe_->held > 0) {
+    const ssize_t moved = ::splice(pipe_->read_end.get(), nullptr, to_.native_handle(), nullptr, pipe_->held,
+                                   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (moved <= 0) return moved < 0 && would_block(errno) ? Stop::kNoRoom : Stop::kFailed;
+    pipe_->held -= static_cast<std::size_t>(moved);
+  }
+  return std::nullopt;
+}
+
+Direction::Obstacle Direction::flush_kept() {
+  while (!kept_.empty()) {
+    const auto written = send(kept_, ended_);
+    if (!written) return Stop::kNoRoom;
+    if (!*written) return Stop::kFailed;
+    kept_.erase(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(**written));
+  }
+  std::vector<std::byte>().swap(kept_);  // an idle connection holds no buffer
+  return std::nullopt;
+}
+
+Direction::Obstacle Direction::splice_once() {
+  const ssize_t count = ::splice(from_.native_handle(), nullptr, pipe_->write_end.get(), nullptr, pipe_->capacity,
+                                 SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  if (count == 0) return Stop::kEndOfStream;
+  if (count < 0) return would_block(errno) ? Stop::kNoInput : Stop::kFailed;
+  pipe_->held = static_cast<std::size_t>(count);
+  total_ += pipe_->held;
+  since_pause_ += pipe_->held;
+  return flush_pipe();
+}
+
+// The last bytes and the end of the stream leave in one segment.
+std::optional<base::Result<std::size_t>> Direction::send(std::span<const std::byte> bytes, bool is_last) {
+  if (!is_last || !plain_) return to_.try_write_some(bytes);
+  const ssize_t count = ::send(to_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE);
+  if (count >= 0) return static_cast<std::size_t>(count);
+  if (would_block(errno)) return std::nullopt;
+  return base::errno_error("write");
+}
+
+Direction::Obstacle Direction::write(std::span<const std::byte> bytes, bool is_last) {
+  const auto written = send(bytes, is_last);
+  if (written && !*written) return Stop::kFailed;
+  bytes = bytes.subspan(written ? **written : 0);
+  kept_.assign(bytes.begin(), bytes.end());
+  return flush_kept();
+}
+
+// Everything that is there, up to the size of the scratch buffer, in one write.
+Direction::Obstacle Direction::copy_once() {
+  const auto buffer = scratch();
+  std::size_t count = 0;
+  Obstacle obstacle;
+  while (!obstacle && count < buffer.size()) {
+    const auto read = from_.try_read_some(buffer.subspan(count));
+    if (!read) {
+      obstacle = Stop::kNoInput;
+    } else if (!*read) {
+      obstacle = Stop::kFailed;
+    } else if (**read == 0) {
+      obstacle = Stop::kEndOfStream;
+    } else {
+      count += **read;
+    }
+  }
+  total_ += count;
+  since_pause_ += count;
+  ended_ = obstacle == Stop::kEndOfStream;
+  if (count == 0) return obstacle;
+  const Obstacle unwritten = write(buffer.first(count), ended_);
+  return unwritten ? unwritten : obstacle;
+}
+
+Stop Direction::pause(Stop reason) {
+  if (reason == Stop::kNoInput) {
+    bulk_ = since_pause_ >= (bulk_ ? kSpliceWorth : kSpliceAfter);
+    since_pause_ = 0;
+  }
+  const bool empty = pipe_ && pipe_->held == 0;
+  if (empty) {
+    pipes_.give_back(std::move(*pipe_));
+    pipe_.reset();
+  }
+  return reason;
+}
+
+Stop Direction::move() {
+  const std::uint64_t turn_end = total_ + kTurnBytes;
+  Obstacle obstacle = pipe_ ? flush_pipe() : flush_kept();
+  while (!obstacle) {
+    if (ended_) return Stop::kEndOfStream;
+    if (total_ >= turn_end) return pause(Stop::kTurnOver);
+    const bool splice = plain_ && (bulk_ || since_pause_ >= kSpliceAfter);
+    if (splice && !pipe_) pipe_ = pipes_.borrow();
+    obstacle = splice && pipe_ ? splice_once() : copy_once();
+  }
+  return pause(*obstacle);
+}
 
 // Both directions' view of the relay. Lives in relay()'s frame.
 struct Link {
@@ -47,74 +187,6 @@ struct Link {
   }
 };
 
-// What one step of a direction came to: moved bytes (0: nothing there now), or the end.
-using Step = std::expected<std::size_t, End>;
-
-asio::awaitable<Step> copy_step(net::Stream& from, net::Stream& to) {
-  const auto buffer = scratch();
-  const auto read = from.try_read_some(buffer);
-  if (!read) co_return std::size_t{0};
-  if (!*read) co_return std::unexpected(End::kFailed);
-  const std::size_t count = **read;
-  if (count == 0) co_return std::unexpected(End::kEndOfStream);
-  std::span<const std::byte> pending = buffer.first(count);
-  const auto written = to.try_write_some(pending);
-  if (written && !*written) co_return std::unexpected(End::kFailed);
-  pending = pending.subspan(written ? **written : 0);
-  if (pending.empty()) co_return count;
-  const std::vector<std::byte> kept(pending.begin(), pending.end());
-  if (auto rest = co_await to.write_all(kept); !rest) co_return std::unexpected(End::kFailed);
-  co_return count;
-}
-
-asio::awaitable<bool> drain_pipe(Pipe& pipe, net::Stream& to) {
-  while (pipe.held > 0) {
-    const ssize_t moved = ::splice(pipe.read_end.get(), nullptr, to.native_handle(), nullptr, pipe.held,
-                                   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-    if (moved > 0) {
-      pipe.held -= static_cast<std::size_t>(moved);
-      continue;
-    }
-    if (moved == 0 || (errno != EAGAIN && errno != EINTR)) co_return false;
-    if (auto writable = co_await to.wait_writable(); !writable) co_return false;
-  }
-  co_return true;
-}
-
-asio::awaitable<Step> splice_step(net::Stream& from, net::Stream& to, Pipe& pipe) {
-  const ssize_t count = ::splice(from.native_handle(), nullptr, pipe.write_end.get(), nullptr, pipe.capacity,
-                                 SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-  if (count == 0) co_return std::unexpected(End::kEndOfStream);
-  if (count < 0 && (errno == EAGAIN || errno == EINTR)) co_return std::size_t{0};
-  if (count < 0) co_return std::unexpected(End::kFailed);
-  pipe.held = static_cast<std::size_t>(count);
-  const bool drained = co_await drain_pipe(pipe, to);
-  if (!drained) co_return std::unexpected(End::kFailed);
-  co_return static_cast<std::size_t>(count);
-}
-
-// Everything that can be moved until `from` has nothing more for now. `total` grows.
-asio::awaitable<std::optional<End>> move_available(net::Stream& from, net::Stream& to, Link& link,
-                                                   std::uint64_t& total) {
-  const bool can_splice = from.is_plain() && to.is_plain();
-  std::size_t burst = 0;
-  std::optional<Pipe> pipe;
-  for (;;) {
-    if (can_splice && burst >= kSpliceAfter && !pipe) pipe = link.pipes.borrow();
-    const Step step = pipe ? co_await splice_step(from, to, *pipe) : co_await copy_step(from, to);
-    const std::size_t count = step ? *step : 0;
-    total += count;
-    burst += count;
-    const bool exhausted = !step || count == 0 || (!pipe && count < kScratchBytes);
-    if (!exhausted && (!pipe || count >= kSpliceWorth)) continue;
-    if (!exhausted) burst = 0;
-    if (pipe) link.pipes.give_back(std::move(*pipe));
-    pipe.reset();
-    if (!step) co_return step.error();
-    if (exhausted) co_return std::nullopt;
-  }
-}
-
 // A stream whose peer broke off is reset towards the other side, unless that would lose bytes still on their way.
 void abort_stream(net::Stream& stream) {
   if (!stream.is_open()) return;
@@ -124,21 +196,29 @@ void abort_stream(net::Stream& stream) {
 }
 
 asio::awaitable<void> pump(net::Stream& from, net::Stream& to, Link& link, std::uint64_t& total) {
-  for (;;) {
+  Direction direction(from, to, link.pipes);
+  bool usable = true;
+  while (usable) {
     link.touch();
-    const auto ended = co_await move_available(from, to, link, total);
-    if (ended == End::kEndOfStream) {
-      to.shutdown_send();
-      link.half_closed = true;
+    const Stop stop = direction.move();
+    total = direction.total();
+    if (stop == Stop::kEndOfStream) {
+      // When both directions are over, closing a socket says the same.
+      const bool both = std::exchange(link.half_closed, true);
+      if (!both || !to.is_plain()) to.shutdown_send();
       link.touch();
-      break;
+      co_return;
     }
-    const bool readable = !ended && (co_await from.wait_readable()).has_value();
-    if (readable) continue;
-    abort_stream(to);
-    abort_stream(from);
-    break;
+    if (stop == Stop::kTurnOver) {
+      co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+    } else if (stop == Stop::kNoRoom) {
+      usable = (co_await to.wait_writable()).has_value();
+    } else {
+      usable = stop == Stop::kNoInput && (co_await from.wait_readable()).has_value();
+    }
   }
+  abort_stream(to);
+  abort_stream(from);
 }
 
 }  // namespace
@@ -147,7 +227,7 @@ asio::awaitable<RelayTotals> relay(net::Stream& client, net::Stream& origin, Pip
   RelayTotals totals;
   Link link{client, origin, pipes};
   const auto executor = co_await asio::this_coro::executor;
-  asio::steady_timer finished(executor, asio::steady_timer::time_point::max());
+  std::optional<asio::steady_timer> awaited;  // made when there is something to wait for
   auto backward = pump(origin, client, link, totals.to_client);
   bool backward_over = false;
   const auto wake = [&](const std::exception_ptr& error) {
@@ -156,11 +236,14 @@ asio::awaitable<RelayTotals> relay(net::Stream& client, net::Stream& origin, Pip
       origin.reset();
     }
     backward_over = true;
-    finished.cancel();
+    if (awaited) awaited->cancel();
   };
   asio::co_spawn(executor, std::move(backward), wake);
   co_await pump(client, origin, link, totals.from_client);
-  if (!backward_over) co_await finished.async_wait(asio::as_tuple(asio::use_awaitable));
+  if (!backward_over) {
+    awaited.emplace(executor, asio::steady_timer::time_point::max());
+    co_await awaited->async_wait(asio::as_tuple(asio::use_awaitable));
+  }
   co_return totals;
 }
 

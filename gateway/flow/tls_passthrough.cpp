@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <expected>
+#include <memory>
 #include <optional>
 
 #include "gateway/flow/connector.h"
@@ -34,29 +36,27 @@ std::string alert_record(Alert alert) {
   return {'\x15', '\x03', '\x03', '\x00', '\x02', kFatal, static_cast<char>(alert)};
 }
 
-asio::awaitable<void> refuse(FlowContext& context, ClientConnection client, Refusal refusal, Alert alert) {
+asio::awaitable<void> refuse(FlowContext& context, ClientConnection& client, Refusal refusal, Alert alert) {
   log_refusal(context, client, refusal);
   co_await send_and_close(*client.stream, alert_record(alert));
 }
 
-struct HelloOutcome {
-  std::optional<ClientHello> hello;
-  Refusal refusal{};
-};
+using HelloOutcome = std::expected<ClientHello, Refusal>;
+
+// What the bytes so far are, or how many must be there before it is worth asking again.
+std::expected<HelloOutcome, std::size_t> hello_in(const ReadAhead& read) {
+  auto parsed = sniffer::parse_client_hello(read);
+  if (parsed.complete()) return std::move(parsed).value();
+  if (!parsed.malformed()) return std::unexpected(std::max(parsed.missing().at_least, read.size() + 1));
+  const auto fault = parsed.fault();
+  const Reason reason = fault.too_large ? Reason::kTooLarge : Reason::kMalformed;
+  return HelloOutcome(std::unexpected(Refusal{.reason = reason, .detail = std::string(fault.reason)}));
+}
 
 // Reads until the hello is whole. The deadline set at accept covers all of it.
-asio::awaitable<HelloOutcome> read_hello(net::Stream& stream, ReadAhead& read) {
+asio::awaitable<HelloOutcome> rest_of_hello(net::Stream& stream, ReadAhead& read, std::size_t wanted) {
   constexpr std::size_t kReadBytes = 16 * 1024;
   for (;;) {
-    auto parsed = sniffer::parse_client_hello(read);
-    if (parsed.complete()) co_return HelloOutcome{std::move(parsed).value()};
-    if (parsed.malformed()) {
-      const auto fault = parsed.fault();
-      co_return HelloOutcome{
-          std::nullopt,
-          {.reason = fault.too_large ? Reason::kTooLarge : Reason::kMalformed, .detail = std::string(fault.reason)}};
-    }
-    const std::size_t wanted = std::max(parsed.missing().at_least, read.size() + 1);
     while (read.size() < wanted) {
       const std::size_t before = read.size();
       read.resize(before + kReadBytes);
@@ -64,10 +64,13 @@ asio::awaitable<HelloOutcome> read_hello(net::Stream& stream, ReadAhead& read) {
       read.resize(before + (count ? *count : 0));
       if (count && *count > 0) continue;
       const bool late = !count && count.error().sys_errno == ETIMEDOUT;
-      co_return HelloOutcome{
-          std::nullopt,
-          {.reason = late ? Reason::kTimedOut : Reason::kMalformed, .detail = "the ClientHello never became whole"}};
+      Refusal refusal{.reason = late ? Reason::kTimedOut : Reason::kMalformed,
+                      .detail = "the ClientHello never became whole"};
+      co_return std::unexpected(std::move(refusal));
     }
+    auto known = hello_in(read);
+    if (known) co_return *std::move(known);
+    wanted = known.error();
   }
 }
 
@@ -125,23 +128,6 @@ void log_passed(FlowContext& context, const ClientConnection& client, const std:
   context.log.decision(record);
 }
 
-// Bytes both ways until the end, or until a reload denies the name. `read` is what was inspected and sent: let go here,
-// so that an idle connection does not hold it.
-asio::awaitable<void> pass_through(FlowContext& context, net::Stream& client, net::Stream& origin, Question question,
-                                   ReadAhead read) {
-  const std::size_t inspected = read.size();
-  ReadAhead().swap(read);
-  const auto entry = context.registry.add(
-      [question = std::move(question)](const policy::Policy& policy) { return question.allowed_by(policy); },
-      [&client, &origin] {
-        client.reset();
-        origin.reset();
-      });
-  const RelayTotals totals = co_await relay(client, origin, context.pipes);
-  context.counters.bytes_in += totals.from_client + inspected;
-  context.counters.bytes_out += totals.to_client;
-}
-
 // What is passed through unseen must at least say that it is HTTP: DNS, SSH, mail and others have ALPN names of their
 // own (RFC 7301 section 6). No ALPN at all is HTTP/1.
 bool speaks_http(const ClientHello& hello) {
@@ -159,13 +145,21 @@ Refusal refusal_of(const policy::Decision& decision, const std::string& host) {
           .rule = decision.rule};
 }
 
-// The decision made and logged, the origin dialled; nothing for a flow that was refused.
+// What a decision lets through: the origin, already told what was read.
+struct Passage {
+  std::unique_ptr<net::Stream> origin;
+  Question question;
+};
+
+// Dials and tells the log; nothing for a flow that was refused.
 asio::awaitable<std::unique_ptr<net::Stream>> dial_origin(FlowContext& context, ClientConnection& client,
-                                                          base::HostName name, policy::Decision decision) {
+                                                          const base::HostName& name, const policy::Decision& decision,
+                                                          std::span<const std::byte> read) {
   DialRequest request{name,
                       443,
                       {decision.permitted_addresses.begin(), decision.permitted_addresses.end()},
-                      client.original_destination.address};
+                      client.original_destination.address,
+                      read};
   auto dialled = co_await context.connector.dial(std::move(request));
   if (dialled) {
     log_passed(context, client, name.text(), decision);
@@ -175,43 +169,65 @@ asio::awaitable<std::unique_ptr<net::Stream>> dial_origin(FlowContext& context, 
   Refusal refusal = refusal_of(decision, name.text());
   refusal.reason = dialled.error().reason;
   refusal.detail = dialled.error().message;
-  log_refusal(context, client, refusal);
-  co_await send_and_close(*client.stream, alert_record(Alert::kInternalError));
+  co_await refuse(context, client, std::move(refusal), Alert::kInternalError);
   co_return nullptr;
 }
 
-asio::awaitable<void> serve(FlowContext& context, ClientConnection client, ReadAhead read,
-                            std::optional<base::HostName> authority) {
-  HelloOutcome outcome = co_await read_hello(*client.stream, read);
-  if (!outcome.hello) {
-    const bool answerable = outcome.refusal.reason != Reason::kTimedOut;
-    Refusal refusal = std::move(outcome.refusal);
-    if (answerable) co_return co_await refuse(context, std::move(client), std::move(refusal), Alert::kDecodeError);
-    log_refusal(context, client, refusal);
-    co_return client.stream->reset();
+// The hello read, decided and answered; nothing for a flow that was refused. `client` and `read` are the caller's.
+asio::awaitable<std::optional<Passage>> admit(FlowContext& context, ClientConnection& client, ReadAhead& read,
+                                              std::optional<base::HostName> authority) {
+  auto known = hello_in(read);
+  if (!known) known = co_await rest_of_hello(*client.stream, read, known.error());
+  auto& hello = *known;
+  if (!hello) {
+    const bool answerable = hello.error().reason != Reason::kTimedOut;
+    if (answerable) {
+      co_await refuse(context, client, std::move(hello.error()), Alert::kDecodeError);
+      co_return std::nullopt;
+    }
+    log_refusal(context, client, hello.error());
+    client.stream->reset();
+    co_return std::nullopt;
   }
   const auto snapshot = context.policy;  // the decision borrows from it
-  const auto decision = snapshot->decide(facts_of(client, *outcome.hello, authority));
+  const auto decision = snapshot->decide(facts_of(client, *hello, authority));
   if (!passes(*snapshot, decision)) {
-    const std::string host = outcome.hello->server_name ? outcome.hello->server_name->text() : "";
+    const std::string host = hello->server_name ? hello->server_name->text() : "";
     const Alert alert = host.empty() ? Alert::kUnrecognizedName : Alert::kAccessDenied;
     Refusal refusal = refusal_of(decision, host);
-    co_return co_await refuse(context, std::move(client), std::move(refusal), alert);
+    co_await refuse(context, client, std::move(refusal), alert);
+    co_return std::nullopt;
   }
-  if (!speaks_http(*outcome.hello)) {
-    Refusal refusal = refusal_of(decision, outcome.hello->server_name->text());
+  const base::HostName& name = *hello->server_name;  // decide() allows no connection without one
+  if (!speaks_http(*hello)) {
+    Refusal refusal = refusal_of(decision, name.text());
     refusal.reason = Reason::kMalformed;
-    refusal.detail = "TLS for another protocol than HTTP: ALPN " + outcome.hello->alpn.front();
-    co_return co_await refuse(context, std::move(client), std::move(refusal), Alert::kNoApplicationProtocol);
+    refusal.detail = "TLS for another protocol than HTTP: ALPN " + hello->alpn.front();
+    co_await refuse(context, client, std::move(refusal), Alert::kNoApplicationProtocol);
+    co_return std::nullopt;
   }
-  const base::HostName name = *outcome.hello->server_name;  // decide() allows no connection without one
-  outcome.hello.reset();
-  auto origin = co_await dial_origin(context, client, name, decision);
-  if (!origin) co_return;
-  auto written = co_await origin->write_all(read);
-  if (!written) co_return client.stream->reset();
-  Question question{client.peer.address, client.original_destination, name};
-  co_await pass_through(context, *client.stream, *origin, std::move(question), std::move(read));
+  auto origin = co_await dial_origin(context, client, name, decision, read);
+  if (!origin) co_return std::nullopt;
+  co_return Passage{std::move(origin), {client.peer.address, client.original_destination, name}};
+}
+
+// Bytes both ways until the end, or until a reload denies the name. What admit() needed is gone by then, so that an
+// idle connection does not hold it.
+asio::awaitable<void> serve(FlowContext& context, ClientConnection client, ReadAhead read,
+                            std::optional<base::HostName> authority) {
+  auto passage = co_await admit(context, client, read, std::move(authority));
+  if (!passage) co_return;
+  const std::size_t inspected = read.size();
+  ReadAhead().swap(read);
+  const auto entry = context.registry.add(
+      [question = std::move(passage->question)](const policy::Policy& policy) { return question.allowed_by(policy); },
+      [inner = client.stream.get(), outer = passage->origin.get()] {
+        inner->reset();
+        outer->reset();
+      });
+  const RelayTotals totals = co_await relay(*client.stream, *passage->origin, context.pipes);
+  context.counters.bytes_in += totals.from_client + inspected;
+  context.counters.bytes_out += totals.to_client;
 }
 
 }  // namespace

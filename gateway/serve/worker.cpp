@@ -47,11 +47,6 @@ dns::ResolverOptions resolver_options(const RuntimeOptions& options) {
   return resolver;
 }
 
-std::optional<asio::posix::stream_descriptor> adopt(asio::io_context& io, base::Fd fd) {
-  if (!fd) return std::nullopt;
-  return asio::posix::stream_descriptor(io, fd.release());
-}
-
 base::Fd spare_descriptor() {
   return base::Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
 }
@@ -90,10 +85,10 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, std::shared_ptr<cons
       secrets_(shared.options.secrets_directory),
       context_{loop_,     wheel_, resolver_,  *shared.names,   connector_,
                registry_, pipes_, shared.log, shared.counters, nullptr},
-      redirected_(adopt(loop_, std::move(sockets.redirected))),
-      explicit_proxy_(adopt(loop_, std::move(sockets.explicit_proxy))),
       grace_(loop_),
       spare_(spare_descriptor()) {
+  if (sockets.redirected) redirected_.emplace(loop_, std::move(sockets.redirected));
+  if (sockets.explicit_proxy) explicit_proxy_.emplace(loop_, std::move(sockets.explicit_proxy));
   context_.own_addresses = shared.options.own_addresses;
   context_.secrets = &secrets_;
   context_.inspection = shared.options.inspection;
@@ -140,9 +135,8 @@ void Worker::reload(std::shared_ptr<const policy::Policy> policy, std::shared_pt
 void Worker::stop(std::chrono::milliseconds grace) {
   asio::post(loop_, [this, grace] {
     stopping_ = true;
-    boost::system::error_code ignored;
-    if (redirected_) redirected_->close(ignored);
-    if (explicit_proxy_) explicit_proxy_->close(ignored);
+    if (redirected_) redirected_->close();
+    if (explicit_proxy_) explicit_proxy_->close();
     grace_.expires_after(grace);
     grace_.async_wait([this](const boost::system::error_code& error) {
       if (!error) loop_.stop();
@@ -159,19 +153,29 @@ void Worker::join() {
   if (thread_.joinable()) thread_.join();
 }
 
-asio::awaitable<void> Worker::accept_loop(asio::posix::stream_descriptor& listener, Entrance entrance) {
+void Worker::Listener::close() {
+  readiness.forget();
+  socket.reset();
+}
+
+asio::awaitable<void> Worker::accept_loop(Listener& listener, Entrance entrance) {
   asio::steady_timer pause(loop_);
-  while (listener.is_open()) {
-    const auto [error] =
-        co_await listener.async_wait(asio::posix::stream_descriptor::wait_read, asio::as_tuple(asio::use_awaitable));
-    if (error || stopping_) co_return;
-    if (accept_batch(listener.native_handle(), entrance)) continue;
-    pause.expires_after(kNoDescriptorPause);
-    co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+  while (listener.socket) {
+    const Batch batch = accept_batch(listener.socket.get(), entrance);
+    if (batch == Batch::kDrained) {
+      const int error = co_await listener.readiness.wait(net::Readiness::For::kReading);
+      if (error != 0) co_return;
+    } else if (batch == Batch::kFull) {
+      co_await asio::post(loop_, asio::use_awaitable);  // others have their turn
+    } else {
+      pause.expires_after(kNoDescriptorPause);
+      co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+    if (stopping_) co_return;
   }
 }
 
-bool Worker::accept_batch(int listener, Entrance entrance) {
+Worker::Batch Worker::accept_batch(int listener, Entrance entrance) {
   for (int i = 0; i < kAcceptBatch; ++i) {
     sockaddr_storage address{};
     socklen_t length = sizeof address;
@@ -182,11 +186,11 @@ bool Worker::accept_batch(int listener, Entrance entrance) {
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
       shed(listener);
-      return false;
+      return Batch::kNoDescriptors;
     }
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return true;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return Batch::kDrained;
   }
-  return true;
+  return Batch::kFull;
 }
 
 void Worker::shed(int listener) {
@@ -220,25 +224,17 @@ void Worker::admit(base::Fd socket, const base::Endpoint& peer, Entrance entranc
   }
   auto stream = std::make_unique<net::TcpStream>(loop_, wheel_, std::move(socket));
   flow::ClientConnection client{std::move(stream), peer, *destination};
-  auto flow = serve(std::make_unique<Admission>(*this, peer.address), std::move(client), entrance);
-  asio::co_spawn(loop_, std::move(flow), [this](const std::exception_ptr& error) {
+  auto flow = entrance == Entrance::kRedirected ? flow::serve_redirected(context_, std::move(client))
+                                                : flow::serve_explicit_proxy(context_, std::move(client));
+  auto ended = [this, admission = std::make_unique<Admission>(*this, peer.address)](const std::exception_ptr& error) {
     if (!error) return;
     try {
       std::rethrow_exception(error);
     } catch (const std::exception& caught) {  // out of memory, or a defect: this flow is gone, the others go on
       shared_.log.error(std::string("a connection was dropped: ") + caught.what());
     }
-  });
-}
-
-asio::awaitable<void> Worker::serve(std::unique_ptr<Admission> admission, flow::ClientConnection client,
-                                    Entrance entrance) {
-  if (entrance == Entrance::kRedirected) {
-    co_await flow::serve_redirected(context_, std::move(client));
-  } else {
-    co_await flow::serve_explicit_proxy(context_, std::move(client));
-  }
-  (void)admission;
+  };
+  asio::co_spawn(loop_, std::move(flow), std::move(ended));
 }
 
 }  // namespace soleroute::gateway::serve

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstddef>
@@ -13,6 +12,7 @@
 #include <optional>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/fd.h"
@@ -28,6 +28,7 @@
 #include "gateway/flow/flow_registry.h"
 #include "gateway/flow/pipe_pool.h"
 #include "gateway/net/deadline_wheel.h"
+#include "gateway/net/readiness.h"
 #include "gateway/queue/packet_log.h"
 #include "gateway/serve/runtime.h"
 #include "policy/policy.h"
@@ -75,11 +76,18 @@ class Worker {
   enum class Entrance { kRedirected, kExplicitProxy };
   class Admission;
 
-  boost::asio::awaitable<void> accept_loop(boost::asio::posix::stream_descriptor& listener, Entrance entrance);
-  boost::asio::awaitable<void> serve(std::unique_ptr<Admission> admission, flow::ClientConnection client,
-                                     Entrance entrance);
-  // Accepts what is waiting; false when the process is out of descriptors.
-  bool accept_batch(int listener, Entrance entrance);
+  struct Listener {
+    Listener(boost::asio::io_context& io, base::Fd listening)
+        : socket(std::move(listening)), readiness(io, socket.get()) {}
+    base::Fd socket;
+    net::Readiness readiness;
+    void close();
+  };
+  enum class Batch { kDrained, kFull, kNoDescriptors };
+
+  boost::asio::awaitable<void> accept_loop(Listener& listener, Entrance entrance);
+  // Accepts what is waiting.
+  Batch accept_batch(int listener, Entrance entrance);
   void admit(base::Fd socket, const base::Endpoint& peer, Entrance entrance);
   void shed(int listener);  // out of descriptors: refuse rather than leave waiting
   void finish_if_idle();
@@ -93,8 +101,8 @@ class Worker {
   flow::PipePool pipes_;
   secrets::SecretStore secrets_;
   flow::FlowContext context_;
-  std::optional<boost::asio::posix::stream_descriptor> redirected_;
-  std::optional<boost::asio::posix::stream_descriptor> explicit_proxy_;
+  std::optional<Listener> redirected_;
+  std::optional<Listener> explicit_proxy_;
   std::optional<dns::Server> dns_;
   std::optional<queue::PacketLog> packets_;
   boost::asio::steady_timer grace_;

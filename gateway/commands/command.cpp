@@ -63,6 +63,14 @@ void add_policy_option(CLI::App& command, std::vector<std::string>& files) {
                   "policy file; later ones are layers over earlier");
 }
 
+void add_ca_option(CLI::App& command, std::string& directory, const std::string& help) {
+  command.add_option("--ca-dir", directory, help)->envname("GATEWAY_CA_DIR")->type_name("DIR");
+}
+
+void add_trust_option(CLI::App& command, std::vector<std::string>& files, const std::string& help) {
+  add_list_option(command, "--trust", "GATEWAY_TRUST", files, "FILE", help);
+}
+
 int report(const base::Error& error) {
   std::fflush(stdout);
   const bool colour = use_colour(STDERR_FILENO);

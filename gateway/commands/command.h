@@ -45,6 +45,10 @@ void add_list_option(CLI::App& command, const std::string& name, const char* var
                      const std::string& placeholder, const std::string& help);
 // --policy FILE (repeatable), GATEWAY_POLICY.
 void add_policy_option(CLI::App& command, std::vector<std::string>& files);
+// --ca-dir DIR, GATEWAY_CA_DIR.
+void add_ca_option(CLI::App& command, std::string& directory, const std::string& help);
+// --trust FILE (repeatable), GATEWAY_TRUST.
+void add_trust_option(CLI::App& command, std::vector<std::string>& files, const std::string& help);
 
 // --secrets-dir, or GATEWAY_SECRETS_DIR, or agent-sandbox's AGENTBOX_SECRET_SOURCE=file:DIR.
 void add_secrets_option(CLI::App& command, std::string& directory);
@@ -68,6 +72,7 @@ void add_doctor(CLI::App& program, Invocation& invocation);
 void add_init(CLI::App& program, Invocation& invocation);
 void add_watch(CLI::App& program, Invocation& invocation);
 void add_suggest(CLI::App& program, Invocation& invocation);
+void add_ca(CLI::App& program, Invocation& invocation);
 
 // The program without a subcommand: serving, and `--dry-run`, whose body is dry_run.cpp.
 void add_serve(CLI::App& program, Invocation& invocation);

@@ -42,6 +42,7 @@ void add_commands(CLI::App& program, Invocation& invocation) {
   add_init(program, invocation);
   add_watch(program, invocation);
   add_suggest(program, invocation);
+  add_ca(program, invocation);
 }
 
 // Everything behind the first `--` belongs to the jailed command: CLI11 would take "[a]" or "{}" in it for a list.

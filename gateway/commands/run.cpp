@@ -17,7 +17,6 @@ namespace {
 
 struct RunArguments {
   ServeArguments serve;  // those that make sense for one command
-  std::vector<std::string> trust;
   std::vector<std::string> unix_sockets;
   std::string decisions;
   bool summary = false;
@@ -39,7 +38,8 @@ int run_body(const RunArguments& arguments, std::vector<std::string> command) {
   const jail::JailOptions options{.command = std::move(command),
                                   .policy_files = serve->policy_files,
                                   .resolvers = serve->resolvers,
-                                  .trust_files = arguments.trust,
+                                  .trust_files = serve->trust_files,
+                                  .ca_directory = serve->ca_directory,
                                   .unix_sockets = arguments.unix_sockets,
                                   .decisions_file = arguments.decisions,
                                   .explicit_proxy_port = serve->explicit_proxy_port,
@@ -56,6 +56,8 @@ void add_serving_options(CLI::App& command, ServeArguments& to) {
   add_policy_option(command, to.policy);
   add_list_option(command, "--resolver", "GATEWAY_RESOLVER", to.resolver, "ADDR[:PORT]",
                   "upstream DNS; default: /etc/resolv.conf");
+  add_ca_option(command, to.ca_dir, "keep the CA there; default: a new one for each run, in memory");
+  add_trust_option(command, to.trust, "PEM file with further roots, for the command and for origins");
   command.add_option("--explicit-proxy", to.explicit_proxy, "port inside for clients that do set HTTPS_PROXY")
       ->capture_default_str()
       ->envname("GATEWAY_EXPLICIT_PROXY")
@@ -82,8 +84,6 @@ void add_run(CLI::App& program, Invocation& invocation) {
       "The command runs as you, without privilege; its exit status is passed on (128+N: ended by signal N).",
       [arguments, &invocation] { return run_body(*arguments, invocation.after_dashes); });
   add_serving_options(command, arguments->serve);
-  add_list_option(command, "--trust", "GATEWAY_TRUST", arguments->trust, "FILE",
-                  "PEM file with further root certificates for the command");
   add_list_option(command, "--unix-socket", "GATEWAY_UNIX_SOCKET", arguments->unix_sockets, "PATH",
                   "Unix socket of the host that stays reachable; the others are hidden");
   command.add_option("--decisions", arguments->decisions, "append every decision to it as a line of JSON")

@@ -164,6 +164,9 @@ base::Result<serve::ServeOptions> parse_serve_options(const ServeArguments& argu
     if (!mode) return std::unexpected(mode.error());
     options.mode = *mode;
   }
+  options.ca_directory = arguments.ca_dir;
+  options.ca_out = arguments.ca_out;
+  options.trust_files = arguments.trust;
   const auto topology = choose("--topology", arguments.topology, kTopologies);
   if (!topology) return std::unexpected(topology.error());
   options.topology = *topology;
@@ -203,6 +206,11 @@ void add_serve(CLI::App& program, Invocation& invocation) {
                   "address to claim as the agents' route when ready");
   add_list_option(program, "--resolver", "GATEWAY_RESOLVER", to.resolver, "ADDR[:PORT]",
                   "upstream DNS; default: /etc/resolv.conf");
+  add_ca_option(program, to.ca_dir, "private directory of the CA; default: /var/lib/soleroute/ca, or the user's own");
+  program.add_option("--ca-out", to.ca_out, "where the CA's certificate goes, for agents; default: nowhere")
+      ->envname("GATEWAY_CA_OUT")
+      ->type_name("DIR");
+  add_trust_option(program, to.trust, "PEM file with further roots for origins of inspected hosts");
   program.add_option("--control", to.control, "control socket, asked by 'gateway status'")
       ->capture_default_str()
       ->envname("GATEWAY_CONTROL")

@@ -31,6 +31,9 @@ struct ServeArguments {
   int workers = 0;
   std::string log = "normal";
   std::string secrets_dir = secrets::kDefaultSecretsDirectory;
+  std::string ca_dir;
+  std::string ca_out;
+  std::vector<std::string> trust;
   std::string dry_run;  // empty: serve; "true" (given alone): text; "json"
 };
 

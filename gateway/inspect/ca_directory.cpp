@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <openssl/x509.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +24,7 @@ namespace {
 using Access = GuardedDirectory::Access;
 using Existing = GuardedDirectory::Existing;
 
+constexpr const char* kSystemDirectory = "/var/lib/soleroute/ca";
 constexpr mode_t kSecretMode = 0600;
 constexpr mode_t kPublicMode = 0644;
 constexpr mode_t kCaDirectoryMode = 0700;
@@ -145,7 +147,9 @@ base::Status check_export(const GuardedDirectory& out, const std::string& ca_dir
 }  // namespace
 
 base::Result<std::string> default_ca_directory() {
-  if (::geteuid() == 0) return "/var/lib/soleroute/ca";
+  struct stat status{};
+  const bool given = ::stat(kSystemDirectory, &status) == 0 && status.st_uid == ::geteuid();
+  if (::geteuid() == 0 || given) return kSystemDirectory;
   // XDG Base Directory Specification: a relative path is to be ignored.
   if (const std::string data = text_of("XDG_DATA_HOME"); data.starts_with('/')) return data + "/soleroute/ca";
   if (const std::string home = text_of("HOME"); home.starts_with('/')) return home + "/.local/share/soleroute/ca";

@@ -18,8 +18,8 @@ inline constexpr const char* kCertificateP12File = "mitmproxy-ca-cert.p12";
 inline constexpr const char* kExportedFile =
     "ca.crt";  // beside kCertificateFile, as agents of agent-sandbox look for it
 
-// /var/lib/soleroute/ca for root, soleroute/ca below the user's data directory (XDG) otherwise. kUsage where there is
-// no home either.
+// /var/lib/soleroute/ca for root and for whom it belongs to, soleroute/ca below the user's data directory (XDG)
+// otherwise. kUsage where there is no home either.
 [[nodiscard]] base::Result<std::string> default_ca_directory();
 
 // All of them: kUsage with the file and what to do where something is there that must not be used; kSystem where the

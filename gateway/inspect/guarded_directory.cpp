@@ -78,6 +78,12 @@ base::Status make_parents(const std::string& path) {
   return {};
 }
 
+// With one, a symbolic link would be followed.
+std::string without_final_slashes(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
 base::Error about(const std::string& path, base::Error error) {
   error.message = fmt::format("{}: {}", path, error.message);
   return error;
@@ -85,7 +91,8 @@ base::Error about(const std::string& path, base::Error error) {
 
 }  // namespace
 
-base::Result<GuardedDirectory> GuardedDirectory::open(const std::string& path) {
+base::Result<GuardedDirectory> GuardedDirectory::open(const std::string& given) {
+  const std::string path = without_final_slashes(given);
   const std::string name = policy::shown(path);
   if (path.empty()) return base::usage_error("\"\": is not the name of a directory");
   base::Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -103,8 +110,7 @@ base::Result<GuardedDirectory> GuardedDirectory::open(const std::string& path) {
 base::Result<GuardedDirectory> GuardedDirectory::open_or_make(const std::string& path, mode_t mode) {
   auto opened = open(path);
   if (opened || opened.error().sys_errno != ENOENT) return opened;
-  std::string name = path;
-  while (name.size() > 1 && name.back() == '/') name.pop_back();
+  const std::string name = without_final_slashes(path);
   if (auto made = make_parents(name); !made) return std::unexpected(made.error());
   if (::mkdir(name.c_str(), mode) != 0 && errno != EEXIST) {
     return base::errno_error(fmt::format("{}: cannot be made", policy::shown(name)));
@@ -203,7 +209,7 @@ base::Result<bool> GuardedDirectory::write(const char* name, std::string_view te
 }
 
 std::string GuardedDirectory::shown(const char* name) const {
-  return fmt::format("{}{}{}", policy::shown(path_), path_.ends_with('/') ? "" : "/", name);
+  return fmt::format("{}{}{}", policy::shown(path_), path_ == "/" ? "" : "/", name);
 }
 
 }  // namespace soleroute::gateway::inspect

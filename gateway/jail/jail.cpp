@@ -16,6 +16,8 @@
 
 #include "base/fd.h"
 #include "gateway/audit/counters.h"
+#include "gateway/inspect/authority.h"
+#include "gateway/inspect/ca_directory.h"
 #include "gateway/jail/credentials.h"
 #include "gateway/jail/network.h"
 #include "gateway/jail/outside.h"
@@ -23,6 +25,7 @@
 #include "gateway/jail/surroundings.h"
 #include "gateway/jail/tally.h"
 #include "gateway/jail/trust.h"
+#include "gateway/serve/inspection.h"
 #include "gateway/serve/network.h"
 #include "gateway/serve/policy_files.h"
 #include "gateway/serve/runtime.h"
@@ -70,6 +73,22 @@ netrules::Intent intent_of(const policy::Policy& policy) {
   return serve::intent_of(options, policy);
 }
 
+base::Result<inspect::Authority> own_authority(const std::string& directory) {
+  const auto now = std::chrono::system_clock::now();
+  if (directory.empty()) return inspect::Authority::create(now);
+  auto loaded = inspect::load_or_create_ca(directory, now);
+  if (!loaded) return std::unexpected(loaded.error());
+  return std::move(loaded->authority);
+}
+
+// The command may be the very user whose keys these are.
+std::vector<std::string> ca_directories(const std::string& given) {
+  std::vector<std::string> directories;
+  if (const auto usual = inspect::default_ca_directory()) directories.push_back(*usual);
+  if (!given.empty()) directories.push_back(given);
+  return directories;
+}
+
 // Everything that is known before the first process is made, and everything that can be wrong without one.
 class Run {
  public:
@@ -101,12 +120,25 @@ class Run {
     auto resolvers = choose_resolvers(options_, *policy_.policy);
     if (!resolvers) return std::unexpected(resolvers.error());
     resolvers_ = std::move(*resolvers);
-    auto trust = make_trust({.files = options_.trust_files, .ca_pem = {}});
-    if (!trust) return std::unexpected(trust.error());
-    trust_ = std::move(*trust);
+    if (auto trusted = prepare_trust(); !trusted) return trusted;
     auto decisions = open_decisions(options_.decisions_file);
     if (!decisions) return std::unexpected(decisions.error());
     decisions_ = std::move(*decisions);
+    return {};
+  }
+
+  // A CA of this run alone, unless one is to be kept: nothing is left behind, and its key is on no disk.
+  base::Status prepare_trust() {
+    auto roots = serve::read_roots(options_.trust_files);
+    if (!roots) return std::unexpected(roots.error());
+    origin_roots_ = std::move(*roots);
+    auto authority = own_authority(options_.ca_directory);
+    if (!authority) return std::unexpected(authority.error());
+    authority_.emplace(std::move(*authority));
+    auto trust = make_trust(
+        {.roots_pem = origin_roots_, .ca_pem = authority_->certificate_pem(), .environment = current_environment()});
+    if (!trust) return std::unexpected(trust.error());
+    trust_ = std::move(*trust);
     return {};
   }
 
@@ -114,6 +146,9 @@ class Run {
     auto mounts = plan_mounts(identity_.uid, jail_address_v4(), trust_, options_.unix_sockets);
     if (!mounts) return std::unexpected(mounts.error());
     if (!options_.secrets_directory.empty()) mounts->empty_directories.push_back(options_.secrets_directory);
+    for (std::string& directory : ca_directories(options_.ca_directory)) {
+      mounts->empty_directories.push_back(std::move(directory));
+    }
     const NetworkRequest network{.intent = intent_of(*policy_.policy),
                                  .explicit_proxy_port = options_.explicit_proxy_port,
                                  .workers = worker_count(options_)};
@@ -161,11 +196,14 @@ class Run {
   base::Result<std::unique_ptr<serve::Runtime>> start_runtime(Message prepared, audit::DecisionLog& log) {
     auto network = unpack_network(std::move(prepared));
     if (!network) return std::unexpected(network.error());
+    auto inspection = serve::make_inspection(std::move(*authority_), origin_roots_);
+    if (!inspection) return std::unexpected(inspection.error());
     const auto interfaces = netrules::list_interfaces();
     if (!interfaces) return std::unexpected(interfaces.error());
     serve::RuntimeOptions options;
     options.resolvers = resolvers_;
     options.secrets_directory = options_.secrets_directory;
+    options.inspection = std::move(*inspection);
     options.own_addresses = network->own_addresses;
     options.local_addresses = serve::all_addresses(*interfaces);
     options.local_addresses.insert(options.local_addresses.end(), network->own_addresses.begin(),
@@ -193,6 +231,8 @@ class Run {
   Identity identity_;
   LoadedPolicy policy_;
   std::vector<base::Endpoint> resolvers_;
+  std::optional<inspect::Authority> authority_;  // until the runtime has it
+  std::string origin_roots_;
   Trust trust_;
   base::Fd decisions_;
   audit::Counters counters_;

@@ -19,7 +19,8 @@ struct JailOptions {
   std::vector<std::string> command;       // the program and its arguments; never empty
   std::vector<std::string> policy_files;  // layers; none: the default file if it is there, else everything is denied
   std::vector<base::Endpoint> resolvers;  // none: those of this machine
-  std::vector<std::string> trust_files;   // PEM: further roots for the command
+  std::vector<std::string> trust_files;   // PEM: further roots, for the command and for origins of inspected hosts
+  std::string ca_directory;               // where the CA is kept, hidden from the command; empty: a new one, in memory
   std::vector<std::string> unix_sockets;  // of the host, that stay reachable
   std::string decisions_file;             // JSON lines are appended to it; empty: none
   std::uint16_t explicit_proxy_port = 0;  // inside; 0: off

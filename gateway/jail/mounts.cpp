@@ -77,6 +77,15 @@ base::Status empty_directory(const std::string& path) {
   return {};
 }
 
+base::Status place_alone(const LoneFile& file) {
+  const char* directory = file.directory.c_str();
+  if (::mount("tmpfs", directory, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, kStageOptions) != 0) {
+    if (out_of_reach(errno)) return {};
+    return base::errno_error(fmt::format("cannot cover {} in the jail", file.directory));
+  }
+  return write_file(fmt::format("{}/{}", file.directory, file.name), file.text);
+}
+
 base::Status make_read_only(const char* path) {
   struct statvfs flags{};
   if (::statvfs(path, &flags) != 0) return out_of_reach(errno) ? base::Status{} : base::errno_error(path);
@@ -114,6 +123,9 @@ base::Status cover_host_paths(const MountPlan& plan) {
   if (::umount2(kStage, MNT_DETACH) != 0) return base::errno_error("cannot unmount the jail's staging directory");
   for (const std::string& path : plan.empty_directories) {
     if (auto emptied = empty_directory(path); !emptied) return emptied;
+  }
+  for (const LoneFile& file : plan.lone_files) {
+    if (auto placed = place_alone(file); !placed) return placed;
   }
   return {};
 }

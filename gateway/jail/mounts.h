@@ -16,10 +16,18 @@ struct FileReplacement {
   std::string text;
 };
 
+// A file that is alone in a directory of the host's, which the jail sees in place of what is in it.
+struct LoneFile {
+  std::string directory;
+  std::string name;
+  std::string text;
+};
+
 struct MountPlan {
   std::vector<std::string> masked_sockets;     // connect(2) to them is refused
   std::vector<std::string> empty_directories;  // become empty, private and writable
   std::vector<FileReplacement> files;
+  std::vector<LoneFile> lone_files;
 };
 
 // All three are called inside, with CAP_SYS_ADMIN over the mount namespace, in this order.

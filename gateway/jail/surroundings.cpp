@@ -108,6 +108,7 @@ base::Result<MountPlan> plan_mounts(uid_t uid, const base::IpAddress& nameserver
     plan.files.push_back({kResolvConf, resolv_conf_with(*resolv_conf, nameserver.to_string())});
   }
   if (trust.bundle) plan.files.push_back(*trust.bundle);
+  if (trust.additions) plan.lone_files.push_back(*trust.additions);
   return plan;
 }
 

@@ -3,21 +3,22 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
 #include <filesystem>
+#include <set>
+#include <system_error>
 #include <utility>
 
+#include "gateway/serve/inspection.h"
 #include "gateway/serve/policy_files.h"
 
 namespace soleroute::gateway::jail {
 namespace {
 
-constexpr std::size_t kMaxTrustFile = 1024 * 1024;
 constexpr std::size_t kMaxSystemBundle = 4 * 1024 * 1024;  // Debian's is about 220 KB
-constexpr std::string_view kPemBegin = "-----BEGIN CERTIFICATE-----";
-constexpr std::string_view kPemEnd = "-----END CERTIFICATE-----";
 
 constexpr std::array<std::string_view, 5> kBundles{
     "/etc/ssl/certs/ca-certificates.crt",                 // Debian, Ubuntu, Arch
@@ -27,10 +28,18 @@ constexpr std::array<std::string_view, 5> kBundles{
     "/etc/ssl/cert.pem",                                  // Alpine
 };
 
-// DESIGN section 11. NODE_EXTRA_CA_CERTS and DENO_CERT add to built-in roots; the whole bundle adds the same.
-constexpr std::array<std::string_view, 9> kBundleVariables{
-    "SSL_CERT_FILE",     "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",      "GIT_SSL_CAINFO", "PIP_CERT",
-    "CARGO_HTTP_CAINFO", "AWS_CA_BUNDLE",      "NODE_EXTRA_CA_CERTS", "DENO_CERT"};
+constexpr std::array<std::string_view, 3> kAnchors{
+    "/usr/local/share/ca-certificates",          // Debian, Ubuntu, Alpine
+    "/etc/pki/ca-trust/source/anchors",          // Fedora, RHEL
+    "/etc/ca-certificates/trust-source/anchors"  // Arch
+};
+constexpr const char* kAdditionsName = "soleroute-ca.crt";
+
+// DESIGN section 11.
+constexpr std::array<std::string_view, 7> kBundleVariables{"SSL_CERT_FILE",  "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
+                                                           "GIT_SSL_CAINFO", "PIP_CERT",           "CARGO_HTTP_CAINFO",
+                                                           "AWS_CA_BUNDLE"};
+constexpr std::array<std::string_view, 2> kAdditionVariables{"NODE_EXTRA_CA_CERTS", "DENO_CERT"};
 
 base::Result<FileReplacement> system_bundle(std::span<const std::string_view> bundles) {
   for (const std::string_view candidate : bundles) {
@@ -41,48 +50,67 @@ base::Result<FileReplacement> system_bundle(std::span<const std::string_view> bu
       return base::system_error(text.error().message);
     }
   }
-  return base::system_error("this system has no bundle of root certificates to add to; install ca-certificates");
+  return std::unexpected(
+      base::Error{"this system has no bundle of root certificates to add to; install ca-certificates",
+                  base::ErrorKind::kSystem, ENOENT});
 }
 
-base::Status append_pem(std::string& bundle, std::string_view pem, const std::string& name) {
-  const std::size_t begin = pem.find(kPemBegin);
-  if (begin == std::string_view::npos || pem.find(kPemEnd, begin) == std::string_view::npos) {
-    return base::usage_error(fmt::format("{}: holds no certificate in PEM form (\"{}\")", name, kPemBegin));
+std::optional<LoneFile> lone_file(std::span<const std::string_view> anchors, const std::string& text) {
+  for (const std::string_view directory : anchors) {
+    std::error_code ignored;
+    if (std::filesystem::is_directory(directory, ignored))
+      return LoneFile{std::string(directory), kAdditionsName, text};
   }
-  // A file without a final newline would join two lines into neither.
-  if (!bundle.empty() && bundle.back() != '\n') bundle += '\n';
-  bundle += pem;
-  return {};
+  return std::nullopt;
+}
+
+// "NAME=value" of one of `names`: the value.
+std::string_view value_of(std::string_view entry, std::span<const std::string_view> names) {
+  const std::size_t equals = entry.find('=');
+  if (equals == std::string_view::npos || std::ranges::find(names, entry.substr(0, equals)) == names.end()) return {};
+  return entry.substr(equals + 1);
+}
+
+// A company's roots, say, for which the variables are about to mean something else. What cannot be read, the programs
+// could not read either.
+std::string named_roots(const std::vector<std::string>& environment, const std::string& bundle) {
+  std::string pem;
+  std::set<std::string_view> seen{bundle};
+  for (const std::string& entry : environment) {
+    std::string_view file = value_of(entry, kBundleVariables);
+    if (file.empty()) file = value_of(entry, kAdditionVariables);
+    if (file.empty() || !seen.insert(file).second) continue;
+    const auto roots = serve::read_roots(std::array{std::string(file)});
+    if (roots) pem += *roots;
+  }
+  return pem;
 }
 
 }  // namespace
 
-std::span<const std::string_view> system_bundle_paths() {
-  return kBundles;
+TrustPlaces system_trust_places() {
+  return {.bundles = kBundles, .anchors = kAnchors};
 }
 
-base::Result<Trust> make_trust(const TrustRequest& request, std::span<const std::string_view> bundles) {
-  if (request.files.empty() && request.ca_pem.empty()) return Trust{};
-  std::string added;
-  if (!request.ca_pem.empty()) {
-    if (auto appended = append_pem(added, request.ca_pem, "the CA"); !appended)
-      return std::unexpected(appended.error());
-  }
-  for (const std::string& file : request.files) {
-    const auto pem = serve::read_small_file(file, kMaxTrustFile);
-    if (!pem) return std::unexpected(pem.error());
-    if (auto appended = append_pem(added, *pem, serve::printable_path(file)); !appended) {
-      return std::unexpected(appended.error());
-    }
-  }
-  auto bundle = system_bundle(bundles);
+base::Result<Trust> make_trust(const TrustRequest& request, const TrustPlaces& places) {
+  if (request.roots_pem.empty() && request.ca_pem.empty()) return Trust{};
+  auto bundle = system_bundle(places.bundles);
+  if (!bundle && bundle.error().sys_errno == ENOENT && request.roots_pem.empty()) return Trust{};
   if (!bundle) return std::unexpected(bundle.error());
+  const std::string added = request.ca_pem + request.roots_pem + named_roots(request.environment, bundle->path);
+  // A file without a final newline would join two lines into neither.
   if (!bundle->text.empty() && bundle->text.back() != '\n') bundle->text += '\n';
   bundle->text += added;
 
   Trust trust;
+  trust.additions = lone_file(places.anchors, added);
+  const std::string additions =
+      trust.additions ? fmt::format("{}/{}", trust.additions->directory, trust.additions->name) : bundle->path;
   for (const std::string_view name : kBundleVariables) {
     trust.variables.push_back(fmt::format("{}={}", name, bundle->path));
+  }
+  for (const std::string_view name : kAdditionVariables) {
+    trust.variables.push_back(fmt::format("{}={}", name, additions));
   }
   const std::string directory = std::filesystem::path(bundle->path).parent_path().string();
   trust.variables.push_back(fmt::format("SSL_CERT_DIR={}", directory));

@@ -14,24 +14,32 @@
 namespace soleroute::gateway::jail {
 
 struct TrustRequest {
-  std::vector<std::string> files;  // PEM files with further roots (--trust)
-  std::string ca_pem;              // the gateway's own CA certificate, or empty
+  std::string roots_pem;                 // --trust: further roots, or empty
+  std::string ca_pem;                    // the gateway's own CA certificate, or empty
+  std::vector<std::string> environment;  // whose variables name what its user trusts already
 };
 
 struct Trust {
   std::optional<FileReplacement> bundle;  // what the jail sees in place of the system's bundle
+  std::optional<LoneFile> additions;      // the same without the system's roots
   std::vector<std::string> variables;     // "NAME=value"; replaces what was there
 };
 
-// Where distributions keep their bundle, in the order of the search.
-[[nodiscard]] std::span<const std::string_view> system_bundle_paths();
+// Where distributions keep things, in the order of the search.
+struct TrustPlaces {
+  std::span<const std::string_view> bundles;
+  std::span<const std::string_view> anchors;  // directories for certificates that were added by hand
+};
+[[nodiscard]] TrustPlaces system_trust_places();
 
-// Nothing asked for: nothing changes. Otherwise the bundle is the system's roots, then the CA, then the files. It
-// covers the system's own file in the jail's private mount namespace, so that programs which look there find it too,
-// and nothing is written to the host. Errors: kUsage for a file that holds no certificate, kSystem where the system has
-// no bundle to add to.
+// Nothing asked for: nothing changes. Otherwise the bundle is the system's roots, then the CA, the further roots and
+// those that the environment's variables named. It covers the system's own file in the jail's private mount namespace,
+// so that programs which look there find it too, and nothing is written to the host. What adds to built-in roots
+// (Node, Deno) is given the additions alone, where there is a place for them: all roots take Node 50 ms at every start.
+// Where the system has no bundle to add to, nothing changes for the CA alone, and for further roots it is kSystem: they
+// were asked for.
 [[nodiscard]] base::Result<Trust> make_trust(const TrustRequest& request,
-                                             std::span<const std::string_view> bundles = system_bundle_paths());
+                                             const TrustPlaces& places = system_trust_places());
 
 // `environment` with each of `variables` in place of a variable of that name.
 [[nodiscard]] std::vector<std::string> with_variables(std::vector<std::string> environment,

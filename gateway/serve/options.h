@@ -37,6 +37,9 @@ struct ServeOptions {
   int workers = 0;                                                // 0: one a processor
   audit::Verbosity log = audit::Verbosity::kNormal;
   std::string secrets_directory = secrets::kDefaultSecretsDirectory;  // read only where the policy names a secret
+  std::string ca_directory;                                           // empty: inspect::default_ca_directory()
+  std::string ca_out;                    // where the public certificate goes; empty: nowhere
+  std::vector<std::string> trust_files;  // PEM: further roots that origins of inspected hosts are held to
 };
 
 }  // namespace soleroute::gateway::serve

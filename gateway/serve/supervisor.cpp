@@ -18,9 +18,12 @@
 #include <vector>
 
 #include "gateway/audit/metrics.h"
+#include "gateway/inspect/ca_directory.h"
+#include "gateway/inspect/certificate_facts.h"
 #include "gateway/net/listen.h"
 #include "gateway/queue/packet_log.h"
 #include "gateway/serve/control_socket.h"
+#include "gateway/serve/inspection.h"
 #include "gateway/serve/metrics_server.h"
 #include "gateway/serve/network.h"
 #include "gateway/serve/rules_keeper.h"
@@ -99,6 +102,9 @@ class Supervisor {
         options_.resolvers.empty() ? system_resolvers() : base::Result<std::vector<base::Endpoint>>(options_.resolvers);
     if (!resolvers) return std::unexpected(resolvers.error());
     resolvers_ = std::move(*resolvers);
+    auto roots = read_roots(options_.trust_files);
+    if (!roots) return std::unexpected(roots.error());
+    origin_roots_ = std::move(*roots);
     auto interfaces = netrules::list_interfaces();
     if (!interfaces) return std::unexpected(interfaces.error());
     interfaces_ = std::move(*interfaces);
@@ -123,6 +129,7 @@ class Supervisor {
     if (options_.program_rules && options_.topology == netrules::Topology::kRouter) {
       for (const auto& problem : set_sysctls(inside_.name)) log_.error(problem);
     }
+    if (auto trusted = open_ca(); !trusted) return trusted;
     if (auto started = start_runtime(); !started) return started;
     auto control = ControlSocket::open(loop_, options_.control_socket, [this](const std::string& ask) {
       return ask == "status" ? status() : std::string{};
@@ -137,6 +144,28 @@ class Supervisor {
     health_ = "healthy";
     watch_rules();
     log_.lifecycle("healthy", healthy_where());
+    return {};
+  }
+
+  // Always, whatever the policy is now: refusals over TLS are told on a leaf, and a reload may ask for inspection.
+  base::Status open_ca() {
+    const auto directory = options_.ca_directory.empty() ? inspect::default_ca_directory() : options_.ca_directory;
+    if (!directory) return std::unexpected(directory.error());
+    auto loaded = inspect::load_or_create_ca(*directory, std::chrono::system_clock::now());
+    if (!loaded) return std::unexpected(loaded.error());
+    // Its key must not come out in a core dump.
+    if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return base::errno_error("cannot forbid core dumps");
+    const auto facts = inspect::describe(loaded->authority.certificate());
+    log_.lifecycle("ca", fmt::format("{} in {}, SHA-256 {}, valid until {}",
+                                     loaded->created ? "a new one, made" : "the one that is", *directory,
+                                     facts.fingerprint, facts.valid_until));
+    if (!options_.ca_out.empty()) {
+      auto exported = inspect::export_certificate(loaded->authority, *directory, options_.ca_out);
+      if (!exported) return exported;
+    }
+    auto inspection = make_inspection(std::move(loaded->authority), origin_roots_);
+    if (!inspection) return std::unexpected(inspection.error());
+    inspection_ = std::move(*inspection);
     return {};
   }
 
@@ -172,6 +201,7 @@ class Supervisor {
     runtime.local_addresses = all_addresses(interfaces_);
     for (const auto& claimed : options_.claim) runtime.local_addresses.push_back(claimed.address);
     runtime.upstream_mark = mark();
+    runtime.inspection = inspection_;
     auto started =
         Runtime::start(std::move(runtime), std::move(*listeners), std::move(queue), policy_, log_, counters_);
     if (!started) return std::unexpected(started.error());
@@ -337,6 +367,8 @@ class Supervisor {
   asio::steady_timer watch_;
   std::shared_ptr<const policy::Policy> policy_;
   std::vector<base::Endpoint> resolvers_;
+  std::string origin_roots_;
+  std::shared_ptr<const inspect::Inspection> inspection_;
   std::vector<netrules::Interface> interfaces_;
   netrules::Interface inside_;
   net::ListenPorts ports_;

@@ -21,7 +21,8 @@ threat = pytest.mark.threat
 class Sidecar(gateways.Gateway):
     def __init__(self, lab, folder, policy=at.POLICY):
         super().__init__(lab, folder, policy)
-        self.arguments = ["--topology", "sidecar", "--policy", str(self.policy_file), "--resolver", at.NS, "--control", str(self.control)]
+        self.arguments = ["--topology", "sidecar", "--policy", str(self.policy_file), "--resolver", at.NS, "--control", str(self.control),
+                          "--ca-dir", str(self.folder / "ca")]
 
 
 class SharedLab:

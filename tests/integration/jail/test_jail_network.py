@@ -148,8 +148,8 @@ class TestSummary:
 
 
 class TestTrust:
-    VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT",
-                 "CARGO_HTTP_CAINFO", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "DENO_CERT")  # fmt: skip
+    BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT",
+                        "CARGO_HTTP_CAINFO", "AWS_CA_BUNDLE")  # fmt: skip
 
     def test_a_further_root_is_trusted_without_being_named(self, any_jail, lab):
         ca = str(lab.ca.certificate)
@@ -174,12 +174,17 @@ class TestTrust:
         args = ["--trust", str(lab.ca.certificate)]
         assert jail.call("read", "/etc/ssl/certs/ca-certificates.crt", args=args).startswith(system)
 
-    def test_variables_are_set_only_where_something_is_added(self, jail, lab):
-        plain = jail.call("state", env={"SSL_CERT_FILE": "/mine"})["environment"]
-        assert plain["SSL_CERT_FILE"] == "/mine"
-        assert not [v for v in self.VARIABLES[1:] if v in plain]
-        added = jail.call("state", env={"SSL_CERT_FILE": "/mine"}, args=["--trust", str(lab.ca.certificate)])["environment"]
-        assert {added[v] for v in self.VARIABLES} == {"/etc/ssl/certs/ca-certificates.crt"}
+    def test_the_variables_lead_to_the_bundle_and_node_to_what_was_added(self, jail, lab):
+        state = jail.call("state", args=["--trust", str(lab.ca.certificate)])["environment"]
+        assert {state[v] for v in self.BUNDLE_VARIABLES} == {"/etc/ssl/certs/ca-certificates.crt"}
+        assert state["NODE_EXTRA_CA_CERTS"] == state["DENO_CERT"]
+        added = jail.call("read", state["NODE_EXTRA_CA_CERTS"], args=["--trust", str(lab.ca.certificate)])
+        assert added.count("BEGIN CERTIFICATE") == 2  # this run's CA, and the further root
+        assert lab.ca.certificate.read_text().strip() in added
+
+    def test_what_the_variables_named_before_stays_trusted(self, jail, lab):
+        done = jail.run("curl", "-sS", "https://allowed.test/", env={"CURL_CA_BUNDLE": str(lab.ca.certificate)})
+        assert (done.returncode, done.stdout) == (0, "AL\n"), done.stderr
 
     def test_a_file_without_a_certificate_is_an_error(self, jail, folder):
         (folder / "no.pem").write_text("hello")

@@ -102,7 +102,8 @@ class Gateway:
         self.control = self.folder / "control" / "gateway.sock"
         self.arguments = [
             "--policy", str(self.policy_file), "--inside", "ag0", "--claim", f"{addresses.GW}/24",
-            "--claim", f"{addresses.GW6}/64", "--resolver", addresses.NS, "--control", str(self.control), *arguments,
+            "--claim", f"{addresses.GW6}/64", "--resolver", addresses.NS, "--control", str(self.control),
+            "--ca-dir", str(self.folder / "ca"), *arguments,
         ]  # fmt: skip
         self.limit_files = limit_files
         self.environment = environment or {}

@@ -34,8 +34,8 @@ Outcome run(std::vector<std::string> arguments) {
   return outcome;
 }
 
-constexpr const char* kCommands[] = {"run",    "check", "explain", "test", "verify", "services",
-                                     "status", "guard", "doctor",  "init", "watch",  "suggest"};
+constexpr const char* kCommands[] = {"run", "check", "explain", "test", "verify", "services", "status",
+                                     "ca",  "guard", "doctor",  "init", "watch",  "suggest"};
 
 TEST(Program, ShowsEveryCommandInItsHelp) {
   const Outcome help = run({"--help"});
@@ -60,7 +60,7 @@ TEST(Program, ShowsAnExampleInTheHelpOfEveryCommand) {
 TEST(Program, NamesTheVariableOfEveryServingOption) {
   const Outcome help = run({"--help"});
   for (const char* variable : {"POLICY", "TOPOLOGY", "INSIDE", "CLAIM", "RESOLVER", "CONTROL", "METRICS",
-                               "EXPLICIT_PROXY", "LISTEN", "NO_RULES", "WORKERS", "LOG"}) {
+                               "EXPLICIT_PROXY", "LISTEN", "NO_RULES", "WORKERS", "LOG", "CA_DIR", "CA_OUT", "TRUST"}) {
     EXPECT_THAT(help.out, HasSubstr(std::string("GATEWAY_") + variable));
   }
 }

@@ -23,6 +23,9 @@ TEST(ServeOptions, AreTheDefaultsWhenNothingIsGiven) {
   EXPECT_TRUE(options->policy_files.empty());
   EXPECT_FALSE(options->metrics.has_value());
   EXPECT_EQ(options->log, audit::Verbosity::kNormal);
+  EXPECT_TRUE(options->ca_directory.empty());
+  EXPECT_TRUE(options->ca_out.empty());
+  EXPECT_TRUE(options->trust_files.empty());
 }
 
 TEST(ServeOptions, CarryEveryArgument) {
@@ -38,6 +41,9 @@ TEST(ServeOptions, CarryEveryArgument) {
                                             .no_rules = true,
                                             .workers = 3,
                                             .log = "quiet",
+                                            .ca_dir = "/ca",
+                                            .ca_out = "/out",
+                                            .trust = {"a.pem", "b.pem"},
                                             .dry_run = {}});
   ASSERT_TRUE(options.has_value()) << options.error().message;
   EXPECT_EQ(options->policy_files, (std::vector<std::string>{"a.yaml", "b.yaml"}));
@@ -55,6 +61,9 @@ TEST(ServeOptions, CarryEveryArgument) {
   EXPECT_FALSE(options->program_rules);
   EXPECT_EQ(options->workers, 3);
   EXPECT_EQ(options->log, audit::Verbosity::kQuiet);
+  EXPECT_EQ(options->ca_directory, "/ca");
+  EXPECT_EQ(options->ca_out, "/out");
+  EXPECT_EQ(options->trust_files, (std::vector<std::string>{"a.pem", "b.pem"}));
 }
 
 TEST(ServeOptions, RefuseWhatTheyCannotMeanAndNameTheOption) {

@@ -225,6 +225,15 @@ TEST_F(CaDirectory, IsRefusedWhereItOrItsKeyBelongsToSomebodyElse) {
   }
 }
 
+TEST_F(CaDirectory, IsNotReachedThroughALinkByAFinalSlashEither) {
+  keep(ca_pem({}));
+  fs::create_symlink(ca_, folder_.path("link"));
+  EXPECT_TRUE(load_ca(ca_ + "//", kNow).has_value()) << "the control";
+  const auto loaded = load_ca(folder_.path("link/"), kNow);
+  ASSERT_FALSE(loaded.has_value());
+  EXPECT_THAT(loaded.error().message, HasSubstr("is a symbolic link"));
+}
+
 TEST_F(CaDirectory, IsNotMadeByLoadingAlone) {
   const auto loaded = load_ca(ca_, kNow);
   ASSERT_FALSE(loaded.has_value());

@@ -29,7 +29,6 @@ class Question {
   [[nodiscard]] Decision https_to(const base::HostName& name) const;
   [[nodiscard]] Decision https_request(const HostRecord& record) const;
   [[nodiscard]] Decision http_request(const HostRecord& record) const;
-  [[nodiscard]] Decision inspected(const HostRecord& record, Decision decision) const;
   [[nodiscard]] Decision first_match(const HostRecord& record, Scheme scheme) const;
   [[nodiscard]] Decision admitted_by(const HostRecord& record, const Rule& rule) const;
 
@@ -106,17 +105,8 @@ Decision Question::https_to(const base::HostName& name) const {
   }
   auto decision = about(*record, Action::kAllow, Reason::kRequestRuleMatched, record->origin);
   decision.request_rules_pending = !record->https_open;
-  return inspected(*record, decision);
-}
-
-// `decision` holds for a request inside https; may the gateway look at it?
-Decision Question::inspected(const HostRecord& record, Decision decision) const {
   decision.treatment = Treatment::kInspect;
-  if (kInspectionBuiltIn || !decision.allowed()) return decision;
-  auto refused = about(record, Action::kDeny, Reason::kInspectionNeeded, record.origin);
-  refused.rule = decision.rule;
-  refused.treatment = Treatment::kInspect;
-  return refused;
+  return decision;
 }
 
 Decision Question::admitted_by(const HostRecord& record, const Rule& rule) const {
@@ -153,7 +143,9 @@ Decision Question::https_request(const HostRecord& record) const {
     case HttpsVerdict::kInspect:
       break;
   }
-  return inspected(record, first_match(record, Scheme::kHttps));
+  auto decision = first_match(record, Scheme::kHttps);
+  decision.treatment = Treatment::kInspect;
+  return decision;
 }
 
 Decision Question::http_request(const HostRecord& record) const {

@@ -45,6 +45,8 @@ std::string_view to_string(Reason reason) {
       return "header_not_permitted";
     case Reason::kSecretUnavailable:
       return "secret_unavailable";
+    case Reason::kCertificateRefused:
+      return "certificate_refused";
   }
   return "unknown";
 }

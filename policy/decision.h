@@ -45,7 +45,7 @@ enum class Reason : std::uint8_t {
   kHttpsNotPermitted,   // https_not_permitted     the host's rules list no https
   kSchemeNotPermitted,  // scheme_not_permitted
   kNoRuleMatched,       // no_rule_matched
-  kInspectionNeeded,    // inspection_needed       https rules need a method or path, inspection is not built in
+  kInspectionNeeded,    // inspection_needed       https rules need a method or path, and the gateway has no CA
   kNameMismatch,        // name_mismatch           SNI, Host or CONNECT authority disagree
   kInvalidName,         // invalid_name
   kNoSni,               // no_sni
@@ -55,9 +55,10 @@ enum class Reason : std::uint8_t {
   kMalformed,           // malformed               not the protocol it should be
   kTimedOut,            // timed_out
   kTooLarge,            // too_large
-  kUpstreamFailed,      // upstream_failed         allowed, but resolving or dialling failed
+  kUpstreamFailed,      // upstream_failed         allowed, but resolving, dialling or verifying failed
   kHeaderNotPermitted,  // header_not_permitted    the request brings a header that the gateway is to set
   kSecretUnavailable,   // secret_unavailable      allowed, but the secret to send with it cannot be read
+  kCertificateRefused,  // certificate_refused     the client does not trust the gateway's CA
 };
 // The text of the log's and the header's reason, as in the comments above.
 [[nodiscard]] std::string_view to_string(Reason reason);

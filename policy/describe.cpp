@@ -26,7 +26,7 @@ std::string meaning_of_pattern(std::string_view pattern) {
 
 std::string_view meaning_of_https(const HostRecord& record) {
   if (record.https != HttpsVerdict::kInspect) return "";
-  return kInspectionBuiltIn ? "; https is inspected" : "; https is refused until it can be inspected";
+  return "; https is inspected";
 }
 
 std::string addresses_text(std::span<const base::Cidr> addresses) {

@@ -180,7 +180,6 @@ ExpectationResult run(std::string_view table_name, const Expectation& row, const
       fmt::format("expected {}{}{}, got {}\n", row.action == Action::kAllow ? "allowed" : "denied",
                   row.reason.empty() ? "" : ": " + row.reason, row.rule.empty() ? "" : ", " + row.rule, result.verdict);
   result.failure += reason_sentence(policy, question.facts(), decision) + "\n";
-  if (!question.detail().empty()) result.failure += question.detail() + "\n";
   if (row.action != Action::kAllow) return result;
   const auto lines = how_to_allow(policy, question.facts(), decision);
   if (!lines.empty()) result.failure += "to allow it, add to the policy:\n" + indented(lines);

@@ -55,9 +55,9 @@ std::string inspection_sentence(const Policy& policy, const FlowFacts& facts) {
   const auto& name = facts.phase == Phase::kTls ? facts.sni : facts.host;
   const auto* record = name ? policy.data().record(policy.data().table.find(name->text())) : nullptr;
   if (record != nullptr && record->inspect_wanted) {
-    return "The policy wants https to this host inspected, which this gateway cannot do yet.";
+    return "The policy wants https to this host inspected, and this gateway has no CA to do it with.";
   }
-  return "The rules for this host look inside https requests, which this gateway cannot do yet.";
+  return "The rules for this host look inside https requests, and this gateway has no CA to do it with.";
 }
 
 std::string joined(std::span<const HeaderTransform> transforms, std::string HeaderTransform::* part) {
@@ -139,6 +139,8 @@ std::string reason_sentence(const Policy& policy, const FlowFacts& facts, const 
     case Reason::kSecretUnavailable:
       return fmt::format("The policy allows this with a secret that the gateway sends, and cannot send now: {}.",
                          joined(decision.transforms, &HeaderTransform::secret));
+    case Reason::kCertificateRefused:
+      return "The policy allows this host within its rules, but the client does not trust the gateway's CA.";
   }
   return "Denied.";
 }

@@ -16,10 +16,6 @@
 
 namespace soleroute::policy {
 
-// Terminating TLS to see requests inside https is not built in yet: a host that needs it is refused over https with
-// Reason::kInspectionNeeded. This is the one switch.
-inline constexpr bool kInspectionBuiltIn = false;
-
 // Callers that read policy files read no more than this, and refuse what is longer; compile() is stricter (DESIGN
 // section 5: 1 MiB, which does not count lines that only name a host).
 inline constexpr std::size_t kMaxPolicyBytes = std::size_t{8} << 20;

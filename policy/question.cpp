@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "policy/question.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -128,7 +126,6 @@ void PreparedQuestion::prepare_destination() {
 
 Decision PreparedQuestion::ask(const Policy& policy) {
   if (refused_) return {.action = Action::kDeny, .reason = *refused_};
-  detail_.clear();
   if (facts_.phase == Phase::kPacket) return policy.decide(facts_);
   const bool http = facts_.scheme == Scheme::kHttp;
   const bool tls = facts_.scheme == Scheme::kHttps || (facts_.port == kHttpsPort && !http);
@@ -139,19 +136,10 @@ Decision PreparedQuestion::ask(const Policy& policy) {
     facts_.target = target_;
   }
   auto decision = policy.decide(facts_);
-  const bool inspected = decision.treatment == Treatment::kInspect;
+  const bool inspected = decision.allowed() && decision.treatment == Treatment::kInspect;
   if (facts_.scheme != Scheme::kHttps || !inspected) return decision;
-  auto request = facts_;
-  request.phase = Phase::kHttp;
-  const auto within = policy.decide(request);
-  if (decision.allowed()) {
-    facts_.phase = Phase::kHttp;
-    return within;
-  }
-  detail_ = within.reason == Reason::kNoRuleMatched
-                ? "inside https, none of its rules would allow this request"
-                : fmt::format("inside https, {}:{} would allow this request", within.rule.file, within.rule.line);
-  return decision;
+  facts_.phase = Phase::kHttp;
+  return policy.decide(facts_);
 }
 
 }  // namespace soleroute::policy

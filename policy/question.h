@@ -38,8 +38,6 @@ class PreparedQuestion {
   [[nodiscard]] const FlowFacts& facts() const { return facts_; }
   [[nodiscard]] const std::string& host() const { return host_; }  // as asked, canonical where it is a name
   [[nodiscard]] std::string_view path() const;                     // without the query; empty unless http or https
-  // More than the decision says, for people: "inside https, no rule would allow this request". May be empty.
-  [[nodiscard]] const std::string& detail() const { return detail_; }
 
  private:
   void prepare_url();
@@ -50,7 +48,6 @@ class PreparedQuestion {
   Question question_;
   std::string host_;
   std::string target_;
-  std::string detail_;
   FlowFacts facts_;
   std::optional<Reason> refused_;  // what was asked is no valid question
 };

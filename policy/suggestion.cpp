@@ -159,7 +159,6 @@ std::string how_to_allow(const Policy& policy, const FlowFacts& facts, const Dec
     case Reason::kSchemeNotPermitted:
       return record == nullptr ? "" : request_rule(*record, facts);
     case Reason::kNoRuleMatched:
-      if (facts.scheme == Scheme::kHttps && !kInspectionBuiltIn) return uninspected(*name, record, decision);
       return record == nullptr ? "" : request_rule(*record, facts);
     default:
       return {};  // nothing a policy says would help

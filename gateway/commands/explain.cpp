@@ -48,7 +48,6 @@ std::string as_json(const policy::Question& asked, const PreparedQuestion& quest
   for (const auto& transform : decision.transforms) {
     object["sets_headers"].push_back({{"name", transform.name}, {"secret", transform.secret}});
   }
-  if (!question.detail().empty()) object["detail"] = question.detail();
   return line_of(object);
 }
 
@@ -69,7 +68,6 @@ std::string as_text(const policy::Policy& policy, const policy::Question& asked,
   for (const auto& transform : decision.transforms) {
     out += fmt::format("The gateway {} {}\n", transform.replace ? "replaces" : "sets", policy::describe(transform));
   }
-  if (!question.detail().empty()) out += fmt::format("Note: {}\n", printable(question.detail()));
   const auto lines = policy::how_to_allow(policy, facts, decision);
   if (!lines.empty()) out += "\nTo allow it, add to policy.yaml:\n\n" + lines;
   if (!decision.allowed() && policy.mode() == policy::Mode::kObserve) {

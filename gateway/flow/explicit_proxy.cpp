@@ -10,6 +10,7 @@
 #include "gateway/flow/http1_io.h"
 #include "gateway/flow/http1_page.h"
 #include "gateway/flow/http1_session.h"
+#include "gateway/flow/inspected.h"
 #include "gateway/flow/observe.h"
 #include "gateway/flow/own_site.h"
 #include "gateway/flow/refusal.h"
@@ -137,7 +138,7 @@ asio::awaitable<void> serve_connect(FlowContext& context, ClientConnection clien
   const Destination to{client.peer.address, asked.authority.host, asked.authority.address,
                        asked.authority.port.value_or(0)};
   const auto snapshot = context.policy;  // the decision borrows from it
-  const auto decision = snapshot->decide(to.facts());
+  const auto decision = feasible(context, snapshot->decide(to.facts()));
   const bool observed_address = to.address && !to.host && context.connector.may_dial(*to.address);
   // Over TLS too, where there is a CA to sign for it, the gateway answers for itself.
   const bool ours = context.inspection && to.port == kHttpsPort && is_own_name(to.host);

@@ -11,6 +11,7 @@ void FlowContext::use(std::shared_ptr<const policy::Policy> snapshot) {
     return std::ranges::any_of(endpoint.ports, [](std::uint16_t port) { return port == 80 || port == 443; });
   });
   policy = std::move(snapshot);
+  origin_sessions = std::make_shared<inspect::OriginSessions>();
 }
 
 }  // namespace soleroute::gateway::flow

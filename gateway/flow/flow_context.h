@@ -13,7 +13,9 @@
 #include "gateway/audit/decision_log.h"
 #include "gateway/dns/name_book.h"
 #include "gateway/dns/resolver.h"
+#include "gateway/flow/refusal_pages.h"
 #include "gateway/inspect/inspection.h"
+#include "gateway/inspect/origin_sessions.h"
 #include "gateway/net/deadline_wheel.h"
 #include "gateway/net/stream.h"
 #include "gateway/secrets/secret_store.h"
@@ -48,6 +50,9 @@ struct FlowContext {
   const secrets::SecretStore* secrets = nullptr;
   // What gateway.internal tells a client of its refusals; null: nothing.
   const DenialBook* denials = nullptr;
+  // Those of the snapshot in force.
+  std::shared_ptr<inspect::OriginSessions> origin_sessions = std::make_shared<inspect::OriginSessions>();
+  RefusalPages refusal_pages{};
 
   void use(std::shared_ptr<const policy::Policy> snapshot);
 };

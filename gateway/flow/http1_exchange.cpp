@@ -113,7 +113,8 @@ asio::awaitable<std::optional<ResponseHead>> Answer::read_head() {
       continue;
     }
     const bool late = upstream_.stream().timed_out();
-    const std::string why = late ? "it did not answer in time" : "it closed the connection before it answered";
+    std::string why = late ? "it did not answer in time" : "it closed the connection before it answered";
+    if (!count && !late && !upstream_.stream().is_plain()) why += " (" + count.error().message + ")";
     fail(late ? Reason::kTimedOut : Reason::kUpstreamFailed, why);
     co_return std::nullopt;
   }

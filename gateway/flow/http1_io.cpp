@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/flow/http1_io.h"
 
-#include <sys/socket.h>
+#include <poll.h>
 
-#include <cerrno>
 #include <utility>
 #include <vector>
 
@@ -45,10 +44,11 @@ ClientWatch::ClientWatch(net::DeadlineWheel& wheel, net::Stream& client, std::fu
 
 void ClientWatch::expired() {
   if (!client_.is_open()) return;
-  char byte = 0;
-  const ssize_t count = ::recv(client_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (count < 0 && errno != EAGAIN && errno != EINTR) return gone_();
-  if (count == 0) ended_();
+  pollfd asked{client_.native_handle(), POLLRDHUP, 0};  // a FIN is seen behind what has not been read, too
+  if (::poll(&asked, 1, 0) > 0) {
+    if ((asked.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0) return gone_();
+    ended_();
+  }
   arm(wheel_, kEvery);
 }
 

@@ -48,6 +48,26 @@ asio::awaitable<void> last_word(net::Stream& stream, std::string text) {
 Http1Session::Http1Session(FlowContext& context, ClientConnection client, ReadAhead read, Entrance entrance)
     : context_(context), client_(std::move(client)), entrance_(entrance) {
   received_.append(read);
+  enter_registry();
+}
+
+Http1Session::Http1Session(FlowContext& context, InspectedClient client, OriginSource& origins,
+                           std::optional<OriginConnection> first)
+    : context_(context),
+      client_(std::move(client.connection)),
+      entrance_(Entrance::kInspected),
+      sni_(std::move(client.name)),
+      origins_(&origins) {
+  host_ = sni_;
+  port_ = default_port();
+  if (first) {
+    upstream_.connected(std::move(first->stream), *sni_, port_);
+    upstream_policy_ = context_.policy;
+  }
+  enter_registry();
+}
+
+void Http1Session::enter_registry() {
   const auto allowed = [this](const policy::Policy& policy) { return still_allowed(policy); };
   const auto close = [this] {
     stream().reset();
@@ -72,9 +92,10 @@ bool Http1Session::still_allowed(const policy::Policy& policy) const {
   policy::FlowFacts facts;
   facts.phase = policy::Phase::kHttp;
   facts.client = client_.peer.address;
+  facts.sni = sni_;
   facts.host = host_;
   facts.port = port_;
-  facts.scheme = policy::Scheme::kHttp;
+  facts.scheme = scheme();
   if (!request_.method.empty()) {
     facts.method = request_.method;
     facts.target = request_.target;
@@ -116,6 +137,7 @@ asio::awaitable<std::optional<ConnectAsked>> Http1Session::run() {
   for (;;) {
     auto head = co_await read_head();
     if (!head && head.error().text.empty()) {  // an orderly end, or nothing within the time
+      stream().shutdown_send();
       stream().close();
       co_return std::nullopt;
     }
@@ -153,15 +175,16 @@ void Http1Session::remember(const sniffer::RequestHead& head) {
               .websocket = head.upgrade == sniffer::Upgrade::kWebSocket,
               .may_repeat = is_idempotent(head.method)};
   host_ = head.host;
-  port_ = head.port.value_or(kHttpPort);
+  port_ = head.port.value_or(default_port());
 }
 
 // What no policy can allow.
 std::optional<Http1Session::Fault> Http1Session::unfit(const sniffer::RequestHead& head) const {
   const auto fault = [](int status, std::string_view text) { return Fault{status, Reason::kMalformed, text}; };
   if (is_one_of(head.method, {"trace", "track", "connect"})) return fault(405, "this method is not forwarded");
-  if (entrance_ == Entrance::kRedirected) {
-    if (head.port.value_or(kHttpPort) != kHttpPort) return fault(400, "Host names another port than the connection's");
+  if (entrance_ != Entrance::kExplicitProxy) {
+    if (port_ != default_port()) return fault(400, "Host names another port than the connection's");
+    if (inspected() && head.form == sniffer::TargetForm::kAbsolute) return fault(400, "a URL of http inside TLS");
     return std::nullopt;
   }
   if (head.form != sniffer::TargetForm::kAbsolute) return fault(400, "a proxy is asked with an absolute http:// URL");
@@ -172,11 +195,12 @@ policy::FlowFacts Http1Session::facts_of(const sniffer::RequestHead& head, const
   policy::FlowFacts facts;
   facts.phase = policy::Phase::kHttp;
   facts.client = client_.peer.address;
-  if (entrance_ == Entrance::kRedirected) facts.original_destination = client_.original_destination;
+  if (entrance_ != Entrance::kExplicitProxy) facts.original_destination = client_.original_destination;
   if (!head.host && head.host_address) facts.original_destination = base::Endpoint{*head.host_address, port_};
+  facts.sni = sni_;
   facts.host = head.host;
   facts.port = port_;
-  facts.scheme = policy::Scheme::kHttp;
+  facts.scheme = scheme();
   facts.method = head.method;
   facts.target = target;
   return facts;
@@ -188,11 +212,12 @@ void Http1Session::begin_record(const sniffer::RequestHead& head) {
   record.phase = policy::Phase::kHttp;
   record.client = client_.peer.address;
   record.host = head.host ? std::string_view(head.host->text()) : head.authority_text;
-  record.scheme = "http";
+  record.scheme = policy::to_string(scheme());
   record.port = port_;
   record.method = head.method;
   record.path = std::string_view(request_.target).substr(0, request_.target.find('?'));
-  if (entrance_ == Entrance::kRedirected && record.destination.empty()) {
+  const bool redirected = client_.original_destination.address != base::IpAddress{};
+  if (entrance_ != Entrance::kExplicitProxy && redirected && record.destination.empty()) {
     record.destination = client_.original_destination.to_string();
   }
   record.observed = false;
@@ -214,7 +239,8 @@ asio::awaitable<Http1Session::Next> Http1Session::serve(const sniffer::RequestHe
     co_return Next::kOver;
   }
   const auto snapshot = context_.policy;  // the decision borrows from it
-  if (is_own_name(head.host) && (port_ == kHttpPort || port_ == kHttpsPort)) {
+  const bool ours = is_own_name(head.host) && (port_ == kHttpPort || port_ == kHttpsPort);
+  if (ours && (!sni_ || sni_ == head.host)) {
     progress_.record.reason = policy::to_string(Reason::kAllowed);
     progress_.record.detail = "this gateway";
     Page page = page_about_ourselves(head, *snapshot);
@@ -226,8 +252,28 @@ asio::awaitable<Http1Session::Next> Http1Session::serve(const sniffer::RequestHe
   record.reason = policy::to_string(decision.reason);
   record.matched_host = decision.matched_host;
   record.rule = to_text(decision.rule);
+  // Allowed or not elsewhere: this connection is not the one for it (RFC 9110 section 15.5.20).
+  if (inspected() && decision.reason == Reason::kNameMismatch) record.status = 421;
   if (!may_pass(*snapshot, decision)) co_return co_await refuse(head, *snapshot, facts);
-  co_return co_await forward(head, *snapshot, facts);
+  auto injected = prepare_injection(decision, head.fields, context_.secrets);
+  if (!injected) co_return co_await refuse_injection(head, *snapshot, facts, std::move(injected.error()));
+  progress_.injected = std::move(*injected);
+  const Next next = co_await forward(head, *snapshot, facts);
+  progress_.injected.clear();
+  co_return next;
+}
+
+// Allowed, but the policy sets headers that cannot be set.
+asio::awaitable<Http1Session::Next> Http1Session::refuse_injection(const sniffer::RequestHead& head,
+                                                                   const policy::Policy& policy,
+                                                                   const policy::FlowFacts& facts,
+                                                                   InjectionFault fault) {
+  progress_.decision.action = policy::Action::kDeny;
+  progress_.decision.reason = fault.reason;
+  progress_.record.reason = policy::to_string(fault.reason);
+  progress_.record.status = fault.status;
+  progress_.record.detail = std::move(fault.detail);
+  return refuse(head, policy, facts);
 }
 
 // DESIGN section 10.
@@ -264,15 +310,35 @@ Page Http1Session::page_about_ourselves(const sniffer::RequestHead& head, const 
   return own_page(request, {policy, context_.denials, ca});
 }
 
-asio::awaitable<bool> Http1Session::dial() {
+// One that was dialled and, inside TLS, verified under another policy is not used under this one.
+bool Http1Session::can_reuse_upstream() {
+  const bool same_policy =
+      !upstream_policy_.owner_before(context_.policy) && !context_.policy.owner_before(upstream_policy_);
+  return same_policy && upstream_.ready_for(*host_, port_);
+}
+
+asio::awaitable<std::expected<std::unique_ptr<net::Stream>, DialFailure>> Http1Session::dialled() {
+  if (inspected()) {
+    std::vector<HttpVersion> offered{HttpVersion::kHttp1};
+    auto connection = co_await origins_->connect(std::move(offered));
+    if (!connection) co_return std::unexpected(std::move(connection.error()));
+    co_return std::move(connection->stream);
+  }
   const auto permitted = progress_.decision.permitted_addresses;
   DialRequest request{*host_, port_, {permitted.begin(), permitted.end()}, {}};
   if (entrance_ == Entrance::kRedirected) request.preferred = client_.original_destination.address;
+  auto connection = co_await context_.connector.dial(std::move(request));
+  if (!connection) co_return std::unexpected(std::move(connection.error()));
+  co_return std::move(connection->stream);
+}
+
+asio::awaitable<bool> Http1Session::dial() {
   upstream_.close();
-  auto dialled = co_await context_.connector.dial(std::move(request));
-  if (dialled) upstream_.connected(std::move(dialled->stream), *host_, port_);
-  if (!dialled) progress_.failure = std::move(dialled.error());
-  co_return dialled.has_value();
+  upstream_policy_ = context_.policy;
+  auto stream = co_await dialled();
+  if (stream) upstream_.connected(std::move(*stream), *host_, port_);
+  if (!stream) progress_.failure = std::move(stream.error());
+  co_return stream.has_value();
 }
 
 // Allowed, but there is nobody to ask. A name that leads to non-public addresses gets the page that says how to list
@@ -298,11 +364,13 @@ asio::awaitable<Http1Session::Next> Http1Session::answer_dial_failure(const snif
 }
 
 Outgoing Http1Session::outgoing_of(const sniffer::RequestHead& head) const {
-  Outgoing outgoing{.head_offset = head.offset,
-                    .head_size = head.size,
-                    .edited = forwarded_request(head),
-                    .body_size = 0,
-                    .body = BodyTracker(head.framing, head.content_length)};
+  const auto transforms = progress_.decision.transforms;
+  Outgoing outgoing{
+      .head_offset = head.offset,
+      .head_size = head.size,
+      .edited = transforms.empty() ? forwarded_request(head) : injected_request(head, transforms, progress_.injected),
+      .body_size = 0,
+      .body = BodyTracker(head.framing, head.content_length)};
   outgoing.body_size = outgoing.body.take(received_.bytes().subspan(head.size));
   return outgoing;
 }
@@ -317,7 +385,7 @@ asio::awaitable<Http1Session::Next> Http1Session::forward(const sniffer::Request
       co_await answer_fault(fault);
       co_return Next::kOver;
     }
-    const bool reused = upstream_.ready_for(*host_, port_);
+    const bool reused = can_reuse_upstream();
     const bool connected = reused || co_await dial();
     if (!stream().is_open()) co_return Next::kOver;  // a reload has closed it
     if (!connected) co_return co_await answer_dial_failure(head, policy, facts);
@@ -350,7 +418,8 @@ asio::awaitable<Http1Session::Next> Http1Session::finish(ExchangeResult result) 
       break;
     case Then::kRepeat:
     case Then::kReset:
-      stream().reset();
+      // TLS that ends without close_notify says itself that something is missing, and loses nothing on its way.
+      inspected() ? stream().close() : stream().reset();
       break;
   }
   co_return Next::kOver;
@@ -392,6 +461,7 @@ asio::awaitable<void> Http1Session::answer_fault(Fault fault) {
 }
 
 void Http1Session::log(bool allowed) {
+  logged_ = true;
   auto& record = progress_.record;
   record.allowed = allowed;
   const auto elapsed = net::Clock::now() - progress_.started;

@@ -1,5 +1,5 @@
 // One client connection that speaks HTTP/1: its requests one after another, each decided, answered and logged.
-// Serves redirected connections and the explicit proxy alike. Runs on its worker's thread.
+// Serves redirected connections, the explicit proxy and the inside of inspected TLS alike. Runs on its worker's thread.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
@@ -13,10 +13,12 @@
 #include "gateway/flow/flow_context.h"
 #include "gateway/flow/flow_registry.h"
 #include "gateway/flow/flows.h"
+#include "gateway/flow/header_injection.h"
 #include "gateway/flow/http1_buffer.h"
 #include "gateway/flow/http1_exchange.h"
 #include "gateway/flow/http1_page.h"
 #include "gateway/flow/http1_upstream.h"
+#include "gateway/flow/inspected.h"
 #include "policy/policy.h"
 #include "sniffer/http1_head.h"
 
@@ -24,7 +26,7 @@ namespace soleroute::gateway::flow {
 
 inline constexpr std::chrono::milliseconds kIdleKeepAlive{60000};  // between two requests
 
-enum class Entrance : std::uint8_t { kRedirected, kExplicitProxy };
+enum class Entrance : std::uint8_t { kRedirected, kExplicitProxy, kInspected };
 
 // A CONNECT that the explicit proxy's owner has to answer.
 struct ConnectAsked {
@@ -36,9 +38,16 @@ struct ConnectAsked {
 class Http1Session {
  public:
   Http1Session(FlowContext& context, ClientConnection client, ReadAhead read, Entrance entrance);
+  // Behind terminated TLS: every request must be for client.name, and goes to a connection of `origins`, which outlives
+  // this; `first` is one.
+  Http1Session(FlowContext& context, InspectedClient client, OriginSource& origins,
+               std::optional<OriginConnection> first);
 
   // Until the connection is over, or until CONNECT came through the explicit proxy's entrance.
   [[nodiscard]] boost::asio::awaitable<std::optional<ConnectAsked>> run();
+
+  // Has any request been answered or refused, and so been logged?
+  [[nodiscard]] bool has_logged() const { return logged_; }
 
   // After CONNECT: the connection, and what was sent behind the head.
   [[nodiscard]] ClientConnection take_client();
@@ -55,11 +64,16 @@ class Http1Session {
   struct Progress {
     audit::DecisionRecord record;
     net::Clock::time_point started;
-    policy::Decision decision;  // borrows from the snapshot that serve() holds
+    policy::Decision decision;              // borrows from the snapshot that serve() holds
+    std::vector<InjectedField> injected{};  // likewise; what the policy sets on this request
     DialFailure failure;
   };
 
   [[nodiscard]] net::Stream& stream() { return *client_.stream; }
+  [[nodiscard]] bool inspected() const { return entrance_ == Entrance::kInspected; }
+  [[nodiscard]] policy::Scheme scheme() const { return inspected() ? policy::Scheme::kHttps : policy::Scheme::kHttp; }
+  [[nodiscard]] std::uint16_t default_port() const { return inspected() ? 443 : 80; }
+  void enter_registry();
   [[nodiscard]] boost::asio::awaitable<std::expected<sniffer::RequestHead, Fault>> read_head();
   [[nodiscard]] boost::asio::awaitable<Next> serve(const sniffer::RequestHead& head);
   [[nodiscard]] std::optional<Fault> unfit(const sniffer::RequestHead& head) const;
@@ -67,9 +81,14 @@ class Http1Session {
                                                     const policy::FlowFacts& facts);
   [[nodiscard]] boost::asio::awaitable<Next> answer(const sniffer::RequestHead& head, Page page, bool allowed);
   [[nodiscard]] Page page_about_ourselves(const sniffer::RequestHead& head, const policy::Policy& policy) const;
+  [[nodiscard]] boost::asio::awaitable<Next> refuse_injection(const sniffer::RequestHead& head,
+                                                              const policy::Policy& policy,
+                                                              const policy::FlowFacts& facts, InjectionFault fault);
   [[nodiscard]] boost::asio::awaitable<Next> forward(const sniffer::RequestHead& head, const policy::Policy& policy,
                                                      const policy::FlowFacts& facts);
+  [[nodiscard]] bool can_reuse_upstream();
   [[nodiscard]] boost::asio::awaitable<bool> dial();
+  [[nodiscard]] boost::asio::awaitable<std::expected<std::unique_ptr<net::Stream>, DialFailure>> dialled();
   [[nodiscard]] boost::asio::awaitable<Next> answer_dial_failure(const sniffer::RequestHead& head,
                                                                  const policy::Policy& policy,
                                                                  const policy::FlowFacts& facts);
@@ -87,12 +106,16 @@ class Http1Session {
   ClientConnection client_;
   ReadBuffer received_;
   Entrance entrance_;
+  std::optional<base::HostName> sni_;  // of inspected TLS
+  OriginSource* origins_ = nullptr;    // likewise
   Upstream upstream_;
-  Request request_;  // the current or the last one
+  std::weak_ptr<const policy::Policy> upstream_policy_;  // in force when it was dialled
+  Request request_;                                      // the current or the last one
   Progress progress_;
   std::optional<base::HostName> host_;
   std::uint16_t port_ = 0;
   bool first_ = true;
+  bool logged_ = false;
   FlowRegistry::Entry entry_;
 };
 

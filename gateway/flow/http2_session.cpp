@@ -253,6 +253,7 @@ void Http2Session::log_fault(Reason reason, std::string_view why) {
 }
 
 void Http2Session::log(Progress& progress, bool allowed) {
+  logged_ = true;
   auto& record = progress.record;
   record.allowed = allowed;
   const auto elapsed = net::Clock::now() - progress.started;

@@ -27,6 +27,8 @@ class Http2Session {
 
   // Until the connection and all of its streams are over.
   [[nodiscard]] boost::asio::awaitable<void> run();
+  // Has any stream been answered or refused, and so been logged?
+  [[nodiscard]] bool has_logged() const { return logged_; }
 
  private:
   // One stream on its way through: what its log record says.
@@ -56,6 +58,7 @@ class Http2Session {
   http2::Connection connection_;
   Http2Origins origins_;
   net::Bell stream_ended_;
+  bool logged_ = false;
   std::size_t live_ = 0;  // streams being served, also those that the client has given up
   FlowRegistry::Entry entry_;
 };

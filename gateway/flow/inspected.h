@@ -8,12 +8,15 @@
 #include <expected>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/host_name.h"
 #include "base/ip_address.h"
 #include "gateway/flow/connector.h"
 #include "gateway/flow/flow_context.h"
+#include "gateway/flow/flows.h"
+#include "gateway/flow/refusal.h"
 
 namespace soleroute::gateway::flow {
 
@@ -51,5 +54,24 @@ struct InspectedClient {
 [[nodiscard]] boost::asio::awaitable<void> serve_inspected_http2(FlowContext& context, InspectedClient client,
                                                                  OriginSource& origins,
                                                                  std::optional<OriginConnection> first);
+
+// What the ClientHello of a connection said.
+struct TlsAsked {
+  base::HostName name;
+  std::vector<std::string> alpn;
+};
+
+// What a decision about a connection comes to here: without a CA, what may only pass inspected does not pass.
+[[nodiscard]] policy::Decision feasible(const FlowContext& context, policy::Decision decision);
+
+// An allowed connection that the policy wants inspected: the origin first, then the client, then its requests.
+// Precondition: context.inspection.
+[[nodiscard]] boost::asio::awaitable<void> serve_inspected(FlowContext& context, ClientConnection client,
+                                                           ReadAhead read, TlsAsked asked);
+// A denied connection: its requests are answered with the page of DESIGN section 10, over a leaf for the name, which is
+// never dialled. `refusal` is what the log says if the client takes no leaf. An alert tells a client that does not
+// offer HTTP by ALPN, one that asks for too many names, and any where there is no CA.
+[[nodiscard]] boost::asio::awaitable<void> serve_refused(FlowContext& context, ClientConnection client, ReadAhead read,
+                                                         TlsAsked asked, Refusal refusal);
 
 }  // namespace soleroute::gateway::flow

@@ -10,9 +10,12 @@
 #include "gateway/flow/connector.h"
 #include "gateway/flow/flow_registry.h"
 #include "gateway/flow/flows.h"
+#include "gateway/flow/inspected.h"
 #include "gateway/flow/observe.h"
+#include "gateway/flow/own_site.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/flow/relay.h"
+#include "gateway/flow/tls_alert.h"
 #include "sniffer/tls_client_hello.h"
 
 namespace soleroute::gateway::flow {
@@ -21,20 +24,6 @@ namespace {
 namespace asio = boost::asio;
 using policy::Reason;
 using sniffer::ClientHello;
-
-// RFC 8446 section 6.2.
-enum class Alert : std::uint8_t {
-  kDecodeError = 50,
-  kAccessDenied = 49,
-  kInternalError = 80,
-  kUnrecognizedName = 112,
-  kNoApplicationProtocol = 120
-};
-
-std::string alert_record(Alert alert) {
-  constexpr char kFatal = 2;
-  return {'\x15', '\x03', '\x03', '\x00', '\x02', kFatal, static_cast<char>(alert)};
-}
 
 asio::awaitable<void> refuse(FlowContext& context, ClientConnection& client, Refusal refusal, Alert alert) {
   log_refusal(context, client, refusal);
@@ -145,11 +134,27 @@ Refusal refusal_of(const policy::Decision& decision, const std::string& host) {
           .rule = decision.rule};
 }
 
-// What a decision lets through: the origin, already told what was read.
+// The client's TLS is to end here: inspected, or, with a refusal, told why.
+struct Termination {
+  TlsAsked asked;
+  std::shared_ptr<const policy::Policy> policy;  // that the refusal borrows from
+  std::optional<Refusal> refusal{};
+};
+
+// What a decision lets through: the origin, already told what was read. Or what becomes of the connection instead.
 struct Passage {
   std::unique_ptr<net::Stream> origin;
   Question question;
+  std::unique_ptr<Termination> termination{};
 };
+
+Passage terminated(const ClientConnection& client, ClientHello hello, std::shared_ptr<const policy::Policy> policy,
+                   std::optional<Refusal> refusal) {
+  base::HostName name = *hello.server_name;
+  TlsAsked asked{name, std::move(hello.alpn)};
+  auto termination = std::make_unique<Termination>(std::move(asked), std::move(policy), std::move(refusal));
+  return {nullptr, {client.peer.address, client.original_destination, std::move(name)}, std::move(termination)};
+}
 
 // Dials and tells the log; nothing for a flow that was refused.
 asio::awaitable<std::unique_ptr<net::Stream>> dial_origin(FlowContext& context, ClientConnection& client,
@@ -190,11 +195,14 @@ asio::awaitable<std::optional<Passage>> admit(FlowContext& context, ClientConnec
     co_return std::nullopt;
   }
   const auto snapshot = context.policy;  // the decision borrows from it
-  const auto decision = snapshot->decide(facts_of(client, *hello, authority));
-  if (!passes(*snapshot, decision)) {
+  const auto decision = feasible(context, snapshot->decide(facts_of(client, *hello, authority)));
+  const bool by_policy = decision.reason == Reason::kHostNotAllowed || decision.reason == Reason::kHttpsNotPermitted;
+  const bool ours = by_policy && context.inspection && is_own_name(hello->server_name);
+  if (!may_pass(*snapshot, decision) || ours) {
     const std::string host = hello->server_name ? hello->server_name->text() : "";
-    const Alert alert = host.empty() ? Alert::kUnrecognizedName : Alert::kAccessDenied;
     Refusal refusal = refusal_of(decision, host);
+    if (by_policy && context.inspection) co_return terminated(client, std::move(*hello), snapshot, std::move(refusal));
+    const Alert alert = host.empty() ? Alert::kUnrecognizedName : Alert::kAccessDenied;
     co_await refuse(context, client, std::move(refusal), alert);
     co_return std::nullopt;
   }
@@ -206,6 +214,8 @@ asio::awaitable<std::optional<Passage>> admit(FlowContext& context, ClientConnec
     co_await refuse(context, client, std::move(refusal), Alert::kNoApplicationProtocol);
     co_return std::nullopt;
   }
+  const bool inspected = decision.allowed() && decision.treatment == policy::Treatment::kInspect;
+  if (inspected) co_return terminated(client, std::move(*hello), snapshot, std::nullopt);
   auto origin = co_await dial_origin(context, client, name, decision, read);
   if (!origin) co_return std::nullopt;
   co_return Passage{std::move(origin), {client.peer.address, client.original_destination, name}};
@@ -217,6 +227,15 @@ asio::awaitable<void> serve(FlowContext& context, ClientConnection client, ReadA
                             std::optional<base::HostName> authority) {
   auto passage = co_await admit(context, client, read, std::move(authority));
   if (!passage) co_return;
+  if (passage->termination) {
+    const auto ends = std::move(passage->termination);
+    passage.reset();
+    TlsAsked asked = std::move(ends->asked);
+    if (!ends->refusal)
+      co_return co_await serve_inspected(context, std::move(client), std::move(read), std::move(asked));
+    Refusal refusal = std::move(*ends->refusal);
+    co_return co_await serve_refused(context, std::move(client), std::move(read), std::move(asked), std::move(refusal));
+  }
   const std::size_t inspected = read.size();
   ReadAhead().swap(read);
   const auto entry = context.registry.add(

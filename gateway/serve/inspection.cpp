@@ -31,12 +31,11 @@ base::Result<std::string> read_roots(std::span<const std::string> files) {
 }
 
 base::Result<std::shared_ptr<const inspect::Inspection>> make_inspection(inspect::Authority authority,
-                                                                         std::string origin_roots_pem) {
+                                                                         const std::string& origin_roots_pem) {
   std::string certificate = authority.certificate_pem();
   auto leaves = inspect::LeafIssuer::start(std::move(authority));
   if (!leaves) return std::unexpected(leaves.error());
-  return std::make_shared<const inspect::Inspection>(
-      inspect::Inspection{std::move(*leaves), std::move(certificate), std::move(origin_roots_pem)});
+  return inspect::make_inspection(std::move(*leaves), std::move(certificate), origin_roots_pem);
 }
 
 }  // namespace soleroute::gateway::serve

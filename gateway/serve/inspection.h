@@ -17,7 +17,7 @@ namespace soleroute::gateway::serve {
 [[nodiscard]] base::Result<std::string> read_roots(std::span<const std::string> files);
 
 // Starts the thread that signs: call it after the last fork.
-[[nodiscard]] base::Result<std::shared_ptr<const inspect::Inspection>> make_inspection(inspect::Authority authority,
-                                                                                       std::string origin_roots_pem);
+[[nodiscard]] base::Result<std::shared_ptr<const inspect::Inspection>> make_inspection(
+    inspect::Authority authority, const std::string& origin_roots_pem);
 
 }  // namespace soleroute::gateway::serve

@@ -26,6 +26,7 @@ class Peer {
 
   [[nodiscard]] explicit operator bool() const { return static_cast<bool>(fd_); }
   void close() { fd_.reset(); }
+  [[nodiscard]] base::Fd release() { return std::move(fd_); }
   void finish() { ::shutdown(fd_.get(), SHUT_WR); }
   void abort() {
     const linger now{.l_onoff = 1, .l_linger = 0};

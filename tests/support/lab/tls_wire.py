@@ -36,9 +36,12 @@ _CIPHERS = b"\x13\x01\x13\x02\x13\x03\xc0\x2b\xc0\x2f\xc0\x2c\xc0\x30\x00\x9c\x0
 _SIGNATURES = b"\x04\x03\x08\x04\x04\x01\x05\x03\x08\x05\x05\x01\x08\x06\x06\x01"
 
 
-def hello(*extensions, pad=0, legacy=b"\x03\x03", alpn=(b"http/1.1",), tls13=True, versions=b"\x03\x04\x03\x03",
+def hello(*extensions, pad=0, legacy=b"\x03\x03", alpn=(), tls13=True, versions=b"\x03\x04\x03\x03",
           ciphers=_CIPHERS, groups=b"\x00\x1d\x00\x17\x00\x18", share=True, grease=False):
-    """A ClientHello handshake message. Padding comes first, so that the SNI is late."""
+    """A ClientHello handshake message. Padding comes first, so that the SNI is late.
+
+    Without ALPN a denied name is answered by an alert at once; with it, the gateway shakes hands to show its page.
+    """
     body = b"".join(extensions)
     if grease:  # RFC 8701: values that mean nothing
         ciphers, groups, versions = b"\x0a\x0a" + ciphers, b"\x2a\x2a" + groups, b"\x3a\x3a" + versions

@@ -112,11 +112,12 @@ TEST(Explain, TellsPeopleWhyAndHowToAllow) {
             "Decided by: policy.yaml:2 (allowed.test)\n");
 }
 
-TEST(Explain, SaysThatAHostNeedsInspection) {
+TEST(Explain, DecidesRequestsInsideHttps) {
   std::ostringstream out;
-  EXPECT_EQ(explain_urls({.urls = {"https://api.test/v1/x"}}, *policy_of(kPolicy), out), kExitNo);
-  EXPECT_THAT(out.str(), HasSubstr("The rules for this host look inside https requests"));
-  EXPECT_THAT(out.str(), HasSubstr("Note: inside https, policy.yaml:3 would allow this request"));
+  EXPECT_EQ(explain_urls({.urls = {"https://api.test/v1/x"}}, *policy_of(kPolicy), out), kExitDone);
+  EXPECT_THAT(out.str(), HasSubstr("Decided by: policy.yaml:3 (api.test)"));
+  EXPECT_EQ(explain_urls({.urls = {"https://api.test/v2/x"}}, *policy_of(kPolicy), out), kExitNo);
+  EXPECT_THAT(out.str(), HasSubstr("Reason: no_rule_matched"));
 }
 
 }  // namespace

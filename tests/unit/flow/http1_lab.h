@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <condition_variable>
+#include <future>
 #include <map>
 #include <mutex>
 #include <string>
@@ -77,13 +78,16 @@ endpoints:
     return policy.value();
   }
   void use(const std::string& text) { context_.use(compiled(text)); }
-  // As a reload does.
+  // As a reload does; in force when it returns.
   void reload(const std::string& text) {
+    std::promise<void> done;
     auto policy = compiled(text);
-    boost::asio::post(io_, [this, policy] {
+    boost::asio::post(io_, [this, policy, &done] {
       context_.use(policy);
       registry_.apply(*policy);
+      done.set_value();
     });
+    done.get_future().wait();
   }
 
   void answer(const std::string& name, const std::string& address) {
@@ -136,7 +140,6 @@ endpoints:
   testing::RecordingLog log_;
   DenialBook denials_{{}};
 
- private:
   template <class Serve>
   test::Peer& start(Serve serve) {
     auto [far, near] = test::tcp_pair();
@@ -160,6 +163,7 @@ endpoints:
     return *clients_.back();
   }
 
+ private:
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{io_.get_executor()};
   net::DeadlineWheel wheel_{io_};
@@ -171,8 +175,12 @@ endpoints:
   RememberingLog remembering_{log_, denials_};
   FlowRegistry registry_;
   PipePool pipes_;
+
+ protected:
   FlowContext context_{io_,       wheel_, resolver_,    *names_,   connector_,
                        registry_, pipes_, remembering_, counters_, nullptr};
+
+ private:
   std::map<std::pair<std::string, std::uint16_t>, base::Fd> listeners_;
   std::vector<std::unique_ptr<test::Peer>> clients_;
   std::mutex mutex_;

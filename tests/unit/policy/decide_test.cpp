@@ -118,7 +118,7 @@ endpoints:
   EXPECT_EQ(reason(*policy, dns("db.test")), "endpoint_allowed");
 }
 
-TEST(Decide, RefusesHttpsThatNeedsInspection) {
+TEST(Decide, InspectsHttpsWhereRulesLookInside) {
   const auto policy = compile(R"(domains:
   - host: api.test
     rules: [{schemes: [https], methods: [GET]}]
@@ -130,13 +130,19 @@ TEST(Decide, RefusesHttpsThatNeedsInspection) {
     rules: [{schemes: [http], methods: [GET]}]
     tls: passthrough
 )");
-  ASSERT_FALSE(kInspectionBuiltIn);
-  EXPECT_EQ(reason(*policy, tls("api.test")), "inspection_needed");
-  EXPECT_EQ(policy->decide(tls("api.test")).treatment, Treatment::kInspect);
-  EXPECT_EQ(reason(*policy, connect("api.test")), "inspection_needed");
-  EXPECT_EQ(reason(*policy, https("api.test", "GET")), "inspection_needed");
+  const auto is_inspected = [&](const FlowFacts& facts) {
+    const auto decision = policy->decide(facts);
+    return decision.allowed() && decision.treatment == Treatment::kInspect;
+  };
+  EXPECT_TRUE(is_inspected(tls("api.test")));
+  EXPECT_TRUE(policy->decide(tls("api.test")).request_rules_pending);
+  EXPECT_TRUE(is_inspected(connect("api.test")));
+  EXPECT_TRUE(is_inspected(https("api.test", "GET")));
+  EXPECT_EQ(reason(*policy, https("api.test", "GET")), "request_rule_matched");
   EXPECT_EQ(reason(*policy, https("api.test", "POST")), "no_rule_matched");
-  EXPECT_EQ(reason(*policy, tls("watched.test")), "inspection_needed");
+  EXPECT_TRUE(is_inspected(tls("watched.test")));
+  EXPECT_EQ(reason(*policy, https("watched.test", "POST")), "host_allowed");
+  EXPECT_FALSE(is_inspected(tls("mixed.test")));
   EXPECT_TRUE(policy->decide(http("watched.test")).allowed());
   EXPECT_TRUE(policy->decide(tls("mixed.test")).allowed()) << "one rule admits all of https";
   EXPECT_EQ(reason(*policy, tls("plain.test")), "https_not_permitted");
@@ -273,15 +279,16 @@ endpoints:
 
 TEST(Decide, ReadOnlyGithubFetchesAndDoesNotPush) {
   const auto policy = compile("services: [{name: github, readonly: true}]");
-  EXPECT_EQ(reason(*policy, https("github.com", "GET", "/o/r/info/refs?service=git-upload-pack")), "inspection_needed");
-  EXPECT_EQ(reason(*policy, https("github.com", "POST", "/o/r.git/git-upload-pack")), "inspection_needed");
+  EXPECT_EQ(reason(*policy, https("github.com", "GET", "/o/r/info/refs?service=git-upload-pack")),
+            "request_rule_matched");
+  EXPECT_EQ(reason(*policy, https("github.com", "POST", "/o/r.git/git-upload-pack")), "request_rule_matched");
   EXPECT_EQ(reason(*policy, https("github.com", "POST", "/o/r.git/git-receive-pack")), "no_rule_matched");
   EXPECT_EQ(reason(*policy, https("github.com", "POST", "/git-upload-pack")), "no_rule_matched");
   EXPECT_EQ(reason(*policy, https("github.com", "POST", "/a/b/c/git-upload-pack")), "no_rule_matched");
   EXPECT_EQ(reason(*policy, https("api.github.com", "POST", "/o/r/git-upload-pack")), "no_rule_matched");
   EXPECT_TRUE(policy->decide(http("api.github.com", "GET", "/repos/o/r")).allowed());
   EXPECT_FALSE(policy->decide(http("api.github.com", "DELETE", "/repos/o/r")).allowed());
-  EXPECT_EQ(reason(*policy, tls("github.com")), "inspection_needed");
+  EXPECT_EQ(policy->decide(tls("github.com")).treatment, Treatment::kInspect);
 }
 
 TEST(Decide, ObserveModeChangesNoDecision) {

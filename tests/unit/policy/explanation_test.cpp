@@ -108,7 +108,13 @@ TEST(HowToAllow, IsAsNarrowAsTheFlow) {
   EXPECT_EQ(lines(*policy, http("api.test", "GET", "/a")),
             "domains:\n  - host: api.test\n    rules:\n      - schemes: [http]\n        methods: [\"GET\"]\n"
             "        path: {exact: \"/a\"}\n");
-  EXPECT_EQ(lines(*policy, tls("api.test")),
+  EXPECT_EQ(lines(*policy, https("api.test", "POST", "/a")),
+            "domains:\n  - host: api.test\n    rules:\n      - schemes: [https]\n        methods: [\"POST\"]\n"
+            "        path: {exact: \"/a\"}\n");
+  auto without_ca = policy->decide(tls("api.test"));
+  without_ca.action = Action::kDeny;
+  without_ca.reason = Reason::kInspectionNeeded;
+  EXPECT_EQ(how_to_allow(*policy, tls("api.test"), without_ca),
             "domains:\n  - host: api.test  # everything on this host, not inspected\n    tls: passthrough\n");
 }
 
@@ -185,7 +191,7 @@ mode: observe
 )");
   const auto text = policy->describe();
   for (const auto& part :
-       {"github.com               this host alone; https is refused until it can be inspected  (policy.yaml:1)\n",
+       {"github.com               this host alone; https is inspected  (policy.yaml:1)\n",
         "  http and https, GET HEAD OPTIONS  (policy.yaml:1)\n",
         "  https only, POST, git fetch (/<owner>/<repository>/git-upload-pack)  (policy.yaml:1)\n",
         "*.example.com            example.com and every name below it, http and https  (policy.yaml:3)\n",

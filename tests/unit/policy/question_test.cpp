@@ -48,8 +48,8 @@ TEST(Question, IsAskedAsTheGatewayWouldAsk) {
            {"http://api.test/v1/x", "http", "request_rule_matched", "a rule"},
            {"http://api.test/v1/../x", "http", "no_rule_matched", "sent as it is written"},
            {"http://api.test/v2/x", "http", "no_rule_matched", "no rule"},
-           {"https://api.test/v1/x", "tls", "inspection_needed", "the rule looks inside"},
-           {"https://api.test/v2/x", "tls", "inspection_needed", "what the client meets first"},
+           {"https://api.test/v1/x", "http", "request_rule_matched", "the rule looks inside"},
+           {"https://api.test/v2/x", "http", "no_rule_matched", "seen inside"},
            {"tcp://db.test:5432", "connect", "endpoint_allowed", "an endpoint by name"},
            {"tcp://db.test:22", "connect", "endpoint_not_allowed", "another port"},
            {"udp://db.test:5432", "connect", "endpoint_not_allowed", "another protocol"},
@@ -89,18 +89,17 @@ TEST(Question, IsAskedAsTheGatewayWouldAsk) {
   }
 }
 
-TEST(Question, SaysWhatTheRulesInsideHttpsWouldSay) {
+TEST(Question, AsksTheRulesInsideHttps) {
   const auto policy = compile(kPolicy);
   Question asked;
   asked.url = "https://api.test/v1/x?secret";
   PreparedQuestion in_rules(asked);
-  EXPECT_FALSE(in_rules.ask(*policy).allowed());
-  EXPECT_EQ(in_rules.detail(), "inside https, policy.yaml:6 would allow this request");
+  EXPECT_EQ(in_rules.ask(*policy).rule.line, 6);
+  EXPECT_TRUE(in_rules.ask(*policy).allowed());
   EXPECT_EQ(in_rules.path(), "/v1/x");
   asked.method = "POST";
   PreparedQuestion outside(asked);
-  EXPECT_FALSE(outside.ask(*policy).allowed());
-  EXPECT_EQ(outside.detail(), "inside https, none of its rules would allow this request");
+  EXPECT_EQ(outside.ask(*policy).reason, Reason::kNoRuleMatched);
 }
 
 TEST(Question, TakesAHostWithPortAndProtocol) {

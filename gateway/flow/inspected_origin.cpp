@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/flow/inspected_origin.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "gateway/flow/observe.h"
+#include "gateway/inspect/inspection.h"
+
+namespace soleroute::gateway::flow {
+namespace {
+
+namespace asio = boost::asio;
+using policy::Reason;
+
+constexpr std::uint16_t kHttpsPort = 443;
+constexpr std::chrono::milliseconds kHandshakeTimeout{10000};
+
+std::unexpected<DialFailure> failed(Reason reason, std::string message) {
+  return std::unexpected(DialFailure{reason, std::move(message)});
+}
+
+bool same(const std::weak_ptr<const policy::Policy>& one, const std::shared_ptr<const policy::Policy>& other) {
+  return !one.owner_before(other) && !other.owner_before(one);
+}
+
+// Neither ended nor speaking unasked.
+bool is_quiet(net::Stream& stream) {
+  std::array<std::byte, 1> unasked{};
+  return stream.is_open() && !stream.try_read_some(unasked).has_value();
+}
+
+}  // namespace
+
+std::string_view alpn_name(HttpVersion version) {
+  return version == HttpVersion::kHttp2 ? "h2" : "http/1.1";
+}
+
+InspectedOrigin::InspectedOrigin(FlowContext& context, base::IpAddress client, base::HostName name,
+                                 std::optional<base::IpAddress> preferred)
+    : context_(context), client_(client), name_(std::move(name)), preferred_(preferred) {}
+
+// By the policy in force now, which may no longer be the one that let the client in.
+asio::awaitable<std::expected<Dialled, DialFailure>> InspectedOrigin::dial() {
+  const auto snapshot = context_.policy;
+  policy::FlowFacts facts;
+  facts.phase = policy::Phase::kTls;
+  facts.client = client_;
+  facts.sni = name_;
+  facts.port = kHttpsPort;
+  facts.scheme = policy::Scheme::kHttps;
+  const auto decision = snapshot->decide(facts);
+  if (!may_pass(*snapshot, decision)) co_return failed(decision.reason, "the policy no longer allows this host");
+  DialRequest request{
+      name_, kHttpsPort, {decision.permitted_addresses.begin(), decision.permitted_addresses.end()}, preferred_};
+  co_return co_await context_.connector.dial(std::move(request));
+}
+
+std::optional<OriginConnection> InspectedOrigin::kept(const std::vector<HttpVersion>& offered) {
+  if (!same(policy_, context_.policy)) idle_.clear();
+  while (!idle_.empty()) {
+    OriginConnection newest = std::move(idle_.back());
+    idle_.pop_back();
+    if (std::ranges::find(offered, newest.version) != offered.end() && is_quiet(*newest.stream)) return newest;
+  }
+  return std::nullopt;
+}
+
+asio::awaitable<std::expected<OriginConnection, DialFailure>> InspectedOrigin::connect(
+    std::vector<HttpVersion> offered) {
+  if (known_failure_) {
+    DialFailure failure = std::move(*std::exchange(known_failure_, std::nullopt));
+    co_return std::unexpected(std::move(failure));
+  }
+  if (auto connection = kept(offered)) co_return std::move(*connection);
+  auto dialled = co_await dial();
+  if (!dialled) co_return std::unexpected(std::move(dialled.error()));
+  dialled->stream->expires_after(kHandshakeTimeout);
+  std::vector<std::string> protocols;
+  for (const HttpVersion version : offered) protocols.emplace_back(alpn_name(version));
+  const auto inspection = context_.inspection;
+  auto stream = co_await inspection->origins->connect(std::move(dialled->stream), name_, std::move(protocols),
+                                                      context_.origin_sessions);
+  if (!stream) {
+    const Reason reason = stream.error().timed_out ? Reason::kTimedOut : Reason::kUpstreamFailed;
+    co_return failed(reason, std::move(stream.error().message));
+  }
+  const bool http2 = (*stream)->alpn() == alpn_name(HttpVersion::kHttp2);
+  co_return OriginConnection{std::move(*stream), http2 ? HttpVersion::kHttp2 : HttpVersion::kHttp1};
+}
+
+void InspectedOrigin::give_back(OriginConnection connection) {
+  if (!same(policy_, context_.policy)) idle_.clear();
+  policy_ = context_.policy;
+  if (idle_.size() < kMaxIdle) idle_.push_back(std::move(connection));
+}
+
+}  // namespace soleroute::gateway::flow

@@ -1,0 +1,25 @@
+// The fatal alert that refuses a TLS connection before there is any TLS.
+// Pure functions.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace soleroute::gateway::flow {
+
+// RFC 8446 section 6.2.
+enum class Alert : std::uint8_t {
+  kDecodeError = 50,
+  kAccessDenied = 49,
+  kInternalError = 80,
+  kUnrecognizedName = 112,
+  kNoApplicationProtocol = 120
+};
+
+[[nodiscard]] inline std::string alert_record(Alert alert) {
+  constexpr char kFatal = 2;
+  return {'\x15', '\x03', '\x03', '\x00', '\x02', kFatal, static_cast<char>(alert)};
+}
+
+}  // namespace soleroute::gateway::flow

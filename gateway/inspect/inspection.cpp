@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/inspect/inspection.h"
+
+#include <utility>
+
+namespace soleroute::gateway::inspect {
+
+base::Result<std::shared_ptr<const Inspection>> make_inspection(std::shared_ptr<LeafSource> leaves,
+                                                                std::string ca_certificate_pem,
+                                                                const std::string& origin_roots_pem) {
+  auto agents = AgentTls::make();
+  if (!agents) return std::unexpected(agents.error());
+  auto origins = OriginTls::make(origin_roots_pem);
+  if (!origins) return std::unexpected(origins.error());
+  Inspection inspection{std::move(leaves), std::move(ca_certificate_pem), std::move(*agents), std::move(*origins)};
+  return std::make_shared<const Inspection>(std::move(inspection));
+}
+
+}  // namespace soleroute::gateway::inspect

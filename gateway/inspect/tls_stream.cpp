@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/inspect/tls_stream.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace soleroute::gateway::inspect {
+namespace {
+
+namespace asio = boost::asio;
+using Kind = HandshakeFault::Kind;
+
+// Encrypted at once and sent in one call: four records.
+constexpr std::size_t kMostWritten = 64 * 1024;
+
+constexpr int kCertificateRequired = 116;  // RFC 8446 section 6.2: TLS 1.3 says so after the handshake
+
+base::Error error_of(const char* what, int number) {
+  return {what, base::ErrorKind::kSystem, number};
+}
+
+// Filled and emptied without suspending in between, so one for a worker serves all its connections.
+std::vector<std::byte>& scratch() {
+  thread_local std::vector<std::byte> buffer;
+  buffer.clear();
+  return buffer;
+}
+
+}  // namespace
+
+void SslDeleter::operator()(SSL* ssl) const {
+  SSL_free(ssl);
+}
+
+// What OpenSSL reads from and writes to: never blocks, and never refuses what is written.
+struct TlsStream::Wire {
+  net::Stream& below;
+  std::vector<std::byte> replayed;
+  std::size_t given = 0;  // of replayed
+  std::vector<std::byte>* sink = nullptr;
+  std::optional<base::Error> broken{};
+  bool ended = false;
+
+  int read(BIO* bio, std::span<std::byte> into) {
+    if (given < replayed.size()) return static_cast<int>(replay(into));
+    const auto count = below.try_read_some(into);
+    if (!count) {
+      BIO_set_retry_read(bio);
+      return -1;
+    }
+    if (!*count) broken = count->error();
+    if (!*count) return -1;
+    ended = **count == 0;
+    return static_cast<int>(**count);
+  }
+  std::size_t replay(std::span<std::byte> into) {
+    const std::size_t count = std::min(into.size(), replayed.size() - given);
+    std::memcpy(into.data(), replayed.data() + given, count);
+    given += count;
+    if (given == replayed.size()) {
+      std::vector<std::byte>().swap(replayed);
+      given = 0;
+    }
+    return count;
+  }
+
+  static Wire& of(BIO* bio) { return *static_cast<Wire*>(BIO_get_data(bio)); }
+  static int read_from(BIO* bio, char* into, int size) {
+    BIO_clear_retry_flags(bio);
+    if (size <= 0) return 0;
+    return of(bio).read(bio, std::as_writable_bytes(std::span(into, static_cast<std::size_t>(size))));
+  }
+  static int write_to(BIO* bio, const char* from, int size) {
+    BIO_clear_retry_flags(bio);
+    if (size <= 0) return 0;
+    const auto bytes = std::as_bytes(std::span(from, static_cast<std::size_t>(size)));
+    auto& sink = *of(bio).sink;
+    sink.insert(sink.end(), bytes.begin(), bytes.end());
+    return size;
+  }
+  static long control(BIO* bio, int command, long /*number*/, void* /*pointer*/) {
+    if (command == BIO_CTRL_EOF) return of(bio).ended ? 1 : 0;
+    return command == BIO_CTRL_FLUSH ? 1 : 0;
+  }
+  static BIO_METHOD* method() {
+    static BIO_METHOD* const made = [] {
+      BIO_METHOD* fresh = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "soleroute stream");
+      if (fresh == nullptr) return fresh;
+      BIO_meth_set_read(fresh, read_from);
+      BIO_meth_set_write(fresh, write_to);
+      BIO_meth_set_ctrl(fresh, control);
+      return fresh;
+    }();
+    return made;
+  }
+};
+
+TlsStream::TlsStream(std::unique_ptr<net::Stream> below, SslPtr ssl, std::vector<std::byte> replayed,
+                     std::shared_ptr<void> attachment)
+    : attachment_(std::move(attachment)),
+      below_(std::move(below)),
+      wire_(std::make_unique<Wire>(*below_, std::move(replayed))),
+      ssl_(std::move(ssl)) {
+  wire_->sink = &unsent_;
+  BIO* bio = BIO_new(Wire::method());
+  if (bio == nullptr || !ssl_) {  // out of memory: the handshake fails
+    ssl_.reset();
+    return;
+  }
+  BIO_set_data(bio, wire_.get());
+  BIO_set_init(bio, 1);
+  SSL_set_bio(ssl_.get(), bio, bio);
+  SSL_set_mode(ssl_.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_set_read_ahead(ssl_.get(), 1);
+}
+
+// However the connection ended, its session may be resumed: SSL_free() thinks otherwise unless it is told.
+TlsStream::~TlsStream() {
+  if (ssl_) SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+}
+
+std::string_view TlsStream::alpn() const {
+  const unsigned char* name = nullptr;
+  unsigned int size = 0;
+  SSL_get0_alpn_selected(ssl_.get(), &name, &size);
+  return {reinterpret_cast<const char*>(name), size};
+}
+
+bool TlsStream::resumed() const {
+  return SSL_session_reused(ssl_.get()) == 1;
+}
+
+asio::awaitable<std::expected<void, HandshakeFault>> TlsStream::handshake() {
+  if (!ssl_) co_return std::unexpected(HandshakeFault{.message = "out of memory"});
+  for (;;) {
+    ERR_clear_error();
+    const int done = SSL_do_handshake(ssl_.get());
+    const int error = done == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), done);
+    const bool goes_on = error == SSL_ERROR_NONE || error == SSL_ERROR_WANT_READ;
+    const HandshakeFault fault = goes_on ? HandshakeFault{} : handshake_fault(error);
+    if (!unsent_.empty()) {
+      const auto written = co_await below_->write_all(unsent_);
+      unsent_.clear();
+      if (!written && goes_on) {
+        wire_->broken = written.error();
+        co_return std::unexpected(handshake_fault(SSL_ERROR_SYSCALL));
+      }
+    }
+    if (!goes_on) co_return std::unexpected(fault);
+    if (done == 1) break;
+    if (auto readable = co_await below_->wait_readable(); !readable) {
+      wire_->broken = readable.error();
+      co_return std::unexpected(handshake_fault(SSL_ERROR_SYSCALL));
+    }
+  }
+  std::vector<std::byte>().swap(unsent_);
+  co_return std::expected<void, HandshakeFault>{};
+}
+
+HandshakeFault TlsStream::handshake_fault(int error) const {
+  if (below_->timed_out()) return {Kind::kTimedOut, 0, 0, "the TLS handshake took too long"};
+  if (wire_->broken || wire_->ended) return {Kind::kClosed, 0, 0, "the connection ended during the TLS handshake"};
+  const unsigned long code = error == SSL_ERROR_SSL ? ERR_peek_last_error() : 0;
+  const int reason = ERR_GET_REASON(code);
+  const char* text = ERR_reason_error_string(code);
+  const std::string message = text == nullptr ? "the TLS handshake failed" : text;
+  if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET) {
+    return {Kind::kAlert, reason - SSL_AD_REASON_OFFSET, 0, message};
+  }
+  return {Kind::kRefused, 0, reason, message};
+}
+
+base::Error TlsStream::broken() const {
+  return wire_->broken.value_or(error_of("closed", EPIPE));
+}
+
+TlsStream::Flushed TlsStream::flush(base::Bytes encrypted) {
+  while (!encrypted.empty()) {
+    const auto written = below_->try_write_some(encrypted);
+    if (written && !*written) {
+      wire_->broken = written->error();
+      return Flushed::kBroken;
+    }
+    if (!written) {
+      unsent_.assign(encrypted.begin(), encrypted.end());
+      sent_ = 0;
+      return Flushed::kBlocked;
+    }
+    encrypted = encrypted.subspan(**written);
+  }
+  return Flushed::kAll;
+}
+
+TlsStream::Flushed TlsStream::flush() {
+  while (sent_ < unsent_.size()) {
+    const auto written = below_->try_write_some(std::span<const std::byte>(unsent_).subspan(sent_));
+    if (!written) return Flushed::kBlocked;
+    if (!*written) {
+      wire_->broken = written->error();
+      return Flushed::kBroken;
+    }
+    sent_ += **written;
+  }
+  sent_ = 0;
+  std::vector<std::byte>().swap(unsent_);
+  end_if_flushed();
+  return Flushed::kAll;
+}
+
+void TlsStream::end_if_flushed() {
+  if (finishing_ && unsent_.empty()) below_->shutdown_send();
+}
+
+// Into the sink, whole.
+bool TlsStream::encrypt(base::Bytes bytes) {
+  ERR_clear_error();
+  std::size_t written = 0;
+  return SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &written) == 1 && written == bytes.size();
+}
+
+std::optional<base::Result<std::size_t>> TlsStream::try_write_some(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return std::size_t{0};
+  const Flushed kept = flush();
+  if (kept == Flushed::kBlocked) return std::nullopt;
+  if (kept == Flushed::kBroken) return std::unexpected(broken());
+  if (taken_ > 0) return std::min(std::exchange(taken_, 0), bytes.size());
+
+  bytes = bytes.first(std::min(bytes.size(), kMostWritten));
+  auto& encrypted = scratch();
+  wire_->sink = &encrypted;
+  const bool sound = encrypt(bytes);
+  wire_->sink = &unsent_;
+  if (!sound) return std::unexpected(broken());
+  switch (flush(encrypted)) {
+    case Flushed::kAll:
+      return bytes.size();
+    case Flushed::kBlocked:
+      taken_ = bytes.size();
+      return std::nullopt;
+    case Flushed::kBroken:
+      break;
+  }
+  return std::unexpected(broken());
+}
+
+asio::awaitable<base::Status> TlsStream::write_all(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const auto written = try_write_some(bytes);
+    if (written && !*written) co_return std::unexpected(written->error());
+    if (written) {
+      bytes = bytes.subspan(**written);
+      continue;
+    }
+    if (auto writable = co_await below_->wait_writable(); !writable) co_return writable;
+  }
+  co_return base::Status{};
+}
+
+void TlsStream::write_last(std::span<const std::byte> bytes) {
+  if (!below_->is_open() || bytes.empty() || !encrypt(bytes.first(std::min(bytes.size(), kMostWritten)))) return;
+  below_->write_last(std::span<const std::byte>(unsent_).subspan(sent_));
+  unsent_.clear();
+  sent_ = 0;
+}
+
+base::Error TlsStream::failure_to_read(int error) {
+  if (wire_->broken) return *wire_->broken;
+  if (wire_->ended) return error_of("the connection ended without TLS's close_notify", ECONNABORTED);
+  const HandshakeFault fault = handshake_fault(error);
+  if (fault.alert == kCertificateRequired) return error_of(kWantsClientCertificate, EPROTO);
+  return {"TLS: " + fault.message, base::ErrorKind::kSystem, EPROTO};
+}
+
+std::optional<base::Result<std::size_t>> TlsStream::try_read_some(std::span<std::byte> into) {
+  if (failed_) return std::unexpected(*failed_);
+  std::size_t total = 0;
+  while (total < into.size()) {
+    ERR_clear_error();
+    std::size_t count = 0;
+    if (SSL_read_ex(ssl_.get(), into.data() + total, into.size() - total, &count) == 1) {
+      starved_ = false;
+      total += count;
+      if (SSL_has_pending(ssl_.get()) == 1) continue;
+      return total;
+    }
+    const int error = SSL_get_error(ssl_.get(), 0);
+    starved_ = error == SSL_ERROR_WANT_READ;
+    if (!unsent_.empty()) (void)flush();  // an answer of TLS's own, such as to a KeyUpdate
+    if (total > 0) return total;          // what it was, the next call tells
+    if (starved_) return std::nullopt;
+    if (error == SSL_ERROR_ZERO_RETURN) return std::size_t{0};
+    failed_ = failure_to_read(error);
+    return std::unexpected(*failed_);
+  }
+  return total;
+}
+
+asio::awaitable<base::Result<std::size_t>> TlsStream::read_some(std::span<std::byte> into) {
+  for (;;) {
+    if (auto count = try_read_some(into)) co_return std::move(*count);
+    if (auto readable = co_await wait_readable(); !readable) co_return std::unexpected(readable.error());
+  }
+}
+
+asio::awaitable<base::Status> TlsStream::wait_readable() {
+  while (finishing_ && !unsent_.empty()) {  // the peer waits for the end before it ends its side
+    if (flush() != Flushed::kBlocked) break;
+    if (auto writable = co_await below_->wait_writable(); !writable) co_return writable;
+  }
+  const bool holds_some = SSL_has_pending(ssl_.get()) == 1 || !wire_->replayed.empty();
+  if (failed_ || (!starved_ && holds_some)) co_return base::Status{};
+  co_return co_await below_->wait_readable();
+}
+
+asio::awaitable<base::Status> TlsStream::wait_writable() {
+  return below_->wait_writable();
+}
+
+void TlsStream::shutdown_send() {
+  if (std::exchange(finishing_, true)) return;
+  ERR_clear_error();
+  if (SSL_in_init(ssl_.get()) == 0) (void)SSL_shutdown(ssl_.get());  // into unsent_
+  if (flush() == Flushed::kBroken) below_->shutdown_send();
+}
+
+}  // namespace soleroute::gateway::inspect

@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import json
+import os
 import socket
 import ssl
 import subprocess
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -13,6 +16,7 @@ from lab import addresses as at
 from lab import inspection, web
 from lab import tls_wire as tls
 from lab.origin import Origin
+from lab.tls_link import TlsLink
 
 threat = pytest.mark.threat
 
@@ -194,10 +198,17 @@ def test_a_client_that_does_not_trust_the_ca_is_told_by_an_alert_and_the_log_say
 
 @threat("T115")
 def test_one_client_cannot_have_certificates_made_without_end(case, lab, router):
-    names = [f"r{n}.denied.test" for n in range(400)]
-    answers = [tls.verdict(*web.talk(lab.agent, at.EV, 443, tls.client_hello(name, alpn=(b"http/1.1",)), enough=1)) for name in names]
-    assert set(answers) == {"origin", "alert"}, "certificates for the first, alerts for the rest"
-    assert answers.count("origin") < 300
+    def ask(number):
+        hello = tls.client_hello(f"r{number}.denied.test", alpn=(b"http/1.1",))
+        return tls.verdict(*web.talk(lab.agent, at.EV, 443, hello, enough=1))
+
+    begin = time.monotonic()
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(ask, range(600)))
+    most = (64 + 16 * (time.monotonic() - begin)) * os.cpu_count() + 2  # the burst and the rate of each worker
+    assert set(answers) <= {"origin", "alert"}
+    assert 0 < answers.count("origin") <= most
+    assert "alert" in answers or most > len(answers), "certificates for the first, alerts for the rest"
     case.no_syn()
     del router
 
@@ -211,7 +222,7 @@ def spare(lab):
     made = []
 
     def serve(certificate):
-        made.append(Origin(lab.up, "SPARE", [at.SPARE], certificate, ports=()))
+        made.append(Origin(lab.up, "SPARE", [at.SPARE], certificate, ports=(), weak=True))
         return made[-1]
 
     yield serve
@@ -303,9 +314,6 @@ def test_an_end_without_close_notify_is_passed_on_as_a_cut(case, lab, router):
     certificate, key = lab.ca.issue_odd("raw.wild.test")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    context.suppress_ragged_eofs = False
-    from lab.tls_link import TlsLink
-
     for announced in (True, False):
         def serve(link, announced=announced):
             inside = context.wrap_socket(link, server_side=True, suppress_ragged_eofs=False)

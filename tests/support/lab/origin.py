@@ -79,7 +79,7 @@ class Origin:
     path: `function(connection, request)` that writes what it likes and returns True to go on with the connection.
     """
 
-    def __init__(self, namespace, name, addresses, certificate=None, ports=(80,), tls_ports=(443,)):
+    def __init__(self, namespace, name, addresses, certificate=None, ports=(80,), tls_ports=(443,), weak=False):
         self.name = name
         self.requests = []
         self.connections = 0  # accepted, TLS or not
@@ -92,6 +92,8 @@ class Origin:
         context = None
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            if weak:  # whatever the certificate is made with
+                context.set_ciphers("DEFAULT:@SECLEVEL=0")
             context.load_cert_chain(*certificate)
             context.set_alpn_protocols(["http/1.1"])
         with namespace.entered():

@@ -11,6 +11,7 @@ class TlsLink:
 
     def __init__(self, raw, context, name):
         self._raw = raw
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # Python's default hides how a connection ended
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._in, self._out, server_hostname=name)
         self._step(self.tls.do_handshake)

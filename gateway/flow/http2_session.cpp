@@ -90,7 +90,8 @@ audit::DecisionRecord Http2Session::new_record() const {
   record.host = client_.name.text();
   record.scheme = "https";
   record.port = kHttpsPort;
-  record.destination = client_.connection.original_destination.to_string();
+  const auto& destination = client_.connection.original_destination;
+  if (destination.address != base::IpAddress{}) record.destination = destination.to_string();
   return record;
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <gmock/gmock.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <string>
 #include <vector>
@@ -385,6 +388,106 @@ TEST_F(Inspected, ObserveLetsRequestsPassAndLogsThem) {
   const auto record = records(1).at(0);
   EXPECT_FALSE(record.allowed);
   EXPECT_EQ(record.reason, "no_rule_matched");
+}
+
+// Headers that the policy sets, from a secret that the client never sees.
+class InspectedWithSecrets : public Inspected {
+ protected:
+  InspectedWithSecrets() {
+    use(kSettingPolicy);
+    context_.secrets = &store_;
+    write("s3cr3t\n");
+  }
+  ~InspectedWithSecrets() override { std::filesystem::remove_all(directory_); }
+
+  void write(std::string_view value) const {
+    const auto file = directory_ / "token";
+    std::ofstream(file) << value;
+    std::filesystem::permissions(file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  }
+  void remove() const { std::filesystem::remove(directory_ / "token"); }
+
+  static std::filesystem::path make_directory() {
+    std::string name = std::filesystem::temp_directory_path() / "secrets-XXXXXX";
+    EXPECT_NE(::mkdtemp(name.data()), nullptr);
+    return name;
+  }
+
+  static constexpr const char* kSettingPolicy = R"(
+domains:
+  - host: api.test
+    addresses: [127.0.0.0/8]
+    rules:
+      - path: {prefix: /ok/}
+        transform: {request: {headers: {Authorization: {secret: token, transform: {type: bearer}}}}}
+      - path: {prefix: /replace/}
+        transform:
+          request:
+            headers: {X-Key: {secret: token, transform: {type: raw}}}
+            on_existing_header: replace
+      - {schemes: [https], path: {prefix: /free/}}
+)";
+  std::filesystem::path directory_ = make_directory();
+  secrets::SecretStore store_{directory_};
+};
+
+TEST_F(InspectedWithSecrets, TheOriginGetsTheHeaderOnWhatItsRuleAdmitsAndTheLogDoesNot) {
+  auto ends = connected();
+  ends.agent.send(wire("POST /ok/a HTTP/1.1|hOST: api.test|Content-Length: 4||body"));
+  EXPECT_EQ(ends.origin.head(),
+            wire("POST /ok/a HTTP/1.1|hOST: api.test|Content-Length: 4|Authorization: Bearer s3cr3t||"));
+  ends.origin.send(wire("HTTP/1.1 200 OK|Content-Length: 3||yes"));
+  EXPECT_THAT(ends.agent.message(), Not(HasSubstr("s3cr3t")));
+
+  ends.agent.send(wire("GET /free/a HTTP/1.1|Host: api.test|Authorization: mine||"));
+  const std::string free = ends.origin.head();
+  EXPECT_THAT(free, AllOf(HasSubstr("Authorization: mine"), Not(HasSubstr("s3cr3t")))) << "another rule, without it";
+  ends.origin.send(wire("HTTP/1.1 200 OK|Content-Length: 3||yes"));
+  EXPECT_THAT(ends.agent.message(), StartsWith("HTTP/1.1 200"));
+
+  write("other");
+  ends.agent.send(wire("GET /ok/b HTTP/1.1|Host: api.test||"));
+  EXPECT_THAT(ends.origin.head(), HasSubstr("Authorization: Bearer other\r\n")) << "read for each request";
+  for (const auto& record : records(2)) {
+    for (const std::string_view text : {std::string_view(record.detail), std::string_view(record.path)}) {
+      EXPECT_THAT(std::string(text), Not(HasSubstr("s3cr3t")));
+    }
+  }
+}
+
+TEST_F(InspectedWithSecrets, ARequestWithSuchAHeaderIsRefusedOrLosesIt) {
+  auto ends = connected();
+  ends.agent.send(wire("GET /ok/a HTTP/1.1|Host: api.test|authorization: mine||"));
+  const std::string page = ends.agent.message();
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 403 "));
+  EXPECT_THAT(page, HasSubstr("X-Soleroute-Reason: header_not_permitted\r\n"));
+  EXPECT_THAT(page, HasSubstr("The gateway sets Authorization on this request itself"));
+  EXPECT_THAT(page, Not(HasSubstr("mine")));
+  ends.agent.send(wire("GET /replace/a HTTP/1.1|Host: api.test|x_key: mine|X-KEY: mine|A: b||"));
+  EXPECT_EQ(ends.origin.head(), wire("GET /replace/a HTTP/1.1|Host: api.test|A: b|X-Key: s3cr3t||"))
+      << "and what was refused did not reach it";
+}
+
+TEST_F(InspectedWithSecrets, WithoutItsSecretNothingIsSent) {
+  auto ends = connected();
+  remove();
+  ends.agent.send(wire("GET /ok/a HTTP/1.1|Host: api.test||"));
+  const std::string page = ends.agent.message();
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 502 Bad Gateway\r\n"));
+  EXPECT_THAT(page, HasSubstr("X-Soleroute-Reason: secret_unavailable\r\n"));
+  EXPECT_THAT(page, HasSubstr("token")) << "the ID";
+  write("two\nlines");
+  ends.agent.send(wire("GET /ok/a HTTP/1.1|Host: api.test||"));
+  EXPECT_THAT(ends.agent.message(), AllOf(StartsWith("HTTP/1.1 502"), Not(HasSubstr("lines"))));
+  write("s3cr3t");
+  ends.agent.send(wire("GET /ok/c HTTP/1.1|Host: api.test||"));
+  EXPECT_THAT(ends.origin.head(), StartsWith("GET /ok/c ")) << "the first that it hears of";
+  const auto seen = records(2);
+  ASSERT_GE(seen.size(), 2u);
+  EXPECT_EQ(seen[0].reason, "secret_unavailable");
+  EXPECT_EQ(seen[0].status, 502);
+  EXPECT_FALSE(seen[0].allowed);
+  EXPECT_EQ(seen[0].detail, "secret token: there is no such file in the secrets directory");
 }
 
 }  // namespace

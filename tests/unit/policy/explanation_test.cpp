@@ -36,6 +36,28 @@ TEST(RefusalPage, SaysWhatWhyAndHowToAllowIt) {
             "  - example.com\n");
 }
 
+TEST(RefusalPage, NamesTheHeaderOrTheSecretThatStoodInTheWay) {
+  const auto policy = compile(R"(domains:
+  - host: api.test
+    transform:
+      request:
+        headers:
+          Authorization: {secret: api.token, transform: {type: bearer}}
+          X-Key: {secret: api.key, transform: {type: raw}}
+)");
+  const auto facts = https("api.test");
+  auto decision = policy->decide(facts);
+  ASSERT_EQ(decision.transforms.size(), 2u);
+  decision.action = Action::kDeny;
+  decision.reason = Reason::kHeaderNotPermitted;
+  EXPECT_THAT(refusal_page(*policy, facts, decision),
+              HasSubstr("The gateway sets Authorization and X-Key on this request itself, and the request brings"));
+  decision.reason = Reason::kSecretUnavailable;
+  EXPECT_THAT(refusal_page(*policy, facts, decision),
+              HasSubstr("with a secret that the gateway sends, and cannot send now: api.token and api.key."));
+  EXPECT_EQ(how_to_allow(*policy, facts, decision), "") << "nothing that a policy says would help";
+}
+
 TEST(RefusalPage, ListsTheRulesOfAHostThatIsAllowedByName) {
   const auto policy = compile(R"(domains:
   - host: "*.api.test"

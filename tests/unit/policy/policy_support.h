@@ -92,11 +92,6 @@ inline FlowFacts packet(std::string_view destination, std::uint16_t port, Transp
   return facts;
 }
 
-// Can this build look inside https? Where it cannot, nothing in there is allowed.
-inline bool looks_inside_https() {
-  return compile("domains: [{host: a.test, rules: [{methods: [GET]}]}]")->decide(tls("a.test")).allowed();
-}
-
 inline std::string reason(const Policy& policy, const FlowFacts& facts) {
   return std::string(to_string(policy.decide(facts).reason));
 }

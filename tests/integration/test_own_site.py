@@ -34,6 +34,18 @@ def test_it_says_what_it_is_and_what_is_allowed(case, lab):
     case.no_syn()
 
 
+@threat("T110")
+def test_it_gives_the_certificate_and_no_key(case, lab, router):
+    pem = get(lab, "/ca.pem")
+    assert pem.status == 200 and pem.body.startswith(b"-----BEGIN CERTIFICATE-----") and b"PRIVATE" not in pem.body
+    authority = router.folder / "ca" / "mitmproxy-ca-cert.pem"
+    assert pem.body.strip() == authority.read_bytes().strip()
+    over_tls = web.https(lab.agent, "gateway.internal", authority, "/policy")
+    assert over_tls.status == 200 and b"allowed.test" in over_tls.body
+    case.no_query("gateway.internal")
+    case.no_syn()
+
+
 @threat("T131")
 def test_it_reflects_nothing_and_can_only_be_read(case, lab):
     for path in ("/<script>", "/denials/", "/../policy", "//", "/metrics", "/health", "/reload", "/policy%00"):

@@ -35,7 +35,13 @@ class DropIn(gateways.Gateway):
         super().__init__(lab, folder, policy)
         self.program = program
         self.arguments = ["--topology", "proxy", "--resolver", at.NS, "--workers", "1"]
-        self.environment = {"POLICY_PATH": str(self.policy_file), "PROXY_MODE": "enforce", **variables}
+        authority = self.folder / "mitmproxy"  # its volume proxy-state
+        authority.mkdir(mode=0o700)
+        os.chown(authority, agents.NOBODY, agents.NOBODY)
+        self.environment = {
+            "POLICY_PATH": str(self.policy_file), "PROXY_MODE": "enforce", "GATEWAY_CA_DIR": str(authority), "GATEWAY_TRUST": str(lab.ca.certificate),
+            **variables,
+        }  # fmt: skip
 
     def command(self):
         user = ["setpriv", f"--reuid={agents.NOBODY}", f"--regid={agents.NOBODY}", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]

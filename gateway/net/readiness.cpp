@@ -3,6 +3,7 @@
 
 #include <poll.h>
 
+#include <boost/asio/detail/op_queue.hpp>
 #include <boost/asio/detail/reactor_op.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/version.hpp>
@@ -32,7 +33,9 @@ class Readiness::Wait final : public reactor_op {
  private:
   static status perform(reactor_op* base) {
     if (std::exchange(static_cast<Wait*>(base)->queued_first_, false)) return not_done;
-    return done_and_exhausted;  // the edge is taken: until the next one, waits are queued
+    // The last of those that wait takes the edge: until the next one, waits are queued.
+    const bool last = asio::detail::op_queue_access::next(base) == nullptr;
+    return last ? done_and_exhausted : done;
   }
 
   static void complete(void* loop, asio::detail::operation* base, const boost::system::error_code&, std::size_t) {

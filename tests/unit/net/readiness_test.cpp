@@ -123,6 +123,22 @@ TEST_F(ReadinessTest, TellsWhenThereIsRoomAgain) {
   run(test());
 }
 
+TEST_F(ReadinessTest, TellsAllWhoWaitForTheSame) {
+  int told = 0;
+  const auto one = [this, &told]() -> awaitable<void> {
+    EXPECT_EQ(co_await readiness.wait(For::kReading), 0);
+    ++told;
+  };
+  const auto test = [this, &one]() -> awaitable<void> {
+    EXPECT_EQ(receive(8), -EAGAIN);
+    for (int i = 0; i < 3; ++i) boost::asio::co_spawn(io, one(), [](const std::exception_ptr&) {});
+    co_await loop_turns();
+    send(1);
+  };
+  run(test());
+  EXPECT_EQ(told, 3);
+}
+
 TEST_F(ReadinessTest, EndsAWaitThatIsCancelledAndTakesNoneOnceForgotten) {
   const auto test = [this]() -> awaitable<void> {
     boost::asio::post(io, [this] { readiness.cancel(); });

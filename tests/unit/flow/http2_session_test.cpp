@@ -342,6 +342,38 @@ TEST_F(Http2Streams, AreResetWhenAReloadDeniesTheirHost) {
   EXPECT_NE(asked->error_code(), http2::kNoError);
 }
 
+TEST_F(Http2Streams, AreDecidedByTheirPathsEach) {
+  use("domains: [{host: allowed.test, rules: [{schemes: [https], path: {prefix: /ok/}}]}]");
+  connect();
+  const auto open = ask(head("GET", "/ok/open"));
+  auto& at = at_origin();
+  const auto denied = ask(head("GET", "/denied"));
+  const auto around = ask(head("GET", "/ok/../denied"));
+  answered(denied);
+  answered(around);
+  EXPECT_EQ(status(*denied), "403");
+  EXPECT_EQ(status(*around), "403");
+  EXPECT_EQ(http2::find(denied->head(), "x-soleroute-reason")->value, "no_rule_matched");
+  at.respond({{":status", "200"}}, body("fine"));
+  answered(open);
+  EXPECT_EQ(text(*open), "fine");
+  EXPECT_EQ(origins2_[0]->requests.size(), 1U);
+}
+
+TEST_F(Http2Streams, AreResetWhenAReloadDeniesThemAndNoOthers) {
+  connect();
+  const auto stays = ask(head("GET", "/ok/stays"));
+  (void)at_origin(0);
+  const auto goes = ask(head("GET", "/goes"));
+  (void)at_origin(1);
+  reload("domains: [{host: allowed.test, rules: [{schemes: [https], path: {prefix: /ok/}}]}]");
+  until([&] { return goes->closed() && at_origin(1).closed(); });
+  EXPECT_NE(goes->error_code(), http2::kNoError);
+  at_origin(0).respond({{":status", "200"}}, body("still here"));
+  answered(stays);
+  EXPECT_EQ(text(*stays), "still here");
+}
+
 TEST_F(Http2Streams, GoOnWhenAReloadStillAllowsThem) {
   connect();
   const auto asked = ask(head());

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "gateway/commands/probe_socket.h"
+#include "gateway/commands/probe_tls.h"
 #include "policy/source_text.h"
 #include "sniffer/dns_message.h"
 
@@ -166,59 +167,22 @@ CheckResult check_metadata() {
   return failed("answered '" + first_line(*response) + "'");
 }
 
-void put16(std::string& out, std::size_t value) {
-  out += static_cast<char>(value >> 8U & 0xFFU);
-  out += static_cast<char>(value & 0xFFU);
-}
-
-std::string sized16(const std::string& body) {
-  std::string out;
-  put16(out, body.size());
-  return out + body;
-}
-
-std::string extension(std::size_t type, const std::string& body) {
-  std::string out;
-  put16(out, type);
-  return out + sized16(body);
-}
-
-// RFC 8446 section 4.1.2: as little as a server needs to answer something; the handshake is never finished.
-std::string client_hello(std::string_view name) {
-  using namespace std::string_literals;
-  const std::string x25519_base = "\x09"s + std::string(31, '\0');
-  std::string extensions = extension(0, sized16("\0"s + sized16(std::string(name))));  // server_name
-  extensions += extension(43, "\x04\x03\x04\x03\x03"s);                                // supported_versions
-  extensions += extension(10, sized16("\x00\x1d\x00\x17"s));                           // supported_groups
-  extensions += extension(13, sized16("\x04\x03\x08\x04\x04\x01\x08\x05\x05\x03"s));   // signature_algorithms
-  extensions += extension(51, sized16("\x00\x1d"s + sized16(x25519_base)));            // key_share
-  std::string body = "\x03\x03"s + std::string(32, 'S') + "\0"s;                       // version, random, no session
-  body += sized16("\x13\x01\x13\x02\x13\x03\xc0\x2b\xc0\x2f\xc0\x30"s) + "\x01\x00"s;  // ciphers, no compression
-  body += sized16(extensions);
-  std::string handshake = "\x01\x00"s + sized16(body);
-  return "\x16\x03\x01"s + sized16(handshake);
-}
-
-enum class TlsOutcome { kServerHello, kRefused, kOther };
-
-base::Result<TlsOutcome> tls_outcome(const base::Endpoint& to, std::string_view name) {
-  constexpr char kAlert = 0x15;
-  constexpr char kHandshake = 0x16;
-  const auto socket = ProbeSocket::connect(ProbeKind::kTcp, to, kAnsweredWithin);
-  if (!socket) return std::unexpected(socket.error());
-  if (auto sent = socket->send(client_hello(name)); !sent) return std::unexpected(sent.error());
-  const auto answer = socket->receive();
-  if (!answer) return std::unexpected(answer.error());
-  if (answer->empty() || answer->front() == kAlert) return TlsOutcome::kRefused;
-  return answer->front() == kHandshake ? TlsOutcome::kServerHello : TlsOutcome::kOther;
-}
-
+// An alert, or the page on a certificate of the gateway's own.
 CheckResult check_tls_refused(const base::Endpoint& to, const base::HostName& name) {
-  const auto outcome = tls_outcome(to, name.text());
-  if (!outcome) return judge_refusal(outcome.error());
-  if (*outcome == TlsOutcome::kServerHello) return failed("a server answered the handshake");
-  if (*outcome == TlsOutcome::kOther) return failed("answered with something that is not TLS");
-  return passed("refused in the handshake");
+  const auto probe = probe_tls(to, name.text(), kAnsweredWithin);
+  if (!probe) return judge_refusal(probe.error());
+  switch (probe->outcome) {
+    case TlsProbe::Outcome::kRefused:
+      return passed("refused in the handshake");
+    case TlsProbe::Outcome::kDone:
+      if (is_refusal_page(probe->answer)) return passed("403, Blocked by proxy policy");
+      return failed("a server answered '" + first_line(probe->answer) + "'");
+    case TlsProbe::Outcome::kBegan:
+      return failed("a server answered the handshake");
+    case TlsProbe::Outcome::kNotTls:
+      break;
+  }
+  return failed("answered with something that is not TLS");
 }
 
 // --- everything else ---
@@ -243,8 +207,10 @@ CheckResult check_allowed(const base::Endpoint& resolver, const base::HostName& 
   if (!answer) return failed(answer.error().message);
   if (answer->addresses.empty()) return failed("has no address");
   const base::IpAddress address = answer->addresses.front();
-  const auto tls = tls_outcome({address, kHttps}, name.text());
-  if (tls && *tls == TlsOutcome::kServerHello) return passed("https: its server answers the handshake");
+  const auto tls = probe_tls({address, kHttps}, name.text(), kAnsweredWithin);
+  if (tls && is_refusal_page(tls->answer)) return failed("the policy denies it");
+  const bool served = tls && (tls->outcome == TlsProbe::Outcome::kDone || tls->outcome == TlsProbe::Outcome::kBegan);
+  if (served) return passed("https: its server answers the handshake");
   const auto page = http_get({address, kHttp}, name.text());
   if (!page) return failed("neither https nor http is answered: " + page.error().message);
   if (is_refusal_page(*page)) return failed("the policy denies it");

@@ -194,7 +194,8 @@ def test_npm_installs_through_it(lab, drop_in, home, case):
 _NODE = """
 const http = require('http'), tls = require('tls'), fs = require('fs');
 const [name, ca] = process.argv.slice(1), proxy = new URL(process.env.HTTPS_PROXY);
-http.request({host: proxy.hostname, port: proxy.port, method: 'CONNECT', path: name + ':443'}).on('connect', (answer, socket) => {
+http.request({host: proxy.hostname, port: proxy.port, method: 'CONNECT', path: name + ':443',
+              headers: {host: name + ':443'}}).on('connect', (answer, socket) => {
   if (answer.statusCode !== 200) { console.log(answer.statusCode); return socket.destroy(); }
   const secure = tls.connect({socket, servername: name, ca: fs.readFileSync(ca)}, () => {
     secure.write('GET / HTTP/1.1\\r\\nHost: ' + name + '\\r\\nConnection: close\\r\\n\\r\\n');
@@ -309,7 +310,8 @@ def test_the_health_check_of_its_compose_file_costs_no_log_line(lab, drop_in, ca
     one = drop_in()
     mark = one.log.mark()
     for _ in range(3):
-        web.connected(lab.agent, at.GW_OWN, PORT, timeout=5).close()
+        with web.connected(lab.agent, at.GW_OWN, PORT, timeout=5):
+            pass
     assert connect(lab, "allowed.test:443", tls.client_hello("allowed.test"))[0] == 200, "control"
     one.log.wait_for(mark, type="decision", host="allowed.test")
     assert not one.log.find(mark, type="decision", reason=lambda r: r in ("malformed", "timed_out"), host=None)

@@ -175,14 +175,14 @@ HandshakeFault TlsStream::handshake_fault(int error) const {
 }
 
 base::Error TlsStream::broken() const {
-  return wire_->broken.value_or(error_of("closed", EPIPE));
+  return unwritable_.value_or(error_of("closed", EPIPE));
 }
 
 TlsStream::Flushed TlsStream::flush(base::Bytes encrypted) {
   while (!encrypted.empty()) {
     const auto written = below_->try_write_some(encrypted);
     if (written && !*written) {
-      wire_->broken = written->error();
+      unwritable_ = written->error();
       return Flushed::kBroken;
     }
     if (!written) {
@@ -200,7 +200,7 @@ TlsStream::Flushed TlsStream::flush() {
     const auto written = below_->try_write_some(std::span<const std::byte>(unsent_).subspan(sent_));
     if (!written) return Flushed::kBlocked;
     if (!*written) {
-      wire_->broken = written->error();
+      unwritable_ = written->error();
       return Flushed::kBroken;
     }
     sent_ += **written;

@@ -95,12 +95,13 @@ class TlsStream final : public net::Stream {
   std::unique_ptr<net::Stream> below_;
   std::unique_ptr<Wire> wire_;
   SslPtr ssl_;
-  std::vector<std::byte> unsent_;      // encrypted, in order
-  std::size_t sent_ = 0;               // of unsent_
-  std::size_t taken_ = 0;              // bytes of the caller's that unsent_ ends with
-  std::optional<base::Error> failed_;  // reading is over
-  bool starved_ = false;               // what has been received is no whole record
-  bool finishing_ = false;             // FIN follows when unsent_ is sent
+  std::vector<std::byte> unsent_;          // encrypted, in order
+  std::size_t sent_ = 0;                   // of unsent_
+  std::size_t taken_ = 0;                  // bytes of the caller's that unsent_ ends with
+  std::optional<base::Error> failed_;      // reading is over
+  std::optional<base::Error> unwritable_;  // reading may still tell why
+  bool starved_ = false;                   // what has been received is no whole record
+  bool finishing_ = false;                 // FIN follows when unsent_ is sent
 };
 
 }  // namespace soleroute::gateway::inspect

@@ -50,7 +50,6 @@ from test_router_http1 import (
     test_options_of_everything_and_http_1_0_work,
     test_other_methods_reach_an_allowed_host_unchanged,
     test_other_versions_and_malformed_lines_are_refused,
-    test_the_same_host_written_otherwise_is_allowed,
     test_transfer_encoding_in_http_1_0_is_refused,
     test_websocket_works_in_both_directions,
     test_what_is_just_within_the_limits_passes,

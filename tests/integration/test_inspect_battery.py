@@ -28,7 +28,6 @@ from test_router_http1 import (
     test_alternative_services_are_taken_out,
     test_an_authority_that_is_no_host_name_is_refused,
     test_an_event_stream_is_not_buffered,
-    test_an_origin_that_ends_without_a_length_ends_the_answer,
     test_an_upgrade_to_anything_but_websocket_never_becomes_a_tunnel,
     test_another_expectation_is_refused,
     test_answers_without_a_body_keep_the_connection,

@@ -1,0 +1,358 @@
+"""HTTP/2 inside inspected TLS: real clients and raw frames, each stream decided, and THREATS B.6 with its controls."""
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import json
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from lab import addresses as at
+from lab import http2_wire as h2
+from lab import inspection, wait
+from lab.case import Live
+
+threat = pytest.mark.threat
+HERE = Path(h2.__file__).parent
+HOST = "spare.wild.test"  # an origin of HTTP/2; the others of the laboratory speak HTTP/1
+
+POLICY = """\
+domains:
+  - host: spare.wild.test
+    rules:
+      - {schemes: [https], path: {prefix: /ok/}}
+  - {host: allowed.test, tls: inspect}
+  - {host: "*.wild.test", tls: inspect}
+  - {host: cdn-allowed.test, tls: inspect}
+"""
+
+
+class Http2Origin:
+    """What it was asked, line by line, is in `seen`."""
+
+    def __init__(self, lab):
+        certificate, key = lab.ca.issue(HOST)
+        self.seen = []
+        self._process = subprocess.Popen(
+            lab.up.command("node", str(HERE / "http2_origin.js"), at.SPARE, str(key), str(certificate)),
+            stdout=subprocess.PIPE, text=True, start_new_session=True)  # fmt: skip
+        assert self._process.stdout.readline() == "ready\n"
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self._process.stdout:
+            self.seen.append(json.loads(line))
+
+    def asked(self, path):
+        return [one for one in self.seen if one.get("asked") == path]
+
+    def close(self):
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture(scope="module")
+def origin(lab):
+    if not shutil.which("node"):
+        pytest.skip("needs node")
+    server = Http2Origin(lab)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def router(lab, gateway_binary, origin, tmp_path_factory):
+    del gateway_binary, origin
+    yield from inspection.inspecting_router(lab, tmp_path_factory, POLICY)
+
+
+@pytest.fixture
+def raw(lab, router):
+    """A raw client: raw() as a context manager, for the host of the HTTP/2 origin or another."""
+    return lambda name=HOST, address=at.SPARE: h2.linked(lab.agent, address, name, router.ca_certificate)
+
+
+def run(lab, *words, timeout=60):
+    done = subprocess.run(lab.client_command(*words), capture_output=True, text=True, timeout=timeout, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def node(lab, router, what):
+    code, said = run(lab, "node", str(HERE / "http2_client.js"), router.ca_certificate, what, HOST)
+    assert code == 0, said
+    return json.loads(said.splitlines()[-1])
+
+
+def curl(lab, router, *words, timeout=60):
+    return run(lab, "curl", "-sS", "--http2", "--cacert", router.ca_certificate, *words, timeout=timeout)
+
+
+# --- Real clients ---
+
+
+@threat("C01")
+def test_curl_speaks_http2_to_an_origin_that_does_and_http1_to_one_that_does_not(case, lab, router, origin):
+    code, said = curl(lab, router, "-w", "%{http_version} %{http_code}\n", f"https://{HOST}/ok/A%2fb/%7e?q=1")
+    assert (code, said) == (0, "HTTP2\n2 200\n"), said
+    assert origin.asked("/ok/A%2fb/%7e?q=1"), origin.seen  # as the client sent it
+    code, said = curl(lab, router, "-w", "%{http_version} %{http_code}\n", "https://allowed.test/")
+    assert (code, said) == (0, "AL\n1.1 200\n"), said
+    record = case.one_record(host=HOST, path="/ok/A%2fb/%7e")
+    assert (record["action"], record["phase"], record["status"]) == ("allowed", "http", 200)
+    case.may_leave.add((at.SPARE, 6, 443))
+
+
+def test_each_stream_is_decided_and_the_others_go_on(case, lab, router, origin):
+    said = node(lab, router, "mixed")
+    assert (said["/denied"], said["/ok/a"], said["/denied/too"], said["open"]) == (403, 200, 403, "still open"), said
+    assert said["/denied text"] == f"Blocked by proxy policy: {HOST}"
+    assert not origin.asked("/denied")
+    record = case.one_record(host=HOST, path="/denied/too")
+    assert (record["action"], record["reason"]) == ("blocked", "no_rule_matched")
+
+
+@threat("C09")
+def test_grpc_streams_both_ways_at_once_and_ends_in_trailers(case, lab, router):
+    said = node(lab, router, "echo")
+    assert (said["heard"], said["status"], said["up"]) == (["one", "two", "three"], "0", "sum"), said
+    case.record(host=HOST, path="/ok/echo", status=200)
+
+
+@threat("C07")
+def test_events_arrive_as_they_are_sent(lab, router):
+    times = node(lab, router, "events")["times"]
+    assert len(times) == 3 and times[2] - times[0] > 600, times
+
+
+@threat("C08")
+def test_websocket_over_http2_works_where_the_origin_takes_it(case, lab, router):
+    assert node(lab, router, "websocket") == {"status": 200, "heard": "ping"}
+    assert case.record(host=HOST, path="/ok/socket")["method"] == "GET"
+
+
+def test_a_stream_given_up_by_the_client_is_given_up_at_the_origin(lab, router, origin):
+    assert node(lab, router, "cancel")["code"] == 8
+    wait.until(lambda: {"closed": "/ok/forever", "code": 8} in origin.seen, "the origin to hear of it")
+
+
+def test_a_reset_of_the_origin_reaches_the_client(lab, router):
+    assert node(lab, router, "reset")["code"] == 2
+
+
+def test_goaway_of_the_origin_ends_no_request(lab, router):
+    urls = [f"https://{HOST}/ok/goaway?{i}" for i in range(5)]
+    code, said = curl(lab, router, *urls)
+    assert (code, said.count("last of this connection")) == (0, 5), said
+
+
+@threat("C06")
+def test_large_bodies_pass_both_ways_without_being_kept(lab, router):
+    code, said = curl(lab, router, "-o", "/dev/null", "-w", "%{size_download}", f"https://{HOST}/ok/bytes")
+    assert (code, said) == (0, str(64 << 20)), said
+    before = router.resident_bytes()
+    upload = f"head -c {64 << 20} /dev/zero | curl -sS --http2 --cacert {router.ca_certificate} -T - https://{HOST}/ok/count"
+    code, said = run(lab, "sh", "-c", upload)
+    assert (code, said) == (0, str(64 << 20)), said
+    assert router.resident_bytes() < before + (32 << 20)
+
+
+def test_nghttp_and_h2load_are_served(lab, router):
+    for tool in ("nghttp", "h2load"):
+        if not shutil.which(tool):
+            pytest.skip(f"needs {tool}")
+    code, said = run(lab, "nghttp", f"https://{HOST}/ok/a", f"https://{HOST}/ok/b")
+    assert (code, said.count("HTTP2\n")) == (0, 2), said
+    code, said = run(lab, "h2load", "-n", "500", "-c", "4", "-m", "20", f"https://{HOST}/ok/a")
+    assert code == 0 and "500 succeeded, 0 failed" in said, said
+    assert "status codes: 500 2xx" in said, said
+
+
+def test_a_client_of_http2_alone_is_served_by_an_origin_of_http1(case, raw):
+    with raw("allowed.test", at.AL) as link:
+        link.send(h2.get(1, "allowed.test", "/over-http1"))
+        assert link.end_of(1) == ("end", b"AL\n")
+    case.record(host="allowed.test", path="/over-http1", status=200)
+
+
+def test_a_reload_that_denies_a_live_stream_resets_it_and_no_other(lab, router, raw):
+    with raw() as link, raw() as other:
+        link.send(h2.get(1, HOST, "/ok/forever"))
+        other.send(h2.get(1, HOST, "/ok/events"))
+        wait.until(lambda: len(lab.capture.syns(0)) >= 1, "the origin to be dialled")
+        try:
+            router.reload(POLICY.replace("prefix: /ok/}", "exact: /ok/events}"))
+            assert link.end_of(1)[0] in ("reset", "goaway", "gone")
+            assert other.end_of(1) == ("end", b"data: 1\n\ndata: 2\n\ndata: 3\n\n")
+        finally:
+            router.reload(POLICY)
+
+
+# --- B.6 ---
+
+
+@threat("T102", "T104")
+def test_another_authority_than_the_sni_is_misdirected_and_the_stream_beside_it_goes_on(case, raw):
+    with raw() as link:
+        for stream, authority in enumerate(("cdn-denied.test", "x.wild.test", "evil.test")):
+            link.send(h2.get(2 * stream + 1, authority, f"/{case.canary}"))
+            how, text = link.end_of(2 * stream + 1)
+            assert how == "end" and authority.encode() in text, (how, text)
+            assert case.record(host=authority)["status"] == 421
+        link.send(h2.get(7, "45.33.32.20"))
+        assert link.end_of(7)[0] == "end"
+        link.send(h2.get(9, None))
+        assert link.end_of(9) == ("reset", h2.PROTOCOL_ERROR)
+        link.send(h2.get(11, HOST, "/ok/control"))
+        assert link.end_of(11) == ("end", b"HTTP2\n")
+    case.no_query("evil.test")
+
+
+@threat("T103")
+def test_authority_and_host_must_agree_and_one_is_sent_on(raw, origin):
+    with raw() as link:
+        link.send(h2.get(1, HOST, "/ok/1", host="denied.test"))
+        assert b"differ" in link.end_of(1)[1]
+        link.send(h2.get(3, "denied.test", "/ok/1", host=HOST))
+        assert b"differ" in link.end_of(3)[1]
+        twice = h2.block(HOST) + h2.literal("host", HOST) * 2
+        link.send(h2.frame(h2.HEADERS, h2.END_STREAM | h2.END_HEADERS, 5, twice))
+        assert link.end_of(5) == ("reset", h2.PROTOCOL_ERROR)
+        link.send(h2.get(7, HOST, "/ok/same", host=HOST))
+        assert link.end_of(7) == ("end", b"HTTP2\n")
+        link.send(h2.get(9, None, "/ok/alone", host=HOST))
+        assert link.end_of(9) == ("end", b"HTTP2\n")
+    for path in ("/ok/same", "/ok/alone"):
+        assert [(one["authority"], one.get("host")) for one in origin.asked(path)] == [(HOST, None)]
+    assert not origin.asked("/ok/1")
+
+
+@threat("T106")
+def test_connect_opens_no_tunnel(case, raw):
+    with raw() as link:
+        for stream, target in ((1, "evil.test:443"), (3, f"{HOST}:443"), (5, f"{HOST}:22")):
+            connect = h2.literal(":method", "CONNECT") + h2.literal(":authority", target)
+            link.send(h2.frame(h2.HEADERS, h2.END_HEADERS, stream, connect))
+            how, said = link.end_of(stream)
+            assert how == "end" and said[:1] == b"4", (how, said)
+        for stream, protocol in ((7, "connect-udp"), (9, "connect-ip")):
+            link.send(h2.get(stream, HOST, "/ok/", method="CONNECT", **{":protocol": protocol}))
+            assert link.end_of(stream)[0] in ("end", "reset")
+    case.no_query("evil.test")
+
+
+@threat("T107")
+@pytest.mark.parametrize("flood", [
+    pytest.param(h2.frame(h2.PING, 0, 0, b"12345678"), id="pings"),
+    pytest.param(h2.frame(h2.SETTINGS, 0, 0), id="settings"),
+    pytest.param(h2.frame(h2.PRIORITY, 0, 3, b"\0\0\0\0\x10"), id="priorities"),
+    pytest.param(h2.frame(h2.WINDOW_UPDATE, 0, 0, h2.u32(1)), id="window-updates"),
+    pytest.param(h2.frame(h2.DATA, 0, 1), id="empty-data"),
+    pytest.param(h2.frame(0xEE, 0, 0, b"x"), id="unknown"),
+])  # fmt: skip
+def test_a_flood_of_frames_that_carry_nothing_ends_the_connection(lab, raw, flood):
+    with raw() as link, Live(lab):
+        link.send(h2.frame(h2.HEADERS, h2.END_HEADERS, 1, h2.block(HOST, "/ok/count", method="POST")))
+        sent = 0
+        while sent < 1_000_000 and link.send(flood * 1000):
+            sent += 1000
+        assert sent < 1_000_000
+        assert link.goaway() in (h2.CALM, None)
+
+
+@threat("T107")
+@pytest.mark.parametrize("piece", [b"", h2.literal("x", "y" * 16000)], ids=["empty", "full"])
+def test_a_flood_of_continuations_ends_the_connection(lab, router, raw, piece):
+    before = router.resident_bytes()
+    with raw() as link, Live(lab):
+        link.send(h2.frame(h2.HEADERS, h2.END_STREAM, 1, h2.block(HOST, "/ok/")))
+        sent = 0
+        while sent < 100_000 and link.send(h2.frame(h2.CONTINUATION, 0, 1, piece) * 10):
+            sent += 10
+        assert sent < 100_000
+    assert router.resident_bytes() < before + (16 << 20)
+
+
+@threat("T107")
+def test_streams_that_are_never_read_are_bounded(lab, router, raw):
+    before = router.resident_bytes()
+    with raw() as link, Live(lab):
+        link.send(h2.frame(h2.SETTINGS, 0, 0, b"\0\4" + h2.u32(0)))
+        for stream in range(1, 2001, 2):
+            if not link.send(h2.get(stream, HOST, "/ok/bytes")):
+                break
+        link.send(h2.frame(h2.PING, 0, 0, b"whatever"))
+        for kind, flags, _, _ in link.frames():
+            if kind == h2.GOAWAY or (kind == h2.PING and flags & 1):
+                break
+        assert router.resident_bytes() < before + (64 << 20)
+
+
+@threat("T108")
+def test_rapid_resets_end_the_connection_and_dial_little(case, lab, raw):
+    mark = lab.capture.mark()
+    with raw() as link, Live(lab):
+        sent = 0
+        for stream in range(1, 200_000, 2):
+            if not link.send(h2.get(stream, HOST, "/ok/a") + h2.frame(h2.RST, 0, stream, h2.u32(h2.CANCEL))):
+                break
+            sent += 1
+        assert sent < 100_000 - 1
+    dialled = [p for p in lab.capture.syns(mark) if p.destination == at.SPARE]
+    assert 1 <= len(dialled) <= 10, dialled
+    assert case.record(reason="malformed", detail="too many streams given up")["host"] == HOST
+
+
+@threat("T108")
+def test_resets_that_the_client_provokes_end_the_connection(lab, raw):
+    with raw() as link, Live(lab):
+        sent = 0
+        for stream in range(1, 200_000, 2):
+            wrong = h2.frame(h2.WINDOW_UPDATE, 0, stream, h2.u32(0x7FFFFFFF))
+            if not link.send(h2.get(stream, HOST, "/denied") + wrong):
+                break
+            sent += 1
+        assert sent < 100_000 - 1
+
+
+@threat("T109")
+def test_a_compression_bomb_is_not_unpacked(lab, router, raw):
+    value = b"x" * 4000
+    indexed = b"\x40\x01x" + h2.text(value)
+    before = router.resident_bytes()
+    with raw() as link, Live(lab):
+        bomb = h2.block(HOST, "/ok/") + indexed + b"\xbe" * 12000
+        link.send(h2.frame(h2.HEADERS, h2.END_STREAM | h2.END_HEADERS, 1, bomb))
+        assert link.end_of(1)[0] == "reset"
+        link.send(h2.get(3, HOST, "/ok/control"))
+        assert link.end_of(3) == ("end", b"HTTP2\n")
+    assert router.resident_bytes() < before + (16 << 20)
+
+
+@threat("T109")
+@pytest.mark.parametrize("wrong", [
+    pytest.param(b"\x80", id="index-0"),
+    pytest.param(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", id="integer-overflow"),
+    pytest.param(b"\xbe", id="beyond-the-table"),
+    pytest.param(b"\x10\x81\xff\x00", id="huffman-padding"),
+    pytest.param(b"\x3f\xe2\x7f", id="table-too-large"),
+])  # fmt: skip
+def test_malformed_compression_ends_the_connection(case, raw, wrong):
+    with raw() as link:
+        link.send(h2.frame(h2.HEADERS, h2.END_STREAM | h2.END_HEADERS, 1, wrong))
+        assert link.goaway() == h2.COMPRESSION_ERROR
+    case.control("http")
+
+
+@threat("T109")
+def test_a_header_list_over_the_limit_gets_431(case, raw):
+    with raw() as link:
+        many = h2.block(HOST, "/ok/") + h2.literal("x", "y") * 300
+        link.send(h2.frame(h2.HEADERS, h2.END_STREAM | h2.END_HEADERS, 1, many))
+        how, said = link.end_of(1)
+        assert how == "end" and said.startswith(b"431 "), (how, said)
+        fewer = h2.block(HOST, "/ok/") + h2.literal("x", "y") * 100
+        link.send(h2.frame(h2.HEADERS, h2.END_STREAM | h2.END_HEADERS, 3, fewer))
+        assert link.end_of(3) == ("end", b"HTTP2\n")
+    case.record(host=HOST, reason="too_large", status=431)

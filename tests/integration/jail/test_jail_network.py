@@ -29,12 +29,14 @@ def test_what_it_denies_gets_the_page_that_says_how_to_allow_it(any_jail):
 
 
 def test_the_gateway_tells_about_itself(any_jail):
-    assert any_jail.call("get", "http://denied.test/asked")["status"] == 403
-    home = any_jail.call("get", "http://gateway.internal/")
+    denied, home, told, none = any_jail.calls(
+        ("get", "http://denied.test/asked"), ("get", "http://gateway.internal/"), ("get", "http://gateway.internal/denials"),
+        ("get", "http://gateway.internal/none"),
+    )  # fmt: skip
+    assert denied["status"] == 403
     assert home["status"] == 200 and "the only way out of this network" in home["body"]
-    told = json.loads(any_jail.call("get", "http://gateway.internal/denials")["body"])
-    assert "denied.test" in [denial.get("host") for denial in told["denials"]]
-    assert any_jail.call("get", "http://gateway.internal/none")["status"] == 404
+    assert "denied.test" in [denial.get("host") for denial in json.loads(told["body"])["denials"]]
+    assert none["status"] == 404
 
 
 def test_denied_tls_ends_at_once(jail, lab):

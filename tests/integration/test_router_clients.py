@@ -32,7 +32,8 @@ class Place:
         if self.name == "router":
             return self.lab.client_command(*command)
         user = ["setpriv", f"--reuid={agents.NOBODY}", f"--regid={agents.NOBODY}", "--clear-groups"]
-        run = [str(self._program), "run", "--policy", str(self.policy), "--resolver", at.NS, "--", *command]
+        trust = ["--trust", str(self.lab.ca.certificate)]  # the jail's own bundle is what its programs are told of
+        run = [str(self._program), "run", "--policy", str(self.policy), "--resolver", at.NS, *trust, "--", *command]
         return self.lab.gw.command(*user, *run)
 
     def run(self, *command, timeout=60, env=None, **options):

@@ -62,7 +62,8 @@ asio::awaitable<int> Readiness::wait(For what) {
   const auto begin = [this, what]<class Handler>(Handler handler) {
     const bool reading = what == For::kReading;
     // The kernel reports what is ready already when it is told to watch for it: such a wait is always queued.
-    const bool told = state_ == nullptr || (!reading && !std::exchange(writing_asked_, true));
+    const bool first_writing = !reading && !std::exchange(writing_asked_, true);
+    const bool told = state_ == nullptr || first_writing;
     auto wait = std::make_unique<Wait<Handler>>(std::move(handler), told);
     int error = fd_ < 0 ? ECANCELED : 0;
     if (error == 0 && state_ == nullptr) error = reactor_.register_descriptor(fd_, state_);

@@ -84,6 +84,18 @@ TEST_F(ReadinessTest, DoesNotLoseWhatCameWhileNobodyWaited) {
   run(test());
 }
 
+TEST_F(ReadinessTest, DoesNotLoseAResetBetweenTheFirstTwoWaitsForRoom) {
+  const auto test = [this]() -> awaitable<void> {
+    EXPECT_EQ(co_await readiness.wait(For::kWriting), 0) << "registers it";
+    const linger now{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(far.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    far.reset();
+    co_await loop_turns();
+    EXPECT_EQ(co_await readiness.wait(For::kWriting), 0);
+  };
+  run(test());
+}
+
 TEST_F(ReadinessTest, TellsTheEnd) {
   const auto test = [this]() -> awaitable<void> {
     EXPECT_EQ(receive(8), -EAGAIN);

@@ -88,7 +88,7 @@ class Secrets:
 
 
 class Setting:
-    """One gateway with its secrets and its CA, and how clients are run behind it."""
+    """One gateway with its secrets, and how clients that trust its CA are run behind it."""
 
     def __init__(self, lab, forge, make_gateway, folder, policy, theirs=False):
         self.lab, self.forge = lab, forge
@@ -97,16 +97,15 @@ class Setting:
         self.home = lab.folder / f"secrets-{folder.name}"
         self.home.mkdir()
         self.home.chmod(0o777)
-        self.ca = folder / "ca"
-        self.ca.mkdir(mode=0o700)
-        arguments = ["--ca-dir", str(self.ca), "--trust", str(lab.ca.certificate), "--log", "debug"]
+        arguments = ["--trust", str(lab.ca.certificate), "--log", "debug"]
         if not theirs:
             arguments += ["--secrets-dir", str(self.secrets.folder)]
         # As agent-sandbox names the directory.
         environment = {"AGENTBOX_SECRET_SOURCE": f"file:{self.secrets.folder}"} if theirs else {}
         self.gateway = make_gateway(policy=policy, arguments=arguments, environment=environment).start()
         self.bundle = self.home / "ca.pem"
-        self.bundle.write_bytes((self.ca / "mitmproxy-ca-cert.pem").read_bytes())
+        self.bundle.write_bytes((self.gateway.folder / "ca" / "mitmproxy-ca-cert.pem").read_bytes())
+        self.bundle.chmod(0o644)
 
     def run(self, *command, timeout=60):
         environment = {

@@ -107,7 +107,8 @@ base::Status add_roots(X509_STORE* store, std::string_view pem) {
   return {};
 }
 
-// As one file where there is one, read now: a folder would be looked into in the middle of a handshake.
+// As one file where there is one, read whole: a folder would be looked into in the middle of each handshake. It takes
+// some 50 ms, which a start that inspects nothing should not.
 void add_system_roots(SSL_CTX* context) {
   const char* named = std::getenv(X509_get_default_cert_file_env());
   for (const char* const file : {named, "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
@@ -173,7 +174,6 @@ base::Result<std::shared_ptr<const OriginTls>> OriginTls::make(std::string_view 
   X509_VERIFY_PARAM* verify = SSL_CTX_get0_param(context.get());
   X509_VERIFY_PARAM_set_hostflags(verify, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   X509_VERIFY_PARAM_set_flags(verify, X509_V_FLAG_PARTIAL_CHAIN);  // an intermediate of --trust is trusted
-  add_system_roots(context.get());
   if (!roots_pem.empty()) {
     if (auto added = add_roots(SSL_CTX_get_cert_store(context.get()), roots_pem); !added) {
       return std::unexpected(added.error());
@@ -185,6 +185,7 @@ base::Result<std::shared_ptr<const OriginTls>> OriginTls::make(std::string_view 
 asio::awaitable<std::expected<std::unique_ptr<TlsStream>, OriginFault>> OriginTls::connect(
     std::unique_ptr<net::Stream> below, base::HostName name, std::vector<std::string> protocols,
     std::shared_ptr<OriginSessions> sessions) const {
+  std::call_once(system_roots_, [this] { add_system_roots(context_.get()); });
   SslPtr ssl(SSL_new(context_.get()));
   auto connecting = std::make_shared<Connecting>(name, std::move(sessions));
   SSL* const handle = ssl.get();  // the stream's, as long as it lives

@@ -1,11 +1,12 @@
 // The gateway as a client of origins: TLS whose certificate is verified for the name before a byte of a request is
-// sent. One for the process; never changes, shared by workers.
+// sent. One for the process; shared by workers, thread-safe.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
 #include <expected>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,7 @@ class OriginTls {
  private:
   explicit OriginTls(SslContextPtr context) : context_(std::move(context)) {}
   SslContextPtr context_;
+  mutable std::once_flag system_roots_;  // read before the first connection
 };
 
 }  // namespace soleroute::gateway::inspect

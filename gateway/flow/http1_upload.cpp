@@ -101,8 +101,10 @@ asio::awaitable<void> Upload::abandon() {
   if (!running_) co_return;
   unwanted_ = true;
   origin_.close();
-  client_.shutdown_send();
-  client_.expires_after(kLastWordTimeout);
+  if (fault_ == Fault::kNone) {  // otherwise it is ending, and the client may yet have to be reset
+    client_.shutdown_send();
+    client_.expires_after(kLastWordTimeout);
+  }
   asio::steady_timer bell(co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
   bell_ = &bell;
   co_await bell.async_wait(asio::as_tuple(asio::use_awaitable));

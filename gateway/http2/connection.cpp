@@ -137,7 +137,7 @@ asio::awaitable<void> Connection::run() {
 }
 
 void Connection::say_last_word() {
-  if (!pending_.empty()) return;  // it would stand in the middle of a frame
+  if (!pending_.empty()) return;                             // it would stand in the middle of a frame
   if (session_.fault().empty()) session_.go_away(kNoError);  // else the reason waits to be sent
   auto& out = write_buffer();
   session_.collect(out, kWriteSize);

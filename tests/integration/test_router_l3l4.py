@@ -309,6 +309,7 @@ TAMPERING = [
 @pytest.mark.parametrize("command", TAMPERING, ids=lambda c: " ".join(c[:3]))
 def test_tampering_inside_the_agent_has_no_effect(case, lab, agent, command):
     status, output = agent.call("run", command)
+    assert status not in (126, 127), f"{command[0]} is missing: nothing was tried"
     read_only = command[0] == "conntrack" and status == 0  # an empty table may be "flushed" without a right to
     assert status != 0 or read_only, output
     assert agent.call("tcp", at.EV, 9999, case.canary.encode())[0] == "refused"

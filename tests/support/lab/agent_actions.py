@@ -260,13 +260,15 @@ def tcp_pieces(address, port, pieces, wait=3.0):
 
 
 def run(command, timeout=20, environment=None):
-    """A program: (exit status, output and errors); 127 when there is no such program."""
+    """A program: (exit status, output and errors); as in a shell 127 when there is no such program, 126 when it may not be run."""
     try:
         done = subprocess.run(
             command, capture_output=True, timeout=timeout, check=False, env={**os.environ, **(environment or {})}
         )
     except FileNotFoundError as error:
         return 127, str(error).encode()
+    except PermissionError as error:
+        return 126, str(error).encode()
     return done.returncode, done.stdout + done.stderr
 
 

@@ -237,8 +237,8 @@ TEST(DecideProperty, ReasonsThatAPolicyCanChangeComeWithLines) {
   - {host: api.test, rules: [{schemes: [https], methods: [GET]}]}
 )");
   for (const auto& facts : {dns("other.test"), tls("other.test"), http("other.test"), connect("other.test"),
-                            http("read.test", "POST"), tls("read.test"), http("secure.test"),
-                            https("api.test", "POST"), packet("45.33.32.1", 22), connect("read.test", 22)}) {
+                            http("read.test", "POST"), tls("read.test"), http("secure.test"), https("api.test", "POST"),
+                            packet("45.33.32.1", 22), connect("read.test", 22)}) {
     const auto decision = policy->decide(facts);
     ASSERT_FALSE(decision.allowed()) << to_string(decision.reason);
     EXPECT_NE(how_to_allow(*policy, facts, decision), "") << to_string(decision.reason);

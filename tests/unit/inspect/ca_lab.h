@@ -78,7 +78,8 @@ inline std::string ca_pem(const CaShape& shape) {
 // What `openssl verify -x509_strict -purpose sslserver -verify_hostname` says: "ok", or the error.
 inline std::string verdict(const Leaf& leaf, const std::string& trusted_pem, const std::string& name, TimePoint when) {
   X509_STORE* store = X509_STORE_new();
-  for (const auto& root : parse_certificates(trusted_pem).value()) X509_STORE_add_cert(store, root.get());
+  const auto roots = parse_certificates(trusted_pem).value();  // not in the loop's head: g++ 12 ends a temporary there
+  for (const auto& root : roots) X509_STORE_add_cert(store, root.get());
   STACK_OF(X509)* chain = sk_X509_new_null();
   for (const auto& above : leaf.chain) sk_X509_push(chain, above.get());
   X509_STORE_CTX* context = X509_STORE_CTX_new();

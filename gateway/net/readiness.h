@@ -21,7 +21,7 @@ class Readiness {
 
   // 0 when it is worth trying (it may still block), or an errno: ECANCELED. Registers on first use. Since the last wait
   // for the same, an attempt must have said that it would block, or ready_now() that it is not: an edge is told once.
-  // One wait for each at a time.
+  // Several may wait for the same: all are told.
   [[nodiscard]] boost::asio::awaitable<int> wait(For what);
   // Is it ready as it stands? For those who have not tried.
   [[nodiscard]] bool ready_now(For what) const;

@@ -40,7 +40,7 @@ class Stream {
   [[nodiscard]] virtual std::optional<base::Result<std::size_t>> try_write_some(std::span<const std::byte> bytes) = 0;
   // What can be sent at once of a last word, also when the time is up.
   virtual void write_last(std::span<const std::byte> bytes) = 0;
-  // Until it is worth trying again: it may still block then. One wait for each at a time.
+  // Until it is worth trying again: it may still block then. Several may wait for the same.
   [[nodiscard]] virtual boost::asio::awaitable<base::Status> wait_readable() = 0;
   [[nodiscard]] virtual boost::asio::awaitable<base::Status> wait_writable() = 0;
 

@@ -22,6 +22,13 @@ threat = pytest.mark.threat
 PUBLIC = {"mitmproxy-ca-cert.pem", "mitmproxy-ca-cert.cer", "mitmproxy-ca-cert.p12"}
 SECRET = {"mitmproxy-ca.pem", "mitmproxy-ca.p12"}
 TEXT = b"from the origin\n"
+RULED = """\
+domains:
+  - host: allowed.test
+    rules:
+      - {schemes: [https], path: {prefix: /ok/}}
+      - {schemes: [http]}
+"""
 
 
 def ca(gateway_binary, action, *args, ok=True):
@@ -237,17 +244,39 @@ class TestMitmproxy:
         assert "left as it is" in ca(gateway_binary, "create", "--ca-dir", folder).stdout
         assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
-    def test_made_one_that_the_gateway_serves_with(self, make_gateway, tmp_path):
+    def test_made_one_that_the_gateway_inspects_with(self, lab, make_gateway, tmp_path):
         folder = tmp_path / "theirs"
         with mitmdump(folder):
             pass
-        one = make_gateway()
+        before = {file.name: file.read_bytes() for file in folder.iterdir()}
+        one = make_gateway(policy=RULED, arguments=["--trust", str(lab.ca.certificate)])
         one.arguments[one.arguments.index("--ca-dir") + 1] = str(folder)
         one.start()
         told = openssl("x509", "-in", folder / "mitmproxy-ca.pem", "-noout", "-fingerprint", "-sha256")
         record = one.log.wait_for(0, type="lifecycle", event="ca")
         assert told.strip().split("=")[1] in record["detail"]
         assert "the one that is" in record["detail"]
+        case = Case(lab, one.log)
+        trusted = lab.folder / "mitmproxy-ca-cert.pem"
+        trusted.write_bytes((folder / "mitmproxy-ca-cert.pem").read_bytes())
+
+        def fetch(url, *options):
+            done = subprocess.run(lab.client_command("curl", "-sSv", "-m", "20", "-w", "%{http_code}", *options, url),
+                                  capture_output=True, text=True, check=False, timeout=30)  # fmt: skip
+            return done.returncode, done.stdout, done.stderr
+
+        code, answer, said = fetch("https://allowed.test/ok/x", "--cacert", str(trusted))
+        assert (code, answer) == (0, "AL\n200"), said
+        assert re.search(r"issuer: .*CN=mitmproxy", said) and "SSL certificate verify ok" in said, said
+        for url in ("https://allowed.test/no", "https://denied.test/ok/"):
+            code, answer, said = fetch(url, "--cacert", str(trusted))
+            assert code == 0 and answer.startswith("Blocked by proxy policy: ") and answer.endswith("403"), (answer, said)
+        assert fetch("https://allowed.test/ok/x", "--cacert", str(lab.ca.certificate))[0] == 60, "the control: only their CA makes it pass"
+        assert case.record(action="allowed", path="/ok/x", host="allowed.test", scheme="https")["status"] == 200
+        assert case.record(action="blocked", path="/no")["reason"] == "no_rule_matched"
+        assert case.record(action="blocked", host="denied.test", path="/ok/")["reason"] == "host_not_allowed"
+        case.finish()
+        assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 
 # --- serving ---

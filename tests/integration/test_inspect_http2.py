@@ -4,19 +4,18 @@
 import json
 import shutil
 import subprocess
-import threading
 from pathlib import Path
 
 import pytest
 
 from lab import addresses as at
 from lab import http2_wire as h2
-from lab import inspection, wait
+from lab import http2_origin, inspection, wait
 from lab.case import Live
 
 threat = pytest.mark.threat
 HERE = Path(h2.__file__).parent
-HOST = "spare.wild.test"  # an origin of HTTP/2; the others of the laboratory speak HTTP/1
+HOST = http2_origin.HOST  # the others of the laboratory speak HTTP/1
 
 POLICY = """\
 domains:
@@ -29,35 +28,11 @@ domains:
 """
 
 
-class Http2Origin:
-    """What it was asked, line by line, is in `seen`."""
-
-    def __init__(self, lab):
-        certificate, key = lab.ca.issue(HOST)
-        self.seen = []
-        self._process = subprocess.Popen(
-            lab.up.command("node", str(HERE / "http2_origin.js"), at.SPARE, str(key), str(certificate)),
-            stdout=subprocess.PIPE, text=True, start_new_session=True)  # fmt: skip
-        assert self._process.stdout.readline() == "ready\n"
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        for line in self._process.stdout:
-            self.seen.append(json.loads(line))
-
-    def asked(self, path):
-        return [one for one in self.seen if one.get("asked") == path]
-
-    def close(self):
-        self._process.kill()
-        self._process.wait()
-
-
 @pytest.fixture(scope="module")
 def origin(lab):
     if not shutil.which("node"):
         pytest.skip("needs node")
-    server = Http2Origin(lab)
+    server = http2_origin.Http2Origin(lab)
     yield server
     server.close()
 

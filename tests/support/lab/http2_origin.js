@@ -11,7 +11,23 @@ const server = http2.createSecureServer({
   settings: {enableConnectProtocol: true},
 });
 
+const PAGE = `<!doctype html><title>page</title><body>
+<script src="/ok/script.js"></script>
+<script src="/denied/script.js" onerror="document.body.append('[script refused]')"></script>
+<script>
+const asked = new XMLHttpRequest();
+asked.open('GET', '/denied/data', false);
+asked.send();
+const by = performance.getEntriesByType('navigation')[0].nextHopProtocol;
+document.body.append('[over ' + by + '] [' + asked.status + ' ' + asked.responseText.split('\\n')[0] + ']');
+</script>`;
+
 const answers = {
+  '/ok/page': (stream) => { stream.respond({':status': 200, 'content-type': 'text/html'}); stream.end(PAGE); },
+  '/ok/script.js': (stream) => {
+    stream.respond({':status': 200, 'content-type': 'text/javascript'});
+    stream.end("document.body.append('[script loaded]')");
+  },
   '/ok/bytes': (stream) => {
     stream.respond({':status': 200, 'content-type': 'application/octet-stream'});
     let left = 64;

@@ -1,0 +1,35 @@
+"""An origin that speaks HTTP/2 and nothing else on 443 of SPARE; http2_origin.js says what it answers."""
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import json
+import subprocess
+import threading
+from pathlib import Path
+
+from lab import addresses as at
+
+HOST = "spare.wild.test"
+
+
+class Http2Origin:
+    """What it was asked, line by line, is in `seen`."""
+
+    def __init__(self, lab):
+        certificate, key = lab.ca.issue(HOST)
+        self.seen = []
+        self._process = subprocess.Popen(
+            lab.up.command("node", str(Path(__file__).with_suffix(".js")), at.SPARE, str(key), str(certificate)),
+            stdout=subprocess.PIPE, text=True, start_new_session=True)  # fmt: skip
+        assert self._process.stdout.readline() == "ready\n"
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self._process.stdout:
+            self.seen.append(json.loads(line))
+
+    def asked(self, path):
+        return [one for one in self.seen if one.get("asked") == path]
+
+    def close(self):
+        self._process.kill()
+        self._process.wait()

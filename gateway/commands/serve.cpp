@@ -19,6 +19,7 @@
 #include "gateway/commands/serve_options.h"
 #include "gateway/commands/stack_variables.h"
 #include "gateway/serve/capabilities.h"
+#include "gateway/serve/close.h"
 #include "gateway/serve/supervisor.h"
 #include "policy/source_text.h"
 
@@ -121,20 +122,33 @@ bool dry_run_wanted(const ServeArguments& arguments) {
   return !arguments.dry_run.empty();
 }
 
-int serve_forever(const serve::ServeOptions& options) {
+base::Status check_close(const ServeArguments& arguments, const serve::ServeOptions& options) {
+  if (!arguments.close) return {};
+  if (options.topology != netrules::Topology::kSidecar) {
+    return base::usage_error("--close: only with --topology sidecar; elsewhere a namespace is closed by being served");
+  }
+  if (arguments.no_rules) return base::usage_error("--close programs rules, and --no-rules none: give one of them");
+  if (dry_run_wanted(arguments)) return base::usage_error("--close: --dry-run shows its rules without it");
+  return {};
+}
+
+// `work` is what the options ask for, with the capabilities that this process may have and with a log.
+int with_log(const serve::ServeOptions& options,
+             base::Status (*work)(const serve::ServeOptions&, audit::DecisionLog&)) {
   if (const auto raised = serve::raise_permitted_capabilities(); !raised) return report(raised.error());
   ::signal(SIGPIPE, SIG_IGN);  // a peer that is gone is an error of that write
   const int standard_output = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
   const auto log = audit::make_json_log(base::Fd(standard_output), options.log);
-  const auto served = serve::serve(options, *log);
-  return served ? kExitDone : report(served.error());
+  const auto done = work(options, *log);
+  return done ? kExitDone : report(done.error());
 }
 
 int serve_body(ServeArguments arguments) {
   if (auto applied = apply(stack_variables(), arguments); !applied) return report(applied.error());
   const auto options = parse_serve_options(arguments);
   if (!options) return report(options.error());
-  if (!dry_run_wanted(arguments)) return serve_forever(*options);
+  if (arguments.close) return with_log(*options, serve::close_namespace);
+  if (!dry_run_wanted(arguments)) return with_log(*options, serve::serve);
   if (arguments.dry_run != "json" && arguments.dry_run != "true") {
     return report({.message = "--dry-run is given alone or as --dry-run=json", .kind = base::ErrorKind::kUsage});
   }
@@ -173,6 +187,7 @@ base::Result<serve::ServeOptions> parse_serve_options(const ServeArguments& argu
   options.proxy_only = arguments.topology == kProxyTopology;
   if (auto proxy = check_proxy_only(options, dry_run_wanted(arguments)); !proxy) return std::unexpected(proxy.error());
   if (options.proxy_only) options.program_rules = false;
+  if (auto close = check_close(arguments, options); !close) return std::unexpected(close.error());
   const bool serves = *topology == netrules::Topology::kRouter || *topology == netrules::Topology::kSidecar;
   if (!serves && !dry_run_wanted(arguments)) {
     return base::usage_error(
@@ -227,6 +242,10 @@ void add_serve(CLI::App& program, Invocation& invocation) {
       ->type_name("PORT");
   program.add_flag("--no-rules", to.no_rules, "program no nftables rules: somebody else does, or nothing is held")
       ->envname("GATEWAY_NO_RULES");
+  program
+      .add_flag("--close", to.close,
+                "with --topology sidecar: program the closed rules and end; nothing passes until a gateway serves here")
+      ->envname("GATEWAY_CLOSE");
   program.add_option("--workers", to.workers, "threads; default: one a processor")
       ->envname("GATEWAY_WORKERS")
       ->type_name("N")

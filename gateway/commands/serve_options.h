@@ -28,6 +28,7 @@ struct ServeArguments {
   std::string explicit_proxy = std::to_string(serve::kDefaultExplicitProxyPort);
   std::string listen;
   bool no_rules = false;
+  bool close = false;  // program the closed rules and end
   int workers = 0;
   std::string log = "normal";
   std::string secrets_dir = secrets::kDefaultSecretsDirectory;

@@ -195,3 +195,25 @@ def test_rules_that_are_removed_come_back(case, lab, shared):
     wait.until(lambda: "soleroute" in lab.gw.run("nft", "list", "tables").stdout, "the rules to be back", 5)
     wait.until(lambda: shared.status()["health"] == "healthy", "health")
     case.control()
+
+
+@threat("T024", "T025")
+def test_closed_beforehand_nothing_passes_until_a_gateway_serves(case, lab, shared, gateway_binary):
+    """`--close`, which the Kubernetes pod runs before anything else."""
+    shared.send_signal(signal.SIGKILL)
+    shared.process.wait(15)
+    lab.gw.run("nft", "flush", "ruleset")
+    assert web.talk(lab.gw, at.AL, 80, web.request_bytes("allowed.test"), wait=1)[0].endswith(b"AL\n"), "control: it was open"
+    with lab.gw.entered():
+        assert dns.ask(at.NS, dns.question("allowed.test")) is not None, "control"
+    done = subprocess.run(lab.gw.command(gateway_binary, "--topology", "sidecar", "--close"), capture_output=True, text=True, check=True, timeout=20)
+    assert '"event":"closed_rules"' in done.stdout
+    mark = lab.capture.mark()
+    for port in (22, 80, 443):
+        assert web.talk(lab.gw, at.AL, port, b"leak", wait=1)[0] == b""
+    with lab.gw.entered():
+        assert dns.ask(at.NS, dns.question("allowed.test"), timeout=0.5) is None
+    case.no_syn(mark)
+    shared.start()
+    case.log, case.log_start = shared.log, 0
+    case.control()

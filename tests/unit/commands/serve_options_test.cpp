@@ -28,6 +28,33 @@ TEST(ServeOptions, AreTheDefaultsWhenNothingIsGiven) {
   EXPECT_TRUE(options->trust_files.empty());
 }
 
+TEST(ServeOptions, CloseIsForTheSidecarAloneAndProgramsRules) {
+  struct Row {
+    const char* topology;
+    bool no_rules;
+    const char* dry_run;
+    const char* said;  // empty: accepted
+  };
+  const Row rows[] = {
+      {"sidecar", false, "", ""},
+      {"router", false, "", "only with --topology sidecar"},
+      {"proxy", false, "", "only with --topology sidecar"},
+      {"sidecar", true, "", "give one of them"},
+      {"sidecar", false, "true", "--dry-run"},
+  };
+  for (const Row& row : rows) {
+    ServeArguments arguments;
+    arguments.close = true;
+    arguments.topology = row.topology;
+    arguments.no_rules = row.no_rules;
+    arguments.dry_run = row.dry_run;
+    const auto options = parse_serve_options(arguments);
+    const std::string said = options ? std::string() : options.error().message;
+    EXPECT_EQ(options.has_value(), std::string_view(row.said).empty()) << row.topology << said;
+    EXPECT_THAT(said, HasSubstr(row.said));
+  }
+}
+
 TEST(ServeOptions, CarryEveryArgument) {
   const auto options = parse_serve_options({.policy = {"a.yaml", "b.yaml"},
                                             .topology = "sidecar",

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/serve/close.h"
+
+#include "gateway/serve/policy_files.h"
+#include "gateway/serve/rules_keeper.h"
+#include "gateway/serve/supervisor.h"
+#include "netrules/kernel.h"
+
+namespace soleroute::gateway::serve {
+
+base::Status close_namespace(const ServeOptions& options, audit::DecisionLog& log) {
+  const auto nothing = load_policy({});  // closed is closed, whatever the policy allows
+  if (!nothing) return std::unexpected(nothing.error());
+  RulesKeeper rules(netrules::make_kernel(), log, true);
+  if (auto probed = rules.probe(); !probed) return probed;
+  if (auto closed = rules.program(netrules::closed_rules(intent_of(options, **nothing)), "closed"); !closed) {
+    return closed;
+  }
+  return rules.verify();
+}
+
+}  // namespace soleroute::gateway::serve

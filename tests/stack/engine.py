@@ -43,7 +43,7 @@ class Engine:
     """Started at construction. `folder` keeps images from run to run; one engine at a time may use it."""
 
     def __init__(self, world, folder):
-        self.world = world
+        self.world, self.folder = world, folder
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = (folder / "lock").open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)

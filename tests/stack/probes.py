@@ -6,7 +6,7 @@ Each takes its targets as one JSON argument and prints what happened as JSON.
 
 # [[host, port, canary], …] -> ["connected" | "refused" | "timeout" | name of the error, …]
 TCP = """
-import json, socket, sys
+import concurrent.futures, json, socket, sys
 def one(host, port, canary):
     try:
         with socket.create_connection((host, port), timeout=3) as link:
@@ -18,7 +18,9 @@ def one(host, port, canary):
         return "timeout"
     except OSError as error:
         return type(error).__name__ + str(error.errno)
-print(json.dumps([one(*target) for target in json.loads(sys.argv[1])]))
+targets = json.loads(sys.argv[1])
+with concurrent.futures.ThreadPoolExecutor(len(targets)) as at_once:
+    print(json.dumps(list(at_once.map(lambda target: one(*target), targets))))
 """
 
 # The same over UDP: "answered", "silence", or the error that came back.

@@ -24,7 +24,10 @@ domains:
 
 
 class Shell:
-    """Runs commands in a container, one after another, from one `docker exec`: starting that takes most of the time."""
+    """Runs commands in a container, one after another, from one `exec`: starting that takes most of the time.
+
+    `enter` is the command line that runs what is added to it in the container, with its standard input.
+    """
 
     _SOURCE = """
 import json, subprocess, sys
@@ -40,10 +43,9 @@ for line in sys.stdin:
     print(json.dumps(answer), flush=True)
 """
 
-    def __init__(self, engine, container, user):
-        command = [DOCKER, "exec", "-i", "--user", user, container, "python3", "-c", self._SOURCE]
-        self._process = subprocess.Popen(command, env=engine.environment, text=True, stdin=subprocess.PIPE,
-                                         stdout=subprocess.PIPE)
+    def __init__(self, enter, environment):
+        self._process = subprocess.Popen([*enter, "python3", "-c", self._SOURCE], env=environment, text=True,
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def alive(self):
         return self._process.poll() is None
@@ -65,20 +67,49 @@ for line in sys.stdin:
         self._process.wait(10)
 
 
-class Project:
+class Agent:
+    """Commands in the agent's container, whoever runs it. Subclasses say how to `_enter` it."""
+
+    def __init__(self):
+        self._shells = {}
+
+    def _enter(self, user):
+        raise NotImplementedError
+
+    def forget_shells(self):
+        """To be called where the agent's container ends."""
+        for shell in self._shells.values():
+            shell.close()
+        self._shells = {}
+
+    def agent(self, *command, user="dev", check=True, timeout=60):
+        """In the agent's container, as `docker compose exec` starts it: no shell start-up, the image's environment."""
+        if user not in self._shells or not self._shells[user].alive():
+            self._shells[user] = Shell(*self._enter(user))
+        done = self._shells[user].run(command, timeout)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{command}: {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+        return done
+
+    def python(self, source, *arguments, user="dev"):
+        """A probe, in the agent's container; what it prints as JSON."""
+        return json.loads(self.agent("python3", "-c", source, *arguments, user=user).stdout)
+
+
+class Project(Agent):
     """`net` is the first three numbers of its agents' network; `up` waits for what Compose waits for.
 
     Without an agent's image it is the base image; with `policy` None the template's own policy.
     """
 
     def __init__(self, engine, images, folder, template, agent_image=None, policy=POLICY):
+        super().__init__()
         self.engine = engine
         self.folder = folder
         number = next(_networks)
         self.name = f"p{os.getpid()}n{number}"
         self.net = f"10.213.{number}"
         self.gateway = f"{self.net}.2"
-        self._shells = {}
         self.bridge = f"{self.net}.1"
         shutil.copytree(_ROOT / "compose/templates" / template, folder, dirs_exist_ok=True)
         folder.chmod(0o777)  # whoever the agent's user is on this machine
@@ -117,11 +148,8 @@ class Project:
         self.forget_shells()
         self.compose("down", "-t", "3", *arguments, check=False)
 
-    def forget_shells(self):
-        """To be called where the agent's container ends."""
-        for shell in self._shells.values():
-            shell.close()
-        self._shells = {}
+    def _enter(self, user):
+        return [DOCKER, "exec", "-i", "--user", user, self.container("agent")], self.engine.environment
 
     def logs(self, *services):
         return self.compose("logs", "--no-color", *services, check=False).stdout[-6000:]
@@ -139,19 +167,6 @@ class Project:
             assert state["Running"], f"the agent ended with {state['ExitCode']}: {self.logs()}"
             return "checks hold" in self.engine.docker("logs", self.container("agent"), check=False).stderr
         wait.until(ready, "the agent's entry point", timeout)
-
-    def agent(self, *command, user="dev", check=True, timeout=60):
-        """In the agent's container, as `docker compose exec` starts it: no shell start-up, the image's environment."""
-        if user not in self._shells or not self._shells[user].alive():
-            self._shells[user] = Shell(self.engine, self.container("agent"), user)
-        done = self._shells[user].run(command, timeout)
-        if check and done.returncode != 0:
-            raise AssertionError(f"{command}: {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-        return done
-
-    def python(self, source, *arguments, user="dev"):
-        """A probe, in the agent's container; what it prints as JSON."""
-        return json.loads(self.agent("python3", "-c", source, *arguments, user=user).stdout)
 
     def trust_origins(self):
         """What a public certificate authority would be: the agent's container trusts the world's origins."""

@@ -10,7 +10,7 @@ import pytest
 
 import probes
 from lab import addresses as at
-from project import POLICY, Project
+from project import POLICY, Agent, Project
 
 threat = pytest.mark.threat
 _COMPOSE = Path(__file__).resolve().parents[2] / "compose/sidecar/compose.yaml"
@@ -18,9 +18,9 @@ _COMPOSE = Path(__file__).resolve().parents[2] / "compose/sidecar/compose.yaml"
 
 class Sidecar(Project):
     def __init__(self, engine, folder):
+        Agent.__init__(self)
         self.engine, self.folder = engine, folder
         self.name = f"s{os.getpid()}"
-        self._shells = {}
         shutil.copy(_COMPOSE, folder / "compose.yaml")
         (folder / "policy.yaml").write_text(POLICY)
         (folder / ".env").write_text(f"COMPOSE_PROJECT_NAME={self.name}\nRESOLVER={at.NS}\nSOLEROUTE_AGENT_IMAGE=soleroute/base:0.1.0\n")

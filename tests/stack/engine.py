@@ -117,10 +117,10 @@ class Engine:
             raise AssertionError(f"{' '.join(map(str, command[1:]))}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
         return done
 
-    def nsenter(self, process, *command):
+    def nsenter(self, process, *command, **options):
         """Output of a command of this machine in the network namespace of a container's process."""
         return subprocess.run(["nsenter", f"--net=/proc/{process}/ns/net", *command], check=True, text=True,
-                              capture_output=True, timeout=COMMAND_SECONDS).stdout
+                              capture_output=True, timeout=COMMAND_SECONDS, **options).stdout
 
     def inspect(self, *arguments):
         return json.loads(self.docker("inspect", *arguments).stdout)[0]

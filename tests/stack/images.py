@@ -11,7 +11,6 @@ from build_relay import BuildRelay
 _ROOT = Path(__file__).resolve().parents[2]
 GATEWAY = "soleroute/gateway:0.1.0"
 BASE = "soleroute/base:0.1.0"
-CLAUDE = "soleroute/claude:0.1.0"
 
 # What the tests run as the agent; also the build argument at work.
 _EXTRA = "python3 iproute2 nftables nodejs"
@@ -48,13 +47,14 @@ def build(engine, folder, program):
 
 
 def build_agent(engine, images, folder, agent):
-    """With the agent's package from the npm registry, through a relay that only this build has."""
+    """With the agent's package from the npm registry, through a relay that only this build has. Returns the image's name."""
+    name = f"soleroute/{agent}:0.1.0"
     node = base_image.provide_node(engine, images.debian, folder)
     relay = BuildRelay(engine.world.host)
     try:
         arguments = [f"--build-arg={name}={relay.url}" for name in ("http_proxy", "https_proxy")]
         engine.docker("build", "-q", "--network", "host", "-f", images.context / f"docker/{agent}/Dockerfile",
-                      "--build-arg", f"NODE_IMAGE={node}", *arguments, "-t", f"soleroute/{agent}:0.1.0",
-                      images.context, timeout=600)
+                      "--build-arg", f"NODE_IMAGE={node}", *arguments, "-t", name, images.context, timeout=600)
     finally:
         relay.close()
+    return name

@@ -1,4 +1,4 @@
-"""The promise of the README, from a clean folder: a template, `up -d`, `exec agent zsh`, and Claude Code is there."""
+"""The promise of the README, from a clean folder: a template, `up -d`, `exec agent zsh`, and the agent's program is there."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import filecmp
@@ -16,29 +16,39 @@ from project import Project
 _TEMPLATES = Path(__file__).resolve().parents[2] / "compose/templates"
 
 
+# What the agent's program says of itself, and a host that it cannot do without.
+AGENTS = {"claude": ("Claude Code", "api.anthropic.com"), "copilot": ("GitHub Copilot CLI", "api.githubcopilot.com")}
+
+
+@pytest.fixture(scope="module", params=AGENTS)
+def agent_name(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def claude(engine, images, tmp_path_factory):
-    image_builds.build_agent(engine, images, tmp_path_factory.mktemp("agent"), "claude")
-    one = Project(engine, images, tmp_path_factory.mktemp("website"), "claude", image_builds.CLAUDE, policy=None)
+def project(engine, images, agent_name, tmp_path_factory):
+    image = image_builds.build_agent(engine, images, tmp_path_factory.mktemp("agent"), agent_name)
+    one = Project(engine, images, tmp_path_factory.mktemp("website"), agent_name, image, policy=None)
     one.up()
     yield one
     one.down("-v")
 
 
-def test_claude_code_runs_in_the_agents_shell(claude):
-    done = claude.compose("exec", "-T", "agent", "zsh", "-ic", "claude --version")
-    assert "Claude Code" in done.stdout
+def test_the_agents_program_runs_in_its_shell(project, agent_name):
+    done = project.compose("exec", "-T", "agent", "zsh", "-ic", f"{agent_name} --version")
+    assert AGENTS[agent_name][0] in done.stdout
 
 
-def test_its_state_is_its_own_to_write(claude):
-    assert claude.agent("sh", "-c", "echo x > ~/.claude/x && stat -c %U ~/.claude").stdout == "dev\n"
+def test_its_state_is_its_own_to_write(project, agent_name):
+    assert project.agent("sh", "-c", f"echo x > ~/.{agent_name}/x && stat -c %U ~/.{agent_name}").stdout == "dev\n"
 
 
-def test_its_service_passes_and_others_do_not(claude, world):
-    world.ns.set("api.anthropic.com", a=[at.AL])
+def test_its_service_passes_and_others_do_not(project, agent_name, world):
+    host = AGENTS[agent_name][1]
+    world.ns.set(host, a=[at.AL])
     # Whatever certificate the origin has: what is seen here is that the connection reaches it.
-    assert claude.agent("curl", "-sSk", "https://api.anthropic.com/").stdout == "AL\n"
-    assert claude.agent("curl", "-sS", "http://denied.test/").stdout.startswith("Blocked by proxy policy: denied.test")
+    assert project.agent("curl", "-sSk", f"https://{host}/").stdout == "AL\n"
+    assert project.agent("curl", "-sS", "http://denied.test/").stdout.startswith("Blocked by proxy policy: denied.test")
 
 
 @pytest.mark.parametrize("agent", ["claude", "copilot"])

@@ -6,8 +6,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -18,11 +20,13 @@
 #include "gateway/commands/probe_socket.h"
 #include "gateway/serve/capabilities.h"
 #include "gateway/serve/neighbours.h"
+#include "gateway/serve/system_resolvers.h"
 
 namespace soleroute::gateway::commands {
 namespace {
 
 constexpr std::chrono::milliseconds kEngineTimeout{3000};
+constexpr std::chrono::milliseconds kResolverTimeout{300};
 
 struct Options {
   std::string place;
@@ -37,14 +41,25 @@ std::string read_text(const char* path) {
   return {text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
 }
 
+Surroundings look_around() {
+  Surroundings found;
+  found.marked = ::access("/.dockerenv", F_OK) == 0 || ::access("/run/.containerenv", F_OK) == 0 ||
+                 std::getenv("KUBERNETES_SERVICE_HOST") != nullptr;
+  for (const char* link : {"/proc/self/ns/pid", "/proc/self/ns/ipc", "/proc/self/ns/uts"}) {
+    std::array<char, 64> text{};
+    const ssize_t size = ::readlink(link, text.data(), text.size());
+    found.namespaces.emplace_back(text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+  }
+  return found;
+}
+
 base::Result<Place> place_of(const Options& options) {
   if (options.place == "machine") return Place::kMachine;
   if (options.place == "gateway") return Place::kGateway;
   if (options.place == "agent") return Place::kAgent;
   if (!options.place.empty()) return base::usage_error("--in: one of machine, gateway, agent");
   if (!options.claim.empty()) return Place::kGateway;
-  const bool contained = ::access("/.dockerenv", F_OK) == 0 || ::access("/run/.containerenv", F_OK) == 0;
-  return contained ? Place::kAgent : Place::kMachine;
+  return is_container(look_around()) ? Place::kAgent : Place::kMachine;
 }
 
 // GET over HTTP/1.0, so that the answer ends with the connection.
@@ -79,6 +94,20 @@ std::vector<base::IpAddress> claimed_elsewhere(const std::vector<netrules::Inter
   return taken;
 }
 
+// The kernel says at once where nobody listens; a resolver that is there need not answer what this is.
+std::vector<base::Endpoint> refusing_resolvers() {
+  std::vector<base::Endpoint> refusing;
+  const auto resolvers = serve::system_resolvers();
+  if (!resolvers) return refusing;
+  for (const auto& resolver : *resolvers) {
+    const auto socket = ProbeSocket::connect(ProbeKind::kUdp, resolver, kResolverTimeout);
+    if (!socket || !socket->send("gateway doctor")) continue;
+    const auto answer = socket->receive();
+    if (!answer && answer.error().sys_errno == ECONNREFUSED) refusing.push_back(resolver);
+  }
+  return refusing;
+}
+
 base::Result<DoctorFacts> gather(const Options& options) {
   DoctorFacts facts;
   const auto place = place_of(options);
@@ -98,6 +127,7 @@ base::Result<DoctorFacts> gather(const Options& options) {
   const std::string netfilter = read_text("/proc/sys/net/bridge/bridge-nf-call-iptables");
   if (!netfilter.empty()) facts.bridge_netfilter = netfilter.starts_with("1");
   if (facts.place == Place::kMachine) facts.networks = engine_networks(options.engine);
+  if (facts.place == Place::kAgent) facts.refusing_resolvers = refusing_resolvers();
   auto interfaces = netrules::list_interfaces();
   if (interfaces) facts.interfaces = std::move(*interfaces);
   facts.claimed_elsewhere = claimed_elsewhere(facts.interfaces, facts.claim);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -126,6 +127,13 @@ void in_the_agent(const DoctorFacts& facts, Findings& out) {
   } else {
     ok(out, "there is one way out");
   }
+  for (const auto& resolver : facts.refusing_resolvers) {
+    problem(out,
+            fmt::format("the resolver {} refuses questions: an engine's own (127.0.0.11) stands on rules in this "
+                        "namespace, which somebody removed",
+                        resolver.to_string()),
+            "docker compose restart agent-net, then agent: the engine makes its rules anew");
+  }
 }
 
 std::optional<std::string> aux_address(const nlohmann::json& network, const char* name) {
@@ -157,6 +165,14 @@ bool masqueraded(const nlohmann::json& network) {
 }
 
 }  // namespace
+
+bool is_container(const Surroundings& surroundings) {
+  // Linux, include/linux/proc_ns.h: PROC_PID_INIT_INO, PROC_IPC_INIT_INO, PROC_UTS_INIT_INO.
+  constexpr std::array<std::string_view, 3> kFirst{"pid:[4026531836]", "ipc:[4026531839]", "uts:[4026531838]"};
+  return surroundings.marked && std::ranges::any_of(surroundings.namespaces, [&](const std::string& one) {
+           return std::ranges::find(kFirst, one) == kFirst.end();
+         });
+}
 
 std::vector<Finding> diagnose(const DoctorFacts& facts) {
   Findings out;

@@ -18,6 +18,15 @@ namespace soleroute::gateway::commands {
 
 enum class Place { kMachine, kGateway, kAgent };  // where doctor was asked: outside containers, or in whose
 
+// What tells a container from a machine.
+struct Surroundings {
+  bool marked = false;                  // an engine left its file, or Kubernetes its variable
+  std::vector<std::string> namespaces;  // where /proc/self/ns/{pid,ipc,uts} lead; empty text: could not be read
+};
+// A mark alone proves nothing: a machine's image may have been made from a container. The kernel numbers the machine's
+// first namespaces once and for all, and an engine's containers have others.
+[[nodiscard]] bool is_container(const Surroundings& surroundings);
+
 struct EngineNetwork {  // one network as the engine describes it
   std::string name;
   bool internal = false;
@@ -39,6 +48,7 @@ struct DoctorFacts {
   std::vector<netrules::Interface> interfaces;
   std::vector<base::InterfaceAddress> claim;       // what the gateway is told to claim
   std::vector<base::IpAddress> claimed_elsewhere;  // of these, those that somebody else answers for
+  std::vector<base::Endpoint> refusing_resolvers;  // of resolv.conf, those where nobody listens
 };
 
 enum class Level { kOk, kNote, kProblem };

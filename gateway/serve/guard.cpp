@@ -29,6 +29,9 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
 constexpr auto kWatch = 2000ms;
+constexpr auto kEnginesRules =
+    "the engine's rules for its resolver (127.0.0.11) are not this program's to put back: if names no longer resolve, "
+    "restart this container and then the agent's";
 constexpr std::size_t kMaxWarnings = 100;  // told apart; after that nothing new is said
 
 // The interface on whose subnet the gateway is.
@@ -135,6 +138,7 @@ class Guard {
     }
     warned_ = std::move(now);
     const bool stand = rules_.restore();
+    if (!rules_.last_differences().empty()) log_.error(kEnginesRules);
     health_ = stand && routed ? "healthy" : "degraded";
   }
 

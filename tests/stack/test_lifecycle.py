@@ -112,6 +112,26 @@ def test_rules_removed_from_the_agents_namespace_are_put_back(mine, engine):
     assert mine.python(probes.TCP, json.dumps([[mine.bridge, 22, ""]])) == ["refused"] and works(mine)
 
 
+@threat("T032")
+def test_a_flush_of_everything_leaves_it_closed_and_doctor_says_what_to_do(mine, engine, world):
+    """The guard puts its own rules back; those of the engine's resolver are the engine's, which makes them at a start."""
+    assert "refuses questions" not in mine.agent("gateway", "doctor", check=False).stdout
+    process, mark = engine.inspect(mine.container("agent-net"))["State"]["Pid"], world.ev.mark()
+    engine.nsenter(process, "nft", "flush", "ruleset")
+    wait.until(lambda: "table inet soleroute" in engine.nsenter(process, "nft", "list", "ruleset"), "the rules", 15)
+    assert not works(mine)
+    assert set(mine.python(probes.TCP, json.dumps([[host, 22, "leak"] for host in (at.EV, mine.bridge)]))) == {"refused"}
+    assert world.ev.since(mark) == []
+    said = mine.agent("gateway", "doctor", check=False)
+    assert said.returncode == 1 and "127.0.0.11:53 refuses questions" in said.stdout
+    assert "docker compose restart agent-net, then agent" in said.stdout
+    assert "restart this container and then the agent's" in mine.logs("agent-net")
+    mine.forget_shells()
+    for service in ("agent-net", "agent"):
+        mine.compose("restart", "-t", "1", service)
+    wait_until_open(mine)
+
+
 def test_dotfiles_are_linked_and_protected_paths_are_not(engine, images, tmp_path):
     home = tmp_path / "home"
     for name, text in ((".vimrc", "set number\n"), (".claude/settings.json", "{}\n"), (".config/tool/rc", "x\n")):

@@ -84,6 +84,8 @@ TEST(Doctor, NamesEachProblemWithItsFix) {
       {Place::kAgent, [](DoctorFacts& f) { f.powers.raw = true; }, "CAP_NET_RAW", "cap_drop: [ALL]"},
       {Place::kAgent, [](DoctorFacts& f) { f.interfaces.push_back(link("eth1", {"10.1.0.2/24"})); }, "2 networks",
        "alone"},
+      {Place::kAgent, [](DoctorFacts& f) { f.refusing_resolvers = {*base::Endpoint::parse("127.0.0.11", 53)}; },
+       "127.0.0.11:53 refuses questions", "restart agent-net"},
       {Place::kAgent, [](DoctorFacts& f) { f.neighbours = {"process 7 has CAP_NET_RAW"}; }, "process 7", "end it"},
   };
   for (const Row& row : rows) {
@@ -112,6 +114,24 @@ TEST(Doctor, DoesNotTakeAnEngineThatWasNotAskedForHealthyOrIll) {
   EXPECT_EQ(problems(facts), 0);
   const auto findings = diagnose(facts);
   EXPECT_TRUE(std::ranges::any_of(findings, [](const Finding& one) { return one.level == Level::kNote; }));
+}
+
+TEST(Doctor, TellsAContainerFromAMachineWithALeftOverMark) {
+  const std::string pid = "pid:[4026531836]", ipc = "ipc:[4026531839]", uts = "uts:[4026531838]";
+  struct Row {
+    Surroundings surroundings;
+    bool container;
+    const char* reason;
+  };
+  const Row rows[] = {
+      {{true, {"pid:[4026532450]", "ipc:[4026532449]", "uts:[4026532448]"}}, true, "an engine's container"},
+      {{true, {pid, "ipc:[4026532449]", "uts:[4026532448]"}}, true, "one that shares the machine's processes"},
+      {{true, {pid, ipc, uts}}, false, "a machine whose image was once a container's"},
+      {{false, {pid, ipc, uts}}, false, "a machine"},
+      {{false, {"pid:[4026532450]", ipc, uts}}, false, "a process that somebody isolated without an engine"},
+      {{true, {"", "", ""}}, true, "marked, and /proc says nothing: the narrower check is the safer one"},
+  };
+  for (const Row& row : rows) EXPECT_EQ(is_container(row.surroundings), row.container) << row.reason;
 }
 
 TEST(ParseNetworks, ReadsWhatTheEngineSays) {

@@ -65,6 +65,7 @@ struct LineWriter::State {
   bool pause(std::chrono::milliseconds duration);
   bool wait_writable();
   void lose(std::size_t lines);
+  void lose_queued();
 };
 
 namespace {
@@ -134,6 +135,16 @@ void LineWriter::State::lose(std::size_t lines) {
   if (counter != nullptr) counter->fetch_add(lines, std::memory_order_relaxed);
 }
 
+// What nobody will write any more: the last batch was given up.
+void LineWriter::State::lose_queued() {
+  std::string left;
+  {
+    const std::lock_guard lock(mutex);
+    std::swap(left, queued);
+  }
+  lose(static_cast<std::size_t>(std::ranges::count(left, '\n')));
+}
+
 // Whole lines where one fits: a write of at most PIPE_BUF is atomic, so other writers of the pipe never split a line.
 std::size_t LineWriter::State::next_chunk(std::string_view rest) const {
   if (rest.size() <= chunk) return rest.size();
@@ -173,6 +184,7 @@ void LineWriter::State::run() {
   std::size_t lines = 0;
   while (take(batch, lines) && deliver(batch, lines)) {
   }
+  lose_queued();
   const std::lock_guard lock(mutex);
   done = true;
   finished.notify_all();

@@ -40,6 +40,7 @@ asio::awaitable<void> Upload::run() {
     if (!unwanted_) progress_(running_);
     more = co_await move_some();
   }
+  ended_ = true;
 }
 
 void Upload::fail(Fault fault) {
@@ -99,11 +100,13 @@ asio::awaitable<bool> Upload::move_bulk() {
 
 asio::awaitable<void> Upload::abandon() {
   if (!running_) co_return;
-  unwanted_ = true;
-  origin_.close();
-  if (fault_ == Fault::kNone) {  // otherwise it is ending, and the client may yet have to be reset
-    client_.shutdown_send();
-    client_.expires_after(kLastWordTimeout);
+  if (!ended_) {  // otherwise all is delivered, and both connections may serve the next request
+    unwanted_ = true;
+    origin_.close();
+    if (fault_ == Fault::kNone) {  // otherwise it is ending, and the client may yet have to be reset
+      client_.shutdown_send();
+      client_.expires_after(kLastWordTimeout);
+    }
   }
   asio::steady_timer bell(co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
   bell_ = &bell;

@@ -52,7 +52,8 @@ class Upload {
   BodyTracker body_;
   std::function<void(bool)> progress_;
   boost::asio::steady_timer* bell_ = nullptr;  // rung at the end, if abandon() waits
-  bool running_ = false;
+  bool running_ = false;                       // until the end is told
+  bool ended_ = false;
   bool unwanted_ = false;
   Fault fault_ = Fault::kNone;
   std::uint64_t bytes_ = 0;

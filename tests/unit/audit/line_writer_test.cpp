@@ -139,6 +139,18 @@ TEST(LineWriter, SurvivesAFullDisk) {
   EXPECT_GE(dropped.load(), 20'000U);
 }
 
+TEST(LineWriter, CountsWhatIsQueuedBehindAWriteThatNeverWorks) {
+  Counter dropped{0};
+  {
+    LineWriter writer(base::Fd(::open("/dev/full", O_WRONLY | O_CLOEXEC)), &dropped);
+    for (int batch = 0; batch < 4; ++batch) {
+      for (int i = 0; i < 100; ++i) writer.write(line(i));
+      std::this_thread::sleep_for(4 * LineWriter::kBatch);  // the first is taken, and the others wait behind it
+    }
+  }
+  EXPECT_EQ(dropped.load(), 400U);
+}
+
 TEST(LineWriter, WritesToAFileInOrder) {
   std::string name = (std::filesystem::temp_directory_path() / "line_writer_XXXXXX").string();
   const base::Fd file(::mkostemp(name.data(), O_CLOEXEC));

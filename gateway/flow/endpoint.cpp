@@ -4,11 +4,9 @@
 #include <utility>
 
 #include "gateway/flow/connector.h"
-#include "gateway/flow/flow_registry.h"
 #include "gateway/flow/flows.h"
 #include "gateway/flow/observe.h"
 #include "gateway/flow/refusal.h"
-#include "gateway/flow/relay.h"
 
 namespace soleroute::gateway::flow {
 namespace {
@@ -111,29 +109,26 @@ bool is_endpoint(const FlowContext& context, const ClientConnection& client) {
   return question_of(context, client).ask(*context.policy).allowed();
 }
 
-asio::awaitable<void> serve_endpoint(FlowContext& context, ClientConnection client) {
+asio::awaitable<TunnelPtr> serve_endpoint(FlowContext& context, ClientConnection client) {
   const auto snapshot = context.policy;  // the decision borrows from it
   Question question = question_of(context, client);
   const auto decision = question.ask(*snapshot);
   const bool passes = decision.allowed() || is_observed_address(context, *snapshot, question, decision);
-  if (!passes) co_return refuse(context, client, decision, decision.reason, {});
+  if (!passes) {
+    refuse(context, client, decision, decision.reason, {});
+    co_return nullptr;
+  }
   auto dialled = co_await dial(context, question.destination, decision);
   if (!dialled) {
     ++context.counters.upstream_failures;
-    co_return refuse(context, client, decision, dialled.error().reason, dialled.error().message);
+    refuse(context, client, decision, dialled.error().reason, dialled.error().message);
+    co_return nullptr;
   }
   log_passed(context, client, decision);
-  net::Stream& inner = *client.stream;
-  net::Stream& origin = *dialled->stream;
-  const auto entry = context.registry.add(
-      [question = std::move(question)](const policy::Policy& policy) { return may_pass(policy, question.ask(policy)); },
-      [&inner, &origin] {
-        inner.reset();
-        origin.reset();
-      });
-  const RelayTotals totals = co_await relay(inner, origin, context.pipes);
-  context.counters.bytes_in += totals.from_client;
-  context.counters.bytes_out += totals.to_client;
+  auto still_allowed = [question = std::move(question)](const policy::Policy& policy) {
+    return may_pass(policy, question.ask(policy));
+  };
+  co_return open_tunnel(context, std::move(client.stream), std::move(dialled->stream), std::move(still_allowed));
 }
 
 }  // namespace soleroute::gateway::flow

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "gateway/flow/connector.h"
-#include "gateway/flow/flow_registry.h"
 #include "gateway/flow/flows.h"
 #include "gateway/flow/http1_io.h"
 #include "gateway/flow/http1_page.h"
@@ -14,7 +13,6 @@
 #include "gateway/flow/observe.h"
 #include "gateway/flow/own_site.h"
 #include "gateway/flow/refusal.h"
-#include "gateway/flow/relay.h"
 #include "policy/explanation.h"
 
 namespace soleroute::gateway::flow {
@@ -99,14 +97,15 @@ asio::awaitable<std::expected<Dialled, DialFailure>> dial(FlowContext& context, 
 }
 
 // A tunnel to one of the `endpoints:`: bytes both ways, unseen.
-asio::awaitable<void> tunnel(FlowContext& context, ClientConnection client, ReadAhead read, Destination to,
-                             std::shared_ptr<const policy::Policy> policy, policy::Decision decision) {
+asio::awaitable<TunnelPtr> connect(FlowContext& context, ClientConnection client, ReadAhead read, Destination to,
+                                   std::shared_ptr<const policy::Policy> policy, policy::Decision decision) {
   net::Stream& inner = *client.stream;
   inner.expires_after(kBodyIdle);  // dialling has its own time
   auto dialled = co_await dial(context, to, decision);
   if (!dialled) {
     DialFailure failure = std::move(dialled.error());
-    co_return co_await answer_dial_failure(context, inner, to, decision, std::move(failure));
+    co_await answer_dial_failure(context, inner, to, decision, std::move(failure));
+    co_return nullptr;
   }
   ++(decision.allowed() ? context.counters.decisions_allowed : context.counters.decisions_denied);
   auto record = record_of(to, decision);
@@ -115,26 +114,25 @@ asio::awaitable<void> tunnel(FlowContext& context, ClientConnection client, Read
   if (record.observed) record.detail = kObservedDetail;
   context.log.decision(record);
 
-  net::Stream& origin = *dialled->stream;
-  const auto entry =
-      context.registry.add([to](const policy::Policy& fresh) { return may_pass(fresh, fresh.decide(to.facts())); },
-                           [&inner, &origin] {
-                             inner.reset();
-                             origin.reset();
-                           });
-  const auto current = context.policy;  // may have changed while dialling
-  if (!may_pass(*current, current->decide(to.facts()))) co_return inner.reset();
-  policy.reset();
-  origin.expires_after(kBodyIdle);
+  const auto still_allowed = [to](const policy::Policy& fresh) { return may_pass(fresh, fresh.decide(to.facts())); };
+  auto tunnel = open_tunnel(context, std::move(client.stream), std::move(dialled->stream), still_allowed);
+  if (!still_allowed(*context.policy)) {  // may have changed while dialling
+    inner.reset();
+    co_return nullptr;
+  }
+  tunnel->origin->expires_after(kBodyIdle);
   const auto told = co_await inner.write_all(base::as_bytes(kEstablished));
-  const auto early = co_await origin.write_all(read);
-  if (!told || !early) co_return inner.reset();
-  const RelayTotals totals = co_await relay(inner, origin, context.pipes);
-  context.counters.bytes_in += totals.from_client + read.size();
-  context.counters.bytes_out += totals.to_client;
+  const auto early = co_await tunnel->origin->write_all(read);
+  if (!told || !early) {
+    inner.reset();
+    co_return nullptr;
+  }
+  tunnel->already_sent = read.size();
+  co_return tunnel;
 }
 
-asio::awaitable<void> serve_connect(FlowContext& context, ClientConnection client, ReadAhead read, ConnectAsked asked) {
+asio::awaitable<TunnelPtr> serve_connect(FlowContext& context, ClientConnection client, ReadAhead read,
+                                         ConnectAsked asked) {
   const Destination to{client.peer.address, asked.authority.host, asked.authority.address,
                        asked.authority.port.value_or(0)};
   const auto snapshot = context.policy;  // the decision borrows from it
@@ -144,23 +142,25 @@ asio::awaitable<void> serve_connect(FlowContext& context, ClientConnection clien
   const bool ours = context.inspection && to.port == kHttpsPort && is_own_name(to.host);
   const bool passes = may_pass(*snapshot, decision) && (decision.allowed() || to.host || observed_address);
   if (!passes && !ours) {
-    co_return co_await refuse(context, *client.stream, to, *snapshot, decision, asked.wants_json);
+    co_await refuse(context, *client.stream, to, *snapshot, decision, asked.wants_json);
+    co_return nullptr;
   }
   if (!to.host || to.port != kHttpsPort) {
-    co_return co_await tunnel(context, std::move(client), std::move(read), to, snapshot, decision);
+    co_return co_await connect(context, std::move(client), std::move(read), to, snapshot, decision);
   }
   // To 443 the tunnel carries TLS for that very name: the ClientHello is read, decided and logged as if redirected.
   client.original_destination = {{}, kHttpsPort};
   client.stream->expires_after(kFirstBytesTimeout);
   const auto told = co_await client.stream->write_all(base::as_bytes(kEstablished));
-  if (!told) co_return client.stream->reset();
+  if (!told) {
+    client.stream->reset();
+    co_return nullptr;
+  }
   const base::HostName name = *to.host;
-  co_await serve_tunnelled_tls(context, std::move(client), std::move(read), name);
+  co_return co_await serve_tunnelled_tls(context, std::move(client), std::move(read), name);
 }
 
-}  // namespace
-
-asio::awaitable<void> serve_explicit_proxy(FlowContext& context, ClientConnection client) {
+asio::awaitable<TunnelPtr> serve(FlowContext& context, ClientConnection client) {
   client.stream->expires_after(kFirstBytesTimeout);
   std::optional<ConnectAsked> asked;
   std::optional<ClientConnection> remaining;
@@ -168,11 +168,18 @@ asio::awaitable<void> serve_explicit_proxy(FlowContext& context, ClientConnectio
   {
     Http1Session session(context, std::move(client), {}, Entrance::kExplicitProxy);
     asked = co_await session.run();
-    if (!asked) co_return;
+    if (!asked) co_return nullptr;
     read = session.take_received();
     remaining = session.take_client();
   }
-  co_await serve_connect(context, std::move(*remaining), std::move(read), std::move(*asked));
+  co_return co_await serve_connect(context, std::move(*remaining), std::move(read), std::move(*asked));
+}
+
+}  // namespace
+
+asio::awaitable<void> serve_explicit_proxy(FlowContext& context, ClientConnection client) {
+  auto tunnel = co_await serve(context, std::move(client));
+  co_await run_tunnel(context, std::move(tunnel));
 }
 
 }  // namespace soleroute::gateway::flow

@@ -58,14 +58,11 @@ void refuse(FlowContext& context, ClientConnection& client, Reason reason, std::
   client.stream->reset();
 }
 
-}  // namespace
-
-asio::awaitable<void> serve_redirected(FlowContext& context, ClientConnection client) {
+asio::awaitable<TunnelPtr> serve(FlowContext& context, ClientConnection client) {
   const std::uint16_t port = client.original_destination.port;
   const bool web = port == kHttpPort || port == kHttpsPort;
   if (!web || (context.web_port_endpoints && is_endpoint(context, client))) {
-    co_await serve_endpoint(context, std::move(client));
-    co_return;
+    co_return co_await serve_endpoint(context, std::move(client));
   }
   client.stream->expires_after(kFirstBytesTimeout);
   ReadAhead read;
@@ -76,8 +73,9 @@ asio::awaitable<void> serve_redirected(FlowContext& context, ClientConnection cl
   }
   const Protocol protocol = *told;
   if (protocol == Protocol::kTls && port == kHttpsPort) {
-    co_await serve_tls(context, std::move(client), std::move(read));
-  } else if (protocol == Protocol::kHttp1 && port == kHttpPort) {
+    co_return co_await serve_tls(context, std::move(client), std::move(read));
+  }
+  if (protocol == Protocol::kHttp1 && port == kHttpPort) {
     co_await serve_http1(context, std::move(client), std::move(read));
   } else if (protocol == Protocol::kHttp1) {
     co_await refuse_clear_text(context, std::move(client), std::move(read));
@@ -92,6 +90,14 @@ asio::awaitable<void> serve_redirected(FlowContext& context, ClientConnection cl
   } else if (!read.empty()) {
     refuse(context, client, Reason::kMalformed, "closed before a protocol could be told");
   }
+  co_return nullptr;
+}
+
+}  // namespace
+
+asio::awaitable<void> serve_redirected(FlowContext& context, ClientConnection client) {
+  auto tunnel = co_await serve(context, std::move(client));
+  co_await run_tunnel(context, std::move(tunnel));
 }
 
 }  // namespace soleroute::gateway::flow

@@ -6,12 +6,13 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <functional>
+#include <memory>
+#include <new>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -173,20 +174,6 @@ Stop Direction::move() {
   return pause(*obstacle);
 }
 
-// Both directions' view of the relay. Lives in relay()'s frame.
-struct Link {
-  net::Stream& client;
-  net::Stream& origin;
-  PipePool& pipes;
-  bool half_closed = false;
-
-  void touch() const {
-    const auto idle = half_closed ? kRelayHalfClosedIdle : kRelayIdle;
-    client.expires_after(idle);
-    origin.expires_after(idle);
-  }
-};
-
 // A stream whose peer broke off is reset towards the other side, unless that would lose bytes still on their way.
 void abort_stream(net::Stream& stream) {
   if (!stream.is_open()) return;
@@ -195,56 +182,139 @@ void abort_stream(net::Stream& stream) {
   stream.close();
 }
 
-asio::awaitable<void> pump(net::Stream& from, net::Stream& to, Link& link, std::uint64_t& total) {
-  Direction direction(from, to, link.pipes);
-  bool usable = true;
-  while (usable) {
-    link.touch();
-    const Stop stop = direction.move();
-    total = direction.total();
-    if (stop == Stop::kEndOfStream) {
-      // When both directions are over, closing a socket says the same.
-      const bool both = std::exchange(link.half_closed, true);
-      if (!both || !to.is_plain()) to.shutdown_send();
-      link.touch();
-      co_return;
-    }
-    if (stop == Stop::kTurnOver) {
-      co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
-    } else if (stop == Stop::kNoRoom) {
-      usable = (co_await to.wait_writable()).has_value();
-    } else {
-      usable = stop == Stop::kNoInput && (co_await from.wait_readable()).has_value();
+// Both directions. No coroutines: an idle connection holds this and no frames. Kept alive by what is waited for; when
+// the loop is destroyed, that goes, and takes the relay and with it the flow that awaits it.
+class Relay final : public std::enable_shared_from_this<Relay> {
+ public:
+  using Done = std::move_only_function<void(RelayTotals)>;
+
+  Relay(net::Stream& client, net::Stream& origin, PipePool& pipes, asio::any_io_executor executor, Done done)
+      : done_(std::move(done)),
+        executor_(std::move(executor)),
+        client_(client),
+        origin_(origin),
+        upward_(*this, client, origin, pipes),
+        downward_(*this, origin, client, pipes) {}
+
+  void start() {
+    upward_.begin();
+    downward_.begin();
+    if (running_ > 0) return void(started_ = true);
+    asio::post(executor_, [self = shared_from_this()] { self->finish(); });  // not before the flow waits for it
+  }
+
+ private:
+  class Pump final : public net::Readiness::Waiter {
+   public:
+    Pump(Relay& relay, net::Stream& from, net::Stream& to, PipePool& pipes)
+        : relay_(relay), from_(from), to_(to), direction_(from, to, pipes) {}
+
+    void begin();
+    void ready(int error) override;
+    [[nodiscard]] std::uint64_t total() const { return direction_.total(); }
+
+   private:
+    enum class Next : std::uint8_t { kWaits, kIsOver, kIsBroken };
+    [[nodiscard]] Next advance();
+    void end_of_stream();
+
+    Relay& relay_;
+    net::Stream& from_;
+    net::Stream& to_;
+    Direction direction_;
+  };
+
+  void touch();
+  void pump_ended();
+  void finish();
+  [[nodiscard]] std::shared_ptr<Pump> shared(Pump& pump) { return {shared_from_this(), &pump}; }
+
+  Done done_;
+  asio::any_io_executor executor_;
+  net::Stream& client_;
+  net::Stream& origin_;
+  Pump upward_;
+  Pump downward_;
+  int running_ = 2;
+  bool started_ = false;
+  bool half_closed_ = false;
+};
+
+void Relay::touch() {
+  const auto idle = half_closed_ ? kRelayHalfClosedIdle : kRelayIdle;
+  client_.expires_after(idle);
+  origin_.expires_after(idle);
+}
+
+void Relay::pump_ended() {
+  if (--running_ == 0 && started_) finish();
+}
+
+void Relay::finish() {
+  Done done = std::exchange(done_, nullptr);
+  done({upward_.total(), downward_.total()});
+}
+
+// What there was has been read; there is rarely more yet.
+void Relay::Pump::begin() {
+  relay_.touch();
+  if (!from_.start_wait(net::Readiness::For::kReading, relay_.shared(*this))) ready(0);
+}
+
+void Relay::Pump::end_of_stream() {
+  // When both directions are over, closing a socket says the same.
+  const bool both = std::exchange(relay_.half_closed_, true);
+  if (!both || !to_.is_plain()) to_.shutdown_send();
+  relay_.touch();
+}
+
+// Moves what can be moved without waiting.
+Relay::Pump::Next Relay::Pump::advance() {
+  using For = net::Readiness::For;
+  for (;;) {
+    relay_.touch();
+    switch (direction_.move()) {
+      case Stop::kNoInput:
+        if (from_.start_wait(For::kReading, relay_.shared(*this))) return Next::kWaits;
+        break;
+      case Stop::kNoRoom:
+        if (to_.start_wait(For::kWriting, relay_.shared(*this))) return Next::kWaits;
+        break;
+      case Stop::kTurnOver:
+        asio::post(relay_.executor_, [self = relay_.shared(*this)] { self->ready(0); });
+        return Next::kWaits;
+      case Stop::kEndOfStream:
+        end_of_stream();
+        return Next::kIsOver;
+      case Stop::kFailed:
+        return Next::kIsBroken;
     }
   }
-  abort_stream(to);
-  abort_stream(from);
+}
+
+void Relay::Pump::ready(int error) {
+  auto next = Next::kIsBroken;
+  try {
+    if (error == 0) next = advance();
+  } catch (const std::bad_alloc&) {
+    next = Next::kIsBroken;
+  }
+  if (next == Next::kWaits) return;
+  if (next == Next::kIsBroken) {  // neither direction goes on alone
+    abort_stream(to_);
+    abort_stream(from_);
+  }
+  relay_.pump_ended();
 }
 
 }  // namespace
 
 asio::awaitable<RelayTotals> relay(net::Stream& client, net::Stream& origin, PipePool& pipes) {
-  RelayTotals totals;
-  Link link{client, origin, pipes};
-  const auto executor = co_await asio::this_coro::executor;
-  std::optional<asio::steady_timer> awaited;  // made when there is something to wait for
-  auto backward = pump(origin, client, link, totals.to_client);
-  bool backward_over = false;
-  const auto wake = [&](const std::exception_ptr& error) {
-    if (error) {  // out of memory: neither direction goes on alone
-      client.reset();
-      origin.reset();
-    }
-    backward_over = true;
-    if (awaited) awaited->cancel();
+  const auto start = [&client, &origin, &pipes](auto handler) {
+    const asio::any_io_executor executor = asio::get_associated_executor(handler);
+    std::make_shared<Relay>(client, origin, pipes, executor, std::move(handler))->start();
   };
-  asio::co_spawn(executor, std::move(backward), wake);
-  co_await pump(client, origin, link, totals.from_client);
-  if (!backward_over) {
-    awaited.emplace(executor, asio::steady_timer::time_point::max());
-    co_await awaited->async_wait(asio::as_tuple(asio::use_awaitable));
-  }
-  co_return totals;
+  return asio::async_initiate<const asio::use_awaitable_t<>, void(RelayTotals)>(start, asio::use_awaitable);
 }
 
 }  // namespace soleroute::gateway::flow

@@ -8,13 +8,11 @@
 #include <optional>
 
 #include "gateway/flow/connector.h"
-#include "gateway/flow/flow_registry.h"
 #include "gateway/flow/flows.h"
 #include "gateway/flow/inspected.h"
 #include "gateway/flow/observe.h"
 #include "gateway/flow/own_site.h"
 #include "gateway/flow/refusal.h"
-#include "gateway/flow/relay.h"
 #include "gateway/flow/tls_alert.h"
 #include "sniffer/tls_client_hello.h"
 
@@ -221,42 +219,42 @@ asio::awaitable<std::optional<Passage>> admit(FlowContext& context, ClientConnec
   co_return Passage{std::move(origin), {client.peer.address, client.original_destination, name}};
 }
 
-// Bytes both ways until the end, or until a reload denies the name. What admit() needed is gone by then, so that an
-// idle connection does not hold it.
-asio::awaitable<void> serve(FlowContext& context, ClientConnection client, ReadAhead read,
-                            std::optional<base::HostName> authority) {
-  auto passage = co_await admit(context, client, read, std::move(authority));
-  if (!passage) co_return;
-  if (passage->termination) {
-    const auto ends = std::move(passage->termination);
-    passage.reset();
-    TlsAsked asked = std::move(ends->asked);
-    if (!ends->refusal)
-      co_return co_await serve_inspected(context, std::move(client), std::move(read), std::move(asked));
-    Refusal refusal = std::move(*ends->refusal);
-    co_return co_await serve_refused(context, std::move(client), std::move(read), std::move(asked), std::move(refusal));
+asio::awaitable<void> terminate(FlowContext& context, ClientConnection client, ReadAhead read,
+                                std::unique_ptr<Termination> termination) {
+  TlsAsked asked = std::move(termination->asked);
+  if (!termination->refusal) {
+    return serve_inspected(context, std::move(client), std::move(read), std::move(asked));
   }
-  const std::size_t inspected = read.size();
-  ReadAhead().swap(read);
-  const auto entry = context.registry.add(
-      [question = std::move(passage->question)](const policy::Policy& policy) { return question.allowed_by(policy); },
-      [inner = client.stream.get(), outer = passage->origin.get()] {
-        inner->reset();
-        outer->reset();
-      });
-  const RelayTotals totals = co_await relay(*client.stream, *passage->origin, context.pipes);
-  context.counters.bytes_in += totals.from_client + inspected;
-  context.counters.bytes_out += totals.to_client;
+  Refusal refusal = std::move(*termination->refusal);
+  return serve_refused(context, std::move(client), std::move(read), std::move(asked), std::move(refusal));
+}
+
+asio::awaitable<TunnelPtr> serve(FlowContext& context, ClientConnection client, ReadAhead read,
+                                 std::optional<base::HostName> authority) {
+  auto passage = co_await admit(context, client, read, std::move(authority));
+  if (!passage) co_return nullptr;
+  if (passage->termination) {
+    auto termination = std::move(passage->termination);
+    passage.reset();
+    co_await terminate(context, std::move(client), std::move(read), std::move(termination));
+    co_return nullptr;
+  }
+  auto still_allowed = [question = std::move(passage->question)](const policy::Policy& policy) {
+    return question.allowed_by(policy);
+  };
+  auto tunnel = open_tunnel(context, std::move(client.stream), std::move(passage->origin), std::move(still_allowed));
+  tunnel->already_sent = read.size();
+  co_return tunnel;
 }
 
 }  // namespace
 
-asio::awaitable<void> serve_tls(FlowContext& context, ClientConnection client, ReadAhead read) {
+asio::awaitable<TunnelPtr> serve_tls(FlowContext& context, ClientConnection client, ReadAhead read) {
   return serve(context, std::move(client), std::move(read), std::nullopt);
 }
 
-asio::awaitable<void> serve_tunnelled_tls(FlowContext& context, ClientConnection client, ReadAhead read,
-                                          base::HostName authority) {
+asio::awaitable<TunnelPtr> serve_tunnelled_tls(FlowContext& context, ClientConnection client, ReadAhead read,
+                                               base::HostName authority) {
   return serve(context, std::move(client), std::move(read), std::move(authority));
 }
 

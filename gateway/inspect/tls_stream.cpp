@@ -247,19 +247,6 @@ std::optional<base::Result<std::size_t>> TlsStream::try_write_some(std::span<con
   return std::unexpected(broken());
 }
 
-asio::awaitable<base::Status> TlsStream::write_all(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const auto written = try_write_some(bytes);
-    if (written && !*written) co_return std::unexpected(written->error());
-    if (written) {
-      bytes = bytes.subspan(**written);
-      continue;
-    }
-    if (auto writable = co_await below_->wait_writable(); !writable) co_return writable;
-  }
-  co_return base::Status{};
-}
-
 void TlsStream::write_last(std::span<const std::byte> bytes) {
   if (!below_->is_open() || bytes.empty() || !encrypt(bytes.first(std::min(bytes.size(), kMostWritten)))) return;
   below_->write_last(std::span<const std::byte>(unsent_).subspan(sent_));
@@ -311,13 +298,27 @@ asio::awaitable<base::Status> TlsStream::wait_readable() {
     if (flush() != Flushed::kBlocked) break;
     if (auto writable = co_await below_->wait_writable(); !writable) co_return writable;
   }
-  const bool holds_some = SSL_has_pending(ssl_.get()) == 1 || !wire_->replayed.empty();
-  if (failed_ || (!starved_ && holds_some)) co_return base::Status{};
+  if (can_try_reading()) co_return base::Status{};
   co_return co_await below_->wait_readable();
+}
+
+// Without the socket having to tell.
+bool TlsStream::can_try_reading() const {
+  const bool holds_some = SSL_has_pending(ssl_.get()) == 1 || !wire_->replayed.empty();
+  return failed_ || (!starved_ && holds_some);
 }
 
 asio::awaitable<base::Status> TlsStream::wait_writable() {
   return below_->wait_writable();
+}
+
+bool TlsStream::start_wait(net::Readiness::For what, std::shared_ptr<net::Readiness::Waiter> waiter) {
+  using For = net::Readiness::For;
+  if (what == For::kWriting) return below_->start_wait(what, std::move(waiter));
+  // The peer waits for the end before it ends its side; once there is room, whoever waits tries, and waits again.
+  const bool unsent = finishing_ && !unsent_.empty() && flush() == Flushed::kBlocked;
+  if (unsent) return below_->start_wait(For::kWriting, std::move(waiter));
+  return !can_try_reading() && below_->start_wait(what, std::move(waiter));
 }
 
 void TlsStream::shutdown_send() {

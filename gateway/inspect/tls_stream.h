@@ -65,12 +65,12 @@ class TlsStream final : public net::Stream {
   // read may be a part.
   [[nodiscard]] boost::asio::awaitable<base::Result<std::size_t>> read_some(std::span<std::byte> into) override;
   [[nodiscard]] std::optional<base::Result<std::size_t>> try_read_some(std::span<std::byte> into) override;
-  [[nodiscard]] boost::asio::awaitable<base::Status> write_all(std::span<const std::byte> bytes) override;
   // After nullopt the same bytes must be offered again: they are encrypted already.
   [[nodiscard]] std::optional<base::Result<std::size_t>> try_write_some(std::span<const std::byte> bytes) override;
   void write_last(std::span<const std::byte> bytes) override;
   [[nodiscard]] boost::asio::awaitable<base::Status> wait_readable() override;
   [[nodiscard]] boost::asio::awaitable<base::Status> wait_writable() override;
+  [[nodiscard]] bool start_wait(net::Readiness::For what, std::shared_ptr<net::Readiness::Waiter> waiter) override;
 
   void shutdown_send() override;  // close_notify, then FIN
   void reset() override { below_->reset(); }
@@ -86,6 +86,7 @@ class TlsStream final : public net::Stream {
   [[nodiscard]] Flushed flush(base::Bytes encrypted);  // what cannot be sent at once is kept
   [[nodiscard]] Flushed flush();                       // what was kept
   [[nodiscard]] bool encrypt(base::Bytes bytes);
+  [[nodiscard]] bool can_try_reading() const;
   [[nodiscard]] base::Error broken() const;
   [[nodiscard]] base::Error failure_to_read(int error);
   [[nodiscard]] HandshakeFault handshake_fault(int error) const;

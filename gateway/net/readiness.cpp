@@ -58,22 +58,29 @@ Readiness::~Readiness() {
   forget();
 }
 
+template <class Handler>
+void Readiness::begin(For what, Handler handler) {
+  const bool reading = what == For::kReading;
+  // The kernel reports what is ready already when it is told to watch for it: such a wait is always queued.
+  const bool first_writing = !reading && !std::exchange(writing_asked_, true);
+  const bool told = state_ == nullptr || first_writing;
+  auto wait = std::make_unique<Wait<Handler>>(std::move(handler), told);
+  int error = fd_ < 0 ? ECANCELED : 0;
+  if (error == 0 && state_ == nullptr) error = reactor_.register_descriptor(fd_, state_);
+  if (error != 0) {
+    wait->ec_.assign(error, boost::system::system_category());
+    return reactor_.post_immediate_completion(wait.release(), false);
+  }
+  reactor_.start_op(reading ? Reactor::read_op : Reactor::write_op, fd_, state_, wait.release(), false, true);
+}
+
 asio::awaitable<int> Readiness::wait(For what) {
-  const auto begin = [this, what]<class Handler>(Handler handler) {
-    const bool reading = what == For::kReading;
-    // The kernel reports what is ready already when it is told to watch for it: such a wait is always queued.
-    const bool first_writing = !reading && !std::exchange(writing_asked_, true);
-    const bool told = state_ == nullptr || first_writing;
-    auto wait = std::make_unique<Wait<Handler>>(std::move(handler), told);
-    int error = fd_ < 0 ? ECANCELED : 0;
-    if (error == 0 && state_ == nullptr) error = reactor_.register_descriptor(fd_, state_);
-    if (error != 0) {
-      wait->ec_.assign(error, boost::system::system_category());
-      return reactor_.post_immediate_completion(wait.release(), false);
-    }
-    reactor_.start_op(reading ? Reactor::read_op : Reactor::write_op, fd_, state_, wait.release(), false, true);
-  };
-  return asio::async_initiate<const asio::use_awaitable_t<>, void(int)>(begin, asio::use_awaitable);
+  const auto start = [this, what](auto handler) { begin(what, std::move(handler)); };
+  return asio::async_initiate<const asio::use_awaitable_t<>, void(int)>(start, asio::use_awaitable);
+}
+
+void Readiness::wait(For what, std::shared_ptr<Waiter> waiter) {
+  begin(what, [waiter = std::move(waiter)](int error) { waiter->ready(error); });
 }
 
 bool Readiness::ready_now(For what) const {

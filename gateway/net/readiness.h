@@ -6,12 +6,23 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/detail/reactor.hpp>
 #include <boost/asio/io_context.hpp>
+#include <memory>
 
 namespace soleroute::gateway::net {
 
 class Readiness {
  public:
   enum class For { kReading, kWriting };
+
+  // Is told once for each wait, from the loop: 0 or an errno, as below.
+  class Waiter {
+   public:
+    Waiter() = default;
+    Waiter(const Waiter&) = delete;
+    Waiter& operator=(const Waiter&) = delete;
+    virtual ~Waiter() = default;
+    virtual void ready(int error) = 0;
+  };
 
   // Borrows `fd`, which is non-blocking; forget() comes before it is closed.
   Readiness(boost::asio::io_context& io, int fd);
@@ -23,8 +34,12 @@ class Readiness {
   // for the same, an attempt must have said that it would block, or ready_now() that it is not: an edge is told once.
   // Several may wait for the same: all are told.
   [[nodiscard]] boost::asio::awaitable<int> wait(For what);
+  // The same without a coroutine. `waiter` is held until it is told, or until the loop is destroyed.
+  void wait(For what, std::shared_ptr<Waiter> waiter);
   // Is it ready as it stands? For those who have not tried.
   [[nodiscard]] bool ready_now(For what) const;
+  // Its first wait needs neither: the kernel reports what is ready already when it is told to watch for it.
+  [[nodiscard]] bool watched(For what) const { return state_ != nullptr && (what == For::kReading || writing_asked_); }
 
   void cancel();  // every wait in progress ends
   void forget();  // likewise, and nothing is waited for any more
@@ -33,6 +48,8 @@ class Readiness {
   using Reactor = boost::asio::detail::reactor;
   template <class Handler>
   class Wait;
+  template <class Handler>
+  void begin(For what, Handler handler);
 
   Reactor& reactor_;
   Reactor::per_descriptor_data state_{};

@@ -20,6 +20,19 @@ constexpr bool would_block(int error) {
 
 }  // namespace
 
+asio::awaitable<base::Status> Stream::write_all(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const auto written = try_write_some(bytes);
+    if (written && !*written) co_return std::unexpected(written->error());
+    if (written) {
+      bytes = bytes.subspan(**written);
+      continue;
+    }
+    if (auto writable = co_await wait_writable(); !writable) co_return writable;
+  }
+  co_return base::Status{};
+}
+
 TcpStream::TcpStream(asio::io_context& io, DeadlineWheel& wheel, base::Fd socket)
     : wheel_(wheel), socket_(std::move(socket)), readiness_(io, socket_.get()) {}
 
@@ -49,8 +62,8 @@ std::optional<base::Error> TcpStream::unusable() const {
 std::optional<base::Result<std::size_t>> TcpStream::try_read_some(std::span<std::byte> into) {
   if (auto fault = unusable()) return std::unexpected(*fault);
   const ssize_t count = ::recv(socket_.get(), into.data(), into.size(), MSG_DONTWAIT);
+  read_blocked_ = count < 0 && would_block(errno);
   if (count >= 0) return static_cast<std::size_t>(count);
-  read_blocked_ = would_block(errno);
   if (read_blocked_ || errno == EINTR) return std::nullopt;
   return std::unexpected(failure("read", errno));
 }
@@ -58,51 +71,58 @@ std::optional<base::Result<std::size_t>> TcpStream::try_read_some(std::span<std:
 std::optional<base::Result<std::size_t>> TcpStream::try_write_some(std::span<const std::byte> bytes) {
   if (auto fault = unusable()) return std::unexpected(*fault);
   const ssize_t count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  write_blocked_ = count < 0 && would_block(errno);
   if (count >= 0) return static_cast<std::size_t>(count);
-  write_blocked_ = would_block(errno);
   if (write_blocked_ || errno == EINTR) return std::nullopt;
   return std::unexpected(failure("write", errno));
 }
 
 asio::awaitable<base::Result<std::size_t>> TcpStream::read_some(std::span<std::byte> into) {
   for (;;) {
-    if (auto count = try_read_some(into)) co_return *count;
-    if (auto readable = co_await wait_readable(); !readable) co_return std::unexpected(readable.error());
-  }
-}
-
-asio::awaitable<base::Status> TcpStream::write_all(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const auto written = try_write_some(bytes);
-    if (written && !*written) co_return std::unexpected(written->error());
-    if (written) {
-      bytes = bytes.subspan(**written);
+    if (auto fault = unusable()) co_return std::unexpected(*fault);
+    if (!read_blocked_) {
+      if (auto count = try_read_some(into)) co_return *count;
       continue;
     }
-    if (auto writable = co_await wait_writable(); !writable) co_return writable;
+    const int error = co_await readiness_.wait(Readiness::For::kReading);
+    if (auto readable = waited(Readiness::For::kReading, error); !readable) co_return std::unexpected(readable.error());
   }
-  co_return base::Status{};
 }
 
 void TcpStream::write_last(std::span<const std::byte> bytes) {
   if (socket_) ::send(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-asio::awaitable<base::Status> TcpStream::wait(Readiness::For what, bool& blocked) {
+base::Status TcpStream::waited(Readiness::For what, int error) {
+  if (error != 0 || timed_out_) return std::unexpected(unusable().value_or(failure("wait", error)));
+  blocked(what) = false;
+  return {};
+}
+
+bool TcpStream::worth_trying(Readiness::For what) {
+  return !blocked(what) && readiness_.watched(what) && readiness_.ready_now(what);
+}
+
+asio::awaitable<base::Status> TcpStream::wait(Readiness::For what) {
   if (auto fault = unusable()) co_return std::unexpected(*fault);
-  if (!blocked && readiness_.ready_now(what)) co_return base::Status{};
+  if (worth_trying(what)) co_return base::Status{};
   const int error = co_await readiness_.wait(what);
-  if (error != 0 || timed_out_) co_return std::unexpected(unusable().value_or(failure("wait", error)));
-  blocked = false;
-  co_return base::Status{};
+  co_return waited(what, error);
 }
 
 asio::awaitable<base::Status> TcpStream::wait_readable() {
-  return wait(Readiness::For::kReading, read_blocked_);
+  return wait(Readiness::For::kReading);
 }
 
 asio::awaitable<base::Status> TcpStream::wait_writable() {
-  return wait(Readiness::For::kWriting, write_blocked_);
+  return wait(Readiness::For::kWriting);
+}
+
+bool TcpStream::start_wait(Readiness::For what, std::shared_ptr<Readiness::Waiter> waiter) {
+  if (unusable() || worth_trying(what)) return false;
+  blocked(what) = false;
+  readiness_.wait(what, std::move(waiter));
+  return true;
 }
 
 void TcpStream::shutdown_send() {

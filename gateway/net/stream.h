@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <span>
 
@@ -35,7 +36,7 @@ class Stream {
   [[nodiscard]] virtual boost::asio::awaitable<base::Result<std::size_t>> read_some(std::span<std::byte> into) = 0;
   // The same without waiting: nullopt when it would block. The cheap first try of a hot path.
   [[nodiscard]] virtual std::optional<base::Result<std::size_t>> try_read_some(std::span<std::byte> into) = 0;
-  [[nodiscard]] virtual boost::asio::awaitable<base::Status> write_all(std::span<const std::byte> bytes) = 0;
+  [[nodiscard]] boost::asio::awaitable<base::Status> write_all(std::span<const std::byte> bytes);
   // How much was taken without waiting: nullopt when it would block.
   [[nodiscard]] virtual std::optional<base::Result<std::size_t>> try_write_some(std::span<const std::byte> bytes) = 0;
   // What can be sent at once of a last word, also when the time is up.
@@ -43,6 +44,9 @@ class Stream {
   // Until it is worth trying again: it may still block then. Several may wait for the same.
   [[nodiscard]] virtual boost::asio::awaitable<base::Status> wait_readable() = 0;
   [[nodiscard]] virtual boost::asio::awaitable<base::Status> wait_writable() = 0;
+  // The same without a coroutine: `waiter` is told. False: it is worth trying now, if only to be told why it fails, and
+  // `waiter` hears nothing.
+  [[nodiscard]] virtual bool start_wait(Readiness::For what, std::shared_ptr<Readiness::Waiter> waiter) = 0;
 
   virtual void shutdown_send() = 0;  // FIN; reading goes on
   virtual void reset() = 0;          // RST: SO_LINGER 0 and close
@@ -66,11 +70,11 @@ class TcpStream final : public Stream, private Deadline {
 
   [[nodiscard]] boost::asio::awaitable<base::Result<std::size_t>> read_some(std::span<std::byte> into) override;
   [[nodiscard]] std::optional<base::Result<std::size_t>> try_read_some(std::span<std::byte> into) override;
-  [[nodiscard]] boost::asio::awaitable<base::Status> write_all(std::span<const std::byte> bytes) override;
   [[nodiscard]] std::optional<base::Result<std::size_t>> try_write_some(std::span<const std::byte> bytes) override;
   void write_last(std::span<const std::byte> bytes) override;
   [[nodiscard]] boost::asio::awaitable<base::Status> wait_readable() override;
   [[nodiscard]] boost::asio::awaitable<base::Status> wait_writable() override;
+  [[nodiscard]] bool start_wait(Readiness::For what, std::shared_ptr<Readiness::Waiter> waiter) override;
 
   void shutdown_send() override;
   void reset() override;
@@ -82,7 +86,12 @@ class TcpStream final : public Stream, private Deadline {
  private:
   void expired() override;
   [[nodiscard]] std::optional<base::Error> unusable() const;
-  [[nodiscard]] boost::asio::awaitable<base::Status> wait(Readiness::For what, bool& blocked);
+  [[nodiscard]] boost::asio::awaitable<base::Status> wait(Readiness::For what);
+  [[nodiscard]] bool& blocked(Readiness::For what) {
+    return what == Readiness::For::kReading ? read_blocked_ : write_blocked_;
+  }
+  [[nodiscard]] base::Status waited(Readiness::For what, int error);
+  [[nodiscard]] bool worth_trying(Readiness::For what);
 
   DeadlineWheel& wheel_;
   base::Fd socket_;

@@ -8,7 +8,10 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <chrono>
 #include <csignal>
+#include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -161,6 +164,58 @@ TEST_F(RelayTest, DeliversWhatCameBeforeAReset) {
   origin.reset();
   EXPECT_EQ(receive_all(client), "<reset>");
   EXPECT_EQ(std::string(buffer, 16), "the whole answer");
+}
+
+// The relay is held by what it waits for, and holds the flow that awaits it: the loop's end must take them all, once.
+TEST(Relay, EndsWithItsFlowWhenTheLoopIsDestroyedUnderIt) {
+  auto [client_far, client_near] = test::tcp_pair();
+  auto [origin_far, origin_near] = test::tcp_pair();
+  PipePool pipes;
+  auto alive = std::make_shared<int>(0);
+  const std::weak_ptr<int> watch = alive;
+  {
+    boost::asio::io_context io;
+    net::DeadlineWheel wheel(io);
+    const auto flow = [&](base::Fd client, base::Fd origin,
+                          std::shared_ptr<int> token) -> boost::asio::awaitable<void> {
+      net::TcpStream inner(io, wheel, std::move(client));
+      net::TcpStream outer(io, wheel, std::move(origin));
+      co_await relay(inner, outer, pipes);
+      ++*token;
+    };
+    auto task = flow(std::move(client_near), std::move(origin_near), std::move(alive));
+    boost::asio::co_spawn(io, std::move(task), [](const std::exception_ptr&) { ADD_FAILURE() << "it was not over"; });
+    io.poll();
+    const std::string bytes(300'000, 'x');  // and a direction waits for room, with a pipe or a buffer half emptied
+    EXPECT_GT(::send(client_far.get(), bytes.data(), bytes.size(), MSG_DONTWAIT), 0);
+    io.poll();
+    EXPECT_FALSE(watch.expired());
+  }
+  EXPECT_TRUE(watch.expired());
+}
+
+// Both ends are there before the flow has begun to wait for the relay.
+TEST(Relay, IsOverAtOnceWhenBothSidesAre) {
+  auto [client_far, client_near] = test::tcp_pair();
+  auto [origin_far, origin_near] = test::tcp_pair();
+  EXPECT_EQ(::send(client_far.get(), "hello", 5, 0), 5);
+  client_far.reset();
+  origin_far.reset();
+  PipePool pipes;
+  boost::asio::io_context io;
+  net::DeadlineWheel wheel(io);
+  net::TcpStream inner(io, wheel, std::move(client_near));
+  net::TcpStream outer(io, wheel, std::move(origin_near));
+  std::optional<RelayTotals> totals;
+  const auto flow = [&]() -> boost::asio::awaitable<void> { totals = co_await relay(inner, outer, pipes); };
+  boost::asio::co_spawn(io, flow(), [&io](const std::exception_ptr& error) {
+    EXPECT_FALSE(error);
+    io.stop();  // the wheel would go on turning
+  });
+  io.run_for(std::chrono::seconds(5));
+  ASSERT_TRUE(totals.has_value());
+  EXPECT_EQ(totals->from_client, 5U);
+  EXPECT_EQ(totals->to_client, 0U);
 }
 
 TEST(PipePool, KeepsEmptyPipesAndNoOthers) {

@@ -151,6 +151,50 @@ TEST_F(ReadinessTest, TellsAllWhoWaitForTheSame) {
   EXPECT_EQ(told, 3);
 }
 
+// What `waiter` was told, in order.
+class Told final : public Readiness::Waiter {
+ public:
+  void ready(int error) override { errors.push_back(error); }
+  std::vector<int> errors;
+};
+
+TEST_F(ReadinessTest, TellsAWaiterOnceAndLetsItGo) {
+  auto waiter = std::make_shared<Told>();
+  EXPECT_FALSE(readiness.watched(For::kReading));
+  readiness.wait(For::kReading, waiter);
+  EXPECT_TRUE(readiness.watched(For::kReading));
+  EXPECT_FALSE(readiness.watched(For::kWriting));
+  io.poll();
+  EXPECT_TRUE(waiter->errors.empty());
+  send(1);
+  io.run();
+  EXPECT_EQ(waiter->errors, std::vector<int>{0});
+  EXPECT_EQ(waiter.use_count(), 1);
+  io.restart();
+  EXPECT_EQ(receive(8), 1);
+  EXPECT_EQ(receive(8), -EAGAIN);
+  readiness.wait(For::kReading, waiter);
+  readiness.cancel();
+  io.run();
+  EXPECT_EQ(waiter->errors, (std::vector<int>{0, ECANCELED}));
+  EXPECT_EQ(waiter.use_count(), 1);
+}
+
+TEST_F(ReadinessTest, LetsAWaiterGoUntoldWhenTheLoopIsDestroyed) {
+  auto waiter = std::make_shared<Told>();
+  {
+    boost::asio::io_context other;
+    Readiness short_lived(other, far.get());
+    short_lived.wait(For::kReading, waiter);
+    short_lived.wait(For::kReading, waiter);
+    other.poll();
+    EXPECT_EQ(waiter.use_count(), 3);
+    short_lived.forget();
+  }
+  EXPECT_EQ(waiter.use_count(), 1);
+  EXPECT_TRUE(waiter->errors.empty());
+}
+
 TEST_F(ReadinessTest, EndsAWaitThatIsCancelledAndTakesNoneOnceForgotten) {
   const auto test = [this]() -> awaitable<void> {
     boost::asio::post(io, [this] { readiness.cancel(); });

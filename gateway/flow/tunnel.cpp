@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/flow/tunnel.h"
+
+#include <utility>
+
+#include "gateway/flow/relay.h"
+
+namespace soleroute::gateway::flow {
+
+TunnelPtr open_tunnel(FlowContext& context, std::unique_ptr<net::Stream> client, std::unique_ptr<net::Stream> origin,
+                      std::function<bool(const policy::Policy&)> still_allowed) {
+  auto tunnel = std::make_unique<Tunnel>(std::move(client), std::move(origin));
+  const auto close = [streams = tunnel.get()] {
+    streams->client->reset();
+    streams->origin->reset();
+  };
+  tunnel->entry = context.registry.add(std::move(still_allowed), close);
+  return tunnel;
+}
+
+boost::asio::awaitable<void> run_tunnel(FlowContext& context, TunnelPtr tunnel) {
+  if (tunnel == nullptr) co_return;
+  const RelayTotals totals = co_await relay(*tunnel->client, *tunnel->origin, context.pipes);
+  context.counters.bytes_in += totals.from_client + tunnel->already_sent;
+  context.counters.bytes_out += totals.to_client;
+}
+
+}  // namespace soleroute::gateway::flow

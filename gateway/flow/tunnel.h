@@ -1,0 +1,34 @@
+// A decided connection of which only the bytes remain to be moved: all that is left of its flow, so that thousands of
+// idle ones hold nothing else.
+// For the flows of this folder; used on their worker's thread.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "gateway/flow/flow_context.h"
+#include "gateway/flow/flow_registry.h"
+
+namespace soleroute::gateway::flow {
+
+struct Tunnel {
+  std::unique_ptr<net::Stream> client;
+  std::unique_ptr<net::Stream> origin;
+  std::uint64_t already_sent = 0;  // bytes to the origin, before
+  FlowRegistry::Entry entry{};
+};
+
+// Null: the flow is over.
+using TunnelPtr = std::unique_ptr<Tunnel>;
+
+// `still_allowed` is the flow's question to the policy after a reload, which resets both streams if it denies.
+[[nodiscard]] TunnelPtr open_tunnel(FlowContext& context, std::unique_ptr<net::Stream> client,
+                                    std::unique_ptr<net::Stream> origin,
+                                    std::function<bool(const policy::Policy&)> still_allowed);
+// Until both directions are over, and counts what was moved. `tunnel` may be null.
+[[nodiscard]] boost::asio::awaitable<void> run_tunnel(FlowContext& context, TunnelPtr tunnel);
+
+}  // namespace soleroute::gateway::flow

@@ -24,6 +24,7 @@
 
 #include "base/fd.h"
 #include "netrules/kernel.h"
+#include "netrules/message_buffer.h"
 #include "netrules/nftnl_codec.h"
 #include "netrules/program.h"
 
@@ -139,7 +140,7 @@ class Batch {
   void keep(std::string words) {
     const auto* header = reinterpret_cast<const nlmsghdr*>(scratch_.data());
     if (header->nlmsg_type != NFNL_MSG_BATCH_END) answering_ = bytes_.size();
-    bytes_.insert(bytes_.end(), scratch_.begin(), scratch_.begin() + static_cast<std::ptrdiff_t>(header->nlmsg_len));
+    bytes_.insert(bytes_.end(), scratch_.data(), scratch_.data() + header->nlmsg_len);
     bytes_.resize((bytes_.size() + NLMSG_ALIGNTO - 1) / NLMSG_ALIGNTO * NLMSG_ALIGNTO);
     words_.push_back(std::move(words));
   }
@@ -161,7 +162,7 @@ class Batch {
   }
   // The kernel has answered before send returned: read until nothing is left.
   static base::Result<Refusals> collect(int fd) {
-    std::vector<char> buffer(kReceiveBuffer);
+    MessageBuffer buffer(kReceiveBuffer);
     Refusals refused;
     bool answered = false;
     for (;;) {
@@ -186,7 +187,7 @@ class Batch {
     return refused;
   }
 
-  std::vector<char> scratch_;
+  MessageBuffer scratch_;
   std::vector<char> bytes_;
   std::vector<std::string> words_;  // by sequence number
   std::size_t answering_ = 0;
@@ -204,7 +205,7 @@ int forward_message(const nlmsghdr* header, void* data) {
 }
 
 base::Status receive_all(const mnl_socket& socket, std::uint32_t sequence, const OnMessage& on_message) {
-  std::vector<char> buffer(kReceiveBuffer);
+  MessageBuffer buffer(kReceiveBuffer);
   int state = MNL_CB_OK;
   while (state > MNL_CB_STOP) {
     const ssize_t received = mnl_socket_recvfrom(&socket, buffer.data(), buffer.size());
@@ -308,7 +309,7 @@ class Reader {
   }
 
   const mnl_socket& socket_;
-  std::vector<char> buffer_;
+  MessageBuffer buffer_;
   SetElements sets_;
   std::uint32_t sequence_ = 0;
 };

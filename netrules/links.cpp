@@ -16,6 +16,8 @@
 #include <functional>
 #include <memory>
 
+#include "netrules/message_buffer.h"
+
 namespace soleroute::netrules {
 namespace {
 
@@ -42,7 +44,7 @@ base::Status exchange(nlmsghdr& request, const char* what, const OnMessage& on_m
   if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) return base::errno_error(what);
   request.nlmsg_seq = 1;
   if (mnl_socket_sendto(socket.get(), &request, request.nlmsg_len) < 0) return base::errno_error(what);
-  std::vector<char> buffer(kBuffer);
+  MessageBuffer buffer(kBuffer);
   int state = MNL_CB_OK;
   while (state > MNL_CB_STOP) {
     const ssize_t received = mnl_socket_recvfrom(socket.get(), buffer.data(), buffer.size());
@@ -74,7 +76,7 @@ class Request {
   }
 
  private:
-  std::vector<char> buffer_;
+  MessageBuffer buffer_;
   nlmsghdr* header_;
   Body* body_;
 };

@@ -102,8 +102,12 @@ base::Status Layers::add(PolicyDocument document, std::uint32_t file) {
   for (const auto& entry : document.services) {
     if (auto status = add_service(entry, file); !status) return status;
   }
-  by_pattern_.reserve(by_pattern_.size() + document.domains.size());
-  hosts_.reserve(hosts_.size() + document.domains.size());
+  // At least doubled: many layers must not copy all that came before for each.
+  const std::size_t needed = hosts_.size() + document.domains.size();
+  if (needed > hosts_.capacity()) {
+    hosts_.reserve(std::max(needed, 2 * hosts_.size()));
+    by_pattern_.reserve(hosts_.capacity());
+  }
   for (auto& entry : document.domains) add_domain(std::move(entry), file);
   for (auto& entry : document.endpoints) add_endpoint(std::move(entry), file);
   mode_ = document.mode.value_or(mode_);

@@ -41,8 +41,9 @@ bool same_content(const struct stat& before, const struct stat& after) {
 }
 
 // Stops one byte past the bound: the size in the inode is a hint only (files of /proc say 0).
-base::Result<std::string> read_bounded(int fd, const std::string& path, std::size_t max_bytes) {
+base::Result<std::string> read_bounded(int fd, const std::string& path, std::size_t expected, std::size_t max_bytes) {
   std::string text;
+  text.reserve(expected);
   std::array<char, 16384> chunk;
   for (;;) {
     const ssize_t count = ::read(fd, chunk.data(), chunk.size());
@@ -92,7 +93,7 @@ base::Result<std::string> read_small_file(const std::string& path, std::size_t m
   }
   struct stat before{};
   if (auto ok = check_opened(file.get(), path, max_bytes, before); !ok) return std::unexpected(std::move(ok.error()));
-  auto text = read_bounded(file.get(), path, max_bytes);
+  auto text = read_bounded(file.get(), path, static_cast<std::size_t>(before.st_size), max_bytes);
   if (!text) return text;
   struct stat after{};
   if (::fstat(file.get(), &after) != 0) return file_error(path, "cannot be examined", errno);

@@ -33,8 +33,9 @@ OwnField judge_own_field(std::span<const HeaderTransform> transforms, std::strin
   return found->replace ? OwnField::kDrop : OwnField::kRefuse;
 }
 
-void inject(std::span<const HeaderTransform> transforms, std::span<const InjectedField> fields,
-            http2::Fields& request) {
+void inject(std::span<const HeaderTransform> transforms, std::span<const InjectedField> fields, http2::Fields& request,
+            http2::Body& body) {
+  if (transforms.empty()) return;
   std::erase_if(request, [&](const http2::Field& field) {
     return judge_own_field(transforms, field.name, field.value) != OwnField::kKeep;
   });
@@ -43,6 +44,10 @@ void inject(std::span<const HeaderTransform> transforms, std::span<const Injecte
     std::ranges::transform(name, name.begin(), sniffer::http1::lower);
     request.push_back({.name = std::move(name), .value = std::string(field.value.view()), .sensitive = true});
   }
+  // A body may outlive the policy that the transforms are part of.
+  body.leave_out([kept = std::vector(transforms.begin(), transforms.end())](const http2::Field& field) {
+    return judge_own_field(kept, field.name, field.value) != OwnField::kKeep;
+  });
 }
 
 base::Result<std::vector<InjectedField>> injected_fields(std::span<const HeaderTransform> transforms,

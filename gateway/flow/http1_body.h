@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "base/byte_reader.h"
+#include "gateway/flow/header_injection.h"
 #include "sniffer/http1_chunked.h"
 #include "sniffer/http1_head.h"
 
@@ -19,6 +21,10 @@ class BodyTracker {
   BodyTracker() = default;  // of a message without a body
   BodyTracker(sniffer::BodyFraming framing, std::uint64_t length) : framing_(framing), remaining_(length) {}
 
+  // Of a request on which the policy sets these headers: a trailer of such a name makes it malformed, since there are
+  // servers that make one of the two. Borrows.
+  void refuse_trailers(std::span<const policy::HeaderTransform> transforms) { transforms_ = transforms; }
+
   // How many of these bytes, which follow those taken before, belong to the body. If malformed() then, none of them
   // may be sent on.
   [[nodiscard]] std::size_t take(base::Bytes bytes) {
@@ -28,7 +34,7 @@ class BodyTracker {
       case sniffer::BodyFraming::kUntilClose:
         return bytes.size();
       case sniffer::BodyFraming::kChunked:
-        return chunks_.feed(bytes);
+        return transforms_.empty() ? chunks_.feed(bytes) : take_judging(bytes);
       case sniffer::BodyFraming::kLength:
         break;
     }
@@ -42,8 +48,12 @@ class BodyTracker {
     if (framing_ == sniffer::BodyFraming::kChunked) return chunks_.state() == sniffer::ChunkedScanner::State::kDone;
     return !until_close() && remaining_ == 0;
   }
-  [[nodiscard]] bool malformed() const { return chunks_.state() == sniffer::ChunkedScanner::State::kMalformed; }
-  [[nodiscard]] std::string_view fault() const { return chunks_.fault(); }
+  [[nodiscard]] bool malformed() const {
+    return refused_ || chunks_.state() == sniffer::ChunkedScanner::State::kMalformed;
+  }
+  [[nodiscard]] std::string_view fault() const {
+    return refused_ ? "a trailer named as a header that the policy sets" : chunks_.fault();
+  }
 
   // Of `most` bytes, how many may be read without reading past a body of known length.
   [[nodiscard]] std::size_t readable(std::size_t most) const {
@@ -52,9 +62,20 @@ class BodyTracker {
   }
 
  private:
+  std::size_t take_judging(base::Bytes bytes) {
+    sniffer::ChunkedContent content;
+    content.data = [](base::Bytes) {};
+    content.trailer = [this](const sniffer::HeaderField& field) {
+      refused_ = refused_ || judge_own_field(transforms_, field.name, field.value) != OwnField::kKeep;
+    };
+    return chunks_.feed(bytes, &content);
+  }
+
   sniffer::BodyFraming framing_ = sniffer::BodyFraming::kNone;
   std::uint64_t remaining_ = 0;
   sniffer::ChunkedScanner chunks_;
+  std::span<const policy::HeaderTransform> transforms_;
+  bool refused_ = false;
 };
 
 }  // namespace soleroute::gateway::flow

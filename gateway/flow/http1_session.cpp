@@ -371,6 +371,7 @@ Outgoing Http1Session::outgoing_of(const sniffer::RequestHead& head) const {
       .edited = transforms.empty() ? forwarded_request(head) : injected_request(head, transforms, progress_.injected),
       .body_size = 0,
       .body = BodyTracker(head.framing, head.content_length)};
+  outgoing.body.refuse_trailers(transforms);
   outgoing.body_size = outgoing.body.take(received_.bytes().subspan(head.size));
   return outgoing;
 }

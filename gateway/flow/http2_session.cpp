@@ -148,7 +148,7 @@ asio::awaitable<void> Http2Session::decide(Progress& progress) {
     record.detail = injected.error().detail;
     co_return co_await refuse(progress, *snapshot, facts);
   }
-  inject(progress.decision.transforms, *injected, progress.request.fields);
+  inject(progress.decision.transforms, *injected, progress.request.fields, *progress.stream->received());
   co_await forward(progress, *snapshot, facts);
 }
 

@@ -29,6 +29,7 @@ class Body {
   }
   void finish(Fields trailers = {}) {
     trailers_ = std::move(trailers);
+    if (unwanted_) std::erase_if(trailers_, unwanted_);
     finished_ = true;
     notify();
   }
@@ -56,7 +57,12 @@ class Body {
   [[nodiscard]] bool at_end() const { return finished_ && size() == 0; }
   [[nodiscard]] bool aborted() const { return aborted_; }
   [[nodiscard]] const Fields& trailers() const { return trailers_; }  // once it is finished
-  [[nodiscard]] std::uint64_t total() const { return total_; }        // appended so far
+  // Leaves out trailers, also of those that are still to come.
+  void leave_out(std::function<bool(const Field&)> unwanted) {
+    unwanted_ = std::move(unwanted);
+    std::erase_if(trailers_, unwanted_);
+  }
+  [[nodiscard]] std::uint64_t total() const { return total_; }  // appended so far
 
   // Called without the other's knowledge of whom; neither may destroy this body.
   std::function<void()> on_change;               // set by who takes it
@@ -73,6 +79,7 @@ class Body {
   bool finished_ = false;
   bool aborted_ = false;
   Fields trailers_;
+  std::function<bool(const Field&)> unwanted_;
 };
 
 }  // namespace soleroute::gateway::http2

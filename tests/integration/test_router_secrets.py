@@ -10,7 +10,8 @@ import pytest
 
 from lab import addresses as at
 from lab import gateway as gateways
-from lab import repositories
+from lab import http2_wire as h2
+from lab import repositories, web
 from lab.origin import Origin, read_body, response
 
 threat = pytest.mark.threat
@@ -25,6 +26,10 @@ services:
     api: {access: read, auth: {secret: github.token, client_shim: {kind: env}}}
 """
 READ_ONLY = POLICY.replace("readwrite", "read")
+SET_ON_ALL = """\
+domains:
+  - {host: api.github.com, transform: {request: {headers: {Authorization: {secret: github.token, transform: {type: bearer}}}}}}
+"""
 
 
 def basic(token):
@@ -201,6 +206,46 @@ def test_a_request_with_a_header_of_its_own_is_refused_or_loses_it(setting, forg
     assert forge.authorizations(mark) == {f"Bearer {TOKEN}"}
     assert all(b"placeholder" not in request.head for request in forge.origin.requests[mark:])
     place.nothing_shows(refused.stdout, replaced.stdout)
+
+
+@threat("T132")
+def test_a_trailer_cannot_stand_in_for_a_header_that_is_set(setting, forge, lab):
+    place = setting(SET_ON_ALL)
+    whole = []  # of each body: its lines, chunks and trailers
+
+    def collect(connection, request):
+        del request
+        lines = [connection.until(b"\r\n")]
+        while lines[-1] is not None and not (b"0\r\n" in lines and lines[-1] == b"\r\n"):
+            lines.append(connection.until(b"\r\n"))
+        if lines[-1] is None:
+            return False
+        whole.append(lines)
+        connection.send(response(b"whole"))
+        return True
+
+    forge.origin.script("/trailed", collect)
+
+    def over_http1(trailer):
+        head = b"POST /trailed HTTP/1.1\r\nHost: api.github.com\r\nTransfer-Encoding: chunked\r\n\r\n"
+        with web.tls(lab.agent, "api.github.com", place.bundle) as link:
+            link.sendall(head + b"3\r\nabc\r\n0\r\n" + trailer + b"\r\n\r\n")
+            return web.Reader(link).response().status
+
+    assert [over_http1(trailer) for trailer in (b"Authorization: Bearer mine", b"AUTHORIZATION: mine", b"authorization:")] == [400] * 3
+    assert not whole
+    assert over_http1(b"X-Sum: 1") == 200
+    assert whole.pop()[-2:] == [b"X-Sum: 1\r\n", b"\r\n"], "the control: other trailers pass"
+    record = place.gateway.log.find(0, path="/trailed", status=400)[0]
+    assert (record["action"], record["reason"]) == ("blocked", "malformed")
+
+    with h2.linked(lab.agent, at.SPARE, "api.github.com", place.bundle) as link:
+        link.send(h2.frame(h2.HEADERS, h2.END_HEADERS, 1, h2.block("api.github.com", "/trailed", method="POST")))
+        link.send(h2.frame(h2.DATA, 0, 1, b"abc"))
+        trailers = h2.literal("authorization", "Bearer mine") + h2.literal("x-sum", "1")
+        link.send(h2.frame(h2.HEADERS, h2.END_STREAM | h2.END_HEADERS, 1, trailers))
+        assert link.end_of(1) == ("end", b"whole")
+    assert whole.pop()[-3:] == [b"0\r\n", b"x-sum: 1\r\n", b"\r\n"], "left out over HTTP/2, the other passes"
 
 
 @threat("T132")

@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "base/byte_reader.h"
+#include "gateway/flow/http1_body.h"
 #include "gateway/flow/http1_forward.h"
+#include "gateway/http2/body.h"
 #include "sniffer/http1_head.h"
 
 namespace soleroute::gateway::flow {
@@ -115,10 +117,63 @@ TEST(HeaderInjection, IsTheSameOverHttp2) {
   http2::Fields request{{"accept", "*/*"}, {"authorization", "Bearer FAKE"}, {"x_api_key", "FAKE"}, {"x-other", "a"}};
   EXPECT_TRUE(refuses_own_fields(transforms(false), request));
   EXPECT_FALSE(refuses_own_fields(transforms(true), request));
-  inject(transforms(true), fields(), request);
+  http2::Body body;
+  inject(transforms(true), fields(), request, body);
   const http2::Fields wanted{
       {"accept", "*/*"}, {"x-other", "a"}, {"authorization", "Bearer REAL", true}, {"x-api-key", "KEY", true}};
   EXPECT_EQ(request, wanted);
+}
+
+std::string chunked(std::string_view trailers) {
+  return "3\r\nabc\r\n0\r\n" + std::string(trailers) + "\r\n";
+}
+
+// Whole, and byte by byte.
+bool is_refused(const std::vector<HeaderTransform>& set, std::string_view trailers) {
+  const std::string text = chunked(trailers);
+  BodyTracker whole(sniffer::BodyFraming::kChunked, 0);
+  BodyTracker slow(sniffer::BodyFraming::kChunked, 0);
+  whole.refuse_trailers(set);
+  slow.refuse_trailers(set);
+  const bool all = whole.take(base::as_bytes(text)) == text.size();
+  for (std::size_t i = 0; i < text.size() && !slow.malformed(); ++i) {
+    EXPECT_EQ(slow.take(base::as_bytes(text).subspan(i, 1)), 1u);
+  }
+  EXPECT_EQ(whole.malformed(), slow.malformed()) << trailers;
+  EXPECT_TRUE(whole.malformed() || (all && whole.done() && slow.done())) << trailers;
+  return whole.malformed();
+}
+
+TEST(HeaderInjection, RefusesATrailerNamedAsAHeaderThatIsSetAnnouncedOrNot) {
+  for (const bool replace : {false, true}) {
+    for (const auto& variant : kVariants) {
+      EXPECT_TRUE(is_refused(transforms(replace), variant.line)) << variant.why;
+      EXPECT_FALSE(is_refused({}, variant.line)) << "where nothing is set, the client's own passes";
+    }
+    EXPECT_FALSE(is_refused(transforms(replace), "X-Sum: 1\r\nAuthorizations: b\r\n"));
+    EXPECT_FALSE(is_refused(transforms(replace), ""));
+  }
+}
+
+TEST(HeaderInjection, LeavesSuchTrailersOutOverHttp2WhetherTheyAreThereOrStillToCome) {
+  const http2::Fields trailers{{"x-sum", "1"}, {"authorization", "FAKE"}, {"x_api_key", "FAKE"}};
+  const http2::Fields kept{{"x-sum", "1"}};
+  http2::Fields request;
+  http2::Body there;
+  there.finish(trailers);
+  http2::Body to_come;
+  {
+    const auto set = transforms(false);  // which a body outlives
+    inject(set, fields(), request, there);
+    inject(set, fields(), request, to_come);
+  }
+  to_come.finish(trailers);
+  EXPECT_EQ(there.trailers(), kept);
+  EXPECT_EQ(to_come.trailers(), kept);
+  http2::Body untouched;
+  inject({}, {}, request, untouched);
+  untouched.finish(trailers);
+  EXPECT_EQ(untouched.trailers(), trailers) << "where nothing is set, the client's own pass";
 }
 
 TEST(HeaderInjection, SaysWithWhichStatusAndReasonARequestIsAnswered) {

@@ -2,6 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <future>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "policy/layers.h"
 #include "policy/policy.h"
@@ -136,18 +141,45 @@ void Flattener::add_endpoints(std::vector<EndpointRecord> endpoints) {
   }
 }
 
+using Documents = std::vector<base::Result<PolicyDocument>>;
+
+base::Result<PolicyDocument> read_layer(const PolicySource& layer, std::string& text) {
+  if (auto status = clean_text(layer.name, layer.text, text); !status) return std::unexpected(status.error());
+  return read_policy(SourceText(layer.name, text));
+}
+
+// Each layer read for itself, by as many threads as there are processors if there is enough to read: parsing is most of
+// what a large policy costs. All of them are joined here.
+Documents read_layers(std::span<const PolicySource> layers, std::vector<std::string>& texts) {
+  constexpr std::size_t kWorthAThread = std::size_t{256} << 10;  // bytes
+  Documents documents(layers.size());
+  std::atomic<std::size_t> next = 0;
+  const auto read = [&] {
+    for (std::size_t i = next++; i < layers.size(); i = next++) documents[i] = read_layer(layers[i], texts[i]);
+  };
+  std::size_t bytes = 0;
+  for (const auto& layer : layers) bytes += layer.text.size();
+  const std::size_t useful = std::min(
+      {layers.size(), bytes / kWorthAThread + 1, std::size_t{std::max(1U, std::thread::hardware_concurrency())}});
+  std::vector<std::future<void>> others;
+  // Where no thread is to be had, it is done by get().
+  constexpr auto kIfPossible = std::launch::async | std::launch::deferred;
+  for (std::size_t i = 1; i < useful; ++i) others.push_back(std::async(kIfPossible, read));
+  read();
+  for (auto& other : others) other.get();
+  return documents;
+}
+
 }  // namespace
 
 base::Result<std::shared_ptr<const Policy>> Policy::compile(std::span<const PolicySource> layers) {
   auto data = std::make_unique<Data>();
   std::vector<std::string> texts(layers.size());  // errors found while merging point into them
+  Documents documents = read_layers(layers, texts);
   Layers merged;
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    if (auto status = clean_text(layers[i].name, layers[i].text, texts[i]); !status) {
-      return std::unexpected(status.error());
-    }
     data->files.push_back(layers[i].name);
-    auto document = read_policy(SourceText(layers[i].name, texts[i]));
+    auto& document = documents[i];
     if (!document) return std::unexpected(document.error());
     auto status = merged.add(std::move(*document), static_cast<std::uint32_t>(i));
     if (!status) return std::unexpected(status.error());

@@ -18,7 +18,7 @@ SECONDS = 900
 # tests run as the agent. The images still say what they need; their apt-get finds it done.
 PACKAGES = """
 ca-certificates curl fzf gh git iproute2 jq less libcap2-bin libfmt9 libidn2-0 libmnl0 libnetfilter-queue1 libnftnl11
-libnghttp2-14 libpsl5 libssl3 libyaml-cpp0.7 nftables nodejs openssh-client procps python3 ripgrep tmux vim-tiny zsh
+libnghttp2-14 libpsl5 libssl3 libyaml-cpp0.7 nftables nodejs openssh-client procps python3 python3-pip ripgrep tmux vim-tiny zsh
 """.split()
 
 
@@ -61,23 +61,27 @@ def _make(archive):
     part.rename(archive)
 
 
+def copy_npm(root):
+    """The machine's own npm and the node that runs it, to where they belong below `root`, a container's root folder."""
+    node, npm = Path(shutil.which("node")).resolve(), Path(shutil.which("npm")).resolve()
+    programs, modules = root / "usr/local/bin", root / "usr/local/lib/node_modules"
+    programs.mkdir(parents=True)
+    shutil.copy(node, programs / "node")
+    shutil.copytree(npm.parents[1], modules / "npm", symlinks=False, ignore_dangling_symlinks=True)  # …/npm/bin/npm-cli.js
+    (programs / "npm").symlink_to("../lib/node_modules/npm/bin/npm-cli.js")
+
+
 def provide_node(engine, base, folder):
     """An image with the machine's own npm, for the stage that fetches an agent from the npm registry."""
-    node, npm = Path(shutil.which("node")).resolve(), Path(shutil.which("npm")).resolve()
-    modules = npm.parents[1]  # …/npm/bin/npm-cli.js
     context = folder / "node"
     shutil.rmtree(context, ignore_errors=True)
-    context.mkdir(parents=True)
-    shutil.copy(node, context / "node")
-    shutil.copytree(modules, context / "npm", symlinks=False, ignore_dangling_symlinks=True)
+    copy_npm(context / "root")
     trusted = context / "authorities"
     trusted.mkdir()
     for file in Path("/usr/local/share/ca-certificates").glob("*.crt"):  # registries may be behind the machine's own
         shutil.copy(file, trusted)
     (context / "Dockerfile").write_text(
-        f"FROM {base}\nCOPY node /usr/local/bin/node\nCOPY npm /usr/local/lib/node_modules/npm\n"
-        "COPY authorities /usr/local/share/ca-certificates\n"
-        "RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm && update-ca-certificates\n"
+        f"FROM {base}\nCOPY root /\nCOPY authorities /usr/local/share/ca-certificates\nRUN update-ca-certificates\n"
         "ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt\n")
     engine.docker("build", "-q", "-t", NODE_IMAGE, context, timeout=SECONDS)
     return NODE_IMAGE

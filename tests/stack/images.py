@@ -13,7 +13,7 @@ GATEWAY = "soleroute/gateway:0.1.0"
 BASE = "soleroute/base:0.1.0"
 
 # What the tests run as the agent; also the build argument at work.
-_EXTRA = "python3 iproute2 nftables nodejs"
+_EXTRA = "python3 python3-pip iproute2 nftables nodejs"
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import json
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
+import base_image
 import probes
 from lab import repositories
 
@@ -44,6 +48,73 @@ def test_git_clones_over_https_and_by_an_ssh_address_that_is_rewritten(stack, wo
     assert stack.agent("cat", "/tmp/one/README").stdout == repositories.CONTENT
     assert stack.agent("git", "ls-remote", "--get-url", "git@github.com:owner/name.git").stdout == "https://github.com/owner/name.git\n"
     stack.agent("rm", "-rf", "/tmp/one")
+
+
+@threat("C11")
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_apt(stack, world, tmp_path, scheme):
+    repositories.mount_apt(world.al, tmp_path)
+
+    def apt(source, *command):
+        options = {"Dir::State": "/tmp/apt", "Dir::Cache": "/tmp/apt", "Dir::Log": "/tmp/apt", "Dir::Etc::sourcelist": "/tmp/apt/sources.list",
+                   "Dir::Etc::sourceparts": "/dev/null", "Acquire::Retries": "0"}  # fmt: skip
+        line = " ".join(["apt-get", *(f"-o {key}={value}" for key, value in options.items()), *command])
+        return stack.agent("sh", "-c", "mkdir -p /tmp/apt/lists/partial /tmp/apt/archives/partial && cd /tmp/apt && "
+                           f"echo 'deb [trusted=yes] {source}/apt ./' > sources.list && {line}", check=False)  # fmt: skip
+
+    update = apt(f"{scheme}://allowed.test", "update")
+    assert update.returncode == 0 and "Err:" not in update.stdout, update.stdout + update.stderr
+    assert apt(f"{scheme}://allowed.test", "download", "soleroute-demo").returncode == 0
+    assert int(stack.agent("stat", "-c", "%s", "/tmp/apt/soleroute-demo_1.0_all.deb").stdout) > 100
+    refused = apt("http://denied.test", "update")
+    assert "403" in refused.stdout + refused.stderr
+    stack.agent("rm", "-r", "/tmp/apt")
+
+
+@threat("C11")
+def test_pip(stack, world):
+    repositories.mount_pypi(world.al)
+
+    def pip(host):
+        return stack.agent("pip", "install", "--no-cache-dir", "--disable-pip-version-check", "--retries", "0", "--target", "/tmp/pip",
+                           "--index-url", f"https://{host}/simple/", "demo", check=False)  # fmt: skip
+
+    done = pip("allowed.test")
+    assert "Successfully installed demo-1.2.3" in done.stdout, done.stderr
+    stack.agent("rm", "-r", "/tmp/pip")
+    refused = pip("denied.test")
+    assert refused.returncode != 0 and "No matching distribution" in refused.stderr
+
+
+@threat("C11")
+def test_npm(stack, world, engine, tmp_path):
+    if not shutil.which("npm"):
+        pytest.skip("needs npm")
+    repositories.mount_npm(world.al, "https://allowed.test")
+    base_image.copy_npm(tmp_path / "root")
+    engine.docker("cp", f"{tmp_path}/root/.", f"{stack.container('agent')}:/")
+
+    def npm(registry):
+        return stack.agent("env", "NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt", "npm", "install", "--prefix", "/tmp/npm", "--cache",
+                           "/tmp/npm/cache", "--no-audit", "--no-fund", "--no-update-notifier", "--fetch-retries=0", "--registry",
+                           f"{registry}/npm/", "demo", check=False)  # fmt: skip
+
+    done = npm("https://allowed.test")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(stack.agent("cat", "/tmp/npm/node_modules/demo/package.json").stdout)["version"] == "1.2.3"
+    stack.agent("rm", "-r", "/tmp/npm")
+    refused = npm("http://denied.test")
+    assert refused.returncode != 0 and "403" in refused.stderr
+
+
+def test_a_static_program_with_a_resolver_of_its_own(stack, engine, tmp_path):
+    """As Go builds them: no libc, so nothing preloaded or configured there could have held it."""
+    source = Path(__file__).resolve().parent / "static_client.c"
+    subprocess.run(["gcc", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o", tmp_path / "static_client", source], check=True)
+    engine.docker("cp", tmp_path / "static_client", f"{stack.container('agent')}:/usr/local/bin/static_client")
+    assert stack.agent("static_client", "allowed.test").stdout.endswith("AL\n")
+    refused = stack.agent("static_client", "denied.test").stdout
+    assert refused.startswith("HTTP/1.1 403") and "Blocked by proxy policy: denied.test" in refused
 
 
 @threat("C07")

@@ -1,4 +1,4 @@
-"""What real clients fetch: a git repository, an npm registry and an apt repository, each mounted on an Origin."""
+"""What real clients fetch: a git repository, an npm registry, a Python index and an apt repository, each mounted on an Origin."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import hashlib
@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import tarfile
+import zipfile
 from pathlib import Path
 
 from lab.origin import read_body, response
@@ -105,6 +106,33 @@ def mount_npm(origin, base_url):
         return True
 
     origin.mount("/npm", serve)
+
+
+# --- pip ---
+
+
+def mount_pypi(origin):
+    """/simple/: an index with the package `demo` in version 1.2.3."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as wheel:
+        wheel.writestr("demo.py", "answer = 'demo'\n")
+        wheel.writestr("demo-1.2.3.dist-info/METADATA", "Metadata-Version: 2.1\nName: demo\nVersion: 1.2.3\n")
+        wheel.writestr("demo-1.2.3.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr("demo-1.2.3.dist-info/RECORD", "")
+    name = "demo-1.2.3-py3-none-any.whl"
+    page = f'<!DOCTYPE html><a href="{name}">{name}</a>'.encode()
+
+    def serve(connection, request, rest):
+        read_body(connection, request)
+        if rest == "/demo/":
+            connection.send(response(page, headers=["Content-Type: text/html"]))
+            return True
+        if rest != f"/demo/{name}":
+            return _not_found(connection)
+        connection.send(response(packed.getvalue()))
+        return True
+
+    origin.mount("/simple", serve)
 
 
 # --- apt ---

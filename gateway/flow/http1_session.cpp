@@ -392,12 +392,21 @@ asio::awaitable<Http1Session::Next> Http1Session::forward(const sniffer::Request
     if (!connected) co_return co_await answer_dial_failure(head, policy, facts);
     auto result =
         co_await exchange(context_.wheel, stream(), received_, upstream_, request_, std::move(outgoing), reused);
-    if (result.then != Then::kRepeat) co_return co_await finish(std::move(result));
-    upstream_.close();
+    if (result.then == Then::kRepeat) {
+      upstream_.close();
+      continue;
+    }
+    finish(result);
+    if (result.then == Then::kNextRequest) co_return Next::kGoOn;
+    if (result.then == Then::kSwitch) co_return co_await switch_protocols();
+    if (result.then == Then::kClose) co_await last_word(stream(), std::string());
+    // TLS that ends without close_notify says itself that something is missing, and loses nothing on its way.
+    if (result.then == Then::kReset) inspected() ? stream().close() : stream().reset();
+    co_return Next::kOver;
   }
 }
 
-asio::awaitable<Http1Session::Next> Http1Session::finish(ExchangeResult result) {
+void Http1Session::finish(ExchangeResult& result) {
   auto& record = progress_.record;
   if (result.status != 0) record.status = result.status;
   record.bytes_in = result.from_client;
@@ -409,21 +418,6 @@ asio::awaitable<Http1Session::Next> Http1Session::finish(ExchangeResult result) 
   record.observed = !progress_.decision.allowed();
   if (record.observed && record.detail.empty()) record.detail = kObservedDetail;
   log(progress_.decision.allowed() && !unsound);
-  switch (result.then) {
-    case Then::kNextRequest:
-      co_return Next::kGoOn;
-    case Then::kSwitch:
-      co_return co_await switch_protocols();
-    case Then::kClose:
-      co_await last_word(stream(), std::string());
-      break;
-    case Then::kRepeat:
-    case Then::kReset:
-      // TLS that ends without close_notify says itself that something is missing, and loses nothing on its way.
-      inspected() ? stream().close() : stream().reset();
-      break;
-  }
-  co_return Next::kOver;
 }
 
 // WebSocket: bytes both ways from here on. What either side sent with its head goes first.

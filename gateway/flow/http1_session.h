@@ -92,7 +92,7 @@ class Http1Session {
   [[nodiscard]] boost::asio::awaitable<Next> answer_dial_failure(const sniffer::RequestHead& head,
                                                                  const policy::Policy& policy,
                                                                  const policy::FlowFacts& facts);
-  [[nodiscard]] boost::asio::awaitable<Next> finish(ExchangeResult result);
+  void finish(ExchangeResult& result);
   [[nodiscard]] boost::asio::awaitable<void> answer_fault(Fault fault);
   [[nodiscard]] boost::asio::awaitable<Next> switch_protocols();
   [[nodiscard]] policy::FlowFacts facts_of(const sniffer::RequestHead& head, const std::string& target) const;

@@ -96,9 +96,9 @@ asio::awaitable<std::expected<Dialled, DialFailure>> dial(FlowContext& context, 
   co_return co_await context.connector.dial(std::move(request));
 }
 
-// A tunnel to one of the `endpoints:`: bytes both ways, unseen.
+// A tunnel to one of the `endpoints:`: bytes both ways, unseen. The caller keeps what `decision` borrows from.
 asio::awaitable<TunnelPtr> connect(FlowContext& context, ClientConnection client, ReadAhead read, Destination to,
-                                   std::shared_ptr<const policy::Policy> policy, policy::Decision decision) {
+                                   policy::Decision decision) {
   net::Stream& inner = *client.stream;
   inner.expires_after(kBodyIdle);  // dialling has its own time
   auto dialled = co_await dial(context, to, decision);
@@ -146,7 +146,7 @@ asio::awaitable<TunnelPtr> serve_connect(FlowContext& context, ClientConnection 
     co_return nullptr;
   }
   if (!to.host || to.port != kHttpsPort) {
-    co_return co_await connect(context, std::move(client), std::move(read), to, snapshot, decision);
+    co_return co_await connect(context, std::move(client), std::move(read), to, decision);
   }
   // To 443 the tunnel carries TLS for that very name: the ClientHello is read, decided and logged as if redirected.
   client.original_destination = {{}, kHttpsPort};

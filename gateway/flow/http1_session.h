@@ -114,6 +114,7 @@ class Http1Session {
   Progress progress_;
   std::optional<base::HostName> host_;
   std::uint16_t port_ = 0;
+  std::uint32_t served_ = 0;
   bool first_ = true;
   bool logged_ = false;
   FlowRegistry::Entry entry_;

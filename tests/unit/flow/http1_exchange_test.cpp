@@ -3,6 +3,9 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <future>
 #include <string>
 #include <thread>
 
@@ -74,6 +77,23 @@ TEST_F(Http1Exchange, ServesPipelinedRequestsInOrder) {
   EXPECT_THAT(agent.message(), EndsWith("2"));
   EXPECT_THAT(agent.message(), HasSubstr("403 Forbidden"));
   EXPECT_THAT(server.head(), StartsWith("GET /4")) << "the denied one was never seen";
+}
+
+TEST_F(Http1Exchange, AClientWithManyRequestsTakesTurnsWithOthers) {
+  std::promise<void> all_sent;
+  boost::asio::post(context_.io, [waits = all_sent.get_future().share()] { waits.wait(); });
+  auto& greedy = client();
+  auto& other = client();
+  std::string all;
+  for (int i = 0; i < 64; ++i) all += wire("GET /greedy HTTP/1.1|Host: denied.test||");
+  greedy.send(all);
+  other.send(wire("GET /other HTTP/1.1|Host: denied.test||"));
+  all_sent.set_value();
+  const auto decided = records(65);
+  const auto at = std::ranges::find(decided, "/other", &audit::DecisionRecord::path);
+  ASSERT_NE(at, decided.end());
+  EXPECT_LT(at - decided.begin(), 33);
+  EXPECT_THAT(other.message(), HasSubstr("403 Forbidden"));
 }
 
 TEST_F(Http1Exchange, AHundredAllowedThenOneDenied) {

@@ -61,14 +61,21 @@ def _make(archive):
     part.rename(archive)
 
 
+_DEBIANS_MODULES = Path("/usr/share/nodejs")
+
+
 def copy_npm(root):
     """The machine's own npm and the node that runs it, to where they belong below `root`, a container's root folder."""
-    node, npm = Path(shutil.which("node")).resolve(), Path(shutil.which("npm")).resolve()
-    programs, modules = root / "usr/local/bin", root / "usr/local/lib/node_modules"
+    node, npm = Path(shutil.which("node")).resolve(), Path(shutil.which("npm")).resolve()  # …/npm/bin/npm-cli.js
+    programs = root / "usr/local/bin"
     programs.mkdir(parents=True)
-    shutil.copy(node, programs / "node")
-    shutil.copytree(npm.parents[1], modules / "npm", symlinks=False, ignore_dangling_symlinks=True)  # …/npm/bin/npm-cli.js
-    (programs / "npm").symlink_to("../lib/node_modules/npm/bin/npm-cli.js")
+    if npm.is_relative_to(_DEBIANS_MODULES):  # needs the packages beside it, and Debian's node, which the base has
+        modules = _DEBIANS_MODULES
+    else:
+        modules = npm.parents[1]
+        shutil.copy(node, programs / "node")
+    shutil.copytree(modules, root / modules.relative_to("/"), symlinks=False, ignore_dangling_symlinks=True)
+    (programs / "npm").symlink_to(npm)
 
 
 def provide_node(engine, base, folder):

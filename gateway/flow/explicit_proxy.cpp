@@ -116,10 +116,7 @@ asio::awaitable<TunnelPtr> connect(FlowContext& context, ClientConnection client
 
   const auto still_allowed = [to](const policy::Policy& fresh) { return may_pass(fresh, fresh.decide(to.facts())); };
   auto tunnel = open_tunnel(context, std::move(client.stream), std::move(dialled->stream), still_allowed);
-  if (!still_allowed(*context.policy)) {  // may have changed while dialling
-    inner.reset();
-    co_return nullptr;
-  }
+  if (tunnel == nullptr) co_return nullptr;
   tunnel->origin->expires_after(kBodyIdle);
   const auto told = co_await inner.write_all(base::as_bytes(kEstablished));
   const auto early = co_await tunnel->origin->write_all(read);

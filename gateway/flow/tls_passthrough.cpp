@@ -243,7 +243,7 @@ asio::awaitable<TunnelPtr> serve(FlowContext& context, ClientConnection client, 
     return question.allowed_by(policy);
   };
   auto tunnel = open_tunnel(context, std::move(client.stream), std::move(passage->origin), std::move(still_allowed));
-  tunnel->already_sent = read.size();
+  if (tunnel != nullptr) tunnel->already_sent = read.size();
   co_return tunnel;
 }
 

@@ -14,8 +14,11 @@ TunnelPtr open_tunnel(FlowContext& context, std::unique_ptr<net::Stream> client,
     streams->client->reset();
     streams->origin->reset();
   };
+  const bool allowed = still_allowed(*context.policy);
   tunnel->entry = context.registry.add(std::move(still_allowed), close);
-  return tunnel;
+  if (allowed) return tunnel;
+  close();
+  return nullptr;
 }
 
 boost::asio::awaitable<void> run_tunnel(FlowContext& context, TunnelPtr tunnel) {

@@ -24,7 +24,8 @@ struct Tunnel {
 // Null: the flow is over.
 using TunnelPtr = std::unique_ptr<Tunnel>;
 
-// `still_allowed` is the flow's question to the policy after a reload, which resets both streams if it denies.
+// `still_allowed` is the flow's question to the policy after a reload, which resets both streams if it denies. It is
+// asked at once, too: the policy may have changed while the origin was dialled. Null then, and both are reset.
 [[nodiscard]] TunnelPtr open_tunnel(FlowContext& context, std::unique_ptr<net::Stream> client,
                                     std::unique_ptr<net::Stream> origin,
                                     std::function<bool(const policy::Policy&)> still_allowed);

@@ -34,17 +34,23 @@ http2::Field lower_case(const sniffer::HeaderField& field) {
   return {lowered(field.name), std::string(field.value)};
 }
 
-http2::Fields forwarded_response(const sniffer::ResponseHead& head) {
+http2::Fields end_to_end_fields(std::span<const sniffer::HeaderField> fields) {
   std::vector<std::string> dropped(kNotForwarded.begin(), kNotForwarded.end());
-  for (const auto& field : head.fields) {
+  for (const auto& field : fields) {
     if (!text::same_ignoring_case(field.name, "connection")) continue;
     text::for_each_element(field.value, [&](std::string_view named) { dropped.push_back(lowered(named)); });
   }
-  http2::Fields out{{":status", std::to_string(head.status)}};
-  for (const auto& field : head.fields) {
+  http2::Fields out;
+  for (const auto& field : fields) {
     auto kept = lower_case(field);
     if (std::ranges::find(dropped, kept.name) == dropped.end()) out.push_back(std::move(kept));
   }
+  return out;
+}
+
+http2::Fields forwarded_response(const sniffer::ResponseHead& head) {
+  http2::Fields out{{":status", std::to_string(head.status)}};
+  for (auto& field : end_to_end_fields(head.fields)) out.push_back(std::move(field));
   return out;
 }
 

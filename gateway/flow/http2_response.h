@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "gateway/flow/http1_page.h"
 #include "gateway/http2/body.h"
@@ -16,6 +17,9 @@ namespace soleroute::gateway::flow {
 [[nodiscard]] http2::Fields forwarded_response(const http2::Fields& head);
 // From HTTP/1: names in lower case, nothing that concerns its connection alone (RFC 9113 section 8.2.2).
 [[nodiscard]] http2::Fields forwarded_response(const sniffer::ResponseHead& head);
+// Less what concerns one connection alone (RFC 9110 section 7.6.1), Connection says what else that is; and less
+// Alt-Svc.
+[[nodiscard]] http2::Fields end_to_end_fields(std::span<const sniffer::HeaderField> fields);
 [[nodiscard]] http2::Field lower_case(const sniffer::HeaderField& field);
 
 [[nodiscard]] http2::Fields page_head(const Page& page);

@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "gateway/flow/http1_to_http2.h"
 #include "gateway/flow/observe.h"
 #include "gateway/inspect/inspection.h"
 
@@ -67,6 +68,7 @@ std::optional<OriginConnection> InspectedOrigin::kept(const std::vector<HttpVers
   return std::nullopt;
 }
 
+// HTTP/2 is not offered beside HTTP/1.1 to who cannot carry it: an origin that has the choice would take it.
 asio::awaitable<std::expected<OriginConnection, DialFailure>> InspectedOrigin::connect(
     std::vector<HttpVersion> offered) {
   if (known_failure_) {
@@ -74,6 +76,21 @@ asio::awaitable<std::expected<OriginConnection, DialFailure>> InspectedOrigin::c
     co_return std::unexpected(std::move(failure));
   }
   if (auto connection = kept(offered)) co_return std::move(*connection);
+  const bool http1 = std::ranges::find(offered, HttpVersion::kHttp2) == offered.end();
+  if (!http1 || !http2_alone_) {
+    auto connected = co_await connect_anew(std::move(offered));
+    if (connected || !http1 || !http2_alone_) co_return connected;
+  }
+  std::vector<HttpVersion> http2{HttpVersion::kHttp2};
+  auto connected = co_await connect_anew(std::move(http2));
+  if (!connected || connected->version == HttpVersion::kHttp1) co_return connected;
+  auto translated = http1_over_http2(context_, std::move(connected->stream));
+  if (translated == nullptr) co_return failed(Reason::kUpstreamFailed, "no descriptors are left");
+  co_return OriginConnection{std::move(translated), HttpVersion::kHttp1};
+}
+
+asio::awaitable<std::expected<OriginConnection, DialFailure>> InspectedOrigin::connect_anew(
+    std::vector<HttpVersion> offered) {
   auto dialled = co_await dial();
   if (!dialled) co_return std::unexpected(std::move(dialled.error()));
   dialled->stream->expires_after(kHandshakeTimeout);
@@ -83,6 +100,7 @@ asio::awaitable<std::expected<OriginConnection, DialFailure>> InspectedOrigin::c
   auto stream = co_await inspection->origins->connect(std::move(dialled->stream), name_, std::move(protocols),
                                                       context_.origin_sessions);
   if (!stream) {
+    http2_alone_ = http2_alone_ || stream.error().no_common_protocol;
     const Reason reason = stream.error().timed_out ? Reason::kTimedOut : Reason::kUpstreamFailed;
     co_return failed(reason, std::move(stream.error().message));
   }

@@ -33,12 +33,15 @@ class InspectedOrigin final : public OriginSource {
   static constexpr std::size_t kMaxIdle = 8;
   [[nodiscard]] std::optional<OriginConnection> kept(const std::vector<HttpVersion>& offered);
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial();
+  [[nodiscard]] boost::asio::awaitable<std::expected<OriginConnection, DialFailure>> connect_anew(
+      std::vector<HttpVersion> offered);
 
   FlowContext& context_;
   base::IpAddress client_;
   base::HostName name_;
   std::optional<base::IpAddress> preferred_;
   std::optional<DialFailure> known_failure_;
+  bool http2_alone_ = false;  // it has refused HTTP/1.1
   std::vector<OriginConnection> idle_;
   std::weak_ptr<const policy::Policy> policy_;  // under which those of idle_ were made
 };

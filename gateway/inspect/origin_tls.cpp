@@ -208,7 +208,9 @@ asio::awaitable<std::expected<std::unique_ptr<TlsStream>, OriginFault>> OriginTl
     keep_resumed(handle, *connecting);
     co_return std::move(stream);
   }
-  OriginFault fault{done.error().kind == Kind::kTimedOut, name.text() + ": " + sentence(done.error(), *connecting)};
+  const bool refused = done.error().kind == Kind::kAlert && done.error().alert == kNoApplicationProtocol;
+  OriginFault fault{done.error().kind == Kind::kTimedOut, refused,
+                    name.text() + ": " + sentence(done.error(), *connecting)};
   co_return std::unexpected(std::move(fault));
 }
 

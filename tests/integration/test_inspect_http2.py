@@ -3,14 +3,16 @@
 
 import json
 import shutil
+import ssl
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from lab import addresses as at
 from lab import http2_wire as h2
-from lab import http2_origin, inspection, wait
+from lab import http2_origin, inspection, wait, web
 from lab.case import Live
 
 threat = pytest.mark.threat
@@ -149,6 +151,57 @@ def test_a_client_of_http2_alone_is_served_by_an_origin_of_http1(case, raw):
         link.send(h2.get(1, "allowed.test", "/over-http1"))
         assert link.end_of(1) == ("end", b"AL\n")
     case.record(host="allowed.test", path="/over-http1", status=200)
+
+
+# --- A client of HTTP/1.1 alone, and this origin, which speaks HTTP/2 alone ---
+
+
+def test_the_origin_refuses_a_client_of_http1(lab, origin):
+    """The control of the next ones."""
+    del origin
+    context = ssl.create_default_context(cafile=str(lab.ca.certificate))
+    context.set_alpn_protocols(["http/1.1"])
+    with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+        with web.connected(lab.up, at.SPARE, 443) as plain, context.wrap_socket(plain, server_hostname=HOST) as link:
+            link.recv(1)
+
+
+@threat("C01", "C06")
+def test_a_client_of_http1_is_served_by_an_origin_of_http2(case, lab, router, origin):
+    code, said = curl(lab, router, "--http1.1", "-w", "%{http_version} %{http_code}\n",
+                      f"https://{HOST}/ok/A%2fb/%7e?h=1", f"https://{HOST}/denied/h1", f"https://{HOST}/ok/again?h=1")  # fmt: skip
+    assert code == 0 and said.startswith("HTTP2\n1.1 200\nBlocked by proxy policy") and said.endswith("HTTP2\n1.1 200\n"), said
+    assert "1.1 403\n" in said
+    assert origin.asked("/ok/A%2fb/%7e?h=1") and not origin.asked("/denied/h1")
+    assert case.record(path="/denied/h1", host=HOST)["reason"] == "no_rule_matched"
+    before = router.resident_bytes()
+    code, said = curl(lab, router, "--http1.1", "-o", "/dev/null", "-w", "%{size_download}", f"https://{HOST}/ok/bytes")
+    assert (code, said) == (0, str(64 << 20)), said
+    upload = f"head -c {64 << 20} /dev/zero | curl -sS --http1.1 --cacert {router.ca_certificate} -T - https://{HOST}/ok/count"
+    code, said = run(lab, "sh", "-c", upload)
+    assert (code, said) == (0, str(64 << 20)), said
+    assert router.resident_bytes() < before + (32 << 20)
+
+
+@threat("C07", "C08")
+def test_a_client_of_http1_has_events_as_they_are_sent_and_websockets_from_an_origin_of_http2(case, lab, router, origin):
+    del origin
+    with web.tls(lab.agent, HOST, router.ca_certificate) as link:
+        link.sendall(web.request_bytes(HOST, "/ok/events"))
+        times, text = [], b""
+        while b"data: 3" not in text:
+            text += link.recv(65536)
+            times.append(time.monotonic())
+        assert times[-1] - times[0] > 0.6, text
+    upgrade = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
+    with web.tls(lab.agent, HOST, router.ca_certificate) as link:
+        link.sendall(web.request_bytes(HOST, "/ok/socket", headers=upgrade))
+        reader = web.Reader(link)
+        response = reader.response()
+        assert (response.status, response.headers["sec-websocket-accept"]) == (101, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+        link.sendall(b"ping")
+        assert reader.exactly(4) == b"ping"
+    assert case.record(host=HOST, path="/ok/socket")["status"] == 101
 
 
 def test_a_reload_that_denies_a_live_stream_resets_it_and_no_other(lab, router, raw):

@@ -9,6 +9,7 @@ const server = http2.createSecureServer({
   key: fs.readFileSync(key),
   cert: fs.readFileSync(cert),
   settings: {enableConnectProtocol: true},
+  ALPNCallback: ({protocols}) => protocols.includes('h2') ? 'h2' : undefined,  // else no_application_protocol
 });
 
 const PAGE = `<!doctype html><title>page</title><body>

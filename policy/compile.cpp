@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
 #include <future>
 #include <string>
 #include <thread>
@@ -23,7 +24,7 @@ class Flattener {
 
   base::Status add(const MergedHost& host);
   void add_endpoints(std::vector<EndpointRecord> endpoints);
-  void name_records(std::span<const MergedHost> hosts);
+  void name_records(const std::deque<MergedHost>& hosts);
 
  private:
   void add_rule(const Grant& grant, HostRecord& record);
@@ -109,7 +110,7 @@ base::Status Flattener::add(const MergedHost& host) {
 }
 
 // Once the table's text no longer moves.
-void Flattener::name_records(std::span<const MergedHost> hosts) {
+void Flattener::name_records(const std::deque<MergedHost>& hosts) {
   auto record = data_.records.begin();
   for (const auto& host : hosts) {
     if (host.grants.empty()) continue;

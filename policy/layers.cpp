@@ -23,9 +23,13 @@ void add_missing(std::vector<base::Cidr>& to, const std::vector<base::Cidr>& fro
 }  // namespace
 
 MergedHost& Layers::host(const HostPattern& pattern, Origin origin) {
-  const auto [at, added] = by_pattern_.try_emplace(pattern.text(), hosts_.size());
-  if (added) hosts_.push_back({.pattern = pattern, .origin = origin});
-  MergedHost& found = hosts_[at->second];
+  const auto known = by_pattern_.find({pattern.name.text(), pattern.wildcard});
+  if (known == by_pattern_.end()) {
+    MergedHost& added = hosts_.emplace_back(MergedHost{.pattern = pattern, .origin = origin});
+    by_pattern_.emplace(Key{added.pattern.name.text(), added.pattern.wildcard}, &added);
+    return added;
+  }
+  MergedHost& found = *known->second;
   if (found.grants.empty()) found.origin = origin;
   return found;
 }
@@ -71,7 +75,10 @@ void Layers::add_domain(DomainEntry entry, std::uint32_t file) {
   const Origin origin{file, entry.position.line};
   MergedHost& merged = host(entry.host, origin);
   if (entry.replace) {
-    merged = MergedHost{.pattern = entry.host, .origin = origin};
+    merged.origin = origin;
+    merged.grants.clear();
+    merged.addresses.clear();
+    merged.tls = TlsMode::kUnstated;
   }
   if (entry.rules.empty()) grant(merged, {nullptr, origin, {}});
   for (auto& rule : entry.rules) {
@@ -101,12 +108,6 @@ void Layers::add_endpoint(EndpointEntry entry, std::uint32_t file) {
 base::Status Layers::add(PolicyDocument document, std::uint32_t file) {
   for (const auto& entry : document.services) {
     if (auto status = add_service(entry, file); !status) return status;
-  }
-  // At least doubled: many layers must not copy all that came before for each.
-  const std::size_t needed = hosts_.size() + document.domains.size();
-  if (needed > hosts_.capacity()) {
-    hosts_.reserve(std::max(needed, 2 * hosts_.size()));
-    by_pattern_.reserve(hosts_.capacity());
   }
   for (auto& entry : document.domains) add_domain(std::move(entry), file);
   for (auto& entry : document.endpoints) add_endpoint(std::move(entry), file);

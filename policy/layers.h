@@ -4,8 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -41,7 +44,7 @@ class Layers {
   // Services first, then domains, as agent-sandbox does; then endpoints and mode. Later calls are later layers.
   [[nodiscard]] base::Status add(PolicyDocument document, std::uint32_t file);
 
-  [[nodiscard]] std::vector<MergedHost>& hosts() { return hosts_; }  // those without grants are not there
+  [[nodiscard]] const std::deque<MergedHost>& hosts() const { return hosts_; }  // those without grants are not there
   [[nodiscard]] std::vector<EndpointRecord>& endpoints() { return endpoints_; }
   [[nodiscard]] Mode mode() const { return mode_; }
 
@@ -54,8 +57,19 @@ class Layers {
   void add_domain(DomainEntry entry, std::uint32_t file);
   void add_endpoint(EndpointEntry entry, std::uint32_t file);
 
-  std::vector<MergedHost> hosts_;
-  std::unordered_map<std::string, std::size_t> by_pattern_;
+  struct Key {
+    std::string_view name;  // of the host that it leads to
+    bool wildcard = false;
+    bool operator==(const Key&) const = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const {
+      return std::hash<std::string_view>()(key.name) ^ std::size_t{key.wildcard};
+    }
+  };
+
+  std::deque<MergedHost> hosts_;  // which never move, and whose patterns never change
+  std::unordered_map<Key, MergedHost*, KeyHash> by_pattern_;
   std::vector<EndpointRecord> endpoints_;
   Mode mode_ = Mode::kEnforce;
 };

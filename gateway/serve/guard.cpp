@@ -5,10 +5,8 @@
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
-#include <csignal>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -18,6 +16,7 @@
 #include "gateway/serve/neighbours.h"
 #include "gateway/serve/policy_files.h"
 #include "gateway/serve/rules_keeper.h"
+#include "gateway/serve/signals.h"
 #include "gateway/serve/supervisor.h"
 #include "netrules/kernel.h"
 #include "netrules/links.h"
@@ -80,14 +79,14 @@ std::vector<std::string> route_problems(const std::vector<base::IpAddress>& gate
 class Guard {
  public:
   Guard(const GuardOptions& options, audit::DecisionLog& log)
-      : options_(options), log_(log), rules_(netrules::make_kernel(), log, true), signals_(loop_), watch_(loop_) {}
+      : options_(options), log_(log), rules_(netrules::make_kernel(), log, true), watch_(loop_) {}
 
   base::Status run() {
     auto policy = load_policy(options_.policy_files);
     if (!policy) return std::unexpected(policy.error());
     policy_ = std::move(*policy);
     if (auto probed = rules_.probe(); !probed) return probed;
-    catch_signals();
+    signals_.obey();
     if (auto opened = open(); !opened) {
       log_.error(opened.error().message);
       return opened;
@@ -151,22 +150,6 @@ class Guard {
     });
   }
 
-  void catch_signals() {
-    signals_.add(SIGHUP);
-    signals_.add(SIGTERM);
-    signals_.add(SIGINT);
-    await_signal();
-  }
-
-  void await_signal() {
-    signals_.async_wait([this](const boost::system::error_code& error, int number) {
-      if (error) return;
-      if (number != SIGHUP) return stop();
-      reload();
-      await_signal();
-    });
-  }
-
   void reload() {
     auto fresh = load_policy(options_.policy_files);
     base::Status status = fresh ? base::Status{} : std::unexpected(fresh.error());
@@ -201,7 +184,7 @@ class Guard {
   audit::DecisionLog& log_;
   asio::io_context loop_;
   RulesKeeper rules_;
-  asio::signal_set signals_;
+  Signals signals_{loop_, [this] { reload(); }, [this] { stop(); }};
   asio::steady_timer watch_;
   std::shared_ptr<const policy::Policy> policy_;
   std::set<std::string> warned_;

@@ -6,10 +6,8 @@
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
-#include <csignal>
 #include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -30,6 +28,7 @@
 #include "gateway/serve/runtime.h"
 #include "gateway/serve/self_check.h"
 #include "gateway/serve/serving_policy.h"
+#include "gateway/serve/signals.h"
 #include "gateway/serve/system_resolvers.h"
 #include "netrules/kernel.h"
 #include "netrules/plan.h"
@@ -60,15 +59,11 @@ std::string policy_summary(const ServeOptions& options, const policy::Policy& po
 class Supervisor {
  public:
   Supervisor(const ServeOptions& options, audit::DecisionLog& log)
-      : options_(options),
-        log_(log),
-        rules_(netrules::make_kernel(), log, options.program_rules),
-        signals_(loop_),
-        watch_(loop_) {}
+      : options_(options), log_(log), rules_(netrules::make_kernel(), log, options.program_rules), watch_(loop_) {}
 
   base::Status run() {
     if (auto prepared = prepare(); !prepared) return prepared;
-    catch_signals();
+    signals_.obey();
     if (auto opened = open(); !opened) {
       log_.error(opened.error().message);
       return opened;
@@ -250,23 +245,6 @@ class Supervisor {
     });
   }
 
-  void catch_signals() {
-    signals_.add(SIGHUP);
-    signals_.add(SIGTERM);
-    signals_.add(SIGINT);
-    std::signal(SIGPIPE, SIG_IGN);
-    await_signal();
-  }
-
-  void await_signal() {
-    signals_.async_wait([this](const boost::system::error_code& error, int number) {
-      if (error) return;
-      if (number != SIGHUP) return stop();
-      reload();
-      await_signal();
-    });
-  }
-
   // The new policy stands beside the old one until its rules are in the kernel.
   void reload() {
     auto fresh = load();
@@ -363,7 +341,7 @@ class Supervisor {
   audit::Counters counters_;
   asio::io_context loop_;
   RulesKeeper rules_;
-  asio::signal_set signals_;
+  Signals signals_{loop_, [this] { reload(); }, [this] { stop(); }};
   asio::steady_timer watch_;
   std::shared_ptr<const policy::Policy> policy_;
   std::vector<base::Endpoint> resolvers_;

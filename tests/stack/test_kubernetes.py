@@ -48,7 +48,7 @@ class Pod(Agent):
 
     def remove(self):
         self.forget_shells()
-        self.podman.podman("pod", "rm", "-f", "-t", "1", self.name)
+        self.podman.podman("pod", "rm", "-f", "-t", "0", self.name)
         self.podman.podman("volume", "prune", "-f")
 
     def container(self, name):

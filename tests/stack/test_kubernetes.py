@@ -26,6 +26,10 @@ _MANIFESTS = Path(__file__).resolve().parents[2] / "compose/kubernetes"
 BRIDGE = "10.88.0.1"  # of Podman's default network
 
 
+def manifest(name):
+    return yaml.safe_load((_MANIFESTS / name).read_text())
+
+
 def for_podman():
     """pod.yaml as the documented command makes it, with the image that the tests have."""
     done = subprocess.run(["sed", "-f", _MANIFESTS / "podman.sed", _MANIFESTS / "pod.yaml"], check=True, capture_output=True, text=True)
@@ -33,17 +37,19 @@ def for_podman():
 
 
 class Pod(Agent):
-    def __init__(self, podman, name, manifest, policy=POLICY):
+    def __init__(self, podman, folder, name, pod):
         super().__init__()
         self.podman, self.name = podman, name
-        documents = list(yaml.safe_load_all((_MANIFESTS / "policy.yaml").read_text()))
-        documents[0]["data"]["policy.yaml"] = policy
-        pod = yaml.safe_load(manifest)
+        self._policy = folder / "policy.yaml"
+        config = manifest("policy.yaml")
+        config["data"]["policy.yaml"] = POLICY
+        self._policy.write_text(yaml.safe_dump(config))
+        pod = yaml.safe_load(pod)
         pod["metadata"]["name"] = name
-        self._text = yaml.safe_dump_all([*documents, pod])
+        self._pod = yaml.safe_dump(pod)
 
     def play(self):
-        self.podman.podman("kube", "play", "-", input=self._text)
+        self.podman.podman("kube", "play", "--configmap", self._policy, "-", input=self._pod)
         return self
 
     def remove(self):
@@ -79,8 +85,8 @@ def podman(engine, images, world):
 
 
 @pytest.fixture(scope="module")
-def pod(podman):
-    one = Pod(podman, "agent", for_podman()).play()
+def pod(podman, tmp_path_factory):
+    one = Pod(podman, tmp_path_factory.mktemp("pod"), "agent", for_podman()).play()
     one.wait_for_agent()
     yield one
     one.remove()
@@ -185,21 +191,17 @@ def without_gateway(*removed):
 
 
 @threat("T024", "T025")
-def test_the_rules_stand_before_there_is_a_gateway(podman, world):
-    early = Pod(podman, "early", without_gateway()).play()
+def test_the_rules_stand_before_there_is_a_gateway(podman, world, tmp_path):
+    early = Pod(podman, tmp_path, "early", without_gateway()).play()
     assert not works(early) and not leaks(early, world)
     early.remove()
     # The control: without the init container it is open.
-    control = Pod(podman, "control", without_gateway("close")).play()
+    control = Pod(podman, tmp_path, "control", without_gateway("close")).play()
     assert works(control) and leaks(control, world)
     control.remove()
 
 
 # --- The manifests ---
-
-
-def manifest(name):
-    return yaml.safe_load((_MANIFESTS / name).read_text())
 
 
 def test_the_gateway_is_a_native_sidecar_behind_the_closed_rules():
@@ -212,7 +214,7 @@ def test_the_gateway_is_a_native_sidecar_behind_the_closed_rules():
 
 
 def test_podmans_variant_differs_in_the_gateways_place_alone():
-    ours, theirs = manifest("pod.yaml"), yaml.safe_load((for_podman()))
+    ours, theirs = manifest("pod.yaml"), yaml.safe_load(for_podman())
     moved = ours["spec"]["initContainers"].pop()
     del moved["restartPolicy"]
     ours["spec"]["containers"].insert(0, moved)

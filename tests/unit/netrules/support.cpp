@@ -201,6 +201,11 @@ std::vector<NamedIntent> all_intents() {
     all.push_back({name + "-open", intent, true});
     intent.explicit_proxy_port = 0;
     all.push_back({name + "-without-proxy", intent, true});
+    if (topology != Topology::kGuard) {
+      intent = intent_for(topology);
+      intent.capture_all_tcp = true;
+      all.push_back({name + "-observe", intent, true});
+    }
     intent = intent_for(topology);
     intent.endpoints = endpoints;
     intent.packet_queue = 19;

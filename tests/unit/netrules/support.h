@@ -42,7 +42,7 @@ struct NamedIntent {
   Intent intent;
   bool open = true;
 };
-// Every topology, closed and open, with queues, endpoints, both families.
+// Every topology, closed, open and observing, with queues, endpoints, both families.
 [[nodiscard]] std::vector<NamedIntent> all_intents();
 [[nodiscard]] Ruleset rules_of(const NamedIntent& named);
 [[nodiscard]] Intent intent_for(Topology topology);

@@ -203,6 +203,28 @@ fetch(process.argv[1]).then(async r => console.log(r.status, (await r.text()).tr
 """
 
 
+_HTTP_CLIENT = """
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse.BodyHandlers;
+
+public class Get {
+    public static void main(String[] urls) throws Exception {
+        var client = HttpClient.newHttpClient();
+        for (var url : urls) {
+            try {
+                var answer = client.send(HttpRequest.newBuilder(URI.create(url)).build(), BodyHandlers.ofString());
+                System.out.println(answer.statusCode() + " " + answer.body().lines().findFirst().orElse(""));
+            } catch (java.io.IOException error) {
+                System.out.println("failed " + error.getClass().getName());
+            }
+        }
+    }
+}
+"""
+
+
 class TestPython:
     @threat("C11")
     def test_urllib(self, case, place):
@@ -213,6 +235,29 @@ class TestPython:
         assert get("https://allowed.test/") == "200 AL\n"
         assert get("http://denied.test/").startswith("403 " + BLOCKED)
         assert get("https://denied.test/").startswith("failed")
+        case.no_query("denied.test")
+
+
+class TestJava:
+    """HttpClient: on port 80 it asks for an upgrade to HTTP/2 with every request, and it knows roots from a file of its own."""
+
+    @threat("C11")
+    def test_http_client(self, case, place):
+        needs("javac")
+        source, roots = place.home / "Get.java", place.home / "roots.p12"
+        source.write_text(_HTTP_CLIENT)
+        subprocess.run(["javac", "-d", place.home, source], check=True, capture_output=True)
+        subprocess.run(["keytool", "-importcert", "-noprompt", "-storepass", "public", "-keystore", roots, "-file", place.lab.ca.certificate],
+                       check=True, capture_output=True)  # fmt: skip
+        for path in place.home.glob("*"):
+            path.chmod(0o644)
+        trust = [f"-Djavax.net.ssl.trustStore={roots}", "-Djavax.net.ssl.trustStorePassword=public"]
+        urls = ["http://allowed.test/", "https://allowed.test/", "http://denied.test/", "https://denied.test/", "http://allowed.test/"]
+        done = place.run("java", *trust, "-cp", str(place.home), "Get", *urls)
+        allowed, over_tls, denied, denied_over_tls, again = done.stdout.splitlines()
+        assert (allowed, over_tls, again) == ("200 AL",) * 3, done.stderr
+        assert denied == "403 " + BLOCKED
+        assert denied_over_tls.startswith("failed javax.net.ssl.SSL"), "at once, and not by a time-out"
         case.no_query("denied.test")
 
 

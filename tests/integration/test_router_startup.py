@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -115,12 +116,19 @@ def test_no_way_of_ending_opens_the_network(lab, make_gateway, number):
     case.control()
 
 
+def is_stopped(process):
+    """Every thread of it: the signal takes its time to reach them all."""
+    states = [stat.read_text().rpartition(")")[2].split()[0] for stat in Path(f"/proc/{process}/task").glob("*/stat")]
+    return set(states) == {"T"}
+
+
 @threat("T028")
 def test_a_stopped_process_lets_nothing_through_and_goes_on_afterwards(lab, make_gateway):
     one = make_gateway().start()
     case = Case(lab, one.log)
     case.control()
     one.send_signal(signal.SIGSTOP)
+    wait.until(lambda: is_stopped(one.pid), "the gateway to stop")
     with hammering(lab, case, 1.0):
         assert web.resolve(lab.agent, "denied.test") is None
     one.send_signal(signal.SIGCONT)

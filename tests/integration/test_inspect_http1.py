@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -84,8 +85,44 @@ def test_the_origin_gets_the_clients_own_bytes(case, lab, router):
     del case
 
 
-@pytest.mark.parametrize("client", ["curl", "curl h1", "python", "node"])
-def test_real_clients_see_what_the_policy_says(case, lab, router, client):
+_GO = """
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+)
+
+func main() {
+	answer, err := http.Get(os.Args[1])
+	if err != nil {
+		fmt.Println("failed", err)
+		return
+	}
+	body, _ := io.ReadAll(answer.Body)
+	fmt.Println(answer.StatusCode, answer.Proto, string(body))
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def go_client(lab):
+    """A program of Go's own net/http: a static binary with its own TLS, HTTP/2 and resolver."""
+    if not shutil.which("go"):
+        pytest.skip("needs go")
+    folder = lab.folder / "go"
+    folder.mkdir()
+    (folder / "get.go").write_text(_GO)
+    settings = {**os.environ, "CGO_ENABLED": "0", "GOCACHE": str(folder / "cache"), "GO111MODULE": "off", "GOFLAGS": "-p=2"}
+    subprocess.run(["go", "build", "-o", folder / "get", folder / "get.go"], check=True, env=settings, capture_output=True, timeout=120)
+    folder.chmod(0o755)
+    return str(folder / "get")
+
+
+@pytest.mark.parametrize("client", ["curl", "curl h1", "python", "node", "go"])
+def test_real_clients_see_what_the_policy_says(request, case, lab, router, client):
     """Allowed and denied, by the CA that they are told of in their own way."""
     ca = router.ca_certificate
     python = "import sys,urllib.request as u\ntry: print(u.urlopen(sys.argv[1]).read().decode())\nexcept u.HTTPError as e: print(e.code, e.read().decode())"
@@ -96,6 +133,8 @@ def test_real_clients_see_what_the_policy_says(case, lab, router, client):
         "python": (["python3", "-c", python], {"SSL_CERT_FILE": ca}),
         "node": (["node", "-e", node], {"NODE_EXTRA_CA_CERTS": ca}),
     }
+    if client == "go":
+        words[client] = ([request.getfixturevalue("go_client")], {"SSL_CERT_FILE": ca})
     program, environment = words[client]
     _, allowed = command(lab, *program, "https://allowed.test/ok/x", **environment)
     assert "AL" in allowed and "Blocked" not in allowed, allowed

@@ -2,20 +2,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <optional>
 #include <string_view>
 
 #include "sniffer/http1_chunked.h"
+#include "tests/fuzz/require.h"
 
 namespace {
 
 using namespace soleroute;
+using fuzz::require;
 using State = sniffer::ChunkedScanner::State;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
 
 // Where the body ends, by RFC 9112 section 7.1 read leniently; nothing if it does not.
 std::optional<std::size_t> plain_end(std::string_view text) {

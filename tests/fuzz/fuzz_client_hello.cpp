@@ -2,18 +2,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <vector>
 
 #include "sniffer/tls_client_hello.h"
+#include "tests/fuzz/require.h"
 
 namespace {
 
 using namespace soleroute;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
+using fuzz::require;
 
 bool same(const sniffer::ClientHello& a, const sniffer::ClientHello& b) {
   return a.server_name == b.server_name && a.alpn == b.alpn && a.encrypted_client_hello == b.encrypted_client_hello &&

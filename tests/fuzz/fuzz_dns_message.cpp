@@ -1,19 +1,16 @@
 // DNS messages from clients and from upstream servers: whatever is accepted survives being written and read again.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <cstdint>
-#include <cstdlib>
 #include <span>
 
 #include "sniffer/dns_message.h"
+#include "tests/fuzz/require.h"
 
 namespace {
 
 using namespace soleroute;
+using fuzz::require;
 using namespace soleroute::sniffer;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
 
 void check_query(base::Bytes message) {
   const auto query = parse_dns_query(message);

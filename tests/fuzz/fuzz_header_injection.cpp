@@ -3,23 +3,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "gateway/flow/http1_forward.h"
 #include "sniffer/http1_head.h"
+#include "tests/fuzz/require.h"
 
 namespace {
 
 using namespace soleroute;
+using fuzz::require;
 using gateway::flow::InjectedField;
 using gateway::flow::OwnField;
 using policy::HeaderTransform;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
 
 InjectedField field(std::string_view name, std::string_view value) {
   gateway::secrets::Secret secret(value.size());

@@ -1,18 +1,15 @@
 // HTTP/1 request head: one answer for every prefix, and what is forwarded reads as what was decided.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 
 #include "sniffer/http1_head.h"
+#include "tests/fuzz/require.h"
 
 namespace {
 
 using namespace soleroute;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
+using fuzz::require;
 
 bool same(const sniffer::RequestHead& a, const sniffer::RequestHead& b) {
   return a.method == b.method && a.host == b.host && a.host_address == b.host_address && a.framing == b.framing &&

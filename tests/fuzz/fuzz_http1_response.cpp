@@ -1,17 +1,14 @@
 // HTTP/1 response head: one answer for every prefix, for answers to GET and to HEAD.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <cstdint>
-#include <cstdlib>
 
 #include "sniffer/http1_head.h"
+#include "tests/fuzz/require.h"
 
 namespace {
 
 using namespace soleroute;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
+using fuzz::require;
 
 }  // namespace
 

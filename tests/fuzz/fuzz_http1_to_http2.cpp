@@ -2,7 +2,6 @@
 // with nothing that concerns one connection alone; an answer's head must survive the way back.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,26 +9,17 @@
 #include "gateway/flow/http1_to_http2.h"
 #include "gateway/flow/http2_response.h"
 #include "gateway/http2/session.h"
+#include "tests/fuzz/http2_sessions.h"
+#include "tests/fuzz/require.h"
 
 namespace {
 
 using namespace soleroute;
+using fuzz::carry;
+using fuzz::require;
 using gateway::http2::Role;
 using gateway::http2::Session;
 using gateway::http2::Stream;
-
-constexpr std::size_t kAll = std::size_t{1} << 30;
-constexpr gateway::net::Clock::time_point kNow{};
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
-
-void carry(Session& from, Session& to) {
-  std::string bytes;
-  from.collect(bytes, kAll);
-  (void)to.receive(base::as_bytes(bytes), kNow);
-}
 
 void look_at_request(base::Bytes bytes) {
   const auto parsed = sniffer::parse_request_head(bytes);

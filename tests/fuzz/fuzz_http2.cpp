@@ -3,36 +3,28 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "gateway/flow/http2_request.h"
 #include "gateway/http2/session.h"
+#include "tests/fuzz/http2_sessions.h"
+#include "tests/fuzz/require.h"
 #include "tests/support/http2_wire.h"
 
 namespace {
 
 using namespace soleroute;
+using fuzz::carry;
+using fuzz::kAll;
+using fuzz::kNow;
+using fuzz::require;
 using gateway::flow::Http1Body;
 using gateway::flow::Http2Request;
 using gateway::http2::Role;
 using gateway::http2::Session;
 using gateway::http2::Stream;
-
-constexpr std::size_t kAll = std::size_t{1} << 30;
-constexpr gateway::net::Clock::time_point kNow{};
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
-
-void carry(Session& from, Session& to) {
-  std::string bytes;
-  from.collect(bytes, kAll);
-  (void)to.receive(base::as_bytes(bytes), kNow);
-}
 
 // nghttp2 keeps short cookies out of compression tables of its own accord (RFC 7541 section 7.1.3): that is no change.
 bool same_fields(const gateway::http2::Fields& sent, const gateway::http2::Fields& read) {

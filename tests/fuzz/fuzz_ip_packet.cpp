@@ -1,19 +1,16 @@
 // IP packets, QUIC datagrams and protocol guesses: no answer changes when more of the same bytes is seen.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <cstdint>
-#include <cstdlib>
 
 #include "sniffer/ip_packet.h"
 #include "sniffer/protocol_guess.h"
 #include "sniffer/quic_initial.h"
+#include "tests/fuzz/require.h"
 
 namespace {
 
 using namespace soleroute;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
+using fuzz::require;
 
 void check_packet(base::Bytes bytes) {
   const auto whole = sniffer::parse_ip_packet(bytes);

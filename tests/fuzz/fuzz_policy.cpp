@@ -2,21 +2,18 @@
 // decides, describes itself, and never lets through what it does not list.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "policy/expectations.h"
 #include "policy/explanation.h"
 #include "policy/policy.h"
+#include "tests/fuzz/require.h"
 
 namespace {
 
 using namespace soleroute;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
+using fuzz::require;
 
 void decide_a_little(const policy::Policy& policy) {
   policy::FlowFacts facts;

@@ -2,7 +2,6 @@
 // often it is decoded, and questions are answered without a crash.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,14 +9,12 @@
 #include "policy/policy.h"
 #include "policy/question.h"
 #include "policy/request_target.h"
+#include "tests/fuzz/require.h"
 
 namespace {
 
 using namespace soleroute;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
+using fuzz::require;
 
 int hex(char c) {
   if (c >= '0' && c <= '9') return c - '0';

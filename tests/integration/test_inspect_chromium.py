@@ -22,12 +22,7 @@ domains:
 
 @pytest.fixture(scope="module")
 def origin(lab):
-    for program in ("chromium", "certutil", "node"):
-        if not shutil.which(program):
-            pytest.skip(f"needs {program}: tools/packages.txt names its package")
-    server = http2_origin.Http2Origin(lab)
-    yield server
-    server.close()
+    yield from http2_origin.serving(lab, "chromium", "certutil")
 
 
 @pytest.fixture(scope="module")

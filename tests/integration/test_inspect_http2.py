@@ -32,11 +32,7 @@ domains:
 
 @pytest.fixture(scope="module")
 def origin(lab):
-    if not shutil.which("node"):
-        pytest.skip("needs node")
-    server = http2_origin.Http2Origin(lab)
-    yield server
-    server.close()
+    yield from http2_origin.serving(lab)
 
 
 @pytest.fixture(scope="module")

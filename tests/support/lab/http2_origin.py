@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import json
+import shutil
 import subprocess
 import threading
 from pathlib import Path
+
+import pytest
 
 from lab import addresses as at
 
@@ -33,3 +36,13 @@ class Http2Origin:
     def close(self):
         self._process.kill()
         self._process.wait()
+
+
+def serving(lab, *programs):
+    """The generator of a module's `origin` fixture; `programs`: what its tests need besides node."""
+    for program in ("node", *programs):
+        if not shutil.which(program):
+            pytest.skip(f"needs {program}: tools/packages.txt names its package")
+    server = Http2Origin(lab)
+    yield server
+    server.close()

@@ -102,7 +102,7 @@ foreach(line IN LISTS help)
   endif()
 endforeach()
 
-string(APPEND page ".SH SIGNALS\n.TP\n.B SIGHUP\nreads the policy again; an invalid one is refused and the old one stays.\n"
+string(APPEND page ".SH SIGNALS\n.TP\n.B SIGHUP\nreads the policy again; an invalid one is refused and the old one stays. The command reload does the same and says what came of it.\n"
   ".TP\n.B SIGTERM, SIGINT\nstop accepting, let connections finish for a short while, end; the closed rules stay.\n"
   ".SH SEE ALSO\n.BR nft (8),\n.BR network_namespaces (7)\n")
 

@@ -67,6 +67,7 @@ void add_test(CLI::App& program, Invocation& invocation);
 void add_verify(CLI::App& program, Invocation& invocation);
 void add_services(CLI::App& program, Invocation& invocation);
 void add_status(CLI::App& program, Invocation& invocation);
+void add_reload(CLI::App& program, Invocation& invocation);
 void add_guard(CLI::App& program, Invocation& invocation);
 void add_doctor(CLI::App& program, Invocation& invocation);
 void add_init(CLI::App& program, Invocation& invocation);

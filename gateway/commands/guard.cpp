@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "gateway/commands/command.h"
+#include "gateway/commands/control_question.h"
 #include "gateway/commands/serve_options.h"
 #include "gateway/serve/capabilities.h"
 
@@ -79,10 +80,7 @@ void add_guard(CLI::App& program, Invocation& invocation) {
       ->capture_default_str()
       ->envname("GATEWAY_EXPLICIT_PROXY")
       ->type_name("PORT|off");
-  command.add_option("--control", options->control, "control socket, asked by 'gateway status'")
-      ->capture_default_str()
-      ->envname("GATEWAY_CONTROL")
-      ->type_name("SOCKET");
+  add_control_option(command, options->control, "control socket, asked by 'gateway status' and 'gateway reload'");
 }
 
 }  // namespace soleroute::gateway::commands

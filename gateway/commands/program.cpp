@@ -37,6 +37,7 @@ void add_commands(CLI::App& program, Invocation& invocation) {
   add_verify(program, invocation);
   add_services(program, invocation);
   add_status(program, invocation);
+  add_reload(program, invocation);
   add_guard(program, invocation);
   add_doctor(program, invocation);
   add_init(program, invocation);

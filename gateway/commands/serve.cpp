@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "gateway/commands/command.h"
+#include "gateway/commands/control_question.h"
 #include "gateway/commands/serve_options.h"
 #include "gateway/commands/stack_variables.h"
 #include "gateway/serve/capabilities.h"
@@ -226,10 +227,7 @@ void add_serve(CLI::App& program, Invocation& invocation) {
       ->envname("GATEWAY_CA_OUT")
       ->type_name("DIR");
   add_trust_option(program, to.trust, "PEM file with further roots for origins of inspected hosts");
-  program.add_option("--control", to.control, "control socket, asked by 'gateway status'")
-      ->capture_default_str()
-      ->envname("GATEWAY_CONTROL")
-      ->type_name("SOCKET");
+  add_control_option(program, to.control, "control socket, asked by 'gateway status' and 'gateway reload'");
   program.add_option("--metrics", to.metrics, "serve Prometheus metrics and health there; default: nowhere")
       ->envname("GATEWAY_METRICS")
       ->type_name("ADDR:PORT");

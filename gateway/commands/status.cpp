@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
@@ -8,7 +6,7 @@
 #include <string>
 
 #include "gateway/commands/command.h"
-#include "gateway/commands/probe_socket.h"
+#include "gateway/commands/control_question.h"
 #include "gateway/commands/status_report.h"
 
 namespace soleroute::gateway::commands {
@@ -21,22 +19,9 @@ struct Options {
   bool json = false;
 };
 
-base::Result<std::string> ask(const std::string& path) {
-  const auto socket = ProbeSocket::connect_unix(path, kAskTimeout);
-  if (!socket) return std::unexpected(socket.error());
-  if (auto sent = socket->send("{\"ask\":\"status\"}\n"); !sent) return std::unexpected(sent.error());
-  auto answer = socket->receive_until([](const std::string& all) { return all.ends_with('\n'); });
-  if (answer && !answer->ends_with('\n')) return base::system_error("the answer of " + path + " was cut short");
-  return answer;
-}
-
 int status(const Options& options) {
-  const auto answer = ask(options.control);
-  if (!answer) {
-    base::Error error = answer.error();
-    error.message += "\nIs a gateway running here? Its socket is named with --control; asking needs its user's rights.";
-    return report(error);
-  }
+  const auto answer = ask_gateway(options.control, "status", kAskTimeout);
+  if (!answer) return report(answer.error());
   const auto described = describe_status(*answer);
   if (!described) return report(described.error());
   std::fputs(options.json ? answer->c_str() : described->text.c_str(), stdout);
@@ -52,10 +37,7 @@ void add_status(CLI::App& program, Invocation& invocation) {
                   "Ask a running gateway for its health, counters, and rules in the kernel against rules "
                   "intended; exit status 1 if it is not healthy",
                   "gateway status --json", [options] { return status(*options); });
-  command.add_option("--control", options->control, "control socket of the gateway")
-      ->capture_default_str()
-      ->envname("GATEWAY_CONTROL")
-      ->type_name("SOCKET");
+  add_control_option(command, options->control, "control socket of the gateway");
   command.add_flag("--json", options->json, "the gateway's answer as it is, one JSON object");
 }
 

@@ -71,8 +71,18 @@ std::string answer_line(const ControlSocket::Answer& answer, const std::string& 
   const auto question = nlohmann::json::parse(line, nullptr, false);
   const bool well_formed = question.is_object() && question.contains("ask") && question["ask"].is_string();
   const std::string reply = well_formed ? answer(question["ask"].get<std::string>()) : std::string{};
-  return (reply.empty() ? std::string(R"({"error":"ask one of: status"})") : reply) + "\n";
+  return (reply.empty() ? std::string(R"({"error":"ask one of: status, reload"})") : reply) + "\n";
 }
+
+// The folder and the mode of the socket keep others away; this holds where somebody has widened them.
+bool may_ask(int socket) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+  return peer.uid == 0 || peer.uid == ::geteuid();
+}
+
+constexpr const char* kNotYours = R"({"error":"only root and the gateway's own user may ask"})";
 
 }  // namespace
 
@@ -92,23 +102,26 @@ struct ControlSocket::State : std::enable_shared_from_this<State> {
 
   static asio::awaitable<void> serve(std::shared_ptr<State> self, Local::socket socket) {
     auto held = std::make_shared<Local::socket>(std::move(socket));
-    asio::steady_timer deadline(held->get_executor(), kClientTimeout);
-    deadline.async_wait([held](const boost::system::error_code& error) {
-      if (!error) held->close();
-    });
+    asio::steady_timer deadline(held->get_executor());
+    const auto wait_for_client = [&deadline, held] {
+      deadline.expires_after(kClientTimeout);
+      deadline.async_wait([held](const boost::system::error_code& error) {
+        if (!error) held->close();
+      });
+    };
+    wait_for_client();
+    const bool allowed = may_ask(held->native_handle());
     std::string line;
     for (;;) {
       auto buffer = asio::dynamic_buffer(line, kMaxLine);
       const auto [error, size] = co_await asio::async_read_until(*held, buffer, '\n', kAwait);
       if (error) co_return;
-      const std::string reply = answer_line(self->answer, line.substr(0, size));
+      const std::string reply =
+          allowed ? answer_line(self->answer, line.substr(0, size)) : kNotYours + std::string("\n");
       line.erase(0, size);
+      wait_for_client();  // anew: a large policy takes its time to be read
       const auto [failed, written] = co_await asio::async_write(*held, asio::buffer(reply), kAwait);
-      if (failed) co_return;
-      deadline.expires_after(kClientTimeout);
-      deadline.async_wait([held](const boost::system::error_code& expired) {
-        if (!expired) held->close();
-      });
+      if (failed || !allowed) co_return;
     }
   }
 
@@ -132,6 +145,11 @@ base::Result<std::unique_ptr<ControlSocket>> ControlSocket::open(asio::io_contex
   auto state = std::make_shared<State>(io, std::move(*fd), std::move(path), std::move(answer));
   asio::co_spawn(io, state->accept_loop(state), [](const std::exception_ptr&) {});
   return std::unique_ptr<ControlSocket>(new ControlSocket(std::move(state)));
+}
+
+std::string reload_answer(const base::Result<PolicyInForce>& reloaded) {
+  if (!reloaded) return nlohmann::json{{"accepted", false}, {"detail", reloaded.error().message}}.dump();
+  return nlohmann::json{{"accepted", true}, {"version", reloaded->version}, {"detail", reloaded->summary}}.dump();
 }
 
 }  // namespace soleroute::gateway::serve

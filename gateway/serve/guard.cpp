@@ -7,9 +7,11 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "gateway/serve/control_socket.h"
@@ -99,9 +101,8 @@ class Guard {
   base::Status open() {
     log_.lifecycle("starting", "guarding this network namespace");
     if (auto closed = rules_.program(netrules::closed_rules(intent()), "closed"); !closed) return closed;
-    auto control = ControlSocket::open(loop_, options_.control_socket, [this](const std::string& ask) {
-      return ask == "status" ? status() : std::string{};
-    });
+    auto control =
+        ControlSocket::open(loop_, options_.control_socket, [this](const std::string& ask) { return answer(ask); });
     if (!control) return std::unexpected(control.error());
     control_ = std::move(*control);
     for (const auto& gateway : options_.gateways) {
@@ -150,13 +151,24 @@ class Guard {
     });
   }
 
-  void reload() {
+  base::Result<PolicyInForce> reload() {
     auto fresh = load_policy(options_.policy_files);
     base::Status status = fresh ? base::Status{} : std::unexpected(fresh.error());
     if (status) status = rules_.program(netrules::open_rules(guard_intent(options_, **fresh)), "open");
-    if (!status) return log_.reload(false, status.error().message);
+    if (!status) {
+      log_.reload(false, status.error().message);
+      return std::unexpected(std::move(status.error()));
+    }
     policy_ = std::move(*fresh);
-    log_.reload(true, fmt::format("{} endpoints", policy_->endpoints().size()));
+    PolicyInForce in_force{++version_, fmt::format("{} endpoints", policy_->endpoints().size())};
+    log_.reload(true, in_force.summary);
+    return in_force;
+  }
+
+  std::string answer(const std::string& ask) {
+    if (ask == "status") return status();
+    if (ask == "reload") return reload_answer(reload());
+    return {};
   }
 
   void stop() {
@@ -184,9 +196,10 @@ class Guard {
   audit::DecisionLog& log_;
   asio::io_context loop_;
   RulesKeeper rules_;
-  Signals signals_{loop_, [this] { reload(); }, [this] { stop(); }};
+  Signals signals_{loop_, [this] { std::ignore = reload(); }, [this] { stop(); }};
   asio::steady_timer watch_;
   std::shared_ptr<const policy::Policy> policy_;
+  std::uint64_t version_ = 1;
   std::set<std::string> warned_;
   std::string health_ = "starting";
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();

@@ -12,6 +12,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -126,11 +127,10 @@ class Supervisor {
     }
     if (auto trusted = open_ca(); !trusted) return trusted;
     if (auto started = start_runtime(); !started) return started;
-    auto control = ControlSocket::open(loop_, options_.control_socket, [this](const std::string& ask) {
-      return ask == "status" ? status() : std::string{};
-    });
+    auto control =
+        ControlSocket::open(loop_, options_.control_socket, [this](const std::string& ask) { return answer(ask); });
     if (!control && !control_may_be_missing()) return std::unexpected(control.error());
-    if (!control) log_.error("'gateway status' will find nobody: " + control.error().message);
+    if (!control) log_.error("'gateway status' and 'gateway reload' will find nobody: " + control.error().message);
     if (control) control_ = std::move(*control);
     if (auto metrics = open_metrics(); !metrics) return metrics;
     if (auto opened = rules_.program(netrules::open_rules(intent()), "open"); !opened) return opened;
@@ -246,7 +246,7 @@ class Supervisor {
   }
 
   // The new policy stands beside the old one until its rules are in the kernel.
-  void reload() {
+  base::Result<PolicyInForce> reload() {
     auto fresh = load();
     auto previous = policy_;
     base::Status status = fresh ? base::Status{} : std::unexpected(fresh.error());
@@ -258,14 +258,25 @@ class Supervisor {
       policy_ = previous;
       ++counters_.reloads_refused;
       counters_.policy_stale = true;
-      return log_.reload(false, status.error().message);
+      log_.reload(false, status.error().message);
+      return std::unexpected(std::move(status.error()));
     }
     leave_no_core();
     runtime_->reload(policy_);
     ++counters_.reloads_accepted;
     counters_.policy_stale = false;
-    log_.reload(true, policy_summary(options_, *policy_));
+    PolicyInForce in_force{version(), policy_summary(options_, *policy_)};
+    log_.reload(true, in_force.summary);
     say_what_is_not_carried();
+    return in_force;
+  }
+
+  std::uint64_t version() const { return 1 + counters_.reloads_accepted.load(); }
+
+  std::string answer(const std::string& ask) {
+    if (ask == "status") return status();
+    if (ask == "reload") return reload_answer(reload());
+    return {};
   }
 
   void stop() {
@@ -294,6 +305,7 @@ class Supervisor {
         {"policy",
          {{"files", serving_policy_files(options_)},
           {"hosts", policy_->host_count()},
+          {"version", version()},
           {"stale", counters_.policy_stale.load()}}},
         {"rules", {{"intended", rules_.intended()}, {"differences", rules_.last_differences()}}},
         {"counters", std::move(counters)}};
@@ -341,7 +353,7 @@ class Supervisor {
   audit::Counters counters_;
   asio::io_context loop_;
   RulesKeeper rules_;
-  Signals signals_{loop_, [this] { reload(); }, [this] { stop(); }};
+  Signals signals_{loop_, [this] { std::ignore = reload(); }, [this] { stop(); }};
   asio::steady_timer watch_;
   std::shared_ptr<const policy::Policy> policy_;
   std::vector<base::Endpoint> resolvers_;

@@ -36,6 +36,11 @@ class Guard:
         done = subprocess.run(asked, capture_output=True, text=True, check=False)
         return done.returncode, json.loads(done.stdout)
 
+    def reload(self):
+        asked = [self._binary, "reload", "--control", str(self.control)]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(10) == 0
@@ -132,3 +137,21 @@ def test_it_sets_the_default_route_where_it_is_told_to(lab, guard):
 def test_a_guard_without_a_gateway_is_a_usage_error(gateway_binary):
     done = subprocess.run([gateway_binary, "guard"], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "--gateway ADDR" in done.stderr
+
+
+def test_a_reload_is_asked_for_as_of_a_gateway(lab, guard, tmp_path):
+    policy = tmp_path / "guarded.yaml"
+    policy.write_text("domains: [allowed.test]\n")
+    one = guard("--policy", str(policy))
+
+    def port_is_in_the_rules():
+        return "5432" in lab.agent.run("nft", "list", "ruleset").stdout
+
+    assert not port_is_in_the_rules()
+    policy.write_text("endpoints: [{host: allowed.test, port: 5432, protocol: tcp}]\n")
+    assert one.reload() == (0, "policy in force: 1 endpoints, version 2 since the start\n", "")
+    assert port_is_in_the_rules()
+    policy.write_text("endpoints: 5432\n")
+    status, _, errors = one.reload()
+    assert status == 1 and f"{policy}:1:" in errors
+    assert port_is_in_the_rules(), "what held before holds"

@@ -169,6 +169,27 @@ def leaks(pod, world):
     return [outcome for outcome in tcp + udp if outcome in ("connected", "answered")] + world.ev.since(mark)
 
 
+@threat("T030")
+def test_an_edited_config_map_is_in_force_after_a_reload(pod, podman, user):
+    """The file that the cluster would update; nothing in the pod is restarted."""
+    def reload():
+        return podman.podman("exec", pod.container("gateway"), "gateway", "reload", check=False)
+
+    file = Path(podman.podman("volume", "inspect", "-f", "{{.Mountpoint}}", "agent-policy").stdout.strip()) / "policy.yaml"
+    file.write_text("domains: [a.wild.test]\n")
+    assert works(pod), "not before it is asked for"
+    assert pod.agent("gateway", "reload", user=user, check=False).returncode == 3, "the agent has nobody to ask"
+    done = reload()
+    assert done.returncode == 0 and "policy in force: 1 host entries" in done.stdout, done.stderr
+    assert not works(pod) and pod.agent("curl", "-sS", "http://a.wild.test/").stdout == "WILD\n"
+    file.write_text("domains: 7\n")
+    done = reload()
+    assert done.returncode == 1 and "/etc/soleroute/policy.yaml:1:" in done.stderr
+    assert not works(pod), "the policy from before holds"
+    file.write_text(POLICY)
+    assert reload().returncode == 0 and works(pod)
+
+
 @threat("T027", "T028")
 def test_without_the_gateway_nothing_passes_until_it_is_back(pod, podman, world):
     podman.podman("stop", "-t", "5", pod.container("gateway"))

@@ -58,6 +58,34 @@ def test_a_signal_applies_it_without_a_break(mine):
     mine.compose("kill", "-s", "HUP", "proxy")
 
 
+def test_a_reload_is_asked_for_and_says_what_came_of_it(mine):
+    def reload():
+        return mine.compose("exec", "-T", "proxy", "gateway", "reload", check=False)
+
+    assert http(mine, "denied.test")[1] == "403"
+    mine.set_policy("domains: [a.wild.test]\n")
+    done = reload()
+    assert done.returncode == 0 and done.stdout.startswith("policy in force: 1 host entries from /etc/soleroute/policy.yaml, version "), done
+    assert http(mine, "allowed.test")[1] == "403" and http(mine, "a.wild.test")[1] == "200"
+    mine.set_policy("domans: [allowed.test]\n")
+    done = reload()
+    assert done.returncode == 1 and "/etc/soleroute/policy.yaml:1:1: " in done.stderr and "stays in force" in done.stderr
+    assert http(mine, "allowed.test")[1] == "403" and http(mine, "a.wild.test")[1] == "200"
+    mine.set_policy(POLICY)
+    assert reload().returncode == 0 and works(mine)
+
+
+@threat("T030")
+@pytest.mark.parametrize("user", ["dev", "root"])
+def test_the_agent_finds_nobody_to_ask(mine, user):
+    """It has the same program; the sockets are in file systems of the other two containers."""
+    refused = mine.agent("gateway", "reload", user=user, check=False)
+    assert refused.returncode == 3 and "Is a gateway running here?" in refused.stderr
+    unix = mine.agent("cat", "/proc/net/unix", user=user).stdout
+    assert "control.sock" in unix, "it sees the guard's, which shares its network"
+    assert mine.agent("find", "/", "-xdev", "-name", "control.sock", user=user, check=False).stdout == ""
+
+
 def test_an_invalid_policy_keeps_the_network_closed_and_says_why(mine):
     mine.set_policy("domans: [allowed.test]\n")
     mine.compose("restart", "-t", "5", "proxy", check=False)

@@ -35,7 +35,7 @@ Outcome run(std::vector<std::string> arguments) {
 }
 
 constexpr const char* kCommands[] = {"run", "check", "explain", "test", "verify", "services", "status",
-                                     "ca",  "guard", "doctor",  "init", "watch",  "suggest"};
+                                     "ca",  "guard", "doctor",  "init", "watch",  "suggest",  "reload"};
 
 TEST(Program, ShowsEveryCommandInItsHelp) {
   const Outcome help = run({"--help"});

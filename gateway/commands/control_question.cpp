@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/commands/control_question.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "gateway/commands/probe_socket.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+base::Result<std::string> exchange(const std::string& path, std::string_view question,
+                                   std::chrono::milliseconds limit) {
+  const auto socket = ProbeSocket::connect_unix(path, limit);
+  if (!socket) return std::unexpected(socket.error());
+  if (auto sent = socket->send(fmt::format("{{\"ask\":\"{}\"}}\n", question)); !sent) {
+    return std::unexpected(sent.error());
+  }
+  auto answer = socket->receive_until([](const std::string& all) { return all.ends_with('\n'); });
+  if (answer && !answer->ends_with('\n')) return base::system_error("the answer of " + path + " was cut short");
+  return answer;
+}
+
+}  // namespace
+
+base::Result<std::string> ask_gateway(const std::string& path, std::string_view question,
+                                      std::chrono::milliseconds limit) {
+  auto answer = exchange(path, question, limit);
+  if (!answer) {
+    answer.error().message +=
+        "\nIs a gateway running here? Its socket is named with --control; asking needs its user's rights.";
+  }
+  return answer;
+}
+
+void add_control_option(CLI::App& command, std::string& path, const std::string& help) {
+  command.add_option("--control", path, help)->capture_default_str()->envname("GATEWAY_CONTROL")->type_name("SOCKET");
+}
+
+}  // namespace soleroute::gateway::commands

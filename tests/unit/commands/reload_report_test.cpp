@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/commands/reload_report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace soleroute::gateway::commands {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(DescribeReload, SaysWhatIsInForce) {
+  const auto report = describe_reload(R"({"accepted":true,"version":3,"detail":"2 host entries from a.yaml"})");
+  ASSERT_TRUE(report.has_value());
+  EXPECT_TRUE(report->accepted);
+  EXPECT_EQ(report->text, "policy in force: 2 host entries from a.yaml, version 3 since the start");
+}
+
+TEST(DescribeReload, ShowsWhatIsWrongLineByLineAndWhatHoldsMeanwhile) {
+  const auto report =
+      describe_reload(R"({"accepted":false,"detail":"a.yaml:1:1: unknown key 'domans'\n  domans: []\n  ^"})");
+  ASSERT_TRUE(report.has_value());
+  EXPECT_FALSE(report->accepted);
+  EXPECT_EQ(report->text,
+            "a.yaml:1:1: unknown key 'domans'\n  domans: []\n  ^\nThe policy from before stays in force.");
+}
+
+TEST(DescribeReload, ARefusalToAnswerIsAnErrorThatTellsIt) {
+  const auto report = describe_reload("{\"error\":\"only root\\u001b[2J may ask\"}");
+  ASSERT_FALSE(report.has_value());
+  EXPECT_EQ(report.error().kind, base::ErrorKind::kSystem);
+  EXPECT_THAT(report.error().message, HasSubstr("only root"));
+  EXPECT_THAT(report.error().message, Not(HasSubstr("\x1b"))) << "it reaches a terminal";
+}
+
+TEST(DescribeReload, AnythingElseIsAnError) {
+  for (const char* answer : {"", "[]", "{}", "not json", R"({"accepted":"yes","detail":"x"})", R"({"accepted":true})",
+                             R"({"accepted":true,"detail":7})"}) {
+    EXPECT_FALSE(describe_reload(answer).has_value()) << answer;
+  }
+}
+
+}  // namespace
+}  // namespace soleroute::gateway::commands

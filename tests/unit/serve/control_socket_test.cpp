@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/serve/control_socket.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <array>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "tests/support/await.h"
+#include "tests/support/temporary_folder.h"
+
+namespace soleroute::gateway::serve {
+namespace {
+
+struct Fixture {
+  Fixture()
+      : opened(ControlSocket::open(io, path, [this](const std::string& ask) {
+          asked.push_back(ask);
+          return ask == "unknown" ? std::string{} : "{\"to\":\"" + ask + "\"}";
+        })) {}
+
+  base::Fd connect() const {
+    base::Fd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path.data(), path.size());
+    EXPECT_EQ(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    return client;
+  }
+
+  std::string answer(const base::Fd& client, const std::string& line) {
+    EXPECT_EQ(::send(client.get(), line.data(), line.size(), 0), static_cast<ssize_t>(line.size()));
+    std::string all;
+    testing::run_until(io, [&] {
+      std::array<char, 1024> buffer{};
+      const auto count = ::recv(client.get(), buffer.data(), buffer.size(), 0);
+      if (count > 0) all.append(buffer.data(), static_cast<std::size_t>(count));
+      return all.ends_with('\n') || count == 0;
+    });
+    return all;
+  }
+
+  testing::TemporaryFolder folder;
+  std::string path = folder.path("run/control.sock");
+  boost::asio::io_context io;
+  std::vector<std::string> asked;
+  base::Result<std::unique_ptr<ControlSocket>> opened;
+};
+
+TEST(ControlSocket, AnswersOneQuestionAfterAnother) {
+  Fixture f;
+  ASSERT_TRUE(f.opened.has_value());
+  const base::Fd client = f.connect();
+  EXPECT_EQ(f.answer(client, "{\"ask\":\"status\"}\n"), "{\"to\":\"status\"}\n");
+  EXPECT_EQ(f.answer(client, "{\"ask\":\"reload\"}\n"), "{\"to\":\"reload\"}\n");
+  EXPECT_EQ(f.asked, (std::vector<std::string>{"status", "reload"}));
+}
+
+TEST(ControlSocket, SaysWhatCanBeAskedWhereItDoesNotUnderstand) {
+  Fixture f;
+  ASSERT_TRUE(f.opened.has_value());
+  const base::Fd client = f.connect();
+  for (const char* line : {"{\"ask\":\"unknown\"}\n", "{\"ask\":7}\n", "reload\n", "\n", "[\"reload\"]\n"}) {
+    EXPECT_EQ(f.answer(client, line), "{\"error\":\"ask one of: status, reload\"}\n") << line;
+  }
+  EXPECT_EQ(f.asked, std::vector<std::string>{"unknown"});
+}
+
+TEST(ControlSocket, ClosesOnALineThatIsTooLong) {
+  Fixture f;
+  ASSERT_TRUE(f.opened.has_value());
+  const base::Fd client = f.connect();
+  EXPECT_EQ(f.answer(client, std::string(5000, 'x')), "");
+  EXPECT_TRUE(f.asked.empty());
+}
+
+TEST(ControlSocket, IsItsUsersAloneAndGoneWithIt) {
+  Fixture f;
+  ASSERT_TRUE(f.opened.has_value());
+  struct stat status{};
+  ASSERT_EQ(::stat(f.path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0600U);
+  ASSERT_EQ(::stat(f.folder.path("run").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0700U);
+  f.opened->reset();
+  EXPECT_NE(::stat(f.path.c_str(), &status), 0);
+}
+
+TEST(ReloadAnswer, TellsWhatHoldsNowOrWhatIsWrong) {
+  EXPECT_EQ(reload_answer(PolicyInForce{2, "1 host entries"}),
+            R"({"accepted":true,"detail":"1 host entries","version":2})");
+  EXPECT_EQ(reload_answer(base::usage_error("a.yaml:1:1: \"what\"\n^")),
+            R"({"accepted":false,"detail":"a.yaml:1:1: \"what\"\n^"})");
+}
+
+}  // namespace
+}  // namespace soleroute::gateway::serve

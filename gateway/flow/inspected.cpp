@@ -174,9 +174,7 @@ asio::awaitable<void> serve_inspected(FlowContext& context, ClientConnection cli
 
 asio::awaitable<void> serve_refused(FlowContext& context, ClientConnection client, ReadAhead read, TlsAsked asked,
                                     Refusal refusal) {
-  // Who does not say by ALPN that it speaks HTTP cannot be counted on to read a page.
-  const bool page =
-      context.inspection && !asked.alpn.empty() && context.refusal_pages.take(client.peer.address, net::Clock::now());
+  const bool page = context.inspection && context.refusal_pages.take(client.peer.address, net::Clock::now());
   if (!page) {
     log_refusal(context, client, refusal);
     co_return co_await send_and_close(*client.stream, alert_record(Alert::kAccessDenied));

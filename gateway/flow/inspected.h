@@ -69,8 +69,8 @@ struct TlsAsked {
 [[nodiscard]] boost::asio::awaitable<void> serve_inspected(FlowContext& context, ClientConnection client,
                                                            ReadAhead read, TlsAsked asked);
 // A denied connection: its requests are answered with the page of DESIGN section 10, over a leaf for the name, which is
-// never dialled. `refusal` is what the log says if the client takes no leaf. An alert tells a client that does not
-// offer HTTP by ALPN, one that asks for too many names, and any where there is no CA.
+// never dialled. `refusal` is what the log says if the client takes no leaf. An alert tells a client that asks for too
+// many names, and any where there is no CA. Precondition: HTTP is among what the client speaks.
 [[nodiscard]] boost::asio::awaitable<void> serve_refused(FlowContext& context, ClientConnection client, ReadAhead read,
                                                          TlsAsked asked, Refusal refusal);
 

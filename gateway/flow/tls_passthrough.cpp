@@ -115,8 +115,8 @@ void log_passed(FlowContext& context, const ClientConnection& client, const std:
   context.log.decision(record);
 }
 
-// What is passed through unseen must at least say that it is HTTP: DNS, SSH, mail and others have ALPN names of their
-// own (RFC 7301 section 6). No ALPN at all is HTTP/1.
+// What is passed through unseen, or shown a page, must at least say that it is HTTP: DNS, SSH, mail and others have
+// ALPN names of their own (RFC 7301 section 6). No ALPN at all is HTTP/1.
 bool speaks_http(const ClientHello& hello) {
   constexpr std::array<std::string_view, 3> kHttp{"h2", "http/1.1", "http/1.0"};
   return hello.alpn.empty() || std::ranges::any_of(hello.alpn, [&](const std::string& protocol) {
@@ -199,7 +199,8 @@ asio::awaitable<std::optional<Passage>> admit(FlowContext& context, ClientConnec
   if (!may_pass(*snapshot, decision) || ours) {
     const std::string host = hello->server_name ? hello->server_name->text() : "";
     Refusal refusal = refusal_of(decision, host);
-    if (by_policy && context.inspection) co_return terminated(client, std::move(*hello), snapshot, std::move(refusal));
+    const bool page = by_policy && context.inspection && speaks_http(*hello);
+    if (page) co_return terminated(client, std::move(*hello), snapshot, std::move(refusal));
     const Alert alert = host.empty() ? Alert::kUnrecognizedName : Alert::kAccessDenied;
     co_await refuse(context, client, std::move(refusal), alert);
     co_return std::nullopt;

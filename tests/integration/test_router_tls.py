@@ -18,22 +18,40 @@ from lab.case import Live
 
 threat = pytest.mark.threat
 
+ACCESS_DENIED = b"\x15\x03\x03\x00\x02\x02\x31"  # the whole alert
 REFUSED = ("alert", "rst", "fin")
+DENIED = ("page", "alert")  # the gateway shakes hands to show its page; beyond its budget of those, and in vain, it is an alert
 
 
-def send(lab, data, address=at.AL, **options):
-    """Raw bytes to port 443: who answered, told from the first byte."""
+def answered(lab, data, address=at.AL, **options):
+    """Raw bytes to port 443: what came back, told from the first byte."""
     return tls.verdict(*web.talk(lab.agent, address, 443, data, enough=1, **options))
 
 
-def refused(case, lab, data, address=at.AL, **options):
+def send(lab, data, address=at.AL, **options):
+    """The same, of one connection alone, with who shook hands: "origin" if somebody was dialled, "page" if nobody was."""
+    mark = lab.capture.mark()
+    how = answered(lab, data, address, **options)
+    if how != "handshake":
+        return how
+    return "origin" if lab.capture.syns(mark) else "page"
+
+
+def refused(case, lab, data, address=at.AL, ends=REFUSED, **options):
     """Refused within two seconds, and nobody was dialled for it."""
     mark = lab.capture.mark()
     begin = time.monotonic()
     how = send(lab, data, address, **options)
-    assert how in REFUSED, (how, data[:60])
+    assert how in ends, (how, data[:60])
     assert time.monotonic() - begin < 2 + options.get("delay", 0) * len(data)
     case.no_syn(mark)
+    return how
+
+
+def denied(case, lab, data, address=at.AL, **options):
+    """A hello in order, for a name that the policy does not allow."""
+    how = refused(case, lab, data, address, DENIED, **options)
+    case.record(phase="tls", action="blocked", reason="host_not_allowed")
     return how
 
 
@@ -57,13 +75,22 @@ def test_an_allowed_name_reaches_its_origin_with_the_origins_own_certificate(cas
     assert record["rule"].endswith("policy.yaml:2")
 
 
-def test_a_denied_name_gets_an_alert_that_says_access_denied(case, lab):
-    answer, how = web.talk(lab.agent, at.EV, 443, tls.client_hello("denied.test"))
-    assert (answer, how) == (b"\x15\x03\x03\x00\x02\x02\x31", "fin")
+@threat("T053")
+@pytest.mark.parametrize("alpn", [(), (b"http/1.1",)], ids=["no ALPN", "http/1.1"])
+def test_a_denied_name_is_answered_by_the_gateway_and_logged(case, lab, alpn):
+    assert send(lab, tls.client_hello("denied.test", alpn=alpn), at.EV) == "page"
     record = case.one_record(phase="tls", action="blocked", host="denied.test")
     assert record["reason"] == "host_not_allowed"
     assert record["client"] == at.AG
     assert record["destination"] == f"{at.EV}:443"
+    case.no_packet()
+
+
+@threat("T075")
+def test_a_denied_name_of_another_protocol_gets_an_alert_and_no_page(case, lab):
+    answer, how = web.talk(lab.agent, at.EV, 443, tls.client_hello("denied.test", alpn=(b"ssh",)))
+    assert (answer, how) == (ACCESS_DENIED, "fin")
+    assert case.one_record(phase="tls", action="blocked", host="denied.test")["reason"] == "host_not_allowed"
     case.no_packet()
 
 
@@ -80,7 +107,7 @@ def test_the_clients_own_address_is_not_used_for_an_allowed_name(case, lab, addr
 @threat("T054", "C14")
 def test_of_two_names_behind_one_address_only_the_allowed_one_works(case, lab):
     assert web.https(lab.agent, "cdn-allowed.test", lab.ca.certificate).body == b"CDN\n"
-    refused(case, lab, tls.client_hello("cdn-denied.test"), at.CDN)
+    denied(case, lab, tls.client_hello("cdn-denied.test"), at.CDN)
 
 
 @threat("T055")
@@ -124,7 +151,8 @@ def test_a_trailing_dot_gets_one_decision_everywhere(case, lab):
     with lab.agent.entered():
         by_dns = dns.ask(at.GW, dns.question("allowed.test.")).addresses() == [at.AL]
     assert by_tls == by_http == by_dns is True
-    for name in ("denied.test.", "allowed.test..", ".allowed.test", "."):
+    denied(case, lab, tls.client_hello("denied.test."))
+    for name in ("allowed.test..", ".allowed.test", "."):
         refused(case, lab, tls.client_hello(name))
 
 
@@ -154,7 +182,8 @@ LOOK_ALIKES = [
 @threat("T059")
 @pytest.mark.parametrize("name", LOOK_ALIKES, ids=repr)
 def test_look_alikes_are_other_names(case, lab, name):
-    refused(case, lab, tls.client_hello(name))
+    refused(case, lab, tls.client_hello(name), ends=(*REFUSED, "page"))
+    case.record(phase="tls", action="blocked", reason=lambda r: r in ("host_not_allowed", "invalid_name", "malformed"))
 
 
 @threat("T060")
@@ -195,8 +224,8 @@ def test_anything_but_one_name_is_refused(case, lab, extension):
 def test_no_mutated_byte_lets_a_denied_hello_through(case, lab):
     good = tls.client_hello("denied.test")
     mutated = [good[:i] + bytes([good[i] ^ flip]) + good[i + 1 :] for i in range(len(good)) for flip in (0x01, 0x80)]
-    ends = all_at_once(lambda data: send(lab, data, at.EV, finish=True, wait=5), mutated)
-    assert set(ends) <= set(REFUSED), set(ends)
+    ends = all_at_once(lambda data: answered(lab, data, at.EV, finish=True, wait=5), mutated)
+    assert set(ends) <= {*REFUSED, "handshake"}, set(ends)
     case.no_syn()
 
 
@@ -204,16 +233,16 @@ def test_no_mutated_byte_lets_a_denied_hello_through(case, lab):
 def test_a_mutated_allowed_hello_is_passed_unchanged_or_refused(case, lab):
     good = tls.client_hello("allowed.test")
     mutated = [good[:i] + bytes([good[i] ^ 0x20]) + good[i + 1 :] for i in range(len(good))]
-    ends = all_at_once(lambda data: send(lab, data, finish=True, wait=5), mutated)
-    assert "timeout" not in ends
-    assert any(end == "alert" for end in ends)
+    ends = all_at_once(lambda data: answered(lab, data, finish=True, wait=5), mutated)
+    assert set(ends) <= {*REFUSED, "handshake"}, set(ends)
+    assert {"alert", "handshake"} <= set(ends)
     del case
 
 
 @threat("T063")
 def test_a_truncated_hello_is_never_taken_for_one_without_a_name(case, lab):
     good = tls.client_hello("allowed.test")
-    ends = all_at_once(lambda cut: send(lab, good[:cut], finish=True, wait=5), range(1, len(good)))
+    ends = all_at_once(lambda cut: answered(lab, good[:cut], finish=True, wait=5), range(1, len(good)))
     assert set(ends) <= set(REFUSED), set(ends)
     case.no_syn()
 
@@ -258,13 +287,13 @@ def test_lengths_that_lie_are_refused(case, lab, what):
 @threat("T064", "C04")
 def test_one_byte_segments_change_nothing(case, lab):
     assert send(lab, tls.client_hello("allowed.test"), step=1, delay=0.001, wait=1) == "origin"
-    refused(case, lab, tls.client_hello("denied.test"), step=1, delay=0.001)
-    refused(case, lab, tls.client_hello("denied.test"), step=3, delay=0.002)
+    denied(case, lab, tls.client_hello("denied.test"), step=1, delay=0.001)
+    denied(case, lab, tls.client_hello("denied.test"), step=3, delay=0.002)
 
 
 @threat("T064", "C04")
 def test_a_pause_within_the_first_bytes_is_waited_for(case, lab):
-    for name, expected in (("allowed.test", "origin"), ("denied.test", "alert")):
+    for name, dialled in (("allowed.test", True), ("denied.test", False)):
         data = tls.client_hello(name)
         with web.connected(lab.agent, at.AL, 443) as link:
             link.sendall(data[:3])
@@ -272,29 +301,35 @@ def test_a_pause_within_the_first_bytes_is_waited_for(case, lab):
             time.sleep(1.5)  # the client's own pause is the case
             case.no_syn(mark)
             link.sendall(data[3:])
-            assert tls.verdict(link.recv(16), "") == expected
+            assert tls.verdict(link.recv(16), "") in (("handshake",) if dialled else ("handshake", "alert"))
+            assert bool(lab.capture.syns(mark)) == dialled
 
 
 @threat("C04")
 def test_a_hello_in_two_records_split_anywhere_is_one_hello(case, lab):
     message = tls.hello(tls.sni(b"allowed.test"))
-    denied = tls.hello(tls.sni(b"denied.test"))
+    other = tls.hello(tls.sni(b"denied.test"))
     cuts = range(1, len(message), 5)
-    ends = all_at_once(lambda n: send(lab, tls.record(message[:n]) + tls.record(message[n:]), wait=0.5), cuts)
-    assert set(ends) == {"origin"}
+    before = lab.al.connections
+    ends = all_at_once(lambda n: answered(lab, tls.record(message[:n]) + tls.record(message[n:]), wait=0.5), cuts)
+    assert set(ends) == {"handshake"}
+    assert lab.al.connections - before == len(cuts), "each with the origin"
     mark = lab.capture.mark()
-    ends = all_at_once(lambda n: send(lab, tls.record(denied[:n]) + tls.record(denied[n:])), range(1, len(denied), 5))
-    assert set(ends) == {"alert"}
+    cuts = range(1, len(other), 5)
+    ends = all_at_once(lambda n: answered(lab, tls.record(other[:n]) + tls.record(other[n:])), cuts)
+    assert set(ends) <= {"handshake", "alert"}
     case.no_syn(mark)
+    blocked = {"type": "decision", "phase": "tls", "host": "denied.test", "reason": "host_not_allowed"}
+    wait.until(lambda: len(case.log.find(case.log_start, **blocked)) == len(cuts), "a record of each")
 
 
 @threat("T066", "C04")
 def test_one_byte_records_and_empty_ones_before_a_hello_hide_nothing(case, lab):
-    for name, expected in ((b"allowed.test", "origin"), (b"denied.test", "alert")):
+    for name, expected in ((b"allowed.test", ("origin",)), (b"denied.test", DENIED)):
         message = tls.hello(tls.sni(name))
-        assert send(lab, tls.fragmented(message, 1), wait=1) == expected
-        assert send(lab, tls.record(b"") + tls.record(message), wait=1) in (expected, "alert")
-    refused(case, lab, tls.record(b"") + tls.client_hello("denied.test"))
+        assert send(lab, tls.fragmented(message, 1), wait=1) in expected
+        assert send(lab, tls.record(b"") + tls.record(message), wait=1) in (*expected, "alert")
+    denied(case, lab, tls.record(b"") + tls.client_hello("denied.test"))
 
 
 @threat("T066")
@@ -316,7 +351,7 @@ def test_a_late_name_in_a_large_hello_is_still_read(case, lab, pad):
     if pad <= 12000:
         assert send(lab, data, wait=1) == "origin"
         assert send(lab, data, wait=1, step=1400, delay=0.01) == "origin"
-    refused(case, lab, tls.fragmented(tls.hello(tls.sni(b"denied.test"), pad=pad), 16000))
+    denied(case, lab, tls.fragmented(tls.hello(tls.sni(b"denied.test"), pad=pad), 16000))
 
 
 @threat("T067")
@@ -331,7 +366,7 @@ def test_a_claimed_16_mib_hello_is_cut_at_the_bound(case, lab, router):
     before = router.resident_bytes()
     data = tls.record(b"\x01\xff\xff\xff" + b"\0" * 16000) + tls.record(b"\0" * 16000) * 8
     with Live(lab, lab.neighbour):
-        ends = all_at_once(lambda _: send(lab, data), range(200))
+        ends = all_at_once(lambda _: answered(lab, data), range(200))
     assert set(ends) <= set(REFUSED)
     assert router.resident_bytes() - before < 64 << 20
     del case
@@ -373,10 +408,10 @@ def test_silence_and_dripping_end_at_the_stated_time_out(case, lab):
 def test_grease_and_odd_versions_do_not_hide_the_name(case, lab):
     assert send(lab, tls.client_hello("allowed.test", grease=True), wait=1) == "origin"
     for options in ({"grease": True}, {"versions": b"\x03\x04"}, {"tls13": False}, {"legacy": b"\x03\x01"}, {"ciphers": b"\xfa\xfa"}):
-        refused(case, lab, tls.client_hello("denied.test", **options))
+        denied(case, lab, tls.client_hello("denied.test", **options))
     for version in (b"\x03\x00", b"\x03\x01", b"\x03\x03", b"\x03\x04"):
         assert send(lab, tls.record(tls.hello(tls.sni(b"allowed.test")), version=version), wait=1) in ("origin", "alert")
-        refused(case, lab, tls.record(tls.hello(tls.sni(b"denied.test")), version=version))
+        denied(case, lab, tls.record(tls.hello(tls.sni(b"denied.test")), version=version))
     for version in (b"\x7f\x00", b"\x02\x00", b"\x00\x03"):
         refused(case, lab, tls.record(tls.hello(tls.sni(b"allowed.test")), version=version))
 

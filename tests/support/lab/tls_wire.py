@@ -38,10 +38,7 @@ _SIGNATURES = b"\x04\x03\x08\x04\x04\x01\x05\x03\x08\x05\x05\x01\x08\x06\x06\x01
 
 def hello(*extensions, pad=0, legacy=b"\x03\x03", alpn=(), tls13=True, versions=b"\x03\x04\x03\x03",
           ciphers=_CIPHERS, groups=b"\x00\x1d\x00\x17\x00\x18", share=True, grease=False):
-    """A ClientHello handshake message. Padding comes first, so that the SNI is late.
-
-    Without ALPN a denied name is answered by an alert at once; with it, the gateway shakes hands to show its page.
-    """
+    """A ClientHello handshake message. Padding comes first, so that the SNI is late."""
     body = b"".join(extensions)
     if grease:  # RFC 8701: values that mean nothing
         ciphers, groups, versions = b"\x0a\x0a" + ciphers, b"\x2a\x2a" + groups, b"\x3a\x3a" + versions
@@ -74,9 +71,12 @@ def client_hello(name, **options):
 
 
 def verdict(answer, how):
-    """What a raw exchange that began with a hello amounts to: "origin", "alert", "rst", "fin", "timeout" or "other"."""
+    """What a raw exchange that began with a hello amounts to: "handshake", "alert", "rst", "fin", "timeout" or "other".
+
+    A handshake is the origin's, or the gateway's own for the page of a denied name: the bytes do not tell, the capture does.
+    """
     if answer[:1] == bytes([HANDSHAKE]):
-        return "origin"
+        return "handshake"
     if answer[:1] == bytes([ALERT]):
         return "alert"
     return how if not answer else "other"

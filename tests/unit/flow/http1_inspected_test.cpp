@@ -232,18 +232,66 @@ TEST_F(Inspected, ADeniedHostGetsThePageAndIsNeverDialled) {
   EXPECT_FALSE(was_dialled("127.0.0.2", 443));
 }
 
+// urllib, HttpsURLConnection, wget: who offers no ALPN speaks HTTP/1.
+TEST_F(Inspected, ADeniedHostsPageIsForClientsWithoutAlpnToo) {
+  TlsPeer client = agent();
+  ASSERT_TRUE(client.connect("denied.test", "")) << TlsPeer::error();
+  const unsigned char* agreed = nullptr;
+  unsigned int size = 0;
+  SSL_get0_alpn_selected(client.ssl(), &agreed, &size);
+  EXPECT_EQ(size, 0u) << "what was not asked for is not answered (RFC 7301 section 3.1)";
+  client.send(wire("GET /CANARY HTTP/1.1|Host: denied.test||"));
+  const std::string page = client.message();
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 403 Forbidden\r\n"));
+  EXPECT_THAT(page, HasSubstr("\r\n\r\nBlocked by proxy policy: denied.test\n"));
+  client.cut();
+  const auto record = records(1).at(0);
+  EXPECT_EQ(record.reason, "host_not_allowed");
+  EXPECT_EQ(record.status, 403);
+  EXPECT_FALSE(was_dialled("127.0.0.2", 443));
+}
+
+TEST_F(Inspected, ADeniedClientOfAnotherProtocolGetsAnAlertAndNoCertificate) {
+  for (const auto& offered : {test::alpn_list({"ssh"}), test::alpn_list({"dot", "acme-tls/1"})}) {
+    TlsPeer client = agent();
+    EXPECT_FALSE(client.connect("denied.test", offered));
+    EXPECT_EQ(TlsPeer::error(), "tlsv1 alert access denied");
+  }
+  for (const auto& record : records(2)) {
+    EXPECT_EQ(record.reason, "host_not_allowed");
+    EXPECT_EQ(record.host, "denied.test");
+  }
+  EXPECT_EQ(leaves_->made, 0);
+  TlsPeer either = agent();
+  EXPECT_TRUE(either.connect("denied.test", test::alpn_list({"ssh", "http/1.1"}))) << "the control: HTTP is among them";
+  EXPECT_EQ(leaves_->made, 1);
+}
+
+TEST_F(Inspected, AHelloWithoutANameGetsAnAlertAndNoCertificate) {
+  for (const auto& offered : {std::string(), test::alpn_list({"http/1.1"})}) {
+    TlsPeer client = agent();
+    EXPECT_FALSE(client.connect("", offered));
+    EXPECT_EQ(TlsPeer::error(), "tlsv1 unrecognized name");
+  }
+  for (const auto& record : records(2)) EXPECT_EQ(record.reason, "no_sni");
+  EXPECT_EQ(leaves_->made, 0);
+}
+
 TEST_F(Inspected, TheLogSaysWhenADeniedClientTookNoCertificate) {
-  TlsPeer client = agent(distrusting_.get());
-  EXPECT_FALSE(client.connect("denied.test"));
+  const std::string http1 = test::alpn_list({"http/1.1"});
+  for (const auto& offered : {http1, std::string()}) {
+    TlsPeer client = agent(distrusting_.get());
+    EXPECT_FALSE(client.connect("denied.test", offered));
+  }
   TlsPeer silent = agent();
   EXPECT_TRUE(silent.connect("denied.test"));
   silent.finish();
   EXPECT_THAT(silent.rest(), IsEmpty());
-  const auto seen = records(2);
-  ASSERT_EQ(seen.size(), 2u);
+  const auto seen = records(3);
+  ASSERT_EQ(seen.size(), 3u);
   for (const auto& record : seen) EXPECT_EQ(record.reason, "host_not_allowed");
-  EXPECT_THAT(seen[0].detail, HasSubstr("does not trust"));
-  EXPECT_THAT(seen[1].detail, HasSubstr("asked for nothing"));
+  for (const auto& record : {seen[0], seen[1]}) EXPECT_THAT(record.detail, HasSubstr("does not trust"));
+  EXPECT_THAT(seen[2].detail, HasSubstr("asked for nothing"));
 }
 
 // T115
@@ -254,10 +302,12 @@ TEST_F(Inspected, OneClientHasOnlySoManyCertificatesMadeForDeniedNames) {
   while (context_.refusal_pages.take(client_address, later)) ++pages;
   EXPECT_EQ(pages, static_cast<int>(RefusalPages::kBurst));
   EXPECT_TRUE(context_.refusal_pages.take(base::IpAddress::parse("10.0.0.10").value(), later)) << "another client";
-  TlsPeer client = agent();
-  EXPECT_FALSE(client.connect("denied.test"));
-  EXPECT_EQ(TlsPeer::error(), "tlsv1 alert access denied");
-  EXPECT_EQ(records(1).at(0).reason, "host_not_allowed") << "it is logged all the same";
+  for (const auto& offered : {test::alpn_list({"http/1.1"}), std::string()}) {
+    TlsPeer client = agent();
+    EXPECT_FALSE(client.connect("denied.test", offered));
+    EXPECT_EQ(TlsPeer::error(), "tlsv1 alert access denied");
+  }
+  for (const auto& record : records(2)) EXPECT_EQ(record.reason, "host_not_allowed") << "it is logged all the same";
   EXPECT_EQ(leaves_->made, 0);
 }
 

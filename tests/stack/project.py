@@ -168,6 +168,12 @@ class Project(Agent):
             return "checks hold" in self.engine.docker("logs", self.container("agent"), check=False).stderr
         wait.until(ready, "the agent's entry point", timeout)
 
+    def gateway_trusts_origins(self):
+        """The same for the gateway, which verifies the origins of inspected hosts. To be called before up()."""
+        shutil.copy(self.engine.world.ca.certificate, self.folder / ".devcontainer/world.crt")
+        (self.folder / ".devcontainer/trust.yaml").write_text("services: {proxy: {environment: {GATEWAY_TRUST: /etc/soleroute/world.crt}}}\n")
+        self.set_environment(COMPOSE_FILE=".devcontainer/compose.yaml:.devcontainer/trust.yaml")
+
     def trust_origins(self):
         """What a public certificate authority would be: the agent's container trusts the world's origins."""
         place = "/usr/local/share/ca-certificates/world.crt"

@@ -10,9 +10,23 @@ import pytest
 
 import base_image
 import probes
+from lab import addresses as at
 from lab import repositories
+from project import POLICY, Project
 
 threat = pytest.mark.threat
+
+
+@pytest.fixture(scope="module")
+def stack(engine, images, tmp_path_factory):
+    """One host of the policy has rules, so that it is inspected; the others pass through."""
+    inspected = "  - {host: inspected.wild.test, rules: [{methods: [GET]}]}\n"
+    one = Project(engine, images, tmp_path_factory.mktemp("project"), "claude", policy=POLICY + inspected)
+    one.gateway_trusts_origins()
+    one.up()
+    one.trust_origins()
+    yield one
+    one.down()
 
 
 def test_no_proxy_variable_is_set(stack):
@@ -115,6 +129,46 @@ def test_a_static_program_with_a_resolver_of_its_own(stack, engine, tmp_path):
     assert stack.agent("static_client", "allowed.test").stdout.endswith("AL\n")
     refused = stack.agent("static_client", "denied.test").stdout
     assert refused.startswith("HTTP/1.1 403") and "Blocked by proxy policy: denied.test" in refused
+
+
+@threat("C11")
+def test_java(stack, engine, tmp_path):
+    """HttpClient, on a runtime made of the machine's JDK. Its roots are the system's, as Debian's ca-certificates-java has them."""
+    if missing := [program for program in ("javac", "jlink", "keytool") if not shutil.which(program)]:
+        pytest.skip(f"needs {missing}: apt-get install openjdk-17-jdk-headless")
+    source, place = Path(__file__).resolve().parent / "Client.java", tmp_path / "java"
+    subprocess.run(["jlink", "--add-modules", "java.net.http,jdk.crypto.ec,jdk.naming.dns", "--strip-debug", "--output", place], check=True)
+    subprocess.run(["javac", "-Xlint:all", "-Werror", "-d", place, source], check=True)
+    engine.docker("cp", place, f"{stack.container('agent')}:/opt/java")
+    for name, certificate in (("gateway", "/etc/mitmproxy/ca.crt"), ("world", "/usr/local/share/ca-certificates/world.crt")):
+        stack.agent("/opt/java/bin/keytool", "-importcert", "-noprompt", "-storepass", "changeit", "-keystore", "/tmp/roots.p12", "-alias", name,
+                    "-file", certificate)  # fmt: skip
+
+    asked = ["GET http://allowed.test/", "GET https://allowed.test/", "GET https://inspected.wild.test/", "POST https://inspected.wild.test/",
+             "GET http://denied.test/", "GET https://denied.test/", "A allowed.test", "A denied.test"]  # fmt: skip
+    trust = ["-Djavax.net.ssl.trustStore=/tmp/roots.p12", "-Djavax.net.ssl.trustStorePassword=changeit"]
+
+    def run(*options):
+        words = [word for line in asked for word in line.split()]
+        return stack.agent("/opt/java/bin/java", *options, "-cp", "/opt/java", "Client", *words).stdout.splitlines()
+
+    plain, passed, inspected, refused_by_rule, denied, denied_over_tls, address, denied_address = run(*trust)
+    assert plain == "200 - AL"
+    origins, _, answer = passed.partition(" ")[2].partition(" ")
+    assert passed.startswith("200 ") and answer == "AL"
+    gateways, _, answer = inspected.partition(" ")[2].partition(" ")
+    assert inspected.startswith("200 ") and answer == "WILD" and gateways != origins, "the certificate is the gateway's own"
+    assert refused_by_rule == f"403 {gateways} Blocked by proxy policy: inspected.wild.test"
+    assert denied == "403 - Blocked by proxy policy: denied.test"
+    assert denied_over_tls == f"403 {gateways} Blocked by proxy policy: denied.test"
+    assert (address, denied_address) == (at.AL, stack.gateway), "with a resolver of its own, a denied name leads to the gateway"
+    records = [record for record in stack.decisions() if record["type"] == "decision" and record.get("method") == "POST"]
+    assert [(record["host"], record["action"], record["reason"]) for record in records] == [("inspected.wild.test", "blocked", "no_rule_matched")]
+    # Without the gateway's CA a refusal over https is one of the handshake, at once.
+    untrusting = run()
+    assert untrusting[0] == plain and untrusting[4] == denied
+    assert untrusting[5].startswith("failed javax.net.ssl.SSL")
+    stack.agent("rm", "-r", "/opt/java", user="root", check=False)
 
 
 @threat("C07")

@@ -3,10 +3,12 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -109,6 +111,36 @@ base::Result<Interface> find_inside(const std::vector<Interface>& interfaces, co
                                         claim.front().to_string(), names_of(interfaces)));
 }
 
+namespace {
+
+// The last address of an IPv4 subnet that may be a machine's, or the one before where that is ours.
+base::IpAddress somebody_of(const base::InterfaceAddress& own) {
+  const auto bytes = own.address.bytes();
+  const std::uint32_t address = std::uint32_t{bytes[0]} << 24U | std::uint32_t{bytes[1]} << 16U |
+                                std::uint32_t{bytes[2]} << 8U | std::uint32_t{bytes[3]};
+  const std::uint32_t last = (address | (0xffffffffU >> static_cast<unsigned>(own.prefix_length))) - 1;
+  return base::IpAddress::v4(last == address ? last - 1 : last);
+}
+
+// An engine may give this container another hardware address at each start (Podman does), and neighbours that remember
+// the former one would send there for most of a minute. The kernel broadcasts on whose behalf it asks for an address;
+// every neighbour that remembers that name corrects itself. So something is sent from the claimed address to whoever is
+// last on the subnet: it needs no capability. What fails here is made up for by time. (Over IPv6 only time helps.)
+void announce(const base::InterfaceAddress& claimed) {
+  constexpr std::uint16_t kDiscard = 9;
+  constexpr int kLongestPrefix = 29;  // smaller subnets are not worth it
+  if (claimed.address.is_v6() || claimed.prefix_length < 1 || claimed.prefix_length > kLongestPrefix) return;
+  const base::Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_storage from{};
+  sockaddr_storage to{};
+  const auto from_size = base::Endpoint{claimed.address, 0}.to_sockaddr(from);
+  const auto to_size = base::Endpoint{somebody_of(claimed), kDiscard}.to_sockaddr(to);
+  if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&from), from_size) != 0) return;
+  ::sendto(socket.get(), "", 0, 0, reinterpret_cast<const sockaddr*>(&to), to_size);
+}
+
+}  // namespace
+
 base::Status claim_addresses(const Interface& inside, const std::vector<base::InterfaceAddress>& claim) {
   for (const auto& address : claim) {
     if (holds(inside, address.address)) continue;
@@ -120,6 +152,7 @@ base::Status claim_addresses(const Interface& inside, const std::vector<base::In
                       address.address.to_string(), inside.name));
     }
     if (auto added = netrules::add_address(inside.index, address); !added) return added;
+    announce(address);
   }
   return {};
 }

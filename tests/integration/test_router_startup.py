@@ -489,6 +489,19 @@ def test_a_default_route_through_the_claimed_address_is_mended(lab, make_gateway
         lab.gw.ip("route", "add", "default", "via", at.NS)
 
 
+def test_neighbours_that_remember_another_machine_at_the_address_are_corrected(lab, make_gateway):
+    """A gateway made anew may have another hardware address; nobody need wait until the former one is forgotten."""
+    lab.reset_gateway_namespace()
+    lab.gw.ip("neigh", "flush", "all")  # a container made anew remembers nothing
+    former = "02:00:00:00:00:99"
+    lab.agent.ip("neigh", "replace", at.GW, "lladdr", former, "dev", "eth0", "nud", "reachable")
+    assert former in lab.agent.ip("neigh", "show", at.GW)
+    one = make_gateway().start(healthy=False)
+    wait.until(one.healthy, "the gateway to be healthy", 20)
+    wait.until(lambda: former not in lab.agent.ip("neigh", "show", at.GW), "the agent to know better", 5)
+    Case(lab, one.log).control()
+
+
 def test_dns_over_ipv6_reaches_the_gateway_too(lab, make_gateway):
     make_gateway().start()
     with lab.agent.entered():

@@ -17,8 +17,8 @@ namespace soleroute::gateway::serve {
                                                             const std::string& name,
                                                             const std::vector<base::InterfaceAddress>& claim);
 
-// Adds the addresses to the inside interface and makes its neighbours know; an address that somebody else answers for is
-// an error that says so.
+// Adds the addresses to the inside interface and makes its neighbours know; an address that somebody else answers for
+// is an error that says so.
 [[nodiscard]] base::Status claim_addresses(const netrules::Interface& inside,
                                            const std::vector<base::InterfaceAddress>& claim);
 

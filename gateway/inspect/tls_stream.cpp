@@ -293,9 +293,13 @@ asio::awaitable<base::Result<std::size_t>> TlsStream::read_some(std::span<std::b
   }
 }
 
+// The peer waits for the end before it ends its side: what is left of it goes before anything is read.
+bool TlsStream::end_is_blocked() {
+  return finishing_ && !unsent_.empty() && flush() == Flushed::kBlocked;
+}
+
 asio::awaitable<base::Status> TlsStream::wait_readable() {
-  while (finishing_ && !unsent_.empty()) {  // the peer waits for the end before it ends its side
-    if (flush() != Flushed::kBlocked) break;
+  while (end_is_blocked()) {
     if (auto writable = co_await below_->wait_writable(); !writable) co_return writable;
   }
   if (can_try_reading()) co_return base::Status{};
@@ -315,9 +319,8 @@ asio::awaitable<base::Status> TlsStream::wait_writable() {
 bool TlsStream::start_wait(net::Readiness::For what, std::shared_ptr<net::Readiness::Waiter> waiter) {
   using For = net::Readiness::For;
   if (what == For::kWriting) return below_->start_wait(what, std::move(waiter));
-  // The peer waits for the end before it ends its side; once there is room, whoever waits tries, and waits again.
-  const bool unsent = finishing_ && !unsent_.empty() && flush() == Flushed::kBlocked;
-  if (unsent) return below_->start_wait(For::kWriting, std::move(waiter));
+  // Once there is room, whoever waits tries, and waits again.
+  if (end_is_blocked()) return below_->start_wait(For::kWriting, std::move(waiter));
   return !can_try_reading() && below_->start_wait(what, std::move(waiter));
 }
 

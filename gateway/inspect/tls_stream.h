@@ -87,6 +87,7 @@ class TlsStream final : public net::Stream {
   [[nodiscard]] Flushed flush();                       // what was kept
   [[nodiscard]] bool encrypt(base::Bytes bytes);
   [[nodiscard]] bool can_try_reading() const;
+  [[nodiscard]] bool end_is_blocked();
   [[nodiscard]] base::Error broken() const;
   [[nodiscard]] base::Error failure_to_read(int error);
   [[nodiscard]] HandshakeFault handshake_fault(int error) const;

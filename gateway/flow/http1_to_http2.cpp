@@ -10,6 +10,7 @@
 
 #include "gateway/flow/http1_buffer.h"
 #include "gateway/flow/http1_io.h"
+#include "gateway/flow/http1_page.h"
 #include "gateway/flow/http2_response.h"
 #include "gateway/flow/http2_vigil.h"
 #include "gateway/http2/connection.h"
@@ -83,6 +84,7 @@ class Translation : public std::enable_shared_from_this<Translation> {
 
   asio::awaitable<void> write_answers();
   asio::awaitable<bool> write_answer();
+  asio::awaitable<bool> refuse_websocket();
   std::string next_piece();
   std::string begin_answer();
   std::string framing_of(const http2::Fields& head);
@@ -246,7 +248,8 @@ asio::awaitable<void> Translation::write_answers() {
 asio::awaitable<bool> Translation::write_answer() {
   const auto& session = connection_.session();
   if (asked_ == nullptr && request_.websocket && !session.has_settings()) co_return true;  // which say whether it may
-  if (asked_ == nullptr && request_.websocket && !session.peer_takes_websockets()) co_return false;
+  if (asked_ == nullptr && request_.websocket && !session.peer_takes_websockets())
+    co_return co_await refuse_websocket();
   if (asked_ == nullptr) ask();
   const auto& body = *asked_->received();
   for (;;) {
@@ -267,6 +270,16 @@ asio::awaitable<bool> Translation::write_answer() {
   asking_ = false;
   answered_.ring();
   co_return coding_ != Coding::kUntilClose&& uploaded;
+}
+
+// In the origin's place, which has no words for it: what it cannot do is known before it is asked.
+asio::awaitable<bool> Translation::refuse_websocket() {
+  const Page page = upstream_page(502, policy::to_string(policy::Reason::kUpstreamFailed), request_.authority,
+                                  "it speaks HTTP/2 alone, and takes no WebSocket over it (RFC 8441)");
+  const std::string answer = render(page, false, true);
+  const auto written = co_await client_->write_all(base::as_bytes(answer));
+  (void)written;  // the connection is over either way
+  co_return false;
 }
 
 std::string Translation::next_piece() {

@@ -14,8 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lab import addresses as at
-from lab import inspection, web
+from lab import inspection, wait, web
 from lab import tls_wire as tls
+from lab.http2_origin import Http2Origin
 from lab.origin import Origin
 from lab.tls_link import TlsLink
 
@@ -379,6 +380,25 @@ def test_an_origin_that_wants_a_client_certificate_says_to_pass_it_through(case,
         assert response.status == 502
         assert "tls: passthrough" in response.body.decode(), (version, response.body)
     del case
+
+
+@threat("C08")
+def test_a_websocket_to_an_origin_of_http2_that_takes_none_is_a_page_that_says_so(case, lab, router, get):
+    if not shutil.which("node"):
+        pytest.skip("needs node")
+    origin = Http2Origin(lab, websockets=False)
+    try:
+        upgrade = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
+        response = get("spare.wild.test", "/ok/socket", headers=upgrade)
+        assert response.status == 502
+        assert "The policy allows spare.wild.test" in response.body.decode() and "takes no WebSocket" in response.body.decode()
+        assert case.record(host="spare.wild.test", path="/ok/socket")["status"] == 502
+        assert get("spare.wild.test", "/ok/a").body == b"HTTP2\n", "the control: it is there, and is asked for the rest"
+        wait.until(lambda: origin.asked("/ok/a"), "the origin's word")
+        assert not origin.asked("/ok/socket")
+    finally:
+        origin.close()
+    del router
 
 
 def test_an_origin_of_old_tls_or_none_is_a_page(case, lab, get):

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// An HTTP/2 origin: node http2_origin.js ADDRESS KEY CERTIFICATE. Prints one JSON line for each request, and "ready".
+// An HTTP/2 origin: node http2_origin.js ADDRESS KEY CERTIFICATE [no-websockets]. Prints one JSON line for each request, and "ready".
 'use strict';
 const fs = require('fs');
 const http2 = require('http2');
-const [, , address, key, cert] = process.argv;
+const [, , address, key, cert, without] = process.argv;
 
 const server = http2.createSecureServer({
   key: fs.readFileSync(key),
   cert: fs.readFileSync(cert),
-  settings: {enableConnectProtocol: true},
+  settings: {enableConnectProtocol: without !== 'no-websockets'},
   ALPNCallback: ({protocols}) => protocols.includes('h2') ? 'h2' : undefined,  // else no_application_protocol
 });
 

@@ -15,13 +15,14 @@ HOST = "spare.wild.test"
 
 
 class Http2Origin:
-    """What it was asked, line by line, is in `seen`."""
+    """What it was asked, line by line, is in `seen`. `websockets`: it takes those of RFC 8441."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, websockets=True):
         certificate, key = lab.ca.issue(HOST)
         self.seen = []
         self._process = subprocess.Popen(
-            lab.up.command("node", str(Path(__file__).with_suffix(".js")), at.SPARE, str(key), str(certificate)),
+            lab.up.command("node", str(Path(__file__).with_suffix(".js")), at.SPARE, str(key), str(certificate),
+                           *([] if websockets else ["no-websockets"])),
             stdout=subprocess.PIPE, text=True, start_new_session=True)  # fmt: skip
         assert self._process.stdout.readline() == "ready\n"
         threading.Thread(target=self._read, daemon=True).start()

@@ -17,6 +17,7 @@ using http2::Fields;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 class Http1ToHttp2 : public Http2Lab {
  protected:
@@ -205,11 +206,15 @@ TEST_F(Http1ToHttp2, AWebSocketBecomesOneOfRfc8441) {
   EXPECT_EQ(rest(), "bye");
 }
 
-TEST_F(Http1ToHttp2, AWebSocketThatTheOriginDoesNotTakeIsAnEnd) {
+TEST_F(Http1ToHttp2, AWebSocketThatTheOriginDoesNotTakeIsAnEndThatSaysSo) {
   send(
       wire("GET /chat HTTP/1.1|Host: allowed.test|Upgrade: websocket|Connection: Upgrade|Sec-WebSocket-Version: 13|"
            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==||"));
-  EXPECT_EQ(rest(), "");
+  const std::string page = rest();
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 502 Bad Gateway\r\n"));
+  EXPECT_THAT(page, HasSubstr("\r\nConnection: close\r\n"));
+  EXPECT_THAT(page, HasSubstr("The policy allows allowed.test"));
+  EXPECT_THAT(page, HasSubstr("takes no WebSocket"));
   EXPECT_TRUE(origins2_[0]->requests.empty());
 }
 

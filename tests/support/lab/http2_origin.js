@@ -85,5 +85,7 @@ server.on('stream', (stream, headers) => {
   stream.end('HTTP2\n');
 });
 server.on('sessionError', () => {});
+let told = 0;
+process.on('SIGUSR2', () => console.log(JSON.stringify({told: ++told})));  // all that was asked before is printed before
 process.on('uncaughtException', () => {});  // an answer to a stream that is gone
 server.listen(443, address, () => console.log('ready'));

@@ -3,6 +3,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import threading
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab import addresses as at
+from lab import wait
 
 HOST = "spare.wild.test"
 
@@ -20,6 +22,7 @@ class Http2Origin:
     def __init__(self, lab, websockets=True):
         certificate, key = lab.ca.issue(HOST)
         self.seen = []
+        self._told = 0
         self._process = subprocess.Popen(
             lab.up.command("node", str(Path(__file__).with_suffix(".js")), at.SPARE, str(key), str(certificate),
                            *([] if websockets else ["no-websockets"])),
@@ -32,6 +35,10 @@ class Http2Origin:
             self.seen.append(json.loads(line))
 
     def asked(self, path):
+        """Requests for this path, of all that it has had until now."""
+        self._told += 1
+        self._process.send_signal(signal.SIGUSR2)
+        wait.until(lambda: {"told": self._told} in self.seen, "the origin to tell what it was asked")
         return [one for one in self.seen if one.get("asked") == path]
 
     def close(self):

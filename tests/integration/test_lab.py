@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab import addresses as at
-from lab import dns_wire, packets, tls_wire, wait, web
+from lab import dns_wire, hellos, packets, tls_wire, wait, web
 from lab.case import Case, Live
 
 
@@ -76,6 +76,12 @@ class TestWithPlainForwarding:
         assert tls_wire.verdict(answer, how) == "handshake"
         with pytest.raises(AssertionError, match="dialled"):
             case.no_syn()
+
+    def test_a_handshake_of_the_origin_is_not_taken_for_the_gateways(self, forwarding):
+        hello = tls_wire.client_hello("denied.test")
+        assert hellos.send(forwarding, hello, wait=1) == "origin"
+        with pytest.raises(AssertionError, match="origin"):
+            hellos.refused(Case(forwarding), forwarding, hello, ends=hellos.DENIED, wait=1)
 
     def test_privileges_are_what_they_claim(self, forwarding):
         assert forwarding.agent_of("U").call("identity") == (65534, 0)

@@ -292,6 +292,7 @@ asio::awaitable<ExchangeResult> exchange(net::DeadlineWheel& wheel, net::Stream&
   // A failure to send is no failure yet: an origin may have answered and closed.
   const bool sent =
       write_now(upstream.stream(), bytes) && (bytes.empty() || co_await write_rest(upstream.stream(), bytes));
+  if (sent) upstream.expect_answer();
   if (outgoing.body.done()) {
     co_await answer.receive();
     if (answer.stillborn() && reused && request.may_repeat) {
@@ -315,6 +316,7 @@ asio::awaitable<ExchangeResult> exchange(net::DeadlineWheel& wheel, net::Stream&
   if (answer.client_gone) answer.result.then = Then::kReset;
   const bool goes_on = answer.result.then == Then::kNextRequest || answer.result.then == Then::kSwitch;
   if (!goes_on) upstream.close();
+  if (answer.result.then == Then::kNextRequest) upstream.rest();
   upstream.received().shrink();
   co_return std::move(answer.result);
 }

@@ -111,6 +111,7 @@ asio::awaitable<std::expected<sniffer::RequestHead, Http1Session::Fault>> Http1S
   // The first head's time began when the connection did.
   const bool first = std::exchange(first_, false);
   if (!first) stream().expires_after(received_.empty() ? kIdleKeepAlive : kFirstBytesTimeout);
+  awaited_ = !first && received_.empty() && stream().wait_before_reading();  // the last answer has been written since
   for (;;) {
     if (!received_.empty() && sniffer::worth_parsing_again(received_.bytes(), parsed_size)) {
       auto parsed = sniffer::parse_request_head(received_.bytes());
@@ -319,7 +320,7 @@ Page Http1Session::page_about_ourselves(const sniffer::RequestHead& head, const 
 bool Http1Session::can_reuse_upstream() {
   const bool same_policy =
       !upstream_policy_.owner_before(context_.policy) && !context_.policy.owner_before(upstream_policy_);
-  return same_policy && upstream_.ready_for(*host_, port_);
+  return same_policy && upstream_.ready_for(*host_, port_, awaited_);
 }
 
 asio::awaitable<std::expected<std::unique_ptr<net::Stream>, DialFailure>> Http1Session::dialled() {

@@ -116,6 +116,7 @@ class Http1Session {
   std::uint16_t port_ = 0;
   std::uint32_t served_ = 0;
   bool first_ = true;
+  bool awaited_ = false;  // the request under way was waited for, with nothing left unread before
   bool logged_ = false;
   FlowRegistry::Entry entry_;
 };

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/net/stream.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <array>
+#include <cstring>
 #include <utility>
 
 namespace soleroute::gateway::net {
@@ -16,6 +20,35 @@ base::Error failure(const char* what, int error) {
 
 constexpr bool would_block(int error) {
   return error == EAGAIN || error == EWOULDBLOCK;
+}
+
+// recv(2) that also says how much is left behind what it read; the end of the stream counts as one more (TCP_INQ, since
+// Linux 4.18).
+struct Received {
+  ssize_t count = -1;
+  bool left_nothing = false;
+};
+
+Received receive(int socket, std::span<std::byte> into) {
+  iovec piece{into.data(), into.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> told{};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = told.data();
+  message.msg_controllen = told.size();
+  Received received{.count = ::recvmsg(socket, &message, MSG_DONTWAIT)};
+  const cmsghdr* inquiry = received.count > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
+  if (inquiry == nullptr || inquiry->cmsg_level != IPPROTO_TCP || inquiry->cmsg_type != TCP_CM_INQ) return received;
+  int left = 1;
+  std::memcpy(&left, CMSG_DATA(inquiry), sizeof left);
+  received.left_nothing = left == 0;
+  return received;
+}
+
+void ask_what_is_left(int socket) {
+  constexpr int kOn = 1;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_INQ, &kOn, sizeof kOn);  // without it, reads are tried in vain
 }
 
 }  // namespace
@@ -61,9 +94,14 @@ std::optional<base::Error> TcpStream::unusable() const {
 
 std::optional<base::Result<std::size_t>> TcpStream::try_read_some(std::span<std::byte> into) {
   if (auto fault = unusable()) return std::unexpected(*fault);
-  const ssize_t count = ::recv(socket_.get(), into.data(), into.size(), MSG_DONTWAIT);
+  const auto [count, left_nothing] = receive(socket_.get(), into);
   read_blocked_ = count < 0 && would_block(errno);
-  if (count >= 0) return static_cast<std::size_t>(count);
+  left_nothing_ = left_nothing;
+  if (count >= 0) {
+    has_read_ = true;
+    return static_cast<std::size_t>(count);
+  }
+  if (read_blocked_ && has_read_ && !std::exchange(asks_what_is_left_, true)) ask_what_is_left(socket_.get());
   if (read_blocked_ || errno == EINTR) return std::nullopt;
   return std::unexpected(failure("read", errno));
 }
@@ -74,7 +112,14 @@ std::optional<base::Result<std::size_t>> TcpStream::try_write_some(std::span<con
   write_blocked_ = count < 0 && would_block(errno);
   if (count >= 0) return static_cast<std::size_t>(count);
   if (write_blocked_ || errno == EINTR) return std::nullopt;
-  return std::unexpected(failure("write", errno));
+  const int error = errno;
+  read_blocked_ = left_nothing_ = false;  // what happened, reading tells
+  return std::unexpected(failure("write", error));
+}
+
+bool TcpStream::wait_before_reading() {
+  read_blocked_ = read_blocked_ || left_nothing_;
+  return read_blocked_;
 }
 
 asio::awaitable<base::Result<std::size_t>> TcpStream::read_some(std::span<std::byte> into) {
@@ -96,6 +141,7 @@ void TcpStream::write_last(std::span<const std::byte> bytes) {
 base::Status TcpStream::waited(Readiness::For what, int error) {
   if (error != 0 || timed_out_) return std::unexpected(unusable().value_or(failure("wait", error)));
   blocked(what) = false;
+  if (what == Readiness::For::kReading) left_nothing_ = false;
   return {};
 }
 

@@ -37,6 +37,10 @@ class Stream {
   // The same without waiting: nullopt when it would block. The cheap first try of a hot path.
   [[nodiscard]] virtual std::optional<base::Result<std::size_t>> try_read_some(std::span<std::byte> into) = 0;
   [[nodiscard]] boost::asio::awaitable<base::Status> write_all(std::span<const std::byte> bytes);
+  // True: the last read left nothing behind it, as the kernel told, and the next one waits before it tries. A reset
+  // that came along with its bytes goes unnoticed until something is written: only for who writes before that next
+  // read.
+  [[nodiscard]] virtual bool wait_before_reading() { return false; }
   // How much was taken without waiting: nullopt when it would block.
   [[nodiscard]] virtual std::optional<base::Result<std::size_t>> try_write_some(std::span<const std::byte> bytes) = 0;
   // What can be sent at once of a last word, also when the time is up.
@@ -70,6 +74,7 @@ class TcpStream final : public Stream, private Deadline {
 
   [[nodiscard]] boost::asio::awaitable<base::Result<std::size_t>> read_some(std::span<std::byte> into) override;
   [[nodiscard]] std::optional<base::Result<std::size_t>> try_read_some(std::span<std::byte> into) override;
+  [[nodiscard]] bool wait_before_reading() override;
   [[nodiscard]] std::optional<base::Result<std::size_t>> try_write_some(std::span<const std::byte> bytes) override;
   void write_last(std::span<const std::byte> bytes) override;
   [[nodiscard]] boost::asio::awaitable<base::Status> wait_readable() override;
@@ -99,6 +104,9 @@ class TcpStream final : public Stream, private Deadline {
   bool timed_out_ = false;
   bool read_blocked_ = false;  // the last attempt would have: nothing need be asked before a wait
   bool write_blocked_ = false;
+  bool has_read_ = false;
+  bool asks_what_is_left_ = false;  // once a read was in vain that need not have been
+  bool left_nothing_ = false;       // the last read, as the kernel told
 };
 
 }  // namespace soleroute::gateway::net

@@ -425,58 +425,6 @@ TEST_F(Http1Exchange, AnAnswerQueuedInAdvanceIsNeverDelivered) {
     server.send(wire(answer + "HTTP/1.1 200 OK|Content-Length: 4||FAKE"));
     EXPECT_EQ(agent.rest(), wire(answer)) << "the connection ends with the answer";
   }
-  // Sent later, while nothing is asked: the next request goes to a new connection.
-  auto& agent = client();
-  agent.send(wire(kGet));
-  auto server = origin("127.0.0.2");
-  server.head();
-  server.send(wire(kOk));
-  EXPECT_EQ(agent.message(), wire(kOk));
-  server.send(wire("HTTP/1.1 200 OK|Content-Length: 4||FAKE"));
-  agent.send(wire(kGet));
-  auto fresh = origin("127.0.0.2");
-  EXPECT_EQ(fresh.head(), wire(kGet));
-  fresh.send(wire(kOk));
-  EXPECT_EQ(agent.message(), wire(kOk));
-}
-
-TEST_F(Http1Exchange, ADeadKeptConnectionIsReplacedUnseen) {
-  auto& agent = client();
-  agent.send(wire(kGet));
-  {
-    auto server = origin("127.0.0.2");
-    server.head();
-    server.send(wire(kOk));
-    EXPECT_EQ(agent.message(), wire(kOk));
-  }
-  agent.send(wire(kGet));
-  auto fresh = origin("127.0.0.2");
-  EXPECT_EQ(fresh.head(), wire(kGet));
-  fresh.send(wire(kOk));
-  EXPECT_EQ(agent.message(), wire(kOk));
-}
-
-// Closed at the very moment of the next request: repeated only where that cannot do something twice.
-TEST_F(Http1Exchange, RepeatsOnlyIdempotentRequests) {
-  for (const std::string method : {"GET", "POST"}) {
-    auto& agent = client();
-    agent.send(wire(kGet));
-    auto server = origin("127.0.0.2");
-    server.head();
-    server.send(wire(kOk));
-    EXPECT_EQ(agent.message(), wire(kOk));
-    agent.send(wire(method + " /again HTTP/1.1|Host: allowed.test|Content-Length: 0||"));
-    EXPECT_THAT(server.head(), HasSubstr("/again"));
-    server.close();  // without an answer
-    if (method == "POST") {
-      EXPECT_THAT(agent.rest(), StartsWith("HTTP/1.1 502"));
-      continue;
-    }
-    auto fresh = origin("127.0.0.2");
-    EXPECT_THAT(fresh.head(), HasSubstr("/again"));
-    fresh.send(wire(kOk));
-    EXPECT_EQ(agent.message(), wire(kOk));
-  }
 }
 
 TEST_F(Http1Exchange, AFreshConnectionThatDiesIsA502) {

@@ -123,6 +123,16 @@ endpoints:
     if (!listener) listener = net::listen_tcp({base::IpAddress::parse(address).value(), port}).value();
     return listener;
   }
+  // What these two or three things leave behind, the gateway sees at once.
+  template <class Action>
+  void hold(Action action) {
+    std::promise<void> done;
+    boost::asio::post(io_, [&] {
+      action();
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
   // Has anybody connected there who was not accepted?
   bool was_dialled(const std::string& address, std::uint16_t port = 80) {
     pollfd asked{listen(address, port).get(), POLLIN, 0};

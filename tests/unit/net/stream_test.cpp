@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/byte_reader.h"
+#include "tests/support/peer.h"
 #include "tests/support/socket_pair.h"
 
 namespace soleroute::gateway::net {
@@ -140,6 +141,82 @@ TEST(Stream, TriesWithoutWaiting) {
   while (!count) count = f.stream.try_read_some(buffer);
   ASSERT_TRUE(*count);
   EXPECT_EQ(**count, 1U);
+}
+
+// Until a read was in vain, the kernel is not asked.
+void read_in_vain(Fixture& f) {
+  std::array<std::byte, 8> buffer{};
+  ASSERT_EQ(::send(f.peer.get(), "x", 1, 0), 1);
+  while (!f.stream.try_read_some(buffer)) {
+  }
+  ASSERT_FALSE(f.stream.wait_before_reading()) << "not asked yet";
+  ASSERT_FALSE(f.stream.try_read_some(buffer));
+}
+
+bool happens(Stream& stream, short what) {
+  pollfd asked{stream.native_handle(), what, 0};
+  return ::poll(&asked, 1, test::kPatienceMs) == 1;
+}
+
+std::string read_now(Fixture& f) {
+  std::array<std::byte, 4> buffer{};
+  EXPECT_TRUE(happens(f.stream, POLLIN));
+  const auto count = f.stream.try_read_some(buffer);
+  return count && *count ? std::string(base::as_text(std::span(buffer).first(**count))) : "nothing";
+}
+
+TEST(Stream, KnowsWhenAReadHasLeftNothing) {
+  Fixture f;
+  read_in_vain(f);
+  EXPECT_TRUE(f.stream.wait_before_reading()) << "it would block";
+  ASSERT_EQ(::send(f.peer.get(), "abcdef", 6, 0), 6);
+  EXPECT_EQ(read_now(f), "abcd");
+  EXPECT_FALSE(f.stream.wait_before_reading()) << "two are left";
+  EXPECT_EQ(read_now(f), "ef");
+  EXPECT_TRUE(f.stream.wait_before_reading());
+}
+
+TEST(Stream, AnEndIsSomethingLeft) {
+  Fixture f;
+  read_in_vain(f);
+  ASSERT_EQ(::send(f.peer.get(), "abc", 3, 0), 3);
+  f.peer.reset();
+  ASSERT_TRUE(happens(f.stream, POLLRDHUP));
+  EXPECT_EQ(read_now(f), "abc");
+  EXPECT_FALSE(f.stream.wait_before_reading());
+  EXPECT_EQ(read_now(f), "") << "the end";
+}
+
+TEST(Stream, AFailureToWriteIsAReasonToRead) {
+  Fixture f;
+  read_in_vain(f);
+  ASSERT_EQ(::send(f.peer.get(), "abc", 3, 0), 3);
+  test::Peer(std::move(f.peer)).abort();
+  EXPECT_EQ(read_now(f), "abc");
+  EXPECT_TRUE(f.stream.wait_before_reading()) << "what the kernel does not tell";
+  const auto written = f.stream.try_write_some(std::array<std::byte, 1>{});
+  ASSERT_TRUE(written);
+  EXPECT_FALSE(*written);
+  EXPECT_FALSE(f.stream.wait_before_reading());
+}
+
+awaitable<void> read_one_after_another(Stream& stream, Fixture& f, int& messages) {
+  std::array<std::byte, 8> buffer{};
+  for (; messages < 100; ++messages) {
+    EXPECT_TRUE(messages == 0 || stream.wait_before_reading()) << messages;
+    EXPECT_EQ(::send(f.peer.get(), "x", 1, 0), 1);
+    const auto count = co_await stream.read_some(buffer);
+    EXPECT_TRUE(count && *count == 1);
+  }
+}
+
+TEST(Stream, WaitingBeforeReadingLosesNothing) {
+  Fixture f;
+  f.stream.expires_after(10s);
+  read_in_vain(f);
+  int messages = 0;
+  f.run(read_one_after_another(f.stream, f, messages));
+  EXPECT_EQ(messages, 100);
 }
 
 }  // namespace

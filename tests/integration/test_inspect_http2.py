@@ -4,7 +4,6 @@
 import json
 import shutil
 import ssl
-import subprocess
 import time
 from pathlib import Path
 
@@ -47,19 +46,14 @@ def raw(lab, router):
     return lambda name=HOST, address=at.SPARE: h2.linked(lab.agent, address, name, router.ca_certificate)
 
 
-def run(lab, *words, timeout=60):
-    done = subprocess.run(lab.client_command(*words), capture_output=True, text=True, timeout=timeout, check=False)
-    return done.returncode, done.stdout + done.stderr
-
-
 def node(lab, router, what):
-    code, said = run(lab, "node", str(HERE / "http2_client.js"), router.ca_certificate, what, HOST)
+    code, said = lab.run_client("node", str(HERE / "http2_client.js"), router.ca_certificate, what, HOST)
     assert code == 0, said
     return json.loads(said.splitlines()[-1])
 
 
 def curl(lab, router, *words, timeout=60):
-    return run(lab, "curl", "-sS", "--http2", "--cacert", router.ca_certificate, *words, timeout=timeout)
+    return lab.run_client("curl", "-sS", "--http2", "--cacert", router.ca_certificate, *words, timeout=timeout)
 
 
 # --- Real clients ---
@@ -126,7 +120,7 @@ def test_large_bodies_pass_both_ways_without_being_kept(lab, router):
     assert (code, said) == (0, str(64 << 20)), said
     before = router.resident_bytes()
     upload = f"head -c {64 << 20} /dev/zero | curl -sS --http2 --cacert {router.ca_certificate} -T - https://{HOST}/ok/count"
-    code, said = run(lab, "sh", "-c", upload)
+    code, said = lab.run_client("sh", "-c", upload)
     assert (code, said) == (0, str(64 << 20)), said
     assert router.resident_bytes() < before + (32 << 20)
 
@@ -135,9 +129,9 @@ def test_nghttp_and_h2load_are_served(lab, router):
     for tool in ("nghttp", "h2load"):
         if not shutil.which(tool):
             pytest.skip(f"needs {tool}")
-    code, said = run(lab, "nghttp", f"https://{HOST}/ok/a", f"https://{HOST}/ok/b")
+    code, said = lab.run_client("nghttp", f"https://{HOST}/ok/a", f"https://{HOST}/ok/b")
     assert (code, said.count("HTTP2\n")) == (0, 2), said
-    code, said = run(lab, "h2load", "-n", "500", "-c", "4", "-m", "20", f"https://{HOST}/ok/a")
+    code, said = lab.run_client("h2load", "-n", "500", "-c", "4", "-m", "20", f"https://{HOST}/ok/a")
     assert code == 0 and "500 succeeded, 0 failed" in said, said
     assert "status codes: 500 2xx" in said, said
 
@@ -174,7 +168,7 @@ def test_a_client_of_http1_is_served_by_an_origin_of_http2(case, lab, router, or
     code, said = curl(lab, router, "--http1.1", "-o", "/dev/null", "-w", "%{size_download}", f"https://{HOST}/ok/bytes")
     assert (code, said) == (0, str(64 << 20)), said
     upload = f"head -c {64 << 20} /dev/zero | curl -sS --http1.1 --cacert {router.ca_certificate} -T - https://{HOST}/ok/count"
-    code, said = run(lab, "sh", "-c", upload)
+    code, said = lab.run_client("sh", "-c", upload)
     assert (code, said) == (0, str(64 << 20)), said
     assert router.resident_bytes() < before + (32 << 20)
 

@@ -42,6 +42,9 @@ def test_it_gives_the_certificate_and_no_key(case, lab, router):
     assert pem.body.strip() == authority.read_bytes().strip()
     over_tls = web.https(lab.agent, "gateway.internal", authority, "/policy")
     assert over_tls.status == 200 and b"allowed.test" in over_tls.body
+    with web.tls(lab.agent, "gateway.internal", authority, alpn=()) as link:
+        link.sendall(web.request_bytes("gateway.internal", "/policy"))
+        assert web.Reader(link).response().body == over_tls.body, "the same to a client that offers no ALPN"
     case.no_query("gateway.internal")
     case.no_syn()
 

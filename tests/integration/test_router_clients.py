@@ -129,7 +129,7 @@ class TestCurl:
 
     @pytest.mark.parametrize("alpn", [[], ["--no-alpn"]], ids=["ALPN", "no ALPN"])
     def test_a_denied_https_url_fails_at_once_without_the_gateways_ca(self, case, place, alpn):
-        """The page is on a certificate that this client does not trust. Of one that it trusts it is read: test_inspect_http1."""
+        """The page is on a certificate that this client does not trust. Of one that it trusts it is read: test_inspect_denied."""
         done = place.run("curl", "-sS", "-m", "20", *alpn, *self.ca(place), "https://denied.test/")
         assert done.returncode == 60, done.stderr
         assert "Blocked" not in done.stdout

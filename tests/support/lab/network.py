@@ -9,6 +9,7 @@ Nothing here is visible outside the namespaces of this run.
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -155,6 +156,12 @@ class Lab:
     def client_command(self, *command, namespace=None):
         """A program as an ordinary user in the agent's container."""
         return (namespace or self.agent).command(*agents.privileges("U"), *command)
+
+    def run_client(self, *command, timeout=60, **environment):
+        """The same, run to its end with these variables set: (exit status, all its output)."""
+        setting = ["env", *(f"{name}={value}" for name, value in environment.items())] if environment else []
+        done = subprocess.run(self.client_command(*setting, *command), capture_output=True, text=True, timeout=timeout, check=False)
+        return done.returncode, done.stdout + done.stderr
 
     # --- Without a gateway, to see that the oracles can fail ---
 

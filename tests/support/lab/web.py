@@ -183,9 +183,10 @@ def http(namespace, host, path="/", address=None, method="GET", headers=(), body
 
 @contextlib.contextmanager
 def tls(namespace, host, authority, address=None, timeout=10.0, alpn=("http/1.1",), sni=None):
-    """A verified TLS connection to `host`."""
+    """A verified TLS connection to `host`. `alpn`: empty for none at all."""
     context = ssl.create_default_context(cafile=str(authority))
-    context.set_alpn_protocols(list(alpn))
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
     address = address or address_of(namespace, host)
     with connected(namespace, address, 443, timeout) as raw, context.wrap_socket(raw, server_hostname=sni or host) as link:
         yield link

@@ -15,6 +15,7 @@ sys.path[:0] = [str(_ROOT / "tests" / "support"), str(Path(__file__).resolve().p
 import base_image  # noqa: E402
 import engine as engines  # noqa: E402
 import images as image_builds  # noqa: E402
+import podman as podmen  # noqa: E402
 from lab import gateway as gateways  # noqa: E402
 from lab import netns  # noqa: E402
 from lab.coverage import pytest_addoption, pytest_collection_modifyitems, pytest_configure  # noqa: E402, F401
@@ -56,6 +57,17 @@ def images(engine):
     if not program:
         pytest.skip(f"the program is not built: {gateways.BINARY_VARIABLE} names no executable")
     return image_builds.build(engine, _KEPT, Path(program))
+
+
+@pytest.fixture(scope="session")
+def podman(engine, images, world):
+    del images
+    if reason := podmen.unavailable():
+        pytest.skip(reason)
+    one = podmen.Podman(world, engine.folder)
+    one.take_images(engine, image_builds.BASE, image_builds.GATEWAY)
+    yield one
+    one.close()
 
 
 @pytest.fixture(scope="module")

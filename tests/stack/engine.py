@@ -39,7 +39,39 @@ def unavailable():
     return ""
 
 
-class Engine:
+class Client:
+    """Docker's and Compose's commands, asked of whoever answers at `socket`; nothing of the user's configuration counts."""
+
+    def __init__(self, socket, home):
+        self.environment = {**os.environ, "DOCKER_HOST": f"unix://{socket}", "HOME": str(home)}
+        for variable in ("DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "COMPOSE_FILE", "COMPOSE_PROJECT_NAME"):
+            self.environment.pop(variable, None)
+
+    def docker(self, *arguments, check=True, timeout=COMMAND_SECONDS, **options):
+        return self._command([DOCKER, *arguments], check, timeout, **options)
+
+    def compose(self, project, *arguments, check=True, timeout=COMMAND_SECONDS, **options):
+        """In the project's folder, with nothing but its files, as a user would."""
+        return self._command([COMPOSE, "--ansi", "never", *arguments], check, timeout, cwd=project, **options)
+
+    def _command(self, command, check, timeout, env=None, **options):
+        done = subprocess.run([str(part) for part in command], env={**self.environment, **(env or {})}, check=False,
+                              timeout=timeout, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, **options)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{' '.join(map(str, command[1:]))}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+        return done
+
+    def nsenter(self, process, *command, **options):
+        """Output of a command of this machine in the network namespace of a container's process."""
+        return subprocess.run(["nsenter", f"--net=/proc/{process}/ns/net", *command], check=True, text=True,
+                              capture_output=True, timeout=COMMAND_SECONDS, **options).stdout
+
+    def inspect(self, *arguments):
+        return json.loads(self.docker("inspect", *arguments).stdout)[0]
+
+
+class Engine(Client):
     """Started at construction. `folder` keeps images from run to run; one engine at a time may use it."""
 
     def __init__(self, world, folder):
@@ -51,9 +83,7 @@ class Engine:
         self.group = f"soleroute-{os.getpid()}"
         self.log = self._run / "log"
         self.socket = self._run / "docker.sock"
-        self.environment = {**os.environ, "DOCKER_HOST": f"unix://{self.socket}", "HOME": str(self._run)}
-        for variable in ("DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "COMPOSE_FILE", "COMPOSE_PROJECT_NAME"):
-            self.environment.pop(variable, None)
+        super().__init__(self.socket, self._run)
         self._reaper = subprocess.Popen(["sh", "-c", _REAPER, "reaper", self.group, str(self._run)], stdin=subprocess.PIPE,
                                         start_new_session=True)
         self._process = self._start(folder / "data")
@@ -99,31 +129,6 @@ class Engine:
         self._reaper.wait(60)
         shutil.rmtree(self._run, ignore_errors=True)
         self._lock.close()
-
-    # --- Commands ---
-
-    def docker(self, *arguments, check=True, timeout=COMMAND_SECONDS, **options):
-        return self._command([DOCKER, *arguments], check, timeout, **options)
-
-    def compose(self, project, *arguments, check=True, timeout=COMMAND_SECONDS, **options):
-        """In the project's folder, with nothing but its files, as a user would."""
-        return self._command([COMPOSE, "--ansi", "never", *arguments], check, timeout, cwd=project, **options)
-
-    def _command(self, command, check, timeout, env=None, **options):
-        done = subprocess.run([str(part) for part in command], env={**self.environment, **(env or {})}, check=False,
-                              timeout=timeout, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, **options)
-        if check and done.returncode != 0:
-            raise AssertionError(f"{' '.join(map(str, command[1:]))}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
-        return done
-
-    def nsenter(self, process, *command, **options):
-        """Output of a command of this machine in the network namespace of a container's process."""
-        return subprocess.run(["nsenter", f"--net=/proc/{process}/ns/net", *command], check=True, text=True,
-                              capture_output=True, timeout=COMMAND_SECONDS, **options).stdout
-
-    def inspect(self, *arguments):
-        return json.loads(self.docker("inspect", *arguments).stdout)[0]
 
 
 # Ends what a killed run left: the processes of its control group, the daemon by its pid, mounts below its folder.

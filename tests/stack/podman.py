@@ -10,10 +10,12 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
-from engine import DOCKER
+from engine import DOCKER, Client
 from lab import addresses as at
+from lab import wait
 
 COMMAND_SECONDS = 120
 PODMAN = shutil.which("podman")
@@ -57,19 +59,19 @@ class Podman:
 
     def __init__(self, world, folder):
         self.world = world
-        self._run = Path(tempfile.mkdtemp(prefix="srp-", dir="/tmp"))
+        self.run_folder = Path(tempfile.mkdtemp(prefix="srp-", dir="/tmp"))
         self._images = folder / "podman"
         self._images.mkdir(exist_ok=True)
-        networks = self._run / "networks"
+        networks = self.run_folder / "networks"
         networks.mkdir()
-        configuration = self._run / "containers.conf"
+        configuration = self.run_folder / "containers.conf"
         configuration.write_text(_CONFIGURATION.format(resolver=at.NS, networks=networks))
-        storage = self._run / "storage.conf"
-        storage.write_text(_STORAGE.format(run=self._run, images=self._images))
+        storage = self.run_folder / "storage.conf"
+        storage.write_text(_STORAGE.format(run=self.run_folder, images=self._images))
         self.environment = {**os.environ, "CONTAINERS_CONF": str(configuration), "CONTAINERS_STORAGE_CONF": str(storage),
-                            "HOME": str(self._run)}
+                            "HOME": str(self.run_folder)}
         self.environment.pop("CONTAINER_HOST", None)
-        self._reaper = subprocess.Popen(["sh", "-c", _REAPER, "reaper", str(self._run)], stdin=subprocess.PIPE, start_new_session=True)
+        self._reaper = subprocess.Popen(["sh", "-c", _REAPER, "reaper", str(self.run_folder)], stdin=subprocess.PIPE, start_new_session=True)
 
     def close(self):
         with contextlib.suppress(subprocess.SubprocessError):
@@ -79,7 +81,7 @@ class Podman:
             self.podman("network", "prune", "-f", check=False)
         self._reaper.stdin.close()
         self._reaper.wait(60)
-        shutil.rmtree(self._run, ignore_errors=True)
+        shutil.rmtree(self.run_folder, ignore_errors=True)
 
     def podman(self, *arguments, check=True, timeout=COMMAND_SECONDS, **options):
         done = subprocess.run(self.command(*arguments), env=self.environment, check=False, timeout=timeout, text=True,
@@ -90,7 +92,7 @@ class Podman:
 
     def command(self, *arguments):
         # Not `ip netns exec`: that would hide the control groups.
-        return ["nsenter", f"--net=/run/netns/{self.world.host.name}", PODMAN, "--tmpdir", str(self._run / "tmp"), *map(str, arguments)]
+        return ["nsenter", f"--net=/run/netns/{self.world.host.name}", PODMAN, "--tmpdir", str(self.run_folder / "tmp"), *map(str, arguments)]
 
     def inspect(self, name):
         return json.loads(self.podman("inspect", name).stdout)[0]
@@ -103,7 +105,41 @@ class Podman:
         if missing:
             shutil.rmtree(self._images / "libpod", ignore_errors=True)  # remembers the folders of the run that made it
             with subprocess.Popen([DOCKER, "save", *missing], env=engine.environment, stdout=subprocess.PIPE) as archive:
-                self.podman("--root", self._images, "--runroot", self._run / "load", "load", stdin=archive.stdout)
+                self.podman("--root", self._images, "--runroot", self.run_folder / "load", "load", stdin=archive.stdout)
+
+
+class Service(Client):
+    """`podman system service`: the socket at which Podman speaks Docker's language, for Compose."""
+
+    def __init__(self, podman):
+        self.world, self._podman = podman.world, podman
+        socket = podman.run_folder / "api.sock"
+        super().__init__(socket, podman.run_folder)
+        command = podman.command("system", "service", "--time=0", f"unix://{socket}")
+        self._process = subprocess.Popen(command, env=podman.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait.until(lambda: self.docker("version", check=False).returncode == 0, "Podman's service to answer", 30)
+
+    def close(self):
+        self._process.terminate()
+        self._process.wait(30)
+
+    @contextlib.contextmanager
+    def health_checks(self, seconds=1):
+        """What systemd's timers do on a machine that has it: `podman healthcheck run`, of all that have not answered yet."""
+        done = threading.Event()
+
+        def check():
+            while not done.wait(seconds):
+                for container in self._podman.podman("ps", "-q", "--filter", "health=starting", check=False).stdout.split():
+                    self._podman.podman("healthcheck", "run", container, check=False)
+
+        timer = threading.Thread(target=check, daemon=True)
+        timer.start()
+        try:
+            yield
+        finally:
+            done.set()
+            timer.join(60)
 
 
 # Ends what a killed run left: containers and their monitors, known by the folder of their state.

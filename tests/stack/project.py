@@ -155,7 +155,9 @@ class Project(Agent):
         return self.compose("logs", "--no-color", *services, check=False).stdout[-6000:]
 
     def container(self, service):
-        return self.compose("ps", "-q", service).stdout.strip()
+        """Its identity, by the labels that Compose gives it: Compose itself takes a second and more to say."""
+        labels = [f"--filter=label=com.docker.compose.{key}={value}" for key, value in (("project", self.name), ("service", service))]
+        return self.engine.docker("ps", "-aq", "--no-trunc", *labels).stdout.strip()
 
     def health(self, service):
         return self.engine.inspect(self.container(service))["State"].get("Health", {}).get("Status")

@@ -15,7 +15,6 @@ import pytest
 import yaml
 
 import images as image_builds
-import podman as podmen
 import probes
 from lab import addresses as at
 from lab import wait
@@ -71,17 +70,6 @@ class Pod(Agent):
 
     def _enter(self, user):
         return self.podman.command("exec", "-i", "--user", user, self.container("agent")), self.podman.environment
-
-
-@pytest.fixture(scope="module")
-def podman(engine, images, world):
-    del images
-    if reason := podmen.unavailable():
-        pytest.skip(reason)
-    one = podmen.Podman(world, engine.folder)
-    one.take_images(engine, image_builds.BASE, image_builds.GATEWAY)
-    yield one
-    one.close()
 
 
 @pytest.fixture(scope="module")

@@ -103,9 +103,9 @@ base::Result<std::optional<Message>> Channel::receive() {
   ssize_t count = 0;
   do {
     count = ::recvmsg(socket_.get(), &header, MSG_CMSG_CLOEXEC);
-  } while (count < 0 && errno == EINTR);
-  // A killed peer with unread messages reads as a reset: gone all the same.
-  if (count == 0 || (count < 0 && errno == ECONNRESET)) return std::nullopt;
+    // A peer that ended with messages unread reads as a reset once; behind it is what it said before.
+  } while (count < 0 && (errno == EINTR || errno == ECONNRESET));
+  if (count == 0) return std::nullopt;
   if (count < 0) return base::errno_error("cannot hear the jail");
   Message message{.kind = static_cast<MessageKind>(head.kind), .value = head.value, .text = {}, .fds = {}};
   take_control(header, message);  // first: descriptors of a refused message are closed with it

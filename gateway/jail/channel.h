@@ -18,6 +18,8 @@
 namespace soleroute::gateway::jail {
 
 enum class MessageKind : std::uint8_t {
+  kEntered,    // inside -> outside: its namespaces stand
+  kTrust,      // outside -> inside: pack_trust()
   kReady,      // inside -> outside: prepared; text and fds are what preparation returned
   kFailed,     // inside -> outside: text says what, value is the errno or 0
   kGo,         // outside -> inside: run the command

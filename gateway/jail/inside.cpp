@@ -17,6 +17,7 @@
 
 #include "gateway/jail/descendants.h"
 #include "gateway/jail/syscall_filter.h"
+#include "gateway/jail/trust.h"
 
 namespace soleroute::gateway::jail {
 namespace {
@@ -61,10 +62,20 @@ base::Status enter(const InsidePlan& plan) {
   if (!plan.namespaces.pid && ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
     return base::errno_error("cannot adopt the command's children");
   }
-  return cover_host_paths(plan.mounts);
+  return leave_host_mounts();
 }
 
-void prepare(const InsidePlan& plan, Channel& channel) {
+void await_trust(InsidePlan& plan, Channel& channel) {
+  const auto word = channel.receive();
+  if (!word || !*word || (*word)->kind != MessageKind::kTrust) leave();
+  auto trust = unpack_trust(**word);
+  if (!trust) fail(channel, trust.error());
+  if (trust->bundle) plan.mounts.files.push_back(std::move(*trust->bundle));
+  if (trust->additions) plan.mounts.lone_files.push_back(std::move(*trust->additions));
+  plan.environment = with_variables(std::move(plan.environment), trust->variables);
+}
+
+void prepare(InsidePlan& plan, Channel& channel) {
   if (auto entered = enter(plan); !entered) fail(channel, entered.error());
   if (plan.namespaces.pid) {
     if (auto mounted = mount_fresh_proc(); !mounted) {
@@ -72,8 +83,11 @@ void prepare(const InsidePlan& plan, Channel& channel) {
       leave();
     }
   }
+  report(channel, MessageKind::kEntered, 0);
   auto prepared = plan.prepare();
   if (!prepared) fail(channel, prepared.error());
+  await_trust(plan, channel);
+  if (auto covered = cover_host_paths(plan.mounts); !covered) fail(channel, covered.error());
   if (plan.identity.uid == 0) {
     if (auto guarded = guard_kernel_files(); !guarded) fail(channel, guarded.error());
   }
@@ -233,7 +247,7 @@ bool obey(pid_t command, Channel& channel) {
 
 }  // namespace
 
-void run_inside(const InsidePlan& plan, Channel channel) {
+void run_inside(InsidePlan plan, Channel channel) {
   close_all_but(channel.fd());
   prepare(plan, channel);
   const auto word = channel.receive();

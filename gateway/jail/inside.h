@@ -19,16 +19,16 @@ namespace soleroute::gateway::jail {
 struct InsidePlan {
   NamespaceSet namespaces;
   Identity identity;
-  MountPlan mounts;
-  std::vector<std::string> command;  // never empty
-  std::vector<std::string> environment;
-  SignalState signals;  // what the command gets back
-  // Runs inside, with every capability over the new namespaces, before anything else does: links, rules, listeners.
-  // Its message's text and descriptors go to the outside.
+  MountPlan mounts;                      // and those of the trust that is told of later (kTrust)
+  std::vector<std::string> command;      // never empty
+  std::vector<std::string> environment;  // likewise
+  SignalState signals;                   // what the command gets back
+  // Runs inside, with every capability over the new namespaces, while the outside works out what is to be trusted:
+  // links, rules, listeners. Its message's text and descriptors go to the outside.
   std::function<base::Result<Message>()> prepare;
 };
 
 // Never returns. `channel` is the only tie to the gateway: when it breaks, the jail ends.
-[[noreturn]] void run_inside(const InsidePlan& plan, Channel channel);
+[[noreturn]] void run_inside(InsidePlan plan, Channel channel);
 
 }  // namespace soleroute::gateway::jail

@@ -73,14 +73,6 @@ netrules::Intent intent_of(const policy::Policy& policy) {
   return serve::intent_of(options, policy);
 }
 
-base::Result<inspect::Authority> own_authority(const std::string& directory) {
-  const auto now = std::chrono::system_clock::now();
-  if (directory.empty()) return inspect::Authority::create(now);
-  auto loaded = inspect::load_or_create_ca(directory, now);
-  if (!loaded) return std::unexpected(loaded.error());
-  return std::move(loaded->authority);
-}
-
 // The command may be the very user whose keys these are.
 std::vector<std::string> ca_directories(const std::string& given) {
   std::vector<std::string> directories;
@@ -120,30 +112,37 @@ class Run {
     auto resolvers = choose_resolvers(options_, *policy_.policy);
     if (!resolvers) return std::unexpected(resolvers.error());
     resolvers_ = std::move(*resolvers);
-    if (auto trusted = prepare_trust(); !trusted) return trusted;
+    if (auto read = read_trust(); !read) return read;
     auto decisions = open_decisions(options_.decisions_file);
     if (!decisions) return std::unexpected(decisions.error());
     decisions_ = std::move(*decisions);
     return {};
   }
 
-  // A CA of this run alone, unless one is to be kept: nothing is left behind, and its key is on no disk.
-  base::Status prepare_trust() {
+  base::Status read_trust() {
     auto roots = serve::read_roots(options_.trust_files);
     if (!roots) return std::unexpected(roots.error());
     origin_roots_ = std::move(*roots);
-    auto authority = own_authority(options_.ca_directory);
-    if (!authority) return std::unexpected(authority.error());
-    authority_.emplace(std::move(*authority));
-    auto trust = make_trust(
-        {.roots_pem = origin_roots_, .ca_pem = authority_->certificate_pem(), .environment = current_environment()});
-    if (!trust) return std::unexpected(trust.error());
-    trust_ = std::move(*trust);
+    if (options_.ca_directory.empty()) return {};
+    auto kept = inspect::load_or_create_ca(options_.ca_directory, std::chrono::system_clock::now());
+    if (!kept) return std::unexpected(kept.error());
+    authority_.emplace(std::move(kept->authority));
     return {};
   }
 
+  // A CA of this run alone, unless one is kept: nothing is left behind, and its key is on no disk.
+  base::Result<Trust> make_own_trust() {
+    if (!authority_) {
+      auto fresh = inspect::Authority::create(std::chrono::system_clock::now());
+      if (!fresh) return std::unexpected(fresh.error());
+      authority_.emplace(std::move(*fresh));
+    }
+    return make_trust(
+        {.roots_pem = origin_roots_, .ca_pem = authority_->certificate_pem(), .environment = current_environment()});
+  }
+
   base::Result<InsidePlan> inside_plan(const SignalState& signals) const {
-    auto mounts = plan_mounts(identity_.uid, jail_address_v4(), trust_, options_.unix_sockets);
+    auto mounts = plan_mounts(identity_.uid, jail_address_v4(), options_.unix_sockets);
     if (!mounts) return std::unexpected(mounts.error());
     if (!options_.secrets_directory.empty()) mounts->empty_directories.push_back(options_.secrets_directory);
     for (std::string& directory : ca_directories(options_.ca_directory)) {
@@ -157,7 +156,7 @@ class Run {
     plan.identity = identity_;
     plan.mounts = std::move(*mounts);
     plan.command = options_.command;
-    plan.environment = with_variables(identity_environment(current_environment(), identity_), trust_.variables);
+    plan.environment = identity_environment(current_environment(), identity_);
     plan.signals = signals;
     plan.prepare = [network] { return prepare_network(network); };
     return plan;
@@ -168,13 +167,19 @@ class Run {
     if (!plan) return std::unexpected(plan.error());
     auto jail = Jail::launch(std::move(*plan));
     if (!jail) return std::unexpected(jail.error());
+    // Beside the inside, which sets up its network.
+    const auto trust = make_own_trust();
+    if (!trust) return std::unexpected(trust.error());
     if (auto alone = stand_back(); !alone) return std::unexpected(alone.error());
 
     // From here on there are threads, and nothing forks.
     auto sink = decisions_ ? audit::make_json_log(std::move(decisions_), options_.log, &counters_)
                            : audit::make_discarding_log();
     TallyLog log(std::move(sink));
-    auto runtime = start_runtime(jail->take_prepared(), log);
+    auto serving = runtime_options();
+    if (!serving) return std::unexpected(serving.error());
+    if (auto complete = jail->complete(*trust); !complete) return std::unexpected(complete.error());
+    auto runtime = start_runtime(std::move(*serving), jail->take_prepared(), log);
     if (!runtime) return std::unexpected(runtime.error());
     if (policy_.policy->denies_everything()) say_that_all_is_denied();
     auto status = jail->run();
@@ -193,9 +198,7 @@ class Run {
     return set_dumpable(false);
   }
 
-  base::Result<std::unique_ptr<serve::Runtime>> start_runtime(Message prepared, audit::DecisionLog& log) {
-    auto network = unpack_network(std::move(prepared));
-    if (!network) return std::unexpected(network.error());
+  base::Result<serve::RuntimeOptions> runtime_options() {
     auto inspection = serve::make_inspection(std::move(*authority_), origin_roots_);
     if (!inspection) return std::unexpected(inspection.error());
     const auto interfaces = netrules::list_interfaces();
@@ -204,8 +207,15 @@ class Run {
     options.resolvers = resolvers_;
     options.secrets_directory = options_.secrets_directory;
     options.inspection = std::move(*inspection);
-    options.own_addresses = network->own_addresses;
     options.local_addresses = serve::all_addresses(*interfaces);
+    return options;
+  }
+
+  base::Result<std::unique_ptr<serve::Runtime>> start_runtime(serve::RuntimeOptions options, Message prepared,
+                                                              audit::DecisionLog& log) {
+    auto network = unpack_network(std::move(prepared));
+    if (!network) return std::unexpected(network.error());
+    options.own_addresses = network->own_addresses;
     options.local_addresses.insert(options.local_addresses.end(), network->own_addresses.begin(),
                                    network->own_addresses.end());
     return serve::Runtime::start(std::move(options), std::move(network->listeners), std::move(network->packet_queue),
@@ -233,7 +243,6 @@ class Run {
   std::vector<base::Endpoint> resolvers_;
   std::optional<inspect::Authority> authority_;  // until the runtime has it
   std::string origin_roots_;
-  Trust trust_;
   base::Fd decisions_;
   audit::Counters counters_;
 };

@@ -104,6 +104,14 @@ base::Status make_read_only(const char* path) {
 
 }  // namespace
 
+base::Status leave_host_mounts() {
+  // Whatever is mounted from here on stays in here; what the host mounts later does not appear.
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    return base::errno_error("cannot make the jail's mounts private");
+  }
+  return {};
+}
+
 base::Status mount_fresh_proc() {
   if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
     return base::errno_error("cannot mount a fresh /proc");
@@ -112,10 +120,6 @@ base::Status mount_fresh_proc() {
 }
 
 base::Status cover_host_paths(const MountPlan& plan) {
-  // Whatever is mounted from here on stays in here; what the host mounts later does not appear.
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
-    return base::errno_error("cannot make the jail's mounts private");
-  }
   if (::mount("tmpfs", kStage, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, kStageOptions) != 0) {
     return base::errno_error("cannot mount a tmpfs in the jail");
   }

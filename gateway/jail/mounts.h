@@ -30,13 +30,15 @@ struct MountPlan {
   std::vector<LoneFile> lone_files;
 };
 
-// All three are called inside, with CAP_SYS_ADMIN over the mount namespace, in this order.
+// All are called inside, with CAP_SYS_ADMIN over the mount namespace, in this order.
 
+// From here on the host sees none of what is mounted.
+[[nodiscard]] base::Status leave_host_mounts();
+// A new procfs over /proc, for a PID namespace of our own. EPERM where a container engine hides parts of the outer one.
+[[nodiscard]] base::Status mount_fresh_proc();
 // A path that is not there, or that even its user cannot reach, is left alone; any other failure is an error, and the
 // jail must not start.
 [[nodiscard]] base::Status cover_host_paths(const MountPlan& plan);
-// A new procfs over /proc, for a PID namespace of our own. EPERM where a container engine hides parts of the outer one.
-[[nodiscard]] base::Status mount_fresh_proc();
 // /proc/sys, /sys and their like become read-only, for a command that is uid 0: root owns these files, and writing some
 // of them makes the kernel run a program outside (core_pattern, uevent_helper); no capability is asked for.
 [[nodiscard]] base::Status guard_kernel_files();

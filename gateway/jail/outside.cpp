@@ -56,7 +56,7 @@ base::Result<Jail> Jail::launch(InsidePlan plan) {
   if (!ends) return std::unexpected(ends.error());
   const auto pid = fork_into(plan.namespaces);
   if (!pid) return std::unexpected(pid.error());
-  if (*pid == 0) run_inside(plan, std::move(ends->second));
+  if (*pid == 0) run_inside(std::move(plan), std::move(ends->second));
 
   Jail jail;
   jail.first_.pid = *pid;
@@ -64,26 +64,40 @@ base::Result<Jail> Jail::launch(InsidePlan plan) {
   ends->second.close();
   jail.pid_namespace_ = plan.namespaces.pid;
   jail.command_name_ = plan.command.front();
-  auto heard = jail.channel_.receive();
-  if (!heard) return std::unexpected(heard.error());
-  if (!*heard) return base::system_error("the jail's first process ended before it was ready");
-  Message& message = **heard;
-  if (message.kind == MessageKind::kNoProc && plan.namespaces.pid) {
+  const auto message = jail.hear_of_preparation();
+  if (!message) return std::unexpected(message.error());
+  if (message->kind == MessageKind::kNoProc && plan.namespaces.pid) {
     // As in a container whose engine hides parts of /proc. Without a /proc of its own, a PID namespace would break
     // programs; without a PID namespace the jail is tidied up process by process.
     jail.end();
     plan.namespaces.pid = false;
     return launch(std::move(plan));
   }
-  if (message.kind != MessageKind::kReady) {
-    return std::unexpected(with_cause({message.text, base::ErrorKind::kSystem, message.value}));
-  }
   if (!plan.namespaces.pid && ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
     return base::errno_error("cannot adopt the jail's children");
   }
-  jail.prepared_ = std::move(message);
   jail.terminal_ = Terminal::open();
   return jail;
+}
+
+base::Result<Message> Jail::hear_of_preparation() {
+  auto heard = channel_.receive();
+  if (!heard) return std::unexpected(heard.error());
+  if (!*heard) return base::system_error("the jail's first process ended before it was ready");
+  if ((*heard)->kind != MessageKind::kFailed) return std::move(**heard);
+  return std::unexpected(with_cause({(*heard)->text, base::ErrorKind::kSystem, (*heard)->value}));
+}
+
+base::Status Jail::complete(const Trust& trust) {
+  const auto packed = pack_trust(trust);
+  if (!packed) return std::unexpected(packed.error());
+  // If nobody listens any more, the reason is read next.
+  static_cast<void>(channel_.send(*packed));
+  auto message = hear_of_preparation();
+  if (!message) return std::unexpected(message.error());
+  if (message->kind != MessageKind::kReady) return base::system_error("the jail's first process is not ready");
+  prepared_ = std::move(*message);
+  return {};
 }
 
 base::Result<int> Jail::run() {

@@ -9,13 +9,17 @@
 #include "gateway/jail/channel.h"
 #include "gateway/jail/inside.h"
 #include "gateway/jail/terminal.h"
+#include "gateway/jail/trust.h"
 
 namespace soleroute::gateway::jail {
 
 class Jail {
  public:
-  // Returns when the inside is prepared; the command has not started. All signals are blocked (take_signals()).
+  // Returns when the inside has its namespaces and prepares its network; nothing forks from then on. All signals are
+  // blocked (take_signals()).
   [[nodiscard]] static base::Result<Jail> launch(InsidePlan plan);
+  // Tells it what to trust; returns when it is prepared. The command has not started.
+  [[nodiscard]] base::Status complete(const Trust& trust);
   Jail(Jail&&) = default;
   Jail& operator=(Jail&&) = delete;
   ~Jail() { end(); }
@@ -35,7 +39,7 @@ class Jail {
 
  private:
   Jail() = default;
-  [[nodiscard]] base::Status await_prepared();
+  [[nodiscard]] base::Result<Message> hear_of_preparation();
   [[nodiscard]] base::Result<int> watch();
   [[nodiscard]] base::Result<std::optional<int>> hear();
   void handle_signal(int signal, bool from_kernel);

@@ -92,7 +92,7 @@ base::Result<std::vector<std::string>> sockets_to_mask(std::vector<std::string> 
   return bound;
 }
 
-base::Result<MountPlan> plan_mounts(uid_t uid, const base::IpAddress& nameserver, const Trust& trust,
+base::Result<MountPlan> plan_mounts(uid_t uid, const base::IpAddress& nameserver,
                                     std::span<const std::string> kept_sockets) {
   auto bound = reachable_unix_sockets();
   if (!bound) return std::unexpected(bound.error());
@@ -107,8 +107,6 @@ base::Result<MountPlan> plan_mounts(uid_t uid, const base::IpAddress& nameserver
   if (const auto resolv_conf = serve::read_small_file(kResolvConf, kMaxResolvConf)) {
     plan.files.push_back({kResolvConf, resolv_conf_with(*resolv_conf, nameserver.to_string())});
   }
-  if (trust.bundle) plan.files.push_back(*trust.bundle);
-  if (trust.additions) plan.lone_files.push_back(*trust.additions);
   return plan;
 }
 

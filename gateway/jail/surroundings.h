@@ -13,7 +13,6 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "gateway/jail/mounts.h"
-#include "gateway/jail/trust.h"
 #include "policy/policy.h"
 
 namespace soleroute::gateway::jail {
@@ -32,8 +31,8 @@ struct LoadedPolicy {
 [[nodiscard]] base::Result<std::vector<std::string>> sockets_to_mask(std::vector<std::string> bound,
                                                                      std::span<const std::string> kept);
 
-// The whole view of the file system for a command that is `uid`.
-[[nodiscard]] base::Result<MountPlan> plan_mounts(uid_t uid, const base::IpAddress& nameserver, const Trust& trust,
+// The whole view of the file system for a command that is `uid`, but for what it is to trust.
+[[nodiscard]] base::Result<MountPlan> plan_mounts(uid_t uid, const base::IpAddress& nameserver,
                                                   std::span<const std::string> kept_sockets);
 
 }  // namespace soleroute::gateway::jail

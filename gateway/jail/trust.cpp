@@ -2,6 +2,10 @@
 #include "gateway/jail/trust.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -86,6 +90,43 @@ std::string named_roots(const std::vector<std::string>& environment, const std::
   return pem;
 }
 
+constexpr std::size_t kFixedFields = 3;  // of a packed trust; its variables follow
+constexpr std::string_view kBetween{"\0", 1};
+
+base::Result<base::Fd> memory_file(std::string_view text) {
+  base::Fd file(::memfd_create("trust", MFD_CLOEXEC));
+  if (!file) return base::errno_error("cannot make a file in memory");
+  while (!text.empty()) {
+    const ssize_t count = ::write(file.get(), text.data(), text.size());
+    if (count < 0) return base::errno_error("cannot write to a file in memory");
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return file;
+}
+
+base::Result<std::string> text_of(const base::Fd& file) {
+  struct stat status{};
+  if (::fstat(file.get(), &status) != 0) return base::errno_error("cannot read a file in memory");
+  std::string text(static_cast<std::size_t>(status.st_size), '\0');
+  std::size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t count = ::pread(file.get(), &text[done], text.size() - done, static_cast<off_t>(done));
+    if (count <= 0) return base::errno_error("cannot read a file in memory");
+    done += static_cast<std::size_t>(count);
+  }
+  return text;
+}
+
+std::vector<std::string> split(std::string_view text) {
+  std::vector<std::string> fields;
+  for (;;) {
+    const std::size_t end = text.find(kBetween);
+    fields.emplace_back(text.substr(0, end));
+    if (end == std::string_view::npos) return fields;
+    text.remove_prefix(end + 1);
+  }
+}
+
 }  // namespace
 
 TrustPlaces system_trust_places() {
@@ -115,6 +156,49 @@ base::Result<Trust> make_trust(const TrustRequest& request, const TrustPlaces& p
   const std::string directory = std::filesystem::path(bundle->path).parent_path().string();
   trust.variables.push_back(fmt::format("SSL_CERT_DIR={}", directory));
   trust.bundle = std::move(*bundle);
+  return trust;
+}
+
+base::Result<Message> pack_trust(const Trust& trust) {
+  std::vector<std::string> fields(kFixedFields);
+  Message message{.kind = MessageKind::kTrust, .value = 0, .text = {}, .fds = {}};
+  const auto carry = [&message](const std::string& text) -> base::Status {
+    auto file = memory_file(text);
+    if (!file) return std::unexpected(file.error());
+    message.fds.push_back(std::move(*file));
+    return {};
+  };
+  if (trust.bundle) {
+    fields[0] = trust.bundle->path;
+    if (auto carried = carry(trust.bundle->text); !carried) return std::unexpected(carried.error());
+  }
+  if (trust.additions) {
+    fields[1] = trust.additions->directory;
+    fields[2] = trust.additions->name;
+    if (auto carried = carry(trust.additions->text); !carried) return std::unexpected(carried.error());
+  }
+  fields.insert(fields.end(), trust.variables.begin(), trust.variables.end());
+  message.text = fmt::format("{}", fmt::join(fields, kBetween));
+  if (message.text.size() > kMaxMessageText) return base::system_error("the variables that name roots are too long");
+  return message;
+}
+
+base::Result<Trust> unpack_trust(const Message& message) {
+  std::vector<std::string> fields = split(message.text);
+  const bool known = fields.size() >= kFixedFields;
+  const std::size_t expected = known ? (fields[0].empty() ? 0U : 1U) + (fields[1].empty() ? 0U : 1U) : 0;
+  if (!known || message.fds.size() != expected) return base::system_error("what to trust was not handed over whole");
+  std::vector<std::string> texts;
+  for (const base::Fd& file : message.fds) {
+    auto text = text_of(file);
+    if (!text) return std::unexpected(text.error());
+    texts.push_back(std::move(*text));
+  }
+  Trust trust;
+  if (!fields[0].empty()) trust.bundle = FileReplacement{fields[0], std::move(texts.front())};
+  if (!fields[1].empty()) trust.additions = LoneFile{fields[1], fields[2], std::move(texts.back())};
+  fields.erase(fields.begin(), fields.begin() + kFixedFields);
+  trust.variables = std::move(fields);
   return trust;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "gateway/jail/channel.h"
 #include "gateway/jail/mounts.h"
 
 namespace soleroute::gateway::jail {
@@ -40,6 +41,11 @@ struct TrustPlaces {
 // were asked for.
 [[nodiscard]] base::Result<Trust> make_trust(const TrustRequest& request,
                                              const TrustPlaces& places = system_trust_places());
+
+// For the jail's first process, which is there before anybody knows what it is to trust: the texts travel as files in
+// memory.
+[[nodiscard]] base::Result<Message> pack_trust(const Trust& trust);
+[[nodiscard]] base::Result<Trust> unpack_trust(const Message& message);
 
 // `environment` with each of `variables` in place of a variable of that name.
 [[nodiscard]] std::vector<std::string> with_variables(std::vector<std::string> environment,

@@ -45,6 +45,19 @@ TEST(Channel, CarriesKindValueTextAndSender) {
   EXPECT_EQ((*heard)->sender, ::getpid());
 }
 
+TEST(Channel, WhatWasSaidLastIsHeardFromOneThatHasReadNothing) {
+  auto [outside, inside] = make();
+  ASSERT_TRUE(outside.send(text_message(MessageKind::kTrust, 0, {})).has_value());
+  ASSERT_TRUE(inside.send(text_message(MessageKind::kFailed, EPERM, "why")).has_value());
+  inside.close();
+  const auto heard = outside.receive();
+  ASSERT_TRUE(heard.has_value() && heard->has_value());
+  EXPECT_EQ((*heard)->text, "why");
+  const auto end = outside.receive();
+  ASSERT_TRUE(end.has_value());
+  EXPECT_FALSE(end->has_value());
+}
+
 TEST(Channel, KeepsMessagesApartAndInOrder) {
   auto [outside, inside] = make();
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(outside.send(text_message(MessageKind::kSignal, i, {})).has_value());

@@ -118,6 +118,53 @@ TEST_F(Trusting, GoesOnWithoutABundleWhereOnlyTheCaWouldBeAdded) {
   EXPECT_THAT(trust->variables, IsEmpty());
 }
 
+// Through a channel, as it travels.
+base::Result<Trust> handed_over(const Trust& trust) {
+  auto ends = Channel::make();
+  EXPECT_TRUE(ends.has_value());
+  {
+    const auto packed = pack_trust(trust);
+    EXPECT_TRUE(packed && ends->first.send(*packed));
+  }
+  const auto heard = ends->second.receive();
+  EXPECT_TRUE(heard && *heard);
+  return unpack_trust(**heard);
+}
+
+TEST_F(Trusting, IsHandedOverWhole) {
+  const std::string large(300000, 'x');
+  auto trust = make_trust({.roots_pem = large, .ca_pem = certificate("ca"), .environment = {}}, places_);
+  ASSERT_TRUE(trust.has_value());
+  ASSERT_TRUE(trust->additions.has_value());
+  for (const bool with_additions : {true, false}) {
+    if (!with_additions) trust->additions.reset();
+    const auto arrived = handed_over(*trust);
+    ASSERT_TRUE(arrived.has_value()) << arrived.error().message;
+    EXPECT_EQ(arrived->bundle->path, trust->bundle->path);
+    EXPECT_EQ(arrived->bundle->text, trust->bundle->text);
+    EXPECT_EQ(arrived->variables, trust->variables);
+    ASSERT_EQ(arrived->additions.has_value(), with_additions);
+    if (!with_additions) continue;
+    EXPECT_EQ(arrived->additions->directory, trust->additions->directory);
+    EXPECT_EQ(arrived->additions->name, trust->additions->name);
+    EXPECT_EQ(arrived->additions->text, trust->additions->text);
+  }
+  const auto nothing = handed_over({});
+  ASSERT_TRUE(nothing.has_value());
+  EXPECT_FALSE(nothing->bundle || nothing->additions);
+  EXPECT_THAT(nothing->variables, IsEmpty());
+}
+
+TEST(UnpackTrust, RefusesWhatIsNotWhole) {
+  auto packed = pack_trust({.bundle = FileReplacement{"/bundle", "text"}, .additions = {}, .variables = {"A=1"}});
+  ASSERT_TRUE(packed.has_value());
+  EXPECT_TRUE(unpack_trust(*packed).has_value());
+  Message short_of_files{.kind = packed->kind, .value = 0, .text = packed->text, .fds = {}};
+  EXPECT_FALSE(unpack_trust(short_of_files).has_value());
+  packed->text = "/bundle";
+  EXPECT_FALSE(unpack_trust(*packed).has_value());
+}
+
 TEST(WithVariables, ReplacesWholeNamesOnly) {
   EXPECT_THAT(with_variables({"A=1", "AB=2", "A=3"}, {"A=4", "C=5"}), ElementsAre("AB=2", "A=4", "C=5"));
 }

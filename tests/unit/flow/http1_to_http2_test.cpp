@@ -141,6 +141,18 @@ TEST_F(Http1ToHttp2, AResetBeforeTheAnswerIsAnEndAndOneInTheMiddleACut) {
   EXPECT_EQ(rest(), "") << "no last chunk";
 }
 
+// RFC 9113 section 8.1: whole is what has an END_STREAM. Node resets so when the window is used up to its last byte.
+TEST_F(Http1ToHttp2, AResetWithoutErrorIsNoEndOfAnAnswer) {
+  send(wire("GET / HTTP/1.1|Host: allowed.test||"));
+  auto& asked = at_origin();
+  const auto down = std::make_shared<http2::Body>();
+  asked.respond({{":status", "200"}}, down);
+  down->append(base::as_bytes("some"));
+  EXPECT_THAT(received("some\r\n"), EndsWith("\r\n\r\n4\r\nsome\r\n"));
+  asked.reset(http2::kNoError);
+  EXPECT_EQ(rest(), "") << "no last chunk";
+}
+
 TEST_F(Http1ToHttp2, AResetInsteadOfAnAnswerIsAnEnd) {
   send(wire("GET / HTTP/1.1|Host: allowed.test||"));
   at_origin().reset(http2::kRefusedStream);

@@ -44,7 +44,8 @@ std::string last_chunk(const http2::Fields& trailers) {
 }
 
 // Both connections, and the request under way. Held by the coroutines that it runs: one reads requests, one writes
-// answers, one drives HTTP/2. When one of them ends, all do.
+// answers, one drives HTTP/2. When one of them ends, all do, except that an answer that has come whole is still
+// written.
 class Translation : public std::enable_shared_from_this<Translation> {
  public:
   Translation(FlowContext& context, std::unique_ptr<net::Stream> client, std::unique_ptr<net::Stream> origin)
@@ -61,16 +62,17 @@ class Translation : public std::enable_shared_from_this<Translation> {
   ~Translation() { forget_request(); }
 
   void start() {
-    spawn(connection_.run());
+    spawn(connection_.run(), &Translation::origin_gone);
     spawn(read_requests());
     spawn(write_answers());
   }
 
  private:
-  void spawn(asio::awaitable<void> task) {
+  void spawn(asio::awaitable<void> task, void (Translation::*then)() = &Translation::end) {
     asio::co_spawn(context_.io, std::move(task),
-                   [self = shared_from_this()](const std::exception_ptr&) { self->end(); });
+                   [self = shared_from_this(), then](const std::exception_ptr&) { (self.get()->*then)(); });
   }
+  void origin_gone();
   void end();
   void forget_request();
 
@@ -97,6 +99,7 @@ class Translation : public std::enable_shared_from_this<Translation> {
   net::Bell answered_;
   Vigil room_;  // for a request body
   bool over_ = false;
+  bool origin_gone_ = false;
   ReadBuffer in_;
 
   // The request under way.
@@ -113,6 +116,12 @@ class Translation : public std::enable_shared_from_this<Translation> {
   bool answering_ = false;
   Coding coding_ = Coding::kNone;
 };
+
+void Translation::origin_gone() {
+  origin_gone_ = true;
+  const bool whole = asking_ && asked_ != nullptr && asked_->received()->finished();
+  if (!whole) end();
+}
 
 void Translation::end() {
   if (std::exchange(over_, true)) return;
@@ -269,7 +278,7 @@ asio::awaitable<bool> Translation::write_answer() {
   answering_ = false;
   asking_ = false;
   answered_.ring();
-  co_return coding_ != Coding::kUntilClose&& uploaded;
+  co_return coding_ != Coding::kUntilClose&& uploaded && !origin_gone_;
 }
 
 // In the origin's place, which has no words for it: what it cannot do is known before it is asked.

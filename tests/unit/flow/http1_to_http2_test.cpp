@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -151,6 +152,21 @@ TEST_F(Http1ToHttp2, AResetWithoutErrorIsNoEndOfAnAnswer) {
   EXPECT_THAT(received("some\r\n"), EndsWith("\r\n\r\n4\r\nsome\r\n"));
   asked.reset(http2::kNoError);
   EXPECT_EQ(rest(), "") << "no last chunk";
+}
+
+TEST_F(Http1ToHttp2, AnAnswerIsWholeThatEndsWithItsConnectionBeforeTheClientHasTakenIt) {
+  constexpr std::size_t kSize = 900'000;  // more than sockets hold, less than the origin may send unasked
+  send(wire("GET / HTTP/1.1|Host: allowed.test||"));
+  auto& asked = at_origin();
+  asked.respond({{":status", "200"}}, body(std::string(kSize, 'x')));
+  until([&] { return asked.sent_end(); });
+  origins2_[0]->connection.close();
+  until([&] { return origins2_[0]->ended; });
+  io_.restart();
+  io_.run_for(std::chrono::milliseconds(50));
+  const std::string answer = received("0\r\n\r\n");
+  EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(answer, 'x')), kSize);
+  EXPECT_THAT(answer, EndsWith("\r\n0\r\n\r\n"));
 }
 
 TEST_F(Http1ToHttp2, AResetInsteadOfAnAnswerIsAnEnd) {

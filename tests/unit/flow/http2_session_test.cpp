@@ -230,6 +230,25 @@ TEST_F(Http2Streams, ResetByTheOriginAreResetToTheClient) {
   EXPECT_TRUE(asked->received()->aborted());
 }
 
+TEST_F(Http2Streams, AreWholeThatEndWithTheirConnectionBeforeTheClientHasTakenThem) {
+  connect();
+  const auto asked = ask(head());
+  auto& origin = at_origin();
+  origin.respond({{":status", "200"}}, body(std::string(900'000, 'x')));
+  until([&] { return origin.sent_end(); });
+  origins2_[0]->connection.close();
+  until([&] { return origins2_[0]->ended; });
+  std::size_t taken = 0;
+  until([&] {
+    const auto count = asked->received()->size();
+    taken += count;
+    if (count > 0) asked->received()->consume(count);
+    return asked->received()->at_end() || asked->closed();
+  });
+  EXPECT_TRUE(asked->received()->at_end());
+  EXPECT_EQ(taken, 900'000u);
+}
+
 TEST_F(Http2Streams, ResetByTheOriginBeforeAnAnswerGet502) {
   connect();
   const auto asked = ask(head("POST"), body("x"));

@@ -138,6 +138,7 @@ Direction::Obstacle Direction::copy_once() {
       obstacle = Stop::kEndOfStream;
     } else {
       count += **read;
+      if (from_.wait_before_reading()) obstacle = Stop::kNoInput;
     }
   }
   total_ += count;

@@ -59,6 +59,7 @@ base::Result<base::Fd> listening(const base::Endpoint& at, Sharing sharing) {
   // Accepted sockets inherit it: one system call less for each connection.
   const int on = 1;
   ::setsockopt(fd->get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ask_what_is_left(fd->get());
   if (::listen(fd->get(), kBacklog) != 0) return base::errno_error("listen on " + at.to_string());
   return fd;
 }
@@ -106,6 +107,11 @@ base::Status open_dns(const ListenRequest& request, Listeners& listeners) {
 }
 
 }  // namespace
+
+void ask_what_is_left(int socket) {
+  constexpr int kOn = 1;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_INQ, &kOn, sizeof kOn);
+}
 
 base::Result<base::Fd> listen_tcp(const base::Endpoint& at) {
   return listening(at, Sharing::kAlone);

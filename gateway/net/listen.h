@@ -17,6 +17,9 @@ namespace soleroute::gateway::net {
 [[nodiscard]] base::Result<base::Fd> listen_tcp(const base::Endpoint& at);
 // A UDP socket with IP_PKTINFO and IPV6_RECVPKTINFO, dual-stack likewise.
 [[nodiscard]] base::Result<base::Fd> bind_udp(const base::Endpoint& at);
+// The kernel tells with each recvmsg(2) what is left behind (TCP_INQ, Linux 4.18); what is accepted from a listener
+// inherits it, and the listeners made here have it. Where it cannot, reads are tried in vain.
+void ask_what_is_left(int socket);
 [[nodiscard]] base::Result<std::uint16_t> local_port(const base::Fd& socket);
 
 // The ports that redirect rules name. One number each, the same for all workers.

@@ -2,6 +2,7 @@
 #include "gateway/net/readiness.h"
 
 #include <poll.h>
+#include <sys/epoll.h>
 
 #include <boost/asio/detail/op_queue.hpp>
 #include <boost/asio/detail/reactor_op.hpp>
@@ -20,6 +21,24 @@ namespace {
 namespace asio = boost::asio;
 using asio::detail::reactor_op;
 
+// The events that were told last, which Asio keeps in what the descriptor's state is derived from.
+struct LastEvents final : asio::detail::operation {
+  static unsigned& of(asio::detail::reactor::per_descriptor_data state) {
+    return static_cast<asio::detail::operation*>(static_cast<void*>(state))->*&LastEvents::task_result_;
+  }
+};
+
+// A reset may come along with the last bytes, and who was told of them need not try again after a read that left
+// nothing (TCP_INQ counts an end, but not a reset): so the wait after that one is told as well. Once, lest anything
+// turn in a loop.
+bool tell_again(asio::detail::reactor::per_descriptor_data state) {
+  constexpr unsigned kBrokenOff = EPOLLERR | EPOLLHUP;
+  unsigned& events = LastEvents::of(state);
+  const bool broken_off = (events & kBrokenOff) != 0;
+  events &= ~kBrokenOff;
+  return broken_off;
+}
+
 }  // namespace
 
 // One wait. The reactor calls perform() for each event, and once before it queues the operation if there was an event
@@ -29,13 +48,16 @@ class Readiness::Wait final : public reactor_op {
  public:
   Wait(Handler handler, bool queued_first)
       : reactor_op({}, &Wait::perform, &Wait::complete), handler_(std::move(handler)), queued_first_(queued_first) {}
+  void reads_from(asio::detail::reactor::per_descriptor_data state) { read_from_ = state; }
 
  private:
   static status perform(reactor_op* base) {
-    if (std::exchange(static_cast<Wait*>(base)->queued_first_, false)) return not_done;
+    auto* const self = static_cast<Wait*>(base);
+    if (std::exchange(self->queued_first_, false)) return not_done;
     // The last of those that wait takes the edge: until the next one, waits are queued.
     const bool last = asio::detail::op_queue_access::next(base) == nullptr;
-    return last ? done_and_exhausted : done;
+    if (!last || (self->read_from_ != nullptr && tell_again(self->read_from_))) return done;
+    return done_and_exhausted;
   }
 
   static void complete(void* loop, asio::detail::operation* base, const boost::system::error_code&, std::size_t) {
@@ -47,6 +69,7 @@ class Readiness::Wait final : public reactor_op {
   }
 
   Handler handler_;
+  asio::detail::reactor::per_descriptor_data read_from_ = nullptr;
   bool queued_first_;
 };
 
@@ -71,6 +94,7 @@ void Readiness::begin(For what, Handler handler) {
     wait->ec_.assign(error, boost::system::system_category());
     return reactor_.post_immediate_completion(wait.release(), false);
   }
+  if (reading) wait->reads_from(state_);
   reactor_.start_op(reading ? Reactor::read_op : Reactor::write_op, fd_, state_, wait.release(), false, true);
 }
 

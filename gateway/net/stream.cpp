@@ -9,6 +9,8 @@
 #include <cstring>
 #include <utility>
 
+#include "gateway/net/listen.h"
+
 namespace soleroute::gateway::net {
 namespace {
 
@@ -46,10 +48,7 @@ Received receive(int socket, std::span<std::byte> into) {
   return received;
 }
 
-void ask_what_is_left(int socket) {
-  constexpr int kOn = 1;
-  ::setsockopt(socket, IPPROTO_TCP, TCP_INQ, &kOn, sizeof kOn);  // without it, reads are tried in vain
-}
+constexpr std::uint8_t kVainReads = 2;  // many a connection ends before it pays to ask
 
 }  // namespace
 
@@ -101,7 +100,9 @@ std::optional<base::Result<std::size_t>> TcpStream::try_read_some(std::span<std:
     has_read_ = true;
     return static_cast<std::size_t>(count);
   }
-  if (read_blocked_ && has_read_ && !std::exchange(asks_what_is_left_, true)) ask_what_is_left(socket_.get());
+  if (read_blocked_ && has_read_ && vain_reads_ < kVainReads && ++vain_reads_ == kVainReads) {
+    ask_what_is_left(socket_.get());
+  }
   if (read_blocked_ || errno == EINTR) return std::nullopt;
   return std::unexpected(failure("read", errno));
 }
@@ -112,9 +113,7 @@ std::optional<base::Result<std::size_t>> TcpStream::try_write_some(std::span<con
   write_blocked_ = count < 0 && would_block(errno);
   if (count >= 0) return static_cast<std::size_t>(count);
   if (write_blocked_ || errno == EINTR) return std::nullopt;
-  const int error = errno;
-  read_blocked_ = left_nothing_ = false;  // what happened, reading tells
-  return std::unexpected(failure("write", error));
+  return std::unexpected(failure("write", errno));
 }
 
 bool TcpStream::wait_before_reading() {

@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -37,9 +38,8 @@ class Stream {
   // The same without waiting: nullopt when it would block. The cheap first try of a hot path.
   [[nodiscard]] virtual std::optional<base::Result<std::size_t>> try_read_some(std::span<std::byte> into) = 0;
   [[nodiscard]] boost::asio::awaitable<base::Status> write_all(std::span<const std::byte> bytes);
-  // True: the last read left nothing behind it, as the kernel told, and the next one waits before it tries. A reset
-  // that came along with its bytes goes unnoticed until something is written: only for who writes before that next
-  // read.
+  // True: the last read left nothing behind it, as the kernel told, and the next one waits before it tries. Not to be
+  // asked once start_wait() has told its waiter.
   [[nodiscard]] virtual bool wait_before_reading() { return false; }
   // How much was taken without waiting: nullopt when it would block.
   [[nodiscard]] virtual std::optional<base::Result<std::size_t>> try_write_some(std::span<const std::byte> bytes) = 0;
@@ -105,8 +105,8 @@ class TcpStream final : public Stream, private Deadline {
   bool read_blocked_ = false;  // the last attempt would have: nothing need be asked before a wait
   bool write_blocked_ = false;
   bool has_read_ = false;
-  bool asks_what_is_left_ = false;  // once a read was in vain that need not have been
-  bool left_nothing_ = false;       // the last read, as the kernel told
+  std::uint8_t vain_reads_ = 0;  // that need not have been
+  bool left_nothing_ = false;    // the last read, as the kernel told
 };
 
 }  // namespace soleroute::gateway::net

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <optional>
@@ -28,7 +30,12 @@ class Peer {
   void close() { fd_.reset(); }
   [[nodiscard]] base::Fd release() { return std::move(fd_); }
   void finish() { ::shutdown(fd_.get(), SHUT_WR); }
+  // A reset, once the other side's kernel has all that was sent: a reset takes with it what is still on its way.
   void abort() {
+    int on_its_way = 1;
+    for (int i = 0; i < kPatienceMs && ::ioctl(fd_.get(), SIOCOUTQ, &on_its_way) == 0 && on_its_way > 0; ++i) {
+      ::poll(nullptr, 0, 1);
+    }
     const linger now{.l_onoff = 1, .l_linger = 0};
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
     close();

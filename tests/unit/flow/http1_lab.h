@@ -123,7 +123,7 @@ endpoints:
     if (!listener) listener = net::listen_tcp({base::IpAddress::parse(address).value(), port}).value();
     return listener;
   }
-  // What these two or three things leave behind, the gateway sees at once.
+  // What `action` leaves behind, the gateway sees at once.
   template <class Action>
   void hold(Action action) {
     std::promise<void> done;

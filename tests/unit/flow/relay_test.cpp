@@ -2,14 +2,16 @@
 #include "gateway/flow/relay.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <chrono>
 #include <csignal>
+#include <future>
 #include <memory>
 #include <optional>
 #include <random>
@@ -18,6 +20,7 @@
 #include <vector>
 
 #include "gateway/flow/pipe_pool.h"
+#include "tests/support/peer.h"
 #include "tests/support/socket_pair.h"
 
 namespace soleroute::gateway::flow {
@@ -72,6 +75,17 @@ class RelayTest : public ::testing::Test {
       if (count < 0) return received + "<reset>";
       received.append(buffer.data(), static_cast<std::size_t>(count));
     }
+  }
+
+  // What `action` leaves behind, the relay sees at once.
+  template <class Action>
+  void hold(Action action) {
+    std::promise<void> done;
+    boost::asio::post(io_, [&] {
+      action();
+      done.set_value();
+    });
+    done.get_future().wait();
   }
 
   static std::string random_bytes(std::size_t size) {
@@ -164,6 +178,23 @@ TEST_F(RelayTest, DeliversWhatCameBeforeAReset) {
   origin.reset();
   EXPECT_EQ(receive_all(client), "<reset>");
   EXPECT_EQ(std::string(buffer, 16), "the whole answer");
+}
+
+// At once, as far as the relay can see; after so many messages it reads no more than was there.
+TEST_F(RelayTest, PassesAResetOnThatCameWithTheLastBytes) {
+  char buffer[4];
+  for (int i = 0; i < 5; ++i) {
+    send_all(client, "ping");
+    ASSERT_EQ(::recv(origin.get(), buffer, 4, MSG_WAITALL), 4);
+    send_all(origin, "pong");
+    ASSERT_EQ(::recv(client.get(), buffer, 4, MSG_WAITALL), 4);
+  }
+  hold([this] {
+    send_all(origin, "last");
+    test::Peer(std::move(origin)).abort();
+  });
+  // As a reset, or as an end where that would have lost the bytes.
+  EXPECT_THAT(receive_all(client), ::testing::AnyOf("last", "last<reset>"));
 }
 
 // The relay is held by what it waits for, and holds the flow that awaits it: the loop's end must take them all, once.

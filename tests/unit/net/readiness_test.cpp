@@ -11,6 +11,7 @@
 #include <memory>
 #include <vector>
 
+#include "tests/support/peer.h"
 #include "tests/support/socket_pair.h"
 
 namespace soleroute::gateway::net {
@@ -102,6 +103,21 @@ TEST_F(ReadinessTest, TellsTheEnd) {
     boost::asio::post(io, [this] { ::shutdown(far.get(), SHUT_WR); });
     EXPECT_EQ(co_await readiness.wait(For::kReading), 0);
     EXPECT_EQ(receive(8), 0);
+  };
+  run(test());
+}
+
+TEST_F(ReadinessTest, TellsAResetThatCameWithBytesOnceMore) {
+  const auto test = [this]() -> awaitable<void> {
+    EXPECT_EQ(receive(8), -EAGAIN);
+    boost::asio::post(io, [this] {
+      send(3);
+      test::Peer(std::move(far)).abort();
+    });
+    EXPECT_EQ(co_await readiness.wait(For::kReading), 0);
+    EXPECT_EQ(receive(8), 3);
+    EXPECT_EQ(co_await readiness.wait(For::kReading), 0);
+    EXPECT_EQ(receive(8), -ECONNRESET);
   };
   run(test());
 }

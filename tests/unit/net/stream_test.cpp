@@ -143,15 +143,22 @@ TEST(Stream, TriesWithoutWaiting) {
   EXPECT_EQ(**count, 1U);
 }
 
-// Until a read was in vain, the kernel is not asked.
-void read_in_vain(Fixture& f) {
-  std::array<std::byte, 8> buffer{};
-  ASSERT_EQ(::send(f.peer.get(), "x", 1, 0), 1);
-  while (!f.stream.try_read_some(buffer)) {
+// What is accepted is told from the start what a read has left; what is connected asks once reads were in vain.
+struct BothSides : ::testing::TestWithParam<bool> {
+  static Fixture fixture() {
+    auto pair = test::tcp_pair();
+    if (!GetParam()) std::swap(pair.first, pair.second);
+    return Fixture(std::move(pair));
   }
-  ASSERT_FALSE(f.stream.wait_before_reading()) << "not asked yet";
-  ASSERT_FALSE(f.stream.try_read_some(buffer));
-}
+  static void read_in_vain(Fixture& f) {
+    std::array<std::byte, 8> buffer{};
+    EXPECT_EQ(::send(f.peer.get(), "x", 1, 0), 1);
+    while (!f.stream.try_read_some(buffer)) {
+    }
+    EXPECT_EQ(f.stream.wait_before_reading(), GetParam());
+    for (int i = 0; i < 2; ++i) EXPECT_FALSE(f.stream.try_read_some(buffer));
+  }
+};
 
 bool happens(Stream& stream, short what) {
   pollfd asked{stream.native_handle(), what, 0};
@@ -165,8 +172,8 @@ std::string read_now(Fixture& f) {
   return count && *count ? std::string(base::as_text(std::span(buffer).first(**count))) : "nothing";
 }
 
-TEST(Stream, KnowsWhenAReadHasLeftNothing) {
-  Fixture f;
+TEST_P(BothSides, KnowWhenAReadHasLeftNothing) {
+  Fixture f = fixture();
   read_in_vain(f);
   EXPECT_TRUE(f.stream.wait_before_reading()) << "it would block";
   ASSERT_EQ(::send(f.peer.get(), "abcdef", 6, 0), 6);
@@ -176,8 +183,8 @@ TEST(Stream, KnowsWhenAReadHasLeftNothing) {
   EXPECT_TRUE(f.stream.wait_before_reading());
 }
 
-TEST(Stream, AnEndIsSomethingLeft) {
-  Fixture f;
+TEST_P(BothSides, TakeAnEndForSomethingLeft) {
+  Fixture f = fixture();
   read_in_vain(f);
   ASSERT_EQ(::send(f.peer.get(), "abc", 3, 0), 3);
   f.peer.reset();
@@ -187,37 +194,52 @@ TEST(Stream, AnEndIsSomethingLeft) {
   EXPECT_EQ(read_now(f), "") << "the end";
 }
 
-TEST(Stream, AFailureToWriteIsAReasonToRead) {
-  Fixture f;
-  read_in_vain(f);
-  ASSERT_EQ(::send(f.peer.get(), "abc", 3, 0), 3);
-  test::Peer(std::move(f.peer)).abort();
-  EXPECT_EQ(read_now(f), "abc");
-  EXPECT_TRUE(f.stream.wait_before_reading()) << "what the kernel does not tell";
-  const auto written = f.stream.try_write_some(std::array<std::byte, 1>{});
-  ASSERT_TRUE(written);
-  EXPECT_FALSE(*written);
-  EXPECT_FALSE(f.stream.wait_before_reading());
-}
-
 awaitable<void> read_one_after_another(Stream& stream, Fixture& f, int& messages) {
   std::array<std::byte, 8> buffer{};
   for (; messages < 100; ++messages) {
-    EXPECT_TRUE(messages == 0 || stream.wait_before_reading()) << messages;
+    EXPECT_TRUE(stream.wait_before_reading()) << messages;
     EXPECT_EQ(::send(f.peer.get(), "x", 1, 0), 1);
     const auto count = co_await stream.read_some(buffer);
     EXPECT_TRUE(count && *count == 1);
   }
 }
 
-TEST(Stream, WaitingBeforeReadingLosesNothing) {
-  Fixture f;
+TEST_P(BothSides, LoseNothingByWaitingBeforeReading) {
+  Fixture f = fixture();
   f.stream.expires_after(10s);
   read_in_vain(f);
   int messages = 0;
   f.run(read_one_after_another(f.stream, f, messages));
   EXPECT_EQ(messages, 100);
 }
+
+// The kernel does not count a reset as something left.
+awaitable<void> read_a_reset_with_its_bytes(Fixture& f, bool first_waits) {
+  std::array<std::byte, 8> buffer{};
+  if (!first_waits) {
+    const auto writable = co_await f.stream.wait_writable();  // registers it
+    EXPECT_TRUE(writable);
+  }
+  EXPECT_EQ(::send(f.peer.get(), "abc", 3, 0), 3);
+  test::Peer(std::move(f.peer)).abort();
+  const auto count = co_await f.stream.read_some(buffer);
+  EXPECT_TRUE(count && *count == 3);
+  EXPECT_TRUE(f.stream.wait_before_reading()) << "what it says";
+  const auto end = co_await f.stream.read_some(buffer);
+  EXPECT_FALSE(end);
+  EXPECT_EQ(end ? 0 : end.error().sys_errno, ECONNRESET);
+}
+
+TEST_P(BothSides, AreToldOfAResetThatCameWithTheLastBytes) {
+  for (const bool first_waits : {true, false}) {
+    Fixture f = fixture();
+    f.stream.expires_after(10s);
+    read_in_vain(f);
+    f.run(read_a_reset_with_its_bytes(f, first_waits));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Stream, BothSides, ::testing::Bool());
 
 }  // namespace
 }  // namespace soleroute::gateway::net

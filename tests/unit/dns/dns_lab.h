@@ -5,7 +5,6 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +19,7 @@
 #include "sniffer/dns_message.h"
 #include "tests/support/dns_client.h"
 #include "tests/support/dns_wire.h"
+#include "tests/support/on_loop.h"
 #include "tests/support/recording_log.h"
 #include "tests/support/scripted_upstream.h"
 
@@ -104,12 +104,7 @@ class DnsLab {
   // Runs `what` on the server's thread and waits for it.
   template <class What>
   void on_worker(What what) {
-    std::promise<void> done;
-    boost::asio::post(io_, [&] {
-      what();
-      done.set_value();
-    });
-    done.get_future().wait();
+    test::on_loop(io_, std::move(what));
   }
   void stop() {
     on_worker([this] { server_->stop(); });

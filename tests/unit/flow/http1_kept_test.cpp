@@ -11,7 +11,6 @@ namespace soleroute::gateway::flow {
 namespace {
 
 using ::testing::EndsWith;
-using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 constexpr const char* kGet = "GET /a HTTP/1.1|Host: allowed.test||";
@@ -31,6 +30,14 @@ class Http1KeptConnection : public Http1Lab {
     }
     return server;
   }
+
+  // The answer to `request`, which has been sent, comes over a connection of its own.
+  void expect_a_fresh_connection(test::Peer& agent, const std::string& request) {
+    auto fresh = origin("127.0.0.2");
+    EXPECT_EQ(fresh.head(), request);
+    fresh.send(wire(kOk));
+    EXPECT_EQ(agent.message(), wire(kOk));
+  }
 };
 
 // How the gateway knows of it differs: at first it asks, later it is told.
@@ -38,28 +45,25 @@ constexpr std::array kKept{1, 2, 5};
 
 TEST_F(Http1KeptConnection, WhatIsSentWhileNothingIsAskedEndsTheKeptConnection) {
   for (const int requests : kKept) {
+    SCOPED_TRACE(requests);
     auto& agent = client();
     auto server = kept_connection(agent, requests);
     server.send(wire("HTTP/1.1 200 OK|Content-Length: 4||FAKE"));
     agent.send(wire(kGet));
-    auto fresh = origin("127.0.0.2");
-    EXPECT_EQ(fresh.head(), wire(kGet)) << requests;
-    fresh.send(wire(kOk));
-    EXPECT_EQ(agent.message(), wire(kOk)) << requests;
+    expect_a_fresh_connection(agent, wire(kGet));
   }
 }
 
 TEST_F(Http1KeptConnection, ADeadKeptConnectionIsReplacedUnseen) {
   for (const int requests : kKept) {
+    SCOPED_TRACE(requests);
     for (const bool broken : {false, true}) {
       auto& agent = client();
       auto server = kept_connection(agent, requests);
       broken ? server.abort() : server.close();
-      agent.send(wire("POST / HTTP/1.1|Host: allowed.test|Content-Length: 0||"));  // is not repeated once it is sent
-      auto fresh = origin("127.0.0.2");
-      EXPECT_THAT(fresh.head(), StartsWith("POST / HTTP/1.1")) << requests;
-      fresh.send(wire(kOk));
-      EXPECT_EQ(agent.message(), wire(kOk)) << requests;
+      const std::string post = wire("POST / HTTP/1.1|Host: allowed.test|Content-Length: 0||");
+      agent.send(post);  // is not repeated once it is sent
+      expect_a_fresh_connection(agent, post);
     }
   }
 }
@@ -67,6 +71,7 @@ TEST_F(Http1KeptConnection, ADeadKeptConnectionIsReplacedUnseen) {
 // The reset comes along with the answer: what was read last does not tell.
 TEST_F(Http1KeptConnection, AKeptConnectionThatBreaksWithItsAnswerIsReplacedUnseen) {
   for (const int requests : kKept) {
+    SCOPED_TRACE(requests);
     auto& agent = client();
     auto server = kept_connection(agent, requests);
     agent.send(wire(kGet));
@@ -75,17 +80,15 @@ TEST_F(Http1KeptConnection, AKeptConnectionThatBreaksWithItsAnswerIsReplacedUnse
       server.send(wire(kOk));
       server.abort();
     });
-    EXPECT_EQ(agent.message(), wire(kOk)) << requests;
+    EXPECT_EQ(agent.message(), wire(kOk));
     agent.send(wire(kGet));
-    auto fresh = origin("127.0.0.2");
-    EXPECT_EQ(fresh.head(), wire(kGet)) << requests;
-    fresh.send(wire(kOk));
-    EXPECT_EQ(agent.message(), wire(kOk)) << requests;
+    expect_a_fresh_connection(agent, wire(kGet));
   }
 }
 
 TEST_F(Http1KeptConnection, AnAnswerThatBreaksOnAKeptConnectionEndsAtOnce) {
   for (const int requests : kKept) {
+    SCOPED_TRACE(requests);
     auto& agent = client();
     auto server = kept_connection(agent, requests);
     agent.send(wire(kGet));
@@ -94,12 +97,13 @@ TEST_F(Http1KeptConnection, AnAnswerThatBreaksOnAKeptConnectionEndsAtOnce) {
       server.send(wire("HTTP/1.1 200 OK|Content-Length: 9||part"));
       server.abort();
     });
-    EXPECT_THAT(agent.rest(), EndsWith("<reset>")) << requests;
+    EXPECT_THAT(agent.rest(), EndsWith("<reset>"));
   }
 }
 
 TEST_F(Http1KeptConnection, AKeptClientThatBreaksOffIsNoticed) {
   for (const int requests : kKept) {
+    SCOPED_TRACE(requests);
     auto& agent = client();
     auto server = kept_connection(agent, requests);
     agent.send(wire(kGet));
@@ -116,22 +120,16 @@ TEST_F(Http1KeptConnection, AKeptClientThatBreaksOffIsNoticed) {
 TEST_F(Http1KeptConnection, RepeatsOnlyIdempotentRequests) {
   for (const std::string method : {"GET", "POST"}) {
     auto& agent = client();
-    agent.send(wire(kGet));
-    auto server = origin("127.0.0.2");
-    server.head();
-    server.send(wire(kOk));
-    EXPECT_EQ(agent.message(), wire(kOk));
-    agent.send(wire(method + " /again HTTP/1.1|Host: allowed.test|Content-Length: 0||"));
-    EXPECT_THAT(server.head(), HasSubstr("/again"));
+    auto server = kept_connection(agent, 1);
+    const std::string again = wire(method + " /again HTTP/1.1|Host: allowed.test|Content-Length: 0||");
+    agent.send(again);
+    EXPECT_EQ(server.head(), again);
     server.close();  // without an answer
     if (method == "POST") {
       EXPECT_THAT(agent.rest(), StartsWith("HTTP/1.1 502"));
       continue;
     }
-    auto fresh = origin("127.0.0.2");
-    EXPECT_THAT(fresh.head(), HasSubstr("/again"));
-    fresh.send(wire(kOk));
-    EXPECT_EQ(agent.message(), wire(kOk));
+    expect_a_fresh_connection(agent, again);
   }
 }
 

@@ -23,6 +23,7 @@
 #include "gateway/flow/flows.h"
 #include "gateway/flow/pipe_pool.h"
 #include "gateway/net/listen.h"
+#include "tests/support/on_loop.h"
 #include "tests/support/peer.h"
 #include "tests/support/recording_log.h"
 #include "tests/support/socket_pair.h"
@@ -126,12 +127,7 @@ endpoints:
   // What `action` leaves behind, the gateway sees at once.
   template <class Action>
   void hold(Action action) {
-    std::promise<void> done;
-    boost::asio::post(io_, [&] {
-      action();
-      done.set_value();
-    });
-    done.get_future().wait();
+    test::on_loop(io_, std::move(action));
   }
   // Has anybody connected there who was not accepted?
   bool was_dialled(const std::string& address, std::uint16_t port = 80) {

@@ -8,10 +8,8 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <chrono>
 #include <csignal>
-#include <future>
 #include <memory>
 #include <optional>
 #include <random>
@@ -20,6 +18,7 @@
 #include <vector>
 
 #include "gateway/flow/pipe_pool.h"
+#include "tests/support/on_loop.h"
 #include "tests/support/peer.h"
 #include "tests/support/socket_pair.h"
 
@@ -80,12 +79,7 @@ class RelayTest : public ::testing::Test {
   // What `action` leaves behind, the relay sees at once.
   template <class Action>
   void hold(Action action) {
-    std::promise<void> done;
-    boost::asio::post(io_, [&] {
-      action();
-      done.set_value();
-    });
-    done.get_future().wait();
+    test::on_loop(io_, std::move(action));
   }
 
   static std::string random_bytes(std::size_t size) {

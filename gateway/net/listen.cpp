@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <string>
+#include <string_view>
 
 namespace soleroute::gateway::net {
 namespace {
@@ -53,6 +54,13 @@ base::Result<base::Fd> bound_with_fallback(const base::Endpoint& at, int type, S
   return bound({base::IpAddress::v4(0U), at.port}, type, sharing);
 }
 
+// Clients are on this machine, and a link that loses nothing needs no pacing: where the system's choice is BBR, its
+// timers cost more than the bytes. Reno is in every kernel and free to all; accepted sockets inherit it.
+void do_not_pace(int listener) {
+  constexpr std::string_view kReno = "reno";
+  ::setsockopt(listener, IPPROTO_TCP, TCP_CONGESTION, kReno.data(), kReno.size());
+}
+
 base::Result<base::Fd> listening(const base::Endpoint& at, Sharing sharing) {
   auto fd = bound_with_fallback(at, SOCK_STREAM, sharing);
   if (!fd) return fd;
@@ -60,6 +68,7 @@ base::Result<base::Fd> listening(const base::Endpoint& at, Sharing sharing) {
   const int on = 1;
   ::setsockopt(fd->get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   ask_what_is_left(fd->get());
+  do_not_pace(fd->get());
   if (::listen(fd->get(), kBacklog) != 0) return base::errno_error("listen on " + at.to_string());
   return fd;
 }

@@ -2,12 +2,24 @@
 #include "gateway/net/listen.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
+
+#include <array>
+#include <string>
 
 namespace soleroute::gateway::net {
 namespace {
 
 const base::IpAddress kLoopback = base::IpAddress::v4(0x7f000001U);
+
+std::string congestion_control(const base::Fd& socket) {
+  std::array<char, 16> name{};
+  socklen_t length = name.size();
+  EXPECT_EQ(::getsockopt(socket.get(), IPPROTO_TCP, TCP_CONGESTION, name.data(), &length), 0);
+  return name.data();
+}
 
 TEST(OpenListeners, GivesEachWorkerOneOfEachOnTheSamePorts) {
   ListenRequest request;
@@ -35,6 +47,21 @@ TEST(OpenListeners, NamesThePortThatIsTaken) {
   EXPECT_NE(listeners.error().message.find(std::to_string(request.ports.redirected)), std::string::npos);
   taken->reset();
   EXPECT_TRUE(open_listeners(request)) << "control: free again, it opens";
+}
+
+// To be told from the system's choice, this needs a machine where that is another (BBR, Cubic).
+TEST(OpenListeners, PacesNothingTowardsItsClients) {
+  const auto listener = listen_tcp({kLoopback, 0});
+  ASSERT_TRUE(listener) << listener.error().message;
+  const base::Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const std::string systems = congestion_control(client);
+  sockaddr_storage address{};
+  const base::Endpoint at{kLoopback, local_port(*listener).value()};
+  const auto length = static_cast<socklen_t>(at.to_sockaddr(address));
+  ASSERT_EQ(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), length), 0);
+  const base::Fd accepted(::accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC));
+  EXPECT_EQ(congestion_control(accepted), "reno");
+  EXPECT_EQ(congestion_control(client), systems) << "control: nobody else's choice is touched";
 }
 
 TEST(OpenListeners, LeavesTheExplicitProxyOutWhenItIsOff) {

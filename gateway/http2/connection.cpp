@@ -66,6 +66,7 @@ asio::awaitable<void> Connection::read() {
       if (!*count || **count == 0) co_return;
       started_ = true;
       if (!session_.receive(read_buffer().first(**count), net::Clock::now())) co_return co_await drain();
+      more = !stream_.wait_before_reading();
     }
     touch();
     if (more) {

@@ -288,9 +288,17 @@ std::optional<base::Result<std::size_t>> TlsStream::try_read_some(std::span<std:
 
 asio::awaitable<base::Result<std::size_t>> TlsStream::read_some(std::span<std::byte> into) {
   for (;;) {
-    if (auto count = try_read_some(into)) co_return std::move(*count);
+    auto count = starved_ ? std::nullopt : try_read_some(into);
+    if (count) co_return std::move(*count);
     if (auto readable = co_await wait_readable(); !readable) co_return std::unexpected(readable.error());
   }
+}
+
+// Asks below each time: a wait in between has let it forget.
+bool TlsStream::wait_before_reading() {
+  const bool below_waits = below_->wait_before_reading();
+  starved_ = starved_ || (below_waits && !can_try_reading());
+  return starved_;
 }
 
 // The peer waits for the end before it ends its side: what is left of it goes before anything is read.
@@ -303,7 +311,9 @@ asio::awaitable<base::Status> TlsStream::wait_readable() {
     if (auto writable = co_await below_->wait_writable(); !writable) co_return writable;
   }
   if (can_try_reading()) co_return base::Status{};
-  co_return co_await below_->wait_readable();
+  auto readable = co_await below_->wait_readable();
+  if (readable) starved_ = false;
+  co_return readable;
 }
 
 // Without the socket having to tell.

@@ -65,6 +65,7 @@ class TlsStream final : public net::Stream {
   // read may be a part.
   [[nodiscard]] boost::asio::awaitable<base::Result<std::size_t>> read_some(std::span<std::byte> into) override;
   [[nodiscard]] std::optional<base::Result<std::size_t>> try_read_some(std::span<std::byte> into) override;
+  [[nodiscard]] bool wait_before_reading() override;
   // After nullopt the same bytes must be offered again: they are encrypted already.
   [[nodiscard]] std::optional<base::Result<std::size_t>> try_write_some(std::span<const std::byte> bytes) override;
   void write_last(std::span<const std::byte> bytes) override;
@@ -102,7 +103,7 @@ class TlsStream final : public net::Stream {
   std::size_t taken_ = 0;                  // bytes of the caller's that unsent_ ends with
   std::optional<base::Error> failed_;      // reading is over
   std::optional<base::Error> unwritable_;  // reading may still tell why
-  bool starved_ = false;                   // what has been received is no whole record
+  bool starved_ = false;                   // of a whole record, and nothing has come since
   bool finishing_ = false;                 // FIN follows when unsent_ is sent
 };
 

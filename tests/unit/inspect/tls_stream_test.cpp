@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/inspect/tls_stream.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <future>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gateway/inspect/agent_tls.h"
@@ -159,6 +164,102 @@ TEST_F(TlsStreams, SayGoodbyeAndGoOnReading) {
   stream->shutdown_send();
   EXPECT_EQ(read(*stream, 5).value(), "after");
   EXPECT_EQ(heard.get(), "words") << "no cut";
+}
+
+constexpr int kRecord = 5 + 4 + 1 + 16;  // four bytes, RFC 8446 section 5.2: header, content, type, tag
+
+// Until so many encrypted bytes are there to be read.
+void wait_for_bytes(TlsStream& stream, int count) {
+  const auto there = [&] {
+    int size = 0;
+    return ::ioctl(stream.native_handle(), FIONREAD, &size) == 0 && size >= count;
+  };
+  for (int i = 0; i < 20'000 && !there(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_TRUE(there());
+}
+
+TEST_F(TlsStreams, KnowWhenAReadHasLeftNothing) {
+  auto [far, near] = test::tcp_pair();
+  TlsPeer peer(std::move(far), trusting_.get());
+  auto up = std::async(std::launch::async, [&] { return peer.connect("a.test") && peer.send("ping"); });
+  auto stream = accepting(std::move(near), 0);
+  ASSERT_TRUE(handshake(*stream));
+  ASSERT_TRUE(up.get());
+  EXPECT_EQ(read(*stream, 4).value(), "ping");
+  EXPECT_TRUE(stream->wait_before_reading());
+
+  ASSERT_TRUE(peer.send("one ") && peer.send("two "));
+  wait_for_bytes(*stream, 2 * kRecord);
+  EXPECT_EQ(read(*stream, 4).value(), "one ");
+  EXPECT_FALSE(stream->wait_before_reading()) << "the second record has been received, and not given out";
+  EXPECT_EQ(read(*stream, 4).value(), "two ");
+  EXPECT_TRUE(stream->wait_before_reading());
+
+  ASSERT_TRUE(peer.send("last"));
+  peer.finish();
+  wait_for_bytes(*stream, 2 * kRecord - 2);  // an alert has two bytes
+  EXPECT_EQ(read(*stream, 4).value(), "last");
+  EXPECT_FALSE(stream->wait_before_reading()) << "the end has come with it";
+  EXPECT_EQ(read(*stream, 1).value(), "");
+}
+
+// Passes on what comes from `from`, each byte by itself.
+void crumble(const base::Fd& from, const base::Fd& to) {
+  char buffer[4096];
+  for (;;) {
+    const ssize_t count = ::recv(from.get(), buffer, sizeof buffer, 0);
+    if (count <= 0) break;
+    for (ssize_t i = 0; i < count; ++i) (void)::send(to.get(), buffer + i, 1, MSG_NOSIGNAL);
+  }
+  ::shutdown(to.get(), SHUT_WR);
+}
+
+void make_blocking(const base::Fd& fd) {
+  ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) & ~O_NONBLOCK);
+}
+
+TEST_F(TlsStreams, LoseNothingByWaitingBeforeReading) {
+  auto [far, left] = test::tcp_pair();
+  auto [right, near] = test::tcp_pair();
+  for (const auto* fd : {&left, &right}) make_blocking(*fd);
+  const std::jthread up_link([&] { crumble(left, right); });
+  const std::jthread down_link([&] { crumble(right, left); });
+  std::optional<TlsPeer> peer(std::in_place, std::move(far), trusting_.get());
+  auto up = std::async(std::launch::async, [&] { return peer->connect("a.test"); });
+  auto stream = accepting(std::move(near), 0);
+  ASSERT_TRUE(handshake(*stream));
+  ASSERT_TRUE(up.get());
+  for (int i = 0; i < 30; ++i) {
+    ASSERT_TRUE(peer->send("ping"));
+    ASSERT_EQ(read(*stream, 4).value_or("failed"), "ping") << i;
+    EXPECT_TRUE(stream->wait_before_reading()) << i;
+  }
+  peer.reset();
+  const auto end = read(*stream, 1);
+  ASSERT_FALSE(end);
+  EXPECT_EQ(end.error().sys_errno, ECONNABORTED);
+  stream->close();
+}
+
+TEST_F(TlsStreams, AreToldOfAResetThatCameWithTheLastBytes) {
+  auto [far, near] = test::tcp_pair();
+  std::optional<TlsPeer> peer(std::in_place, std::move(far), trusting_.get());
+  auto up = std::async(std::launch::async, [&] { return peer->connect("a.test") && peer->send("ping"); });
+  auto stream = accepting(std::move(near), 0);
+  ASSERT_TRUE(handshake(*stream));
+  ASSERT_TRUE(up.get());
+  EXPECT_EQ(read(*stream, 4).value(), "ping");
+  EXPECT_TRUE(stream->wait_before_reading());
+  ASSERT_TRUE(peer->send("last"));
+  wait_for_bytes(*stream, kRecord);
+  const linger now{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(SSL_get_fd(peer->ssl()), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  peer.reset();
+  EXPECT_EQ(read(*stream, 4).value_or("failed"), "last");
+  (void)stream->wait_before_reading();
+  const auto end = read(*stream, 1);
+  ASSERT_FALSE(end);
+  EXPECT_EQ(end.error().sys_errno, ECONNRESET);
 }
 
 TEST_F(TlsStreams, EndTheirWaitsWithTheDeadline) {

@@ -27,6 +27,7 @@ using Then = ExchangeResult::Then;
 constexpr std::uint16_t kHttpPort = 80;
 constexpr std::uint16_t kHttpsPort = 443;
 constexpr std::uint32_t kRequestsInATurn = 16;
+constexpr std::string_view kAbsoluteUrlNeeded = "a proxy is asked with an absolute http:// URL";
 
 bool is_one_of(std::string_view method, std::initializer_list<std::string_view> lowered) {
   return std::ranges::any_of(lowered, [method](auto m) { return sniffer::http1::same_ignoring_case(method, m); });
@@ -193,8 +194,14 @@ std::optional<Http1Session::Fault> Http1Session::unfit(const sniffer::RequestHea
     if (inspected() && head.form == sniffer::TargetForm::kAbsolute) return fault(400, "a URL of http inside TLS");
     return std::nullopt;
   }
-  if (head.form != sniffer::TargetForm::kAbsolute) return fault(400, "a proxy is asked with an absolute http:// URL");
+  if (meant_for_a_server(head) && (!head.host || is_own_name(head.host))) return fault(400, kAbsoluteUrlNeeded);
   return std::nullopt;
+}
+
+// At the proxy's door without saying so: it comes from whoever was led here by a denied name's address, to the port
+// that the proxy happens to have, and is owed the refusal. Never forwarded, whatever the policy says.
+bool Http1Session::meant_for_a_server(const sniffer::RequestHead& head) const {
+  return entrance_ == Entrance::kExplicitProxy && head.form != sniffer::TargetForm::kAbsolute;
 }
 
 policy::FlowFacts Http1Session::facts_of(const sniffer::RequestHead& head, const std::string& target) const {
@@ -261,6 +268,11 @@ asio::awaitable<Http1Session::Next> Http1Session::serve(const sniffer::RequestHe
   // Allowed or not elsewhere: this connection is not the one for it (RFC 9110 section 15.5.20).
   if (inspected() && decision.reason == Reason::kNameMismatch) record.status = 421;
   if (!may_pass(*snapshot, decision)) co_return co_await refuse(head, *snapshot, facts);
+  if (meant_for_a_server(head)) {
+    const Fault fault{400, Reason::kMalformed, kAbsoluteUrlNeeded};
+    co_await answer_fault(fault);
+    co_return Next::kOver;
+  }
   auto injected = prepare_injection(decision, head.fields, context_.secrets);
   if (!injected) co_return co_await refuse_injection(head, *snapshot, facts, std::move(injected.error()));
   progress_.injected = std::move(*injected);

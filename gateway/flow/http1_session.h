@@ -77,6 +77,7 @@ class Http1Session {
   [[nodiscard]] boost::asio::awaitable<std::expected<sniffer::RequestHead, Fault>> read_head();
   [[nodiscard]] boost::asio::awaitable<Next> serve(const sniffer::RequestHead& head);
   [[nodiscard]] std::optional<Fault> unfit(const sniffer::RequestHead& head) const;
+  [[nodiscard]] bool meant_for_a_server(const sniffer::RequestHead& head) const;
   [[nodiscard]] boost::asio::awaitable<Next> refuse(const sniffer::RequestHead& head, const policy::Policy& policy,
                                                     const policy::FlowFacts& facts);
   [[nodiscard]] boost::asio::awaitable<Next> answer(const sniffer::RequestHead& head, Page page, bool allowed);

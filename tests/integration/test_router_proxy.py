@@ -102,6 +102,23 @@ def test_an_origin_form_request_to_the_proxy_is_no_way_to_the_gateway_itself(cas
     case.no_syn()
 
 
+def test_a_denied_name_on_the_proxys_port_gets_the_page(case, lab):
+    """Its address is the gateway's own, and there on 8080 the proxy listens: the client knows nothing of that."""
+    address = web.address_of(lab.agent, "sub.evil.test")
+    assert address == at.GW
+    response = web.http(lab.agent, f"sub.evil.test:{PROXY}", f"/{case.canary}", address, port=PROXY)
+    assert response.status == 403
+    text = response.body.decode()
+    assert text.startswith("Blocked by proxy policy: sub.evil.test\n")
+    assert "endpoints:\n  - {host: sub.evil.test, port: 8080, protocol: tcp}\n" in text
+    record = case.one_record(phase="http", action="blocked", host="sub.evil.test")
+    assert (record["port"], record["reason"], record["status"]) == (PROXY, "host_not_allowed", 403)
+    for host in ("allowed.test", "gateway.internal", f"{at.GW}:{PROXY}"):
+        answer, _ = web.talk(lab.agent, at.GW, PROXY, web.request_bytes(host, f"/{case.canary}", headers=["Connection: close"]))
+        assert answer.startswith(b"HTTP/1.1 400"), (host, answer[:60])
+    case.no_query("evil.test")
+
+
 @threat("T132")
 def test_proxy_credentials_stay_here(case, lab):
     case.canary_may_leave = True

@@ -28,6 +28,13 @@ def test_what_it_denies_gets_the_page_that_says_how_to_allow_it(any_jail):
     assert page["reason"] == "host_not_allowed"
 
 
+def test_a_denied_name_on_the_proxys_port_gets_the_page_too(jail):
+    page = jail.call("get", "http://sub.denied.test:8080/secret")
+    assert (page["status"], page["reason"]) == (403, "host_not_allowed")
+    assert page["body"].splitlines()[0] == "Blocked by proxy policy: sub.denied.test"
+    assert "{host: sub.denied.test, port: 8080, protocol: tcp}" in page["body"]
+
+
 def test_the_gateway_tells_about_itself(any_jail):
     denied, home, told, none = any_jail.calls(
         ("get", "http://denied.test/asked"), ("get", "http://gateway.internal/"), ("get", "http://gateway.internal/denials"),

@@ -51,6 +51,72 @@ TEST_F(ExplicitProxy, DecidesAbsoluteUrlsLikeRedirectedRequests) {
   EXPECT_FALSE(was_dialled("127.0.0.2"));
 }
 
+// DESIGN section 7: a denied name has the gateway's own address, and whoever asks for its port 8080 meets the proxy.
+TEST_F(ExplicitProxy, WhatWasMeantForADeniedServerGetsThePage) {
+  auto& agent = proxy_client();
+  agent.send(wire("GET /CANARY HTTP/1.1|Host: denied.test:8080||"));
+  const std::string page = agent.message();
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 403 Forbidden\r\n"));
+  EXPECT_THAT(page, HasSubstr("X-Soleroute-Reason: host_not_allowed\r\n"));
+  EXPECT_THAT(page, HasSubstr("\r\n\r\nBlocked by proxy policy: denied.test\n"));
+  EXPECT_THAT(page, HasSubstr("endpoints:\n  - {host: denied.test, port: 8080, protocol: tcp}")) << "the lines to add";
+  EXPECT_THAT(page, Not(HasSubstr("CANARY")));
+  agent.send(wire("GET / HTTP/1.1|Host: allowed.test:8080||"));
+  EXPECT_THAT(agent.message(), HasSubstr("X-Soleroute-Reason: endpoint_not_allowed")) << "the connection goes on";
+  agent.send(wire("GET / HTTP/1.1|Host: denied.test||"));
+  EXPECT_THAT(agent.message(), HasSubstr("  - denied.test\n")) << "without a port it is port 80";
+  agent.send(wire("GET /other HTTP/1.1|Host: rules.test||"));
+  EXPECT_THAT(agent.message(), HasSubstr("X-Soleroute-Reason: no_rule_matched"));
+  agent.send(wire("OPTIONS * HTTP/1.1|Host: denied.test:8080||"));
+  EXPECT_THAT(agent.message(), StartsWith("HTTP/1.1 403"));
+  const auto record = records(1).at(0);
+  EXPECT_FALSE(record.allowed);
+  EXPECT_EQ(record.phase, policy::Phase::kHttp);
+  EXPECT_EQ(record.reason, "host_not_allowed");
+  EXPECT_EQ(record.host, "denied.test");
+  EXPECT_EQ(record.port, 8080);
+  EXPECT_EQ(record.path, "/CANARY");
+  EXPECT_EQ(record.status, 403);
+}
+
+TEST_F(ExplicitProxy, WhatWasMeantForAnAllowedServerIsToldOfProxiesAndGoesNowhere) {
+  listen("127.0.0.7", 5432);
+  const std::vector<std::string> sent = {"GET / HTTP/1.1|Host: allowed.test||",
+                                         "GET / HTTP/1.1|Host: allowed.test:80||",
+                                         "GET /ok/a HTTP/1.1|Host: rules.test||",
+                                         "GET / HTTP/1.1|Host: db.test:5432||",
+                                         "GET / HTTP/1.1|Host: gateway.internal||",
+                                         "GET / HTTP/1.1|Host: gateway.internal:8080||",
+                                         "GET / HTTP/1.1|Host: 127.0.0.2||",
+                                         "GET / HTTP/1.1|Host: 2130706434:8080||",
+                                         "GET / HTTP/1.1||",
+                                         "GET / HTTP/1.0||",
+                                         "GET / HTTP/1.1|Host: a<b>.test||",
+                                         "GET / HTTP/1.1|Host: denied.test|Host: denied.test||"};
+  const auto refused = [&] {
+    for (const auto& request : sent) {
+      auto& agent = proxy_client();
+      agent.send(wire(request) + wire("GET http://allowed.test/ HTTP/1.1|Host: allowed.test||"));
+      const std::string answer = agent.rest();
+      EXPECT_THAT(answer, StartsWith("HTTP/1.1 400 ")) << request;
+      EXPECT_THAT(answer, Not(HasSubstr("<b>"))) << "nothing is reflected";
+      EXPECT_EQ(answer.find("HTTP/1.1 ", 5), std::string::npos) << "one answer only to " << request;
+    }
+  };
+  refused();
+  EXPECT_EQ(records(1).at(0).reason, "malformed");
+  use(std::string(kPolicy) + "mode: observe\n");
+  refused();
+  auto& observed = proxy_client();
+  observed.send(wire("GET / HTTP/1.1|Host: denied.test:8080||"));
+  EXPECT_THAT(observed.rest(), StartsWith("HTTP/1.1 400 ")) << "which would pass if it were asked for as of a proxy";
+  for (const char* const address : {"127.0.0.2", "127.0.0.4"}) EXPECT_FALSE(was_dialled(address)) << address;
+  EXPECT_FALSE(was_dialled("127.0.0.7", 5432));
+  auto& control = proxy_client();
+  control.send(wire("GET http://allowed.test/ HTTP/1.1|Host: allowed.test||"));
+  EXPECT_THAT(origin("127.0.0.2").head(), StartsWith("GET / "));
+}
+
 TEST_F(ExplicitProxy, AnAllowedConnectCarriesTlsForThatName) {
   auto& agent = proxy_client();
   agent.send(connect_to("allowed.test:443"));

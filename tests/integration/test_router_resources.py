@@ -173,6 +173,46 @@ def test_a_flood_of_datagrams_and_half_open_connections_disturbs_nobody(case, la
     case.no_packet()
 
 
+HALF_OPEN = range(1024, 21024)  # source ports, below those that the agent's kernel gives to connections
+
+# The agent's kernel never hears of the answers, so that it does not refuse what it did not ask for.
+DEAF = f"""table inet half_open {{
+    chain in {{
+        type filter hook prerouting priority -400
+        tcp dport {HALF_OPEN[0]}-{HALF_OPEN[-1]} tcp flags & (syn | ack) == syn | ack drop
+    }}
+}}"""
+
+
+def half_open_in(namespace):
+    return len(namespace.run("ss", "-Htan", "state", "syn-recv").stdout.splitlines())
+
+
+@threat("T136")
+@pytest.mark.parametrize("port", [80, 443])
+def test_half_open_connections_to_an_open_port_cost_next_to_nothing(case, lab, router, raw_agent, port):
+    """Answered and never acknowledged, from the agent's own address: SYNs that get as far as a listener."""
+    mac = raw_agent.call("neighbour_mac", at.GW)
+    syns = [packets.ipv4(at.AG, at.AL, packets.TCP, packets.tcp(at.AG, at.AL, source, port)) for source in HALF_OPEN]
+    memory, descriptors = router.resident_bytes(), router.descriptors()
+    lab.agent.nft(DEAF)
+    try:
+        with Live(lab, lab.neighbour, p95=1.0), Live(lab, lab.agent, p95=1.0):
+            for begin in range(0, len(syns), 1000):
+                assert raw_agent.call("frame", mac, packets.ETH_IPV4, syns[begin : begin + 1000]) == "sent"
+            waiting = half_open_in(lab.gw)
+            begin = time.monotonic()
+            case.control()
+            assert time.monotonic() - begin < 2, "an allowed request while they wait"
+        assert waiting > 20, "they are half-open, neither refused nor dropped before a listener"
+        queue = int(lab.gw.sysctl("net.core.somaxconn")) + 1
+        assert waiting <= queue * os.cpu_count(), "and no more than the listeners' queues hold: the rest got SYN cookies"
+        assert router.resident_bytes() - memory < 16 << 20
+        assert router.descriptors() <= descriptors + 5
+    finally:
+        lab.agent.nft("delete table inet half_open")
+
+
 @threat("T138")
 def test_an_origin_that_answers_no_syn_is_told_in_bounded_time(case, lab, router, baseline):
     case.may_leave |= {(at.BLACKHOLE, 6, 80), (at.BLACKHOLE, 6, 443)}

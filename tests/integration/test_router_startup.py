@@ -16,7 +16,7 @@ from lab.case import Case
 
 threat = pytest.mark.threat
 
-RESTARTS = 12  # each with the agent sending all the time
+RESTARTS = 50  # each with the agent sending all the time
 
 
 @contextlib.contextmanager
@@ -53,16 +53,27 @@ def test_restarts_under_a_packet_hammer_leak_nothing(lab, make_gateway):
     lab.reset_gateway_namespace()
     case = Case(lab)
     agent = lab.agent_of("U")
-    agent.start("hammer", at.EV, 9999, 9998, case.canary.encode(), RESTARTS * 0.9)
+    over, struck = threading.Event(), []
+
+    def hammer():
+        while not over.is_set():
+            struck.append(agent.call("hammer", at.EV, 9999, 9998, case.canary.encode(), 1.0))
+
+    striking = threading.Thread(target=hammer)
+    striking.start()
     one = make_gateway()
-    for number in range(RESTARTS):
-        one.start()
-        if number == 0:
-            rules = lab.gw.run("nft", "list", "tables").stdout
-        kind = (signal.SIGTERM, signal.SIGKILL, signal.SIGINT)[number % 3]
-        one.send_signal(kind)
-        one.process.wait(15)
-    agent.result()
+    try:
+        for number in range(RESTARTS):
+            one.start()
+            if number == 0:
+                rules = lab.gw.run("nft", "list", "tables").stdout
+            kind = (signal.SIGTERM, signal.SIGKILL, signal.SIGINT)[number % 3]
+            one.send_signal(kind)
+            one.process.wait(15)
+    finally:
+        over.set()
+        striking.join(30)
+    assert sum(connects for connects, _ in struck) > RESTARTS, "the hammer struck all the while"
     case.no_packet()
     assert lab.gw.run("nft", "list", "tables").stdout == rules, "no table of a former start is left behind"
     one.start()

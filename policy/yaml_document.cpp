@@ -161,6 +161,12 @@ class TreeBuilder final : public YAML::EventHandler {
   int documents_ = 0;
 };
 
+// To YAML a bare `*.example.com` is a reference to an anchor.
+std::string with_hint(const std::string& message) {
+  const bool star = message.starts_with(YAML::ErrorMsg::UNKNOWN_ANCHOR);
+  return star ? message + "; if a wildcard is meant, quote it: \"*.example.com\"" : message;
+}
+
 }  // namespace
 
 base::Result<YamlNode> parse_yaml(const SourceText& source) {
@@ -174,7 +180,7 @@ base::Result<YamlNode> parse_yaml(const SourceText& source) {
   } catch (const YAML::Exception& e) {
     if (builder.fault()) return std::unexpected(*builder.fault());
     if (e.mark.is_null()) return source.error({}, e.msg);
-    return source.error({e.mark.line + 1, e.mark.column + 1}, e.msg);
+    return source.error({e.mark.line + 1, e.mark.column + 1}, with_hint(e.msg));
   } catch (const std::exception& e) {
     return source.error({}, e.what());
   }

@@ -4,6 +4,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <exception>
+#include <iostream>
 #include <span>
 #include <string>
 #include <string_view>
@@ -111,6 +113,17 @@ bool options_before_command(const CLI::App& program, const std::vector<std::stri
   return !chosen.empty() && arguments.front() != chosen.front()->get_name();
 }
 
+// Libraries throw where the system gives no thread, descriptor or memory; nothing else gets this far.
+int run_body(const Invocation& invocation) {
+  try {
+    const int status = invocation.body();
+    const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.flush().good();
+    return written ? status : report(base::system_error("cannot write to standard output").error());
+  } catch (const std::exception& error) {
+    return report(base::Error{fmt::format("the system cannot: {}", error.what()), base::ErrorKind::kSystem, 0});
+  }
+}
+
 int parse_and_run(CLI::App& program, Invocation& invocation, std::vector<std::string> arguments) {
   const std::vector<std::string> given = arguments;
   std::ranges::reverse(arguments);  // CLI11 takes them from the back
@@ -128,7 +141,7 @@ int parse_and_run(CLI::App& program, Invocation& invocation, std::vector<std::st
   if (invocation.had_dashes && innermost(program).get_name() != "run") {
     return usage_problem(program, "only 'gateway run' takes a command behind '--'");
   }
-  return invocation.body();
+  return run_body(invocation);
 }
 
 }  // namespace

@@ -54,7 +54,8 @@ base::Result<std::vector<base::Endpoint>> choose_resolvers(const JailOptions& op
   if (!options.resolvers.empty()) return options.resolvers;
   auto found = serve::system_resolvers();
   // Nothing is ever asked of a resolver when everything is denied.
-  if (!found && policy.denies_everything()) {
+  const bool enforced = policy.mode() == policy::Mode::kEnforce;
+  if (!found && enforced && policy.denies_everything()) {
     return std::vector<base::Endpoint>{{base::IpAddress::v4({127, 0, 0, 1}), kDnsPort}};
   }
   return found;
@@ -181,7 +182,7 @@ class Run {
     if (auto complete = jail->complete(*trust); !complete) return std::unexpected(complete.error());
     auto runtime = start_runtime(std::move(*serving), jail->take_prepared(), log);
     if (!runtime) return std::unexpected(runtime.error());
-    if (policy_.policy->denies_everything()) say_that_all_is_denied();
+    say_what_it_holds();
     auto status = jail->run();
     (*runtime)->stop(std::chrono::milliseconds(0));
     report(log.tally());
@@ -222,7 +223,12 @@ class Run {
                                  policy_.policy, log, counters_);
   }
 
-  void say_that_all_is_denied() const {
+  // Only what nobody would expect: a policy that allows something and holds the rest needs no words.
+  void say_what_it_holds() const {
+    if (policy_.policy->mode() == policy::Mode::kObserve) {
+      return say("mode observe: NOTHING THAT IS PUBLIC IS DENIED, only logged");
+    }
+    if (!policy_.policy->denies_everything()) return;
     say(policy_.sources.empty() && policy_.by_default
             ? "no .devcontainer/policy.yaml nor policy.yaml here: everything is denied"
             : "the policy is empty: everything is denied");

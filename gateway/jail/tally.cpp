@@ -106,18 +106,21 @@ std::string summary_text(const Tally& tally, const policy::Policy& policy, const
   const auto paint = [&style](std::string_view colour, std::string_view text) {
     return style.colour ? fmt::format("{}{}{}", colour, text, kPlain) : std::string(text);
   };
-  std::string out =
-      fmt::format("{} {} allowed, {} denied\n", paint(kBold, "gateway:"), tally.allowed.size(), tally.denied.size());
+  const bool observe = policy.mode() == policy::Mode::kObserve;
+  const std::string_view denied = observe ? "would be denied" : "denied";
+  std::string out = fmt::format("{} {} allowed, {} {}\n", paint(kBold, "gateway:"), tally.allowed.size(),
+                                tally.denied.size(), denied);
   if (!tally.allowed.empty()) {
     out += fmt::format("  {}\n{}", paint(kGreen, "allowed"), host_list(tally.allowed, style.most_hosts, false));
   }
   if (!tally.denied.empty()) {
-    out += fmt::format("  {}\n{}", paint(kRed, "denied"), host_list(tally.denied, style.most_hosts, true));
+    out += fmt::format("  {}\n{}", paint(kRed, denied), host_list(tally.denied, style.most_hosts, true));
   }
   if (tally.not_kept != 0) out += fmt::format("  {} decisions about further hosts are not listed\n", tally.not_kept);
   const std::string lines = lines_to_allow(tally, policy);
-  if (!lines.empty()) out += fmt::format("  to allow what was denied, add to the policy:\n{}", indented(lines));
-  return out;
+  if (lines.empty()) return out;
+  return out + fmt::format("  to allow what {}, add to the policy:\n{}", observe ? "would be denied" : "was denied",
+                           indented(lines));
 }
 
 }  // namespace soleroute::gateway::jail

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/serve/runtime.h"
 
+#include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <exception>
 #include <latch>
 #include <mutex>
 #include <utility>
@@ -84,15 +86,20 @@ base::Result<std::unique_ptr<Runtime>> Runtime::start(RuntimeOptions options, ne
   if (options.resolvers.empty()) return base::usage_error("no upstream resolver: name one with --resolver ADDRESS");
   const std::size_t count = std::max<std::size_t>(1, listeners.redirected.size());
   const std::size_t connections = connection_limit(options);
-  auto state = std::make_unique<State>(std::move(options), log, counters, connections / count);
-  state->policy = policy;
-  for (std::size_t i = 0; i < count; ++i) {
-    WorkerSockets sockets = sockets_of(listeners, i);
-    if (i == 0) sockets.packet_queue = std::move(packet_queue);
-    state->workers.push_back(std::make_unique<Worker>(state->shared, std::move(sockets), policy));
+  try {
+    auto state = std::make_unique<State>(std::move(options), log, counters, connections / count);
+    state->policy = policy;
+    for (std::size_t i = 0; i < count; ++i) {
+      WorkerSockets sockets = sockets_of(listeners, i);
+      if (i == 0) sockets.packet_queue = std::move(packet_queue);
+      state->workers.push_back(std::make_unique<Worker>(state->shared, std::move(sockets), policy));
+    }
+    auto runtime = std::unique_ptr<Runtime>(new Runtime(std::move(state)));  // joins those that were started
+    for (auto& worker : runtime->state_->workers) worker->start();
+    return runtime;
+  } catch (const std::exception& error) {  // Asio and std::thread: no descriptor, no thread, no memory
+    return base::system_error(fmt::format("cannot start the workers: {}", error.what()));
   }
-  for (auto& worker : state->workers) worker->start();
-  return std::unique_ptr<Runtime>(new Runtime(std::move(state)));
 }
 
 void Runtime::reload(std::shared_ptr<const policy::Policy> policy) {

@@ -241,6 +241,16 @@ class TestPolicyFile:
         assert "everything is denied" in done.stderr
         assert self.fetched(jail) == 403
 
+    @pytest.mark.parametrize("text", ["mode: observe\n", "mode: observe\ndomains: [x.wild.test]\n"])
+    def test_one_that_only_observes_is_never_called_a_denial(self, jail_of, text):
+        jail = jail_of(policy=text)
+        done = jail.run("curl", "-sS", "http://allowed.test/", args=["--summary"])
+        assert done.stdout == "AL\n", "it passes"
+        assert "NOTHING THAT IS PUBLIC IS DENIED" in done.stderr
+        assert "everything is denied" not in done.stderr
+        assert "0 allowed, 1 would be denied" in done.stderr
+        assert "NOTHING" not in jail_of(policy=self.ALLOW).run("true").stderr, "the control: an ordinary one says nothing"
+
     @pytest.mark.parametrize("text", ["domains: [", "domain: [a.test]\n", "domains: [a.test]\ndomains: [b.test]\n"])
     def test_a_broken_one_runs_nothing(self, jail_of, folder, text):
         jail = jail_of(policy=text)
@@ -268,6 +278,13 @@ class TestPolicyFile:
     def test_one_that_appears_is_told_on(self, jail_of):
         done = jail_of(policy=None).run("sh", "-c", "echo 'domains: []' > policy.yaml")
         assert "policy.yaml: appeared while the command ran" in done.stderr
+
+
+@pytest.mark.parametrize("descriptors", range(14, 24, 2))
+def test_too_few_descriptors_are_an_error_that_says_so(jail, descriptors):
+    done = jail.run("true", prefix=["prlimit", f"--nofile={descriptors}"])
+    assert done.returncode in (0, 3), (done.returncode, done.stderr)
+    assert "terminate" not in done.stderr
 
 
 def test_any_number_of_jails_run_at_once(jail):

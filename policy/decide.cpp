@@ -55,8 +55,9 @@ Decision Question::about(const HostRecord& record, Action action, Reason reason,
 }
 
 Decision Question::allowed_by(const EndpointRecord& endpoint) const {
-  return {.action = Action::kAllow,
-          .reason = Reason::kEndpointAllowed,
+  const bool carried = endpoint.transport == Transport::kTcp;
+  return {.action = carried ? Action::kAllow : Action::kDeny,
+          .reason = carried ? Reason::kEndpointAllowed : Reason::kUdpNotForwarded,
           .matched_host = endpoint.name,
           .rule = data_.line(endpoint.origin),
           .permitted_addresses = endpoint.addresses};
@@ -78,7 +79,11 @@ Decision Question::dns() const {
     return decision;
   }
   if (group == nullptr) return deny(Reason::kHostNotAllowed);
-  auto decision = allowed_by(data_.endpoints[group->endpoints.front()]);
+  Decision decision;
+  for (const auto index : group->endpoints) {
+    decision = allowed_by(data_.endpoints[index]);
+    if (decision.allowed()) break;
+  }
   decision.permitted_addresses = group->addresses;
   return decision;
 }
@@ -216,9 +221,9 @@ Decision Question::packet() const {
   if (!facts_.original_destination) return deny(Reason::kMalformed);
   const auto& destination = *facts_.original_destination;
   auto decision = addressed_endpoint(destination);
-  if (!decision.allowed()) decision = endpoint_of_resolved_name(destination);
+  if (decision.reason == Reason::kEndpointNotAllowed) decision = endpoint_of_resolved_name(destination);
   const bool quic = facts_.transport == Transport::kUdp && destination.port == kHttpsPort;
-  if (!decision.allowed() && quic) return deny(Reason::kQuicRefused);
+  if (decision.reason == Reason::kEndpointNotAllowed && quic) return deny(Reason::kQuicRefused);
   return decision;
 }
 

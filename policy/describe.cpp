@@ -106,10 +106,13 @@ std::vector<std::string> Policy::warnings() const {
     }
   }
   for (const auto& endpoint : data_->endpoints) {
+    if (endpoint.by_address && endpoint.cidr.prefix_length() == 0) {
+      warn(endpoint.origin, fmt::format("{}: everything passes unread on this port", endpoint.name));
+    }
     if (std::ranges::binary_search(endpoint.ports, kDnsPort)) {
       warn(endpoint.origin, fmt::format("{} port 53: DNS always ends at the gateway", endpoint.name));
     } else if (endpoint.transport == Transport::kUdp) {
-      warn(endpoint.origin, fmt::format("{}: UDP is decided, but not forwarded yet", endpoint.name));
+      warn(endpoint.origin, fmt::format("{}: UDP is not forwarded yet, so this is denied", endpoint.name));
     }
   }
   if (data_->mode == Mode::kObserve) out.emplace_back("mode is observe: nothing is denied, only logged");

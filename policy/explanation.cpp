@@ -28,7 +28,7 @@ std::string no_endpoint_sentence(const FlowFacts& facts) {
     case Transport::kTcp:
       return fmt::format("No endpoint of the policy allows TCP port {} there.", port);
     case Transport::kUdp:
-      return fmt::format("No endpoint of the policy allows UDP port {} there.", port);
+      return "UDP is not forwarded; only DNS is answered, by the gateway itself.";
     case Transport::kIcmp:
       return "ICMP is never forwarded.";
     case Transport::kOther:
@@ -125,6 +125,8 @@ std::string reason_sentence(const Policy& policy, const FlowFacts& facts, const 
       return "The name leads to an address that is not public, and its entry lists no 'addresses:' that permit it.";
     case Reason::kQuicRefused:
       return "QUIC cannot be inspected and is refused; the same request over TCP is decided.";
+    case Reason::kUdpNotForwarded:
+      return "An endpoint of the policy is about this, but UDP is not forwarded yet.";
     case Reason::kMalformed:
       return "What was sent is not the protocol it should be.";
     case Reason::kTimedOut:

@@ -83,10 +83,8 @@ std::string request_rule(const HostRecord& record, const FlowFacts& facts) {
 }
 
 std::string endpoint(std::string_view who, std::uint16_t port, Transport transport, std::string_view addresses) {
-  const bool possible = port != 0 && (transport == Transport::kTcp || transport == Transport::kUdp);
-  if (!possible) return {};
-  return fmt::format("endpoints:\n  - {{{}, port: {}, protocol: {}{}}}\n", who, port,
-                     transport == Transport::kTcp ? "tcp" : "udp", addresses);
+  if (port == 0 || transport != Transport::kTcp) return {};
+  return fmt::format("endpoints:\n  - {{{}, port: {}, protocol: tcp{}}}\n", who, port, addresses);
 }
 
 bool is_web(std::uint16_t port) {

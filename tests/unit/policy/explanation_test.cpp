@@ -228,7 +228,7 @@ mode: observe
 TEST(Warnings, NameWhatIsProbablyNotMeant) {
   const auto policy = compile(R"(services: [{name: github, readonly: true}, copilot]
 domains: ["*.github.io", dns.google]
-endpoints: [{cidr: 192.0.2.1, port: 53, protocol: udp}, {cidr: 192.0.2.2, port: 5000, protocol: udp}]
+endpoints: [{cidr: 192.0.2.1, port: 53, protocol: udp}, {cidr: 192.0.2.2, port: 5000, protocol: udp}, {cidr: 0.0.0.0/0, port: 443}]
 mode: observe
 )");
   EXPECT_THAT(
@@ -237,7 +237,8 @@ mode: observe
                                HasSubstr("policy.yaml:2: *.github.io: anybody can register names there"),
                                HasSubstr("policy.yaml:2: dns.google covers dns.google, which resolves any name"),
                                HasSubstr("policy.yaml:3: 192.0.2.1/32 port 53: DNS always ends at the gateway"),
-                               HasSubstr("policy.yaml:3: 192.0.2.2/32: UDP is decided, but not forwarded yet"),
+                               HasSubstr("policy.yaml:3: 192.0.2.2/32: UDP is not forwarded yet, so this is denied"),
+                               HasSubstr("policy.yaml:3: 0.0.0.0/0: everything passes unread on this port"),
                                HasSubstr("mode is observe")}));
   EXPECT_TRUE(compile("domains: [a.test, \"*.b.test\"]")->warnings().empty());
   EXPECT_TRUE(compile("services: [github, npm]")->warnings().empty()) << "the catalog needs no warning";

@@ -10,6 +10,8 @@
 
 #include "gateway/commands/command.h"
 #include "gateway/commands/policy_input.h"
+#include "gateway/flow/observe.h"
+#include "policy/address_class.h"
 #include "policy/explanation.h"
 #include "policy/question.h"
 
@@ -56,6 +58,12 @@ std::string subject(const policy::Question& asked) {
   return fmt::format("{} port {}", asked.host, asked.port);
 }
 
+// What is only denied by policy, of what can be forwarded at all. Where a name leads is not known here.
+bool passes_observed(const policy::Policy& policy, const policy::FlowFacts& facts, const Decision& decision) {
+  if (facts.transport != policy::Transport::kTcp || !flow::is_observed(policy, decision)) return false;
+  return !facts.original_destination || policy::is_public(facts.original_destination->address);
+}
+
 std::string as_text(const policy::Policy& policy, const policy::Question& asked, const PreparedQuestion& question,
                     const Decision& decision) {
   const auto& facts = question.facts();
@@ -70,8 +78,8 @@ std::string as_text(const policy::Policy& policy, const policy::Question& asked,
   }
   const auto lines = policy::how_to_allow(policy, facts, decision);
   if (!lines.empty()) out += "\nTo allow it, add to policy.yaml:\n\n" + lines;
-  if (!decision.allowed() && policy.mode() == policy::Mode::kObserve) {
-    out += "\nThe policy's mode is observe: it is logged, and passes.\n";
+  if (passes_observed(policy, facts, decision)) {
+    out += "\nThe policy's mode is observe: it is logged, and passes, if it leads to a public address.\n";
   }
   return out;
 }
@@ -140,9 +148,18 @@ struct CommandLine {
   bool from_stdin = false;
 };
 
+base::Status is_url(const std::string& text) {
+  if (text.contains("://")) return {};
+  if (text.empty()) return base::usage_error("an empty text is no URL");
+  return base::usage_error(fmt::format("'{0}' is no URL: write https://{0}/, or tcp://HOST:PORT", printable(text)));
+}
+
 int run(CommandLine options) {
   if (options.from_stdin != options.explain.urls.empty()) {
     return report(base::Error{"explain needs a URL, or --stdin", base::ErrorKind::kUsage, 0});
+  }
+  for (const auto& url : options.explain.urls) {
+    if (auto known = is_url(url); !known) return report(known.error());
   }
   const auto policy = load_policy_or_default(options.policy_files);
   if (!policy) return report(policy.error());

@@ -1,8 +1,10 @@
-"""`gateway verify` in a jail and where there is no gateway, and `gateway status`."""
+"""`gateway verify` in a jail and where there is no gateway, `gateway status`, and what any command says of its input and output."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import json
 import subprocess
+
+import pytest
 
 from lab import addresses as at
 
@@ -51,6 +53,23 @@ def test_status_of_a_healthy_router_agrees_with_its_json(router, gateway_binary)
     answer = subprocess.run([gateway_binary, "status", "--json", *control], capture_output=True, text=True, check=False,
                             timeout=20)
     assert json.loads(answer.stdout)["health"] == "healthy"
+
+
+@pytest.mark.parametrize(("url", "said"), [("a.test", "write https://a.test/"), ("", "no URL"), ("a.test/x\x1b[31m", "a.test/x")])
+def test_explain_of_no_url_says_what_to_write(gateway_binary, url, said):
+    done = subprocess.run([gateway_binary, "explain", "https://b.test/", url], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 2 and said in done.stderr and "\x1b" not in done.stderr
+    assert done.stdout == "", "nothing is half answered"
+
+
+@pytest.mark.parametrize("arguments", [["services"], ["check"], ["explain", "https://a.test/"]])
+def test_output_that_cannot_be_written_is_an_error(gateway_binary, tmp_path, arguments):
+    (tmp_path / "policy.yaml").write_text("domains: [a.test]\n")
+    with open("/dev/full", "w", encoding="ascii") as full, open(tmp_path / "out", "w", encoding="ascii") as good:
+        status = [subprocess.run([gateway_binary, *arguments], stdout=out, stderr=subprocess.PIPE, text=True, timeout=20, check=False, cwd=tmp_path)
+                  for out in (full, good)]
+    assert status[0].returncode == 3 and "cannot write to standard output" in status[0].stderr
+    assert "cannot write" not in status[1].stderr, "the control"
 
 
 def test_status_without_a_gateway_says_so(gateway_binary, tmp_path):

@@ -112,6 +112,22 @@ TEST(Explain, TellsPeopleWhyAndHowToAllow) {
             "Decided by: policy.yaml:2 (allowed.test)\n");
 }
 
+TEST(Explain, SaysOfAnObservingPolicyOnlyOfWhatPassesThatItPasses) {
+  const auto policy = policy_of("mode: observe");
+  const auto passes = [&](const char* url) {
+    std::ostringstream out;
+    EXPECT_EQ(explain_urls({.urls = {url}}, *policy, out), kExitNo) << url;
+    return out.str().contains("it is logged, and passes");
+  };
+  for (const char* url : {"https://a.test/", "http://a.test/x", "tcp://db.test:5432", "tcp://45.33.32.1:22"}) {
+    EXPECT_TRUE(passes(url)) << url;
+  }
+  for (const char* url : {"udp://45.33.32.1:443", "udp://45.33.32.1:123", "http://a..b/", "ftp://a.test/",
+                          "http://10.0.0.1/", "tcp://[::1]:80"}) {
+    EXPECT_FALSE(passes(url)) << url;
+  }
+}
+
 TEST(Explain, DecidesRequestsInsideHttps) {
   std::ostringstream out;
   EXPECT_EQ(explain_urls({.urls = {"https://api.test/v1/x"}}, *policy_of(kPolicy), out), kExitDone);

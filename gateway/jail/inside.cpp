@@ -247,7 +247,7 @@ bool obey(pid_t command, Channel& channel) {
 
 }  // namespace
 
-void run_inside(InsidePlan plan, Channel channel) {
+void run_inside(InsidePlan plan, Channel channel) noexcept {
   close_all_but(channel.fd());
   prepare(plan, channel);
   const auto word = channel.receive();

@@ -29,6 +29,6 @@ struct InsidePlan {
 };
 
 // Never returns. `channel` is the only tie to the gateway: when it breaks, the jail ends.
-[[noreturn]] void run_inside(InsidePlan plan, Channel channel);
+[[noreturn]] void run_inside(InsidePlan plan, Channel channel) noexcept;
 
 }  // namespace soleroute::gateway::jail

@@ -92,6 +92,7 @@ class Run {
     const auto signals = take_signals();
     if (!signals) return std::unexpected(signals.error());
     auto status = jailed(*signals);
+    report_lost();
     if (auto restored = restore_signals(*signals); !restored) return std::unexpected(restored.error());
     return status;
   }
@@ -232,6 +233,13 @@ class Run {
     say(policy_.sources.empty() && policy_.by_default
             ? "no .devcontainer/policy.yaml nor policy.yaml here: everything is denied"
             : "the policy is empty: everything is denied");
+  }
+
+  // Once the log has written, or given up.
+  void report_lost() const {
+    const auto lost = counters_.log_records_dropped.load();
+    if (lost == 0) return;
+    say(fmt::format("{} decisions could not be written to {}: is its disk full?", lost, options_.decisions_file));
   }
 
   void report(const Tally& tally) const {

@@ -47,6 +47,7 @@ std::string host_list(const std::vector<Tallied>& hosts, std::size_t most, bool 
     const std::uint64_t count = host.uses != 0 ? host.uses : host.lookups;
     out += fmt::format("    {:<40} {:>6}", host.subject, fmt::format("{}x", count));
     if (with_reason) out += fmt::format("  {}", printable(host.example.reason));
+    if (!with_reason && host.uses == 0) out += "  looked up only";
     out += '\n';
   }
   if (hosts.size() > most) out += fmt::format("    and {} more\n", hosts.size() - most);

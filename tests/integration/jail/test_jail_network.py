@@ -115,6 +115,13 @@ def test_decisions_are_appended_as_lines_of_json(any_jail, folder):
     assert {r["client"] for r in records if "client" in r} <= {"100.64.0.1", "fd73:6f6c:6572::1", "127.0.0.1"}
 
 
+def test_decisions_that_could_not_be_written_are_counted_aloud(jail, folder):
+    for file, lost in (("/dev/full", True), (folder / "decisions.jsonl", False)):
+        done = jail.run("curl", "-sS", "http://allowed.test/", args=["--decisions", str(file)])
+        assert (done.returncode, done.stdout) == (0, "AL\n"), "the command is none the worse"
+        assert ("decisions could not be written to /dev/full" in done.stderr) == lost, done.stderr
+
+
 def test_a_refused_packet_is_named_in_the_decisions(jail, folder):
     log = folder / "decisions.jsonl"
     jail.call("connect", at.EV, 9999, args=["--decisions", str(log)])

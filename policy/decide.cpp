@@ -32,6 +32,7 @@ class Question {
   [[nodiscard]] Decision first_match(const HostRecord& record, Scheme scheme) const;
   [[nodiscard]] Decision admitted_by(const HostRecord& record, const Rule& rule) const;
 
+  [[nodiscard]] Decision nameless_request() const;
   [[nodiscard]] Decision named_endpoint(const base::HostName& name) const;
   [[nodiscard]] Decision addressed_endpoint(const base::Endpoint& destination) const;
   [[nodiscard]] Decision endpoint_of_resolved_name(const base::Endpoint& destination) const;
@@ -158,8 +159,18 @@ Decision Question::http_request(const HostRecord& record) const {
   return first_match(record, Scheme::kHttp);
 }
 
+// Never allowed. Asked of the very address that it names, it is what `endpoints:` speak about; those of ports 80 and
+// 443 take their connections before anything of them is read, so that only what none of them allows comes here.
+Decision Question::nameless_request() const {
+  const auto& destination = facts_.original_destination;
+  const bool addressed = !facts_.sni && facts_.host_address && destination &&
+                         facts_.host_address->unmapped() == destination->address.unmapped();
+  if (!addressed || addressed_endpoint(*destination).allowed()) return deny(Reason::kInvalidName);
+  return deny(Reason::kEndpointNotAllowed);
+}
+
 Decision Question::http() const {
-  if (!facts_.host) return deny(Reason::kInvalidName);
+  if (!facts_.host) return nameless_request();
   if (names_disagree()) return deny(Reason::kNameMismatch);
   if (facts_.scheme == Scheme::kNone) return deny(Reason::kMalformed);
   if (facts_.transport != Transport::kTcp) return deny(Reason::kQuicRefused);

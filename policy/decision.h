@@ -28,6 +28,7 @@ struct FlowFacts {
   std::optional<base::Endpoint> original_destination{};  // where the client's packet was going
   std::optional<base::HostName> sni{};                   // from a TLS ClientHello
   std::optional<base::HostName> host{};                  // asked name: DNS QNAME, Host header, CONNECT authority
+  std::optional<base::IpAddress> host_address{};         // an address that stands where a request names its host
   std::uint16_t port = 0;                                // destination port; 0 for DNS questions
   Scheme scheme = Scheme::kNone;
   std::optional<std::string_view> method{};

@@ -18,6 +18,7 @@ std::string subject(const FlowFacts& facts) {
   if (facts.phase == Phase::kTls && facts.sni) return facts.sni->text();
   if (facts.host) return facts.host->text();
   if (facts.sni) return facts.sni->text();
+  if (facts.host_address) return facts.host_address->to_string();
   return facts.original_destination ? facts.original_destination->address.to_string() : "unknown";
 }
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -46,8 +45,7 @@ policy::Decision Question::ask(const policy::Policy& policy) const {
 
 Question question_of(const FlowContext& context, const ClientConnection& client) {
   const auto& address = client.original_destination.address;
-  const bool own = std::ranges::find(context.own_addresses, address) != context.own_addresses.end();
-  return {client.peer.address, client.original_destination, context.names.names_of(address), own};
+  return {client.peer.address, client.original_destination, context.names.names_of(address), context.is_own(address)};
 }
 
 // An address that nothing names passes in observe mode if it is public, and nobody's here.

@@ -14,4 +14,8 @@ void FlowContext::use(std::shared_ptr<const policy::Policy> snapshot) {
   origin_sessions = std::make_shared<inspect::OriginSessions>();
 }
 
+bool FlowContext::is_own(const base::IpAddress& address) const {
+  return std::ranges::find(own_addresses, address) != own_addresses.end();
+}
+
 }  // namespace soleroute::gateway::flow

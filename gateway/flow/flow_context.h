@@ -55,6 +55,7 @@ struct FlowContext {
   RefusalPages refusal_pages{};
 
   void use(std::shared_ptr<const policy::Policy> snapshot);
+  [[nodiscard]] bool is_own(const base::IpAddress& address) const;
 };
 
 // One accepted connection of an agent.

@@ -209,9 +209,12 @@ policy::FlowFacts Http1Session::facts_of(const sniffer::RequestHead& head, const
   facts.phase = policy::Phase::kHttp;
   facts.client = client_.peer.address;
   if (entrance_ != Entrance::kExplicitProxy) facts.original_destination = client_.original_destination;
-  if (!head.host && head.host_address) facts.original_destination = base::Endpoint{*head.host_address, port_};
   facts.sni = sni_;
   facts.host = head.host;
+  facts.host_address = head.host_address;
+  // No endpoint leads on from the gateway's own address.
+  const bool nowhere = head.host_address && context_.is_own(client_.original_destination.address);
+  if (nowhere) facts.original_destination.reset();
   facts.port = port_;
   facts.scheme = scheme();
   facts.method = head.method;
@@ -267,7 +270,9 @@ asio::awaitable<Http1Session::Next> Http1Session::serve(const sniffer::RequestHe
   record.rule = to_text(decision.rule);
   // Allowed or not elsewhere: this connection is not the one for it (RFC 9110 section 15.5.20).
   if (inspected() && decision.reason == Reason::kNameMismatch) record.status = 421;
-  if (!may_pass(*snapshot, decision)) co_return co_await refuse(head, *snapshot, facts);
+  // Where nobody is named, observe lets nothing pass either: there is nobody to dial.
+  const bool passes = head.host && may_pass(*snapshot, decision);
+  if (!passes) co_return co_await refuse(head, *snapshot, facts);
   if (meant_for_a_server(head)) {
     const Fault fault{400, Reason::kMalformed, kAbsoluteUrlNeeded};
     co_await answer_fault(fault);

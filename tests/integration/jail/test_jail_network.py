@@ -150,6 +150,26 @@ class TestSummary:
         assert jail.call("get", "http://denied.test/", args=args)["status"] != 403
         assert jail.call("get", "http://denied.test/")["status"] == 403
 
+    def test_an_address_gets_one_answer_everywhere_and_its_lines_allow_it(self, jail, folder):
+        """The page, the log, `explain`, `suggest` and the summary; on 443 the client names nothing, and the rest says it."""
+        log, more = folder / "decisions.jsonl", folder / "more.yaml"
+        ask = f"curl -sS http://{at.AL}/; curl -sSk https://{at.AL}/ || true"
+        done = jail.run("sh", "-c", ask, args=["--summary", "--decisions", str(log)])
+        web, secure = (f'  - {{cidr: "{at.AL}/32", port: {port}, protocol: tcp}}\n' for port in (80, 443))
+        assert done.stdout.startswith(f"Blocked by proxy policy: {at.AL}\n") and "endpoints:\n" + web in done.stdout, done.stdout
+        records = [json.loads(line) for line in log.read_text().splitlines()]
+        reasons = [(r["destination"], r["reason"]) for r in records if r.get("phase") in ("http", "tls")]
+        assert reasons == [(f"{at.AL}:80", "endpoint_not_allowed"), (f"{at.AL}:443", "no_sni")]
+        told = subprocess.run([jail.program, "explain", f"http://{at.AL}/"], cwd=folder, capture_output=True, text=True, check=False)
+        assert told.returncode == 1 and "endpoint_not_allowed" in told.stdout and web.strip() in told.stdout, told.stdout
+        suggested = subprocess.run([jail.program, "suggest", str(log)], cwd=folder, capture_output=True, text=True, check=False).stdout
+        assert "endpoints:\n" + web + secure in suggested, suggested
+        lines = done.stderr.split("add to the policy:\n")[1]
+        more.write_text("".join(line[4:] + "\n" for line in lines.splitlines()))
+        assert more.read_text() == "endpoints:\n" + web + secure
+        both = jail.run("sh", "-c", ask, args=["--policy", "policy.yaml", "--policy", "more.yaml"])
+        assert both.stdout == "AL\nAL\n", both.stderr
+
     def test_without_a_terminal_there_is_none(self, jail):
         assert jail.run(*jail.python("get", "http://denied.test/")).stderr == ""
 

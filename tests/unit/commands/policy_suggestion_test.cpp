@@ -88,6 +88,51 @@ TEST(PolicySuggestion, CountsWhatNoPolicyWouldAllow) {
   EXPECT_EQ(made.without.at("host_not_allowed"), 1U);
 }
 
+// Whatever the path that refused it: the lines are those of `gateway explain http://45.33.32.1/`.
+TEST(PolicySuggestion, NamesAddressesThatWereAskedForAsSuch) {
+  auto http = request("45.33.32.1", "GET", "/");
+  http.destination = "45.33.32.1:80";
+  http.reason = "endpoint_not_allowed";
+  auto https = refused(policy::Phase::kTls, "", 443);
+  https.destination = "45.33.32.1:443";
+  https.reason = "no_sni";
+  auto v6 = request("2001:4860::1", "GET", "/");
+  v6.destination = "[2001:4860::1]:80";
+  v6.reason = "endpoint_not_allowed";
+  auto tunnel = refused(policy::Phase::kConnect, "45.33.32.1", 8000);
+  tunnel.reason = "endpoint_not_allowed";
+  const auto made = suggestion_for({http, http, https, v6, tunnel});
+  EXPECT_EQ(made.yaml,
+            "endpoints:\n  - {cidr: \"45.33.32.1/32\", port: 80, protocol: tcp}\n"
+            "  - {cidr: \"45.33.32.1/32\", port: 443, protocol: tcp}\n"
+            "  - {cidr: \"2001:4860::1/128\", port: 80, protocol: tcp}\n"
+            "  - {cidr: \"45.33.32.1/32\", port: 8000, protocol: tcp}\n");
+  EXPECT_THAT(made.without, IsEmpty());
+  EXPECT_EQ(suggestion_for({http, https, v6, tunnel}, made.yaml).yaml, "") << "the policy of today allows it";
+}
+
+TEST(PolicySuggestion, NamesNoAddressWhereAnEndpointWouldNotHelp) {
+  auto astray = request("45.33.32.1", "GET", "/");
+  astray.destination = "45.33.32.2:80";
+  auto proxied = request("45.33.32.1", "GET", "/through-the-proxy");
+  auto inside = request("45.33.32.1", "GET", "/");
+  inside.scheme = "https";
+  inside.port = 443;
+  inside.destination = "45.33.32.1:443";
+  auto no_name = request("45_33", "GET", "/");
+  no_name.destination = "45.33.32.1:80";
+  for (auto* record : {&astray, &proxied, &inside, &no_name}) record->reason = "invalid_name";
+  auto to_the_gateway = refused(policy::Phase::kTls, "", 443);
+  to_the_gateway.destination = "10.77.0.1:443";
+  to_the_gateway.reason = "no_sni";
+  auto garbage = refused(policy::Phase::kTls, "", 443);
+  garbage.destination = "45.33.32.1:443";
+  garbage.reason = "malformed";
+  const auto made = suggestion_for({astray, proxied, inside, no_name, to_the_gateway, garbage});
+  EXPECT_EQ(made.yaml, "");
+  EXPECT_EQ(made.without.at("invalid_name"), 4U);
+}
+
 TEST(PolicySuggestion, TakesNothingFromALineThatWouldForgeYaml) {
   const auto made =
       suggestion_for({refused(policy::Phase::kTls, "a.test\n  - \"*.evil.test\"", 443),

@@ -116,7 +116,7 @@ TEST_F(Http1Requests, RulesDecideMethodAndPathOfEveryRequest) {
 
 // T056, T088: what is no name is never dialled, whatever it would resolve to.
 TEST_F(Http1Requests, AddressesAreNotNames) {
-  for (const std::string host : {"127.0.0.2", "[::1]", "[::1]:80", "2130706434", "0x7f.2", "127.2", "1.1.1.1."}) {
+  for (const std::string host : {"127.0.0.3", "[::1]", "[::1]:80", "2130706434", "0x7f.2", "127.2", "1.1.1.1."}) {
     auto& agent = client();
     agent.send(wire("GET / HTTP/1.1|Host: " + host + "||"));
     const std::string page = agent.message();
@@ -124,6 +124,39 @@ TEST_F(Http1Requests, AddressesAreNotNames) {
     EXPECT_THAT(page, HasSubstr("X-Soleroute-Reason: invalid_name")) << host;
   }
   EXPECT_FALSE(was_dialled("127.0.0.2"));
+  EXPECT_FALSE(was_dialled("127.0.0.3"));
+}
+
+// T056, T088: the page says what `gateway explain` says, and nothing passes by it, in observe mode neither.
+TEST_F(Http1Requests, AnAddressThatIsAskedByItselfIsAMatterOfEndpoints) {
+  const std::string request = wire("GET /CANARY HTTP/1.1|Host: 127.0.0.2||");
+  for (const std::string mode : {"", "mode: observe\n"}) {
+    use(kPolicy + mode);
+    auto& agent = client("127.0.0.2");
+    agent.send(request);
+    const std::string page = agent.message();
+    EXPECT_THAT(page, StartsWith("HTTP/1.1 403")) << mode;
+    EXPECT_THAT(page, HasSubstr("X-Soleroute-Reason: endpoint_not_allowed")) << mode;
+    EXPECT_THAT(page, HasSubstr("\r\n\r\nBlocked by proxy policy: 127.0.0.2\n")) << mode;
+    EXPECT_THAT(page, HasSubstr("endpoints:\n  - {cidr: \"127.0.0.2/32\", port: 80, protocol: tcp}\n")) << mode;
+    EXPECT_THAT(page, Not(HasSubstr("CANARY"))) << mode;
+  }
+  for (const auto& record : records(2)) {
+    EXPECT_EQ(record.reason, "endpoint_not_allowed");
+    EXPECT_EQ(record.host, "127.0.0.2");
+    EXPECT_EQ(record.destination, "127.0.0.2:80");
+    EXPECT_FALSE(record.observed);
+  }
+  use(kPolicy);
+  hold([this] { context_.own_addresses = {base::IpAddress::parse("127.0.0.2").value()}; });
+  auto& to_the_gateway = client("127.0.0.2");
+  to_the_gateway.send(request);
+  EXPECT_THAT(to_the_gateway.message(), HasSubstr("X-Soleroute-Reason: invalid_name"))
+      << "no endpoint leads on from it";
+  EXPECT_FALSE(was_dialled("127.0.0.2"));
+  auto& control = client("127.0.0.2");
+  control.send(wire("GET / HTTP/1.1|Host: allowed.test||"));
+  EXPECT_THAT(origin("127.0.0.2").head(), StartsWith("GET / "));
 }
 
 // T079 to T097: every fault is answered with its status, then the connection ends; nothing reaches an origin.

@@ -69,6 +69,20 @@ TEST_F(Tallies, TellANameThatWasOnlyLookedUpFromOneThatWasUsed) {
   EXPECT_THAT(summary(), HasSubstr("1x  looked up only\n"));
 }
 
+TEST_F(Tallies, SayHowToAllowAnAddressToo) {
+  auto http = record(policy::Phase::kHttp, false, "45.33.32.1");
+  http.destination = "45.33.32.1:80";
+  http.reason = "endpoint_not_allowed";
+  auto https = record(policy::Phase::kTls, false, "");
+  https.destination = "45.33.32.1:443";
+  https.reason = "no_sni";
+  log_.decision(http);
+  log_.decision(https);
+  const std::string text = summary();
+  EXPECT_THAT(text, HasSubstr("{cidr: \"45.33.32.1/32\", port: 80, protocol: tcp}"));
+  EXPECT_THAT(text, HasSubstr("{cidr: \"45.33.32.1/32\", port: 443, protocol: tcp}"));
+}
+
 TEST_F(Tallies, AreMostUsedFirst) {
   for (int i = 0; i < 3; ++i) {
     for (int use = 0; use <= i; ++use) {

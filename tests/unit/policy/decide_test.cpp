@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <gtest/gtest.h>
 
+#include "policy/explanation.h"
 #include "tests/unit/policy/policy_support.h"
 
 namespace soleroute::policy::testing {
@@ -265,6 +266,42 @@ TEST(Decide, DecidesEndpointsByTheNameThatLedThere) {
   EXPECT_EQ(reason(*policy, ssh), "endpoint_allowed");
   ssh.original_destination->address = address("10.2.2.3");
   EXPECT_EQ(reason(*policy, ssh), "private_address");
+}
+
+// What `gateway explain http://45.33.32.1/` says too.
+TEST(Decide, SaysThatNoEndpointIsAboutAnAddressThatARequestNames) {
+  const auto policy = compile("domains: [allowed.test]\nendpoints: [{cidr: 192.0.2.7, ports: [80]}]");
+  FlowFacts facts{.phase = Phase::kHttp,
+                  .original_destination = base::Endpoint{address("45.33.32.1"), 80},
+                  .host_address = address("45.33.32.1"),
+                  .port = 80,
+                  .scheme = Scheme::kHttp,
+                  .method = "GET",
+                  .target = "/"};
+  EXPECT_EQ(reason(*policy, facts), "endpoint_not_allowed");
+  EXPECT_EQ(how_to_allow(*policy, facts, policy->decide(facts)),
+            "endpoints:\n  - {cidr: \"45.33.32.1/32\", port: 80, protocol: tcp}\n");
+  EXPECT_EQ(refusal_page(*policy, facts, policy->decide(facts)).substr(0, 36), "Blocked by proxy policy: 45.33.32.1\n");
+  auto explained = packet("45.33.32.1", 80);
+  EXPECT_EQ(how_to_allow(*policy, facts, policy->decide(facts)),
+            how_to_allow(*policy, explained, policy->decide(explained)));
+
+  auto other = facts;
+  other.original_destination->address = address("45.33.32.2");
+  EXPECT_EQ(reason(*policy, other), "invalid_name") << "an endpoint speaks about where the connection goes";
+  auto unaddressed = facts;
+  unaddressed.original_destination.reset();
+  EXPECT_EQ(reason(*policy, unaddressed), "invalid_name");
+  auto malformed = facts;
+  malformed.host_address.reset();
+  EXPECT_EQ(reason(*policy, malformed), "invalid_name") << "a name that is none, on a connection to an address";
+  auto inspected = facts;
+  inspected.sni = name("allowed.test");
+  EXPECT_EQ(reason(*policy, inspected), "invalid_name") << "TLS has named a host";
+  auto listed = facts;
+  listed.host_address = address("::ffff:192.0.2.7");
+  listed.original_destination->address = address("192.0.2.7");
+  EXPECT_EQ(reason(*policy, listed), "invalid_name") << "endpoints take their connections before: this opens nothing";
 }
 
 TEST(Decide, AllowsConnectToAListedAddressOnly) {

@@ -61,7 +61,10 @@ std::string subject(const policy::Question& asked) {
 // What is only denied by policy, of what can be forwarded at all. Where a name leads is not known here.
 bool passes_observed(const policy::Policy& policy, const policy::FlowFacts& facts, const Decision& decision) {
   if (facts.transport != policy::Transport::kTcp || !flow::is_observed(policy, decision)) return false;
-  return !facts.original_destination || policy::is_public(facts.original_destination->address);
+  if (!facts.original_destination) return true;
+  const auto& [address, port] = *facts.original_destination;
+  const bool web = port == 80 || port == 443;  // where a flow that names no host is refused, whoever it is for
+  return !web && policy::is_public(address);
 }
 
 std::string as_text(const policy::Policy& policy, const policy::Question& asked, const PreparedQuestion& question,

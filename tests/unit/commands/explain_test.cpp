@@ -123,7 +123,7 @@ TEST(Explain, SaysOfAnObservingPolicyOnlyOfWhatPassesThatItPasses) {
     EXPECT_TRUE(passes(url)) << url;
   }
   for (const char* url : {"udp://45.33.32.1:443", "udp://45.33.32.1:123", "http://a..b/", "ftp://a.test/",
-                          "http://10.0.0.1/", "tcp://[::1]:80"}) {
+                          "http://10.0.0.1/", "tcp://10.0.0.1:22", "http://45.33.32.1/", "tcp://45.33.32.1:443"}) {
     EXPECT_FALSE(passes(url)) << url;
   }
 }

@@ -204,7 +204,7 @@ Mode Policy::mode() const {
   return data_->mode;
 }
 bool Policy::denies_everything() const {
-  return data_->records.empty() && data_->endpoints.empty();
+  return data_->mode == Mode::kEnforce && data_->records.empty() && data_->endpoints.empty();
 }
 std::size_t Policy::host_count() const {
   return data_->records.size();

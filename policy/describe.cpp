@@ -55,8 +55,7 @@ bool covers(std::string_view pattern, std::string_view name) {
 
 std::string Policy::describe() const {
   const Data& data = *data_;
-  const bool observe = data.mode == Mode::kObserve;
-  if (denies_everything() && !observe) return "Everything is denied: the policy allows nothing.\n";
+  if (denies_everything()) return "Everything is denied: the policy allows nothing.\n";
   std::size_t width = 0;
   for (const auto& record : data.records) width = std::max(width, record.pattern.size());
   width = std::min<std::size_t>(width, 40);
@@ -77,7 +76,7 @@ std::string Policy::describe() const {
                        endpoint.by_address ? std::string{} : addresses_text(endpoint.addresses),
                        place(data.line(endpoint.origin)));
   }
-  if (observe) out += "Mode observe: what is not allowed is logged and passes.\n";
+  if (data.mode == Mode::kObserve) out += "Mode observe: what is not allowed is logged and passes.\n";
   return out;
 }
 

@@ -71,7 +71,7 @@ std::string line_of(const Policy::Data& data, const HostRecord& record) {
 
 std::string effective_text(const Policy& policy) {
   const Policy::Data& data = policy.data();
-  if (policy.mode() == Mode::kEnforce && policy.denies_everything()) return "Nothing is allowed.\n";
+  if (policy.denies_everything()) return "Nothing is allowed.\n";
   std::string out;
   for (const auto& record : data.records) out += line_of(data, record);
   for (const auto& endpoint : data.endpoints) {

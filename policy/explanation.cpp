@@ -105,7 +105,9 @@ std::string reason_sentence(const Policy& policy, const FlowFacts& facts, const 
     case Reason::kEndpointAllowed:
       return "An endpoint of the policy allows this.";
     case Reason::kHostNotAllowed:
-      return policy.denies_everything() ? "The policy allows nothing." : "No entry of the policy allows this host.";
+      return policy.data().records.empty() && policy.data().endpoints.empty()
+                 ? "The policy allows nothing."
+                 : "No entry of the policy allows this host.";
     case Reason::kHttpsNotPermitted:
       return "The policy allows this host over http, not over https.";
     case Reason::kSchemeNotPermitted:

@@ -55,7 +55,7 @@ class Policy {
   [[nodiscard]] Decision decide(const FlowFacts& facts) const;
 
   [[nodiscard]] Mode mode() const;
-  [[nodiscard]] bool denies_everything() const;
+  [[nodiscard]] bool denies_everything() const;  // nothing is listed, and what is not listed is denied
   [[nodiscard]] std::size_t host_count() const;
   [[nodiscard]] std::vector<EndpointView> endpoints() const;
   // What this policy sends secrets as, each once, in the order of first mention.

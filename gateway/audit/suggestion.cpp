@@ -24,16 +24,16 @@ policy::Transport transport_of(const DecisionRecord& record) {
 }
 
 // Where a flow was going that named an address, or TLS that named nothing. The gateway's own addresses are not public.
-std::optional<base::Endpoint> address_asked(const DecisionRecord& record) {
+std::optional<base::Endpoint> address_asked(const DecisionRecord& record,
+                                            const std::optional<base::Endpoint>& destination) {
   const auto named = base::IpAddress::parse(record.host);
   if (record.phase == policy::Phase::kConnect && named) return base::Endpoint{*named, record.port};
-  const auto destination = base::Endpoint::parse(record.destination);
   if (!destination) return std::nullopt;
   const bool http = record.phase == policy::Phase::kHttp && named &&
                     record.reason == policy::to_string(policy::Reason::kEndpointNotAllowed);
   const bool tls = record.phase == policy::Phase::kTls && record.reason == policy::to_string(policy::Reason::kNoSni) &&
                    policy::is_public(destination->address);
-  return http || tls ? std::optional(*destination) : std::nullopt;
+  return http || tls ? destination : std::nullopt;
 }
 
 // The facts as far as the record tells; borrows from it and from `names`. An address is asked about as `gateway
@@ -53,9 +53,9 @@ policy::FlowFacts facts_of(const DecisionRecord& record, std::vector<base::HostN
     if (record.phase == policy::Phase::kTls) facts.sni = names.front();
   }
   if (auto destination = base::Endpoint::parse(record.destination)) facts.original_destination = *destination;
-  if (auto asked = address_asked(record)) {
+  if (auto asked = address_asked(record, facts.original_destination)) {
     facts.phase = policy::Phase::kPacket;
-    facts.original_destination = *asked;
+    facts.original_destination = asked;
   }
   if (!record.method.empty()) facts.method = record.method;
   if (!record.path.empty()) facts.target = record.path;

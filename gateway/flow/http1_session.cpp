@@ -208,13 +208,12 @@ policy::FlowFacts Http1Session::facts_of(const sniffer::RequestHead& head, const
   policy::FlowFacts facts;
   facts.phase = policy::Phase::kHttp;
   facts.client = client_.peer.address;
-  if (entrance_ != Entrance::kExplicitProxy) facts.original_destination = client_.original_destination;
+  // No endpoint leads on from the gateway's own address.
+  const bool nowhere = head.host_address && context_.is_own(client_.original_destination.address);
+  if (entrance_ != Entrance::kExplicitProxy && !nowhere) facts.original_destination = client_.original_destination;
   facts.sni = sni_;
   facts.host = head.host;
   facts.host_address = head.host_address;
-  // No endpoint leads on from the gateway's own address.
-  const bool nowhere = head.host_address && context_.is_own(client_.original_destination.address);
-  if (nowhere) facts.original_destination.reset();
   facts.port = port_;
   facts.scheme = scheme();
   facts.method = head.method;

@@ -54,8 +54,7 @@ base::Result<std::vector<base::Endpoint>> choose_resolvers(const JailOptions& op
   if (!options.resolvers.empty()) return options.resolvers;
   auto found = serve::system_resolvers();
   // Nothing is ever asked of a resolver when everything is denied.
-  const bool enforced = policy.mode() == policy::Mode::kEnforce;
-  if (!found && enforced && policy.denies_everything()) {
+  if (!found && policy.denies_everything()) {
     return std::vector<base::Endpoint>{{base::IpAddress::v4({127, 0, 0, 1}), kDnsPort}};
   }
   return found;

@@ -48,13 +48,13 @@ constexpr int kMaxWorkers = 16;
 
 std::string policy_summary(const ServeOptions& options, const policy::Policy& policy) {
   const auto files = serving_policy_files(options);
-  const bool observed = policy.mode() == policy::Mode::kObserve;
-  if (policy.denies_everything() && !observed) {
+  if (policy.denies_everything()) {
     return files.empty() ? "no policy: everything is denied" : "the policy is empty: everything is denied";
   }
-  return fmt::format("{} host entries from {}{}", policy.host_count(),
-                     files.empty() ? options.base_service : fmt::format("{}", fmt::join(files, ", ")),
-                     observed ? "; mode observe: NOTHING THAT IS PUBLIC IS DENIED, only logged" : "");
+  return fmt::format(
+      "{} host entries from {}{}", policy.host_count(),
+      files.empty() ? options.base_service : fmt::format("{}", fmt::join(files, ", ")),
+      policy.mode() == policy::Mode::kObserve ? "; mode observe: NOTHING THAT IS PUBLIC IS DENIED, only logged" : "");
 }
 
 class Supervisor {

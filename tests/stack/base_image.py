@@ -22,8 +22,8 @@ libnghttp2-14 libpsl5 libssl3 libyaml-cpp0.7 nftables nodejs openssh-client proc
 """.split()
 
 
-def _sources():
-    """One-line sources of the suite, as apt understands the machine's configuration."""
+def mirrors():
+    """Addresses from which this machine takes the main part of its Debian, as apt understands its configuration."""
     listed = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME) $(SUITE) $(COMPONENT)", "Created-By: Packages"],
         check=True, capture_output=True, text=True).stdout
@@ -31,8 +31,12 @@ def _sources():
     for line in listed.splitlines():
         uri, codename, suite, component = line.split()
         if SUITE in (codename, suite) and component == "main":
-            found.add(f"deb {uri} {SUITE} main")
+            found.add(uri)
     return sorted(found)
+
+
+def _sources():
+    return [f"deb {uri} {SUITE} main" for uri in mirrors()]
 
 
 def unavailable():

@@ -13,6 +13,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_ROOT / "tests" / "support"), str(Path(__file__).resolve().parent)]
 
 import base_image  # noqa: E402
+import debian13  # noqa: E402
 import engine as engines  # noqa: E402
 import images as image_builds  # noqa: E402
 import podman as podmen  # noqa: E402
@@ -57,6 +58,15 @@ def images(engine):
     if not program:
         pytest.skip(f"the program is not built: {gateways.BINARY_VARIABLE} names no executable")
     return image_builds.build(engine, _KEPT, Path(program))
+
+
+@pytest.fixture(scope="session")
+def compose_v2(engine):
+    """Compose v2 as a program."""
+    clients, reason = debian13.clients(engine.folder)
+    if reason:
+        pytest.skip(reason)
+    return clients.compose
 
 
 @pytest.fixture(scope="session")

@@ -50,9 +50,9 @@ class Client:
     def docker(self, *arguments, check=True, timeout=COMMAND_SECONDS, **options):
         return self._command([DOCKER, *arguments], check, timeout, **options)
 
-    def compose(self, project, *arguments, check=True, timeout=COMMAND_SECONDS, **options):
-        """In the project's folder, with nothing but its files, as a user would."""
-        return self._command([COMPOSE, "--ansi", "never", *arguments], check, timeout, cwd=project, **options)
+    def compose(self, project, *arguments, program=COMPOSE, check=True, timeout=COMMAND_SECONDS, **options):
+        """In the project's folder, with nothing but its files, as a user would. `program` is a version of Compose."""
+        return self._command([program, "--ansi", "never", *arguments], check, timeout, cwd=project, **options)
 
     def _command(self, command, check, timeout, env=None, **options):
         done = subprocess.run([str(part) for part in command], env={**self.environment, **(env or {})}, check=False,

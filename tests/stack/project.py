@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from engine import DOCKER
+from engine import COMPOSE, DOCKER
 from lab import wait
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -102,6 +102,8 @@ class Project(Agent):
     Without an agent's image it is the base image; with `policy` None the template's own policy.
     """
 
+    compose_program = COMPOSE
+
     def __init__(self, engine, images, folder, template, agent_image=None, policy=POLICY):
         super().__init__()
         self.engine = engine
@@ -135,7 +137,7 @@ class Project(Agent):
     # --- Commands ---
 
     def compose(self, *arguments, **options):
-        return self.engine.compose(self.folder, *arguments, **options)
+        return self.engine.compose(self.folder, *arguments, program=self.compose_program, **options)
 
     def up(self, *arguments):
         try:

@@ -70,6 +70,7 @@ void add_status(CLI::App& program, Invocation& invocation);
 void add_reload(CLI::App& program, Invocation& invocation);
 void add_guard(CLI::App& program, Invocation& invocation);
 void add_doctor(CLI::App& program, Invocation& invocation);
+void add_agents(CLI::App& program, Invocation& invocation);
 void add_init(CLI::App& program, Invocation& invocation);
 void add_watch(CLI::App& program, Invocation& invocation);
 void add_suggest(CLI::App& program, Invocation& invocation);

@@ -42,6 +42,7 @@ void add_commands(CLI::App& program, Invocation& invocation) {
   add_reload(program, invocation);
   add_guard(program, invocation);
   add_doctor(program, invocation);
+  add_agents(program, invocation);
   add_init(program, invocation);
   add_watch(program, invocation);
   add_suggest(program, invocation);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fails on an include against the layers: base <- {policy, sniffer, netrules} <- gateway, and inside the gateway
-net, audit, secrets <- dns, http2, queue, inspect, flow <- serve <- jail <- commands <- main. Also on heavy headers in headers.
+net, audit, secrets <- dns, http2, queue, inspect, flow <- serve <- {jail, project} <- commands <- main. Also on heavy headers in headers.
 
 `--self-test` shows that each rule can fail.
 """
@@ -12,7 +12,7 @@ from source_tree import ROOT, files
 
 LAYERS = {"base": 0, "policy": 1, "sniffer": 1, "netrules": 1, "gateway": 2}
 GATEWAY_LAYERS = {"net": 0, "audit": 0, "secrets": 0, "dns": 1, "http2": 1, "queue": 1, "inspect": 1, "flow": 1,
-                  "serve": 2, "jail": 3, "commands": 4}
+                  "serve": 2, "jail": 3, "project": 3, "commands": 4}
 # Within a layer of the gateway: who may look at whom sideways.
 SIDEWAYS = {("queue", "dns"), ("flow", "dns"), ("flow", "http2"), ("flow", "inspect")}
 # STYLE: only in the .cpp that needs them. Asio's executors are part of the interfaces of the flow code, so its

@@ -1,4 +1,4 @@
-"""Fixtures of the stack's tests: a world, an engine in it, the images, and the Claude template as a user has it."""
+"""Fixtures of the stack's tests: a world, an engine in it, the images, and a project as a user has it."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import os
@@ -82,8 +82,8 @@ def podman(engine, images, world):
 
 @pytest.fixture(scope="module")
 def stack(engine, images, tmp_path_factory):
-    """The Claude template in a project of its own, up and running."""
-    one = Project(engine, images, tmp_path_factory.mktemp("project"), "claude")
+    """A project of its own, up and running."""
+    one = Project(engine, images, tmp_path_factory.mktemp("project"))
     one.up()
     one.trust_origins()
     yield one

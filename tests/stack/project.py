@@ -1,4 +1,4 @@
-"""A project as a user has it: a folder, one template copied into it, and the two commands of the README."""
+"""A project as a user has it: a folder, what `gateway init` writes into it, and the two commands of the README."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import itertools
@@ -8,18 +8,26 @@ import re
 import select
 import shutil
 import subprocess
-from pathlib import Path
 
 from engine import COMPOSE, DOCKER
+from lab import gateway as gateways
 from lab import wait
 
-_ROOT = Path(__file__).resolve().parents[2]
 _networks = itertools.count(1)
 
 POLICY = """\
 domains:
   - allowed.test
   - "*.wild.test"
+"""
+
+# An agent of the project's own: the base image, with its cache kept.
+BARE = """\
+name: bare
+title: The base image
+package: {npm: none, version: 0.0.0}
+command: zsh
+state: [.cache]
 """
 
 
@@ -99,12 +107,13 @@ class Agent:
 class Project(Agent):
     """`net` is the first three numbers of its agents' network; `up` waits for what Compose waits for.
 
-    Without an agent's image it is the base image; with `policy` None the template's own policy.
+    `agents` are those of `init --agent`; with `policy` None it is the one that `init` writes. `options` are further ones
+    of `init`.
     """
 
     compose_program = COMPOSE
 
-    def __init__(self, engine, images, folder, template, agent_image=None, policy=POLICY):
+    def __init__(self, engine, images, folder, agents="bare", agent_image="soleroute/base:0.1.0", policy=POLICY, options=()):
         super().__init__()
         self.engine = engine
         self.folder = folder
@@ -113,13 +122,15 @@ class Project(Agent):
         self.net = f"10.213.{number}"
         self.gateway = f"{self.net}.2"
         self.bridge = f"{self.net}.1"
-        shutil.copytree(_ROOT / "compose/templates" / template, folder, dirs_exist_ok=True)
+        folder.mkdir(exist_ok=True)
+        if agents == "bare":
+            (folder / ".devcontainer/agents").mkdir(parents=True)
+            (folder / ".devcontainer/agents/bare.yaml").write_text(BARE)
+        subprocess.run([gateways.binary(), "init", "--agent", agents, "--name", self.name, "--network", f"{self.net}.0/24",
+                        "--image", agent_image, *options, folder], check=True, capture_output=True)
         folder.chmod(0o777)  # whoever the agent's user is on this machine
         if policy is not None:
             self.set_policy(policy)
-        self.set_environment(COMPOSE_PROJECT_NAME=self.name, SOLEROUTE_NET=self.net,
-                             **(dict(SOLEROUTE_AGENT_IMAGE="soleroute/base:0.1.0", SOLEROUTE_AGENT_STATE=".cache") if agent_image is None
-                                else dict(SOLEROUTE_AGENT_IMAGE=agent_image)))
 
     # --- Files ---
 

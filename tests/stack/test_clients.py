@@ -21,7 +21,7 @@ threat = pytest.mark.threat
 def stack(engine, images, tmp_path_factory):
     """One host of the policy has rules, so that it is inspected; the others pass through."""
     inspected = "  - {host: inspected.wild.test, rules: [{methods: [GET]}]}\n"
-    one = Project(engine, images, tmp_path_factory.mktemp("project"), "claude", policy=POLICY + inspected)
+    one = Project(engine, images, tmp_path_factory.mktemp("project"), policy=POLICY + inspected)
     one.gateway_trusts_origins()
     one.up()
     one.trust_origins()

@@ -16,7 +16,7 @@ threat = pytest.mark.threat
 @pytest.fixture(scope="module")
 def mine(engine, images, tmp_path_factory):
     """A stack that these tests may break; each leaves it running."""
-    one = Project(engine, images, tmp_path_factory.mktemp("lifecycle"), "claude")
+    one = Project(engine, images, tmp_path_factory.mktemp("lifecycle"))
     one.up()
     yield one
     one.down("-v")
@@ -169,7 +169,7 @@ def test_dotfiles_are_linked_and_protected_paths_are_not(engine, images, tmp_pat
     shell = home / ".config/agent-sandbox/shell.d/mine.sh"
     shell.parent.mkdir(parents=True)
     shell.write_text("export FROM_SHELL_D=yes\n")
-    one = Project(engine, images, tmp_path / "project", "claude")
+    one = Project(engine, images, tmp_path / "project")
     try:
         one.compose("up", "-d", env={"HOME": str(home)})
         one.wait_for_agent()

@@ -1,9 +1,8 @@
-"""The Claude template under Podman: docker-compose against `podman system service`, with the template's override for Podman."""
+"""A project under Podman: docker-compose against `podman system service`, with what `init --engine podman` writes."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import json
 import secrets
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,18 +14,13 @@ from lab import wait
 from project import POLICY, Project
 
 threat = pytest.mark.threat
-_OVERRIDE = Path(__file__).resolve().parents[2] / "compose/podman/override.yaml"
 
 
 class PodmanProject(Project):
     """As docs/compose.md says to set it up and to take it down."""
 
     def __init__(self, service, images, folder):
-        super().__init__(service, images, folder, "claude")
-        shutil.copy(_OVERRIDE, folder / ".devcontainer/podman.yaml")
-        self.set_environment(COMPOSE_FILE=".devcontainer/compose.yaml:.devcontainer/podman.yaml")
-        with (folder / ".env").open("a") as file:
-            file.write("SOLEROUTE_RUN=/run:mode=1777\n")
+        super().__init__(service, images, folder, options=("--engine", "podman"))
 
     def up(self, *arguments):
         with self.engine.health_checks():

@@ -1,0 +1,20 @@
+// The files that are compiled into the program for `gateway init` and `gateway agents`.
+// Immutable.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace soleroute::gateway::project {
+
+struct EmbeddedFile {
+  std::string_view path;  // below its folder: ".devcontainer/compose.yaml"
+  std::string_view text;
+};
+
+// Both sorted by path.
+[[nodiscard]] std::span<const EmbeddedFile> agent_files();     // docker/agents/*.yaml
+[[nodiscard]] std::span<const EmbeddedFile> template_files();  // compose/template
+
+}  // namespace soleroute::gateway::project

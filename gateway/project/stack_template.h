@@ -1,0 +1,43 @@
+// A project's files: compose/template, filled in with the values of one project.
+// Pure.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "gateway/project/agent_file.h"
+
+namespace soleroute::gateway::project {
+
+enum class Engine { kDocker, kPodman };
+
+struct Stack {
+  std::string project;        // Compose's name for it
+  std::string network;        // "10.1.2" of 10.1.2.0/24
+  std::string gateway_image;  // "soleroute/gateway:0.1.0"
+  std::string agent_image;
+  std::vector<Agent> agents;  // at least one
+  Engine engine = Engine::kDocker;
+};
+
+struct ProjectFile {
+  std::string path;  // below the project's folder
+  std::string text;
+
+  bool operator==(const ProjectFile&) const = default;
+};
+
+// "soleroute/claude-codex:0.1.0": the image that has these agents.
+[[nodiscard]] std::string image_name(const std::vector<Agent>& agents, std::string_view version);
+
+// All of them, with literal values: an IDE that reads no .env starts the same stack as a terminal. Agents that want one
+// folder or different values of one variable are a kUsage error.
+[[nodiscard]] base::Result<std::vector<ProjectFile>> project_files(const Stack& stack);
+
+// The .env lines that name the project and its Compose files; they are in a project's .env too.
+[[nodiscard]] std::string env_lines(const Stack& stack);
+
+}  // namespace soleroute::gateway::project

@@ -1,12 +1,10 @@
 """An unmodified Claude Code, inspected under a path rule and passed through: it streams a reply from an origin that answers as Anthropic's."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-import shutil
-
 import pytest
 
 from lab import addresses as at
-from lab import anthropic, inspection, web
+from lab import agent_packages, anthropic, inspection, web
 
 threat = pytest.mark.threat
 
@@ -24,8 +22,8 @@ REPLY = "".join(anthropic.PIECES)
 
 @pytest.fixture(scope="module")
 def program():
-    if not shutil.which("npm"):
-        pytest.skip("needs npm")
+    if reason := agent_packages.unavailable():
+        pytest.skip(reason)
     return anthropic.install()
 
 

@@ -3,19 +3,15 @@
 
 import json
 import queue
-import re
-import shutil
 import subprocess
 import threading
-from pathlib import Path
 
 from lab import agent as agents
+from lab import agent_packages
 from lab import origin as origins
 
 HOST = "api.anthropic.com"
 PIECES = ("Every ", "packet ", "meets ", "one ", "program.")
-_ROOT = Path(__file__).resolve().parents[3]
-_INSTALL_SECONDS = 240
 PATIENCE = 60  # seconds for anything that Claude Code does
 
 
@@ -67,17 +63,9 @@ class Api:
 
 
 def install():
-    """The program of the npm package that docker/claude names, fetched once for all runs."""
-    recipe = (_ROOT / "docker/claude/Dockerfile").read_text()
-    version = re.search(r"^ARG CLAUDE_CODE_VERSION=(\S+)$", recipe, re.MULTILINE)[1]
-    folder = _ROOT / "build" / "npm" / f"claude-code-{version}"
-    if not folder.exists():
-        part = folder.with_name(folder.name + ".part")
-        shutil.rmtree(part, ignore_errors=True)
-        fetch = ["npm", "install", "--global", "--prefix", part, "--no-audit", "--no-fund", f"@anthropic-ai/claude-code@{version}"]
-        subprocess.run(list(map(str, fetch)), check=True, capture_output=True, timeout=_INSTALL_SECONDS)
-        part.rename(folder)
-    return folder / "bin" / "claude"
+    """The program of the npm package that docker/agents names, fetched once for all runs."""
+    (program,) = agent_packages.install("claude")
+    return program
 
 
 class Claude:
@@ -88,7 +76,7 @@ class Claude:
                        "NODE_EXTRA_CA_CERTS": authority}  # fmt: skip
         settings = [f"{name}={value}" for name, value in environment.items()]
         self._process = subprocess.Popen(
-            lab.agent.command(*agents.privileges("R0"), "env", "-i", "-C", str(home), *settings, str(program), "--print",
+            lab.agent.command(*agents.privileges("R0"), "env", "-i", "-C", str(home), *settings, program, "--print",
                               "What meets whom?", "--output-format", "stream-json", "--include-partial-messages", "--verbose"),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)  # fmt: skip
         self.lines = []

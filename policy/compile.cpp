@@ -94,7 +94,8 @@ base::Status Flattener::add(const MergedHost& host) {
     record.open = record.https_open = record.http_somehow = true;
     record.https = HttpsVerdict::kPassThrough;
     record.origin = record.https_origin = everything->origin;
-    record.narrowed = std::ranges::any_of(host.grants, [](const Grant& grant) { return grant.terms != nullptr; });
+    record.narrowed =
+        std::ranges::any_of(host.grants, [](const Grant& grant) { return grant.terms != nullptr && !grant.optional; });
   }
   add_rules(host, record);
   if (auto status = decide_https(host, record); !status) return status;
@@ -171,6 +172,58 @@ Documents read_layers(std::span<const PolicySource> layers, std::vector<std::str
   return documents;
 }
 
+base::Status flatten(Layers& merged, Policy::Data& data, std::span<const std::string> texts) {
+  merged.widen_optional_hosts();
+  data.mode = merged.mode();
+  data.table = HostTable(merged.hosts().size() + merged.endpoints().size());
+  data.records.reserve(merged.hosts().size());
+  Flattener flat(data, texts);
+  for (const auto& host : merged.hosts()) {
+    if (auto status = flat.add(host); !status) return status;
+  }
+  flat.add_endpoints(std::move(merged.endpoints()));
+  flat.name_records(merged.hosts());
+  return {};
+}
+
+bool is_open(const Policy::Data& data, const HostPattern& pattern) {
+  const auto* entry = data.table.entry(pattern.name.text());
+  if (entry == nullptr) return false;
+  const auto index = pattern.wildcard ? entry->wildcard : entry->exact;
+  return index != HostTable::kNone && data.records[index].open;
+}
+
+base::Result<UnusedGroup> unused_group(const ServiceUse& service, const OptionalGroup& group) {
+  UnusedGroup out{.service = std::string(service.name), .group = group.name, .hosts = {}, .admits = {}};
+  for (const auto& domain : group.domains) out.hosts.push_back(domain.host.text());
+  PolicyDocument document;
+  document.domains = group.domains;
+  Layers layers;
+  auto data = std::make_unique<Policy::Data>();
+  data->files.push_back(out.service);
+  if (auto status = layers.add(std::move(document), 0); !status) return std::unexpected(status.error());
+  const std::vector<std::string> texts(1);
+  if (auto status = flatten(layers, *data, texts); !status) return std::unexpected(status.error());
+  out.admits = std::make_shared<const Policy>(std::unique_ptr<const Policy::Data>(std::move(data)));
+  return out;
+}
+
+base::Status add_unused_groups(const std::vector<ServiceUse>& services, Policy::Data& data) {
+  for (const auto& service : services) {
+    const bool whole =
+        !service.readonly && std::ranges::all_of(service.document->domains,
+                                                 [&](const DomainEntry& domain) { return is_open(data, domain.host); });
+    for (const auto& group : service.document->optional) {
+      if (std::ranges::find(service.groups, group.name) != service.groups.end()) continue;
+      auto unused = unused_group(service, group);
+      if (!unused) return std::unexpected(std::move(unused.error()));
+      unused->whole = whole;
+      data.unused_groups.push_back(std::move(*unused));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 base::Result<std::shared_ptr<const Policy>> Policy::compile(std::span<const PolicySource> layers) {
@@ -185,15 +238,9 @@ base::Result<std::shared_ptr<const Policy>> Policy::compile(std::span<const Poli
     auto status = merged.add(std::move(*document), static_cast<std::uint32_t>(i));
     if (!status) return std::unexpected(status.error());
   }
-  data->mode = merged.mode();
-  data->table = HostTable(merged.hosts().size() + merged.endpoints().size());
-  data->records.reserve(merged.hosts().size());
-  Flattener flat(*data, texts);
-  for (const auto& host : merged.hosts()) {
-    if (auto status = flat.add(host); !status) return std::unexpected(status.error());
-  }
-  flat.add_endpoints(std::move(merged.endpoints()));
-  flat.name_records(merged.hosts());
+  if (auto status = flatten(merged, *data, texts); !status) return std::unexpected(std::move(status.error()));
+  if (auto status = add_unused_groups(merged.services(), *data); !status)
+    return std::unexpected(std::move(status.error()));
   return std::make_shared<const Policy>(std::unique_ptr<const Data>(std::move(data)));
 }
 

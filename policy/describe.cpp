@@ -6,6 +6,7 @@
 #include <array>
 
 #include "policy/host_pattern.h"
+#include "policy/optional_hosts.h"
 #include "policy/policy.h"
 #include "policy/policy_data.h"
 #include "policy/source_text.h"
@@ -76,6 +77,7 @@ std::string Policy::describe() const {
                        endpoint.by_address ? std::string{} : addresses_text(endpoint.addresses),
                        place(data.line(endpoint.origin)));
   }
+  out += unused_groups_text(*this);
   if (data.mode == Mode::kObserve) out += "Mode observe: what is not allowed is logged and passes.\n";
   return out;
 }

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "policy/optional_hosts.h"
 #include "policy/policy_data.h"
 
 namespace soleroute::policy {
@@ -78,6 +79,7 @@ std::string effective_text(const Policy& policy) {
     out += fmt::format("{}: {} port {}\n", endpoint.name, endpoint.transport == Transport::kUdp ? "udp" : "tcp",
                        fmt::join(endpoint.ports, ", "));
   }
+  out += unused_groups_text(policy);
   if (policy.mode() == Mode::kObserve) out += "Mode observe: what is public and not allowed passes, and is logged.\n";
   return out;
 }

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "policy/optional_hosts.h"
 #include "policy/policy_data.h"
 #include "policy/source_text.h"
 
@@ -92,9 +93,7 @@ std::string rules_text(const Policy& policy, const HostRecord& record) {
   return out + "\n";
 }
 
-}  // namespace
-
-std::string reason_sentence(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
+std::string sentence(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
   switch (decision.reason) {
     case Reason::kAllowed:
       return decision.request_rules_pending ? "The policy allows this host, within its rules."
@@ -148,6 +147,14 @@ std::string reason_sentence(const Policy& policy, const FlowFacts& facts, const 
       return "The policy allows this host within its rules, but the client does not trust the gateway's CA.";
   }
   return "Denied.";
+}
+
+}  // namespace
+
+std::string reason_sentence(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
+  std::string out = sentence(policy, facts, decision);
+  if (const auto use = optional_use(policy, facts, decision)) out += fmt::format(" It is {}.", describe(*use));
+  return out;
 }
 
 std::string refusal_page(const Policy& policy, const FlowFacts& facts, const Decision& decision) {

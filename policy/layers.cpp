@@ -20,6 +20,11 @@ void add_missing(std::vector<base::Cidr>& to, const std::vector<base::Cidr>& fro
   }
 }
 
+// Allowed by nothing but optional groups.
+bool is_optional(const MergedHost& host) {
+  return !host.grants.empty() && std::ranges::all_of(host.grants, &Grant::optional);
+}
+
 }  // namespace
 
 MergedHost& Layers::host(const HostPattern& pattern, Origin origin) {
@@ -60,15 +65,84 @@ base::Status Layers::add_service(const ServiceEntry& entry, std::uint32_t file) 
     for (const auto& domain : expand(*entry.scope, entry.position)) add_service_rules(domain, origin, service.name);
     return {};
   }
-  auto document = read_service(SourceText(service.name, service.text));
-  if (!document) return std::unexpected(document.error());
+  ServiceUse& use = use_of(service.name);
+  if (entry.replace) use = {.name = service.name, .document = std::move(use.document)};
+  if (!use.document) {
+    auto document = read_service(SourceText(service.name, service.text));
+    if (!document) return std::unexpected(document.error());
+    use.document = std::make_shared<const ServiceDocument>(std::move(*document));
+  }
+  use.readonly = use.readonly && entry.readonly;
   const auto narrow = readonly_terms();
-  for (const auto& domain : document->domains) {
+  for (const auto& domain : use.document->domains) {
     grant(host(domain.host, origin), {entry.readonly ? narrow : nullptr, origin, service.name});
   }
-  if (!entry.readonly) return {};
-  for (const auto& domain : document->readonly) add_service_rules(domain, origin, service.name);
+  if (entry.readonly) {
+    for (const auto& domain : use.document->readonly) add_service_rules(domain, origin, service.name);
+  }
+  for (const auto& name : entry.optional) {
+    if (std::ranges::find(use.groups, name) == use.groups.end()) use.groups.push_back(name);
+  }
+  add_optional(entry, use, origin);
   return {};
+}
+
+ServiceUse& Layers::use_of(std::string_view service) {
+  const auto found = std::ranges::find(services_, service, &ServiceUse::name);
+  return found != services_.end() ? *found : services_.emplace_back(ServiceUse{.name = service});
+}
+
+// `readonly` narrows the groups too: a rule keeps its path and loses the methods that write.
+void Layers::add_optional(const ServiceEntry& entry, const ServiceUse& use, Origin origin) {
+  const auto narrow = readonly_terms();
+  const auto allow = [&](const DomainEntry& domain, std::shared_ptr<const RuleTerms> terms) {
+    grant(host(domain.host, origin), {std::move(terms), origin, use.name, true});
+  };
+  for (const auto& group : use.document->optional) {
+    if (std::ranges::find(entry.optional, group.name) == entry.optional.end()) continue;
+    for (const auto& domain : group.domains) {
+      if (domain.rules.empty()) allow(domain, entry.readonly ? narrow : nullptr);
+      for (const auto& rule : domain.rules) {
+        auto terms = rule.terms;
+        if (entry.readonly && terms.methods.empty()) terms.methods = narrow->methods;
+        if (entry.readonly) {
+          std::erase_if(terms.methods, [&](const std::string& method) {
+            return std::ranges::find(narrow->methods, method) == narrow->methods.end();
+          });
+          if (terms.methods.empty()) continue;  // would mean any method
+        }
+        allow(domain, std::make_shared<const RuleTerms>(std::move(terms)));
+      }
+    }
+  }
+}
+
+void Layers::widen_optional_hosts() {
+  for (auto& host : hosts_) {
+    if (is_optional(host)) widen(host);
+  }
+}
+
+// By the longest wildcard above that is not optional itself, and by those that are on the way to it.
+void Layers::widen(MergedHost& host) {
+  std::string_view above = host.pattern.name.text();
+  for (bool first = true; !above.empty(); first = false) {
+    const auto found = first && host.pattern.wildcard ? by_pattern_.end() : by_pattern_.find({above, true});
+    if (found != by_pattern_.end() && !found->second->grants.empty()) {
+      const MergedHost& wildcard = *found->second;
+      const bool last = !is_optional(wildcard);
+      for (const auto& given : wildcard.grants) grant(host, given);
+      add_missing(host.addresses, wildcard.addresses);
+      if (host.tls == TlsMode::kUnstated) {
+        host.tls = wildcard.tls;
+        host.tls_origin = wildcard.tls_origin;
+        host.tls_position = wildcard.tls_position;
+      }
+      if (last) return;
+    }
+    const auto dot = above.find('.');
+    above = dot == std::string_view::npos ? std::string_view{} : above.substr(dot + 1);
+  }
 }
 
 void Layers::add_domain(DomainEntry entry, std::uint32_t file) {

@@ -23,6 +23,7 @@ struct Grant {
   std::shared_ptr<const RuleTerms> terms;  // null: everything
   Origin origin;
   std::string_view owner;  // the service it came from (names live in the catalog); empty: `domains:`
+  bool optional = false;   // of an optional group of that service
 
   [[nodiscard]] bool same_terms(const Grant& other) const {
     return terms == other.terms || (terms && other.terms && *terms == *other.terms);
@@ -39,12 +40,25 @@ struct MergedHost {
   Position tls_position{};
 };
 
+// A service that some entry names, over all layers.
+struct ServiceUse {
+  std::string_view name;              // lives in the catalog
+  bool readonly = true;               // every entry says so
+  std::vector<std::string> groups{};  // those of its optional groups that an entry names
+  std::shared_ptr<const ServiceDocument> document{};
+};
+
 class Layers {
  public:
   // Services first, then domains, as agent-sandbox does; then endpoints and mode. Later calls are later layers.
   [[nodiscard]] base::Status add(PolicyDocument document, std::uint32_t file);
 
+  // After the last layer: an optional group adds to what others allow. Without this its host would be an entry of its
+  // own that beats a wildcard above it, and take away what that wildcard gives.
+  void widen_optional_hosts();
+
   [[nodiscard]] const std::deque<MergedHost>& hosts() const { return hosts_; }  // those without grants are not there
+  [[nodiscard]] const std::vector<ServiceUse>& services() const { return services_; }
   [[nodiscard]] std::vector<EndpointRecord>& endpoints() { return endpoints_; }
   [[nodiscard]] Mode mode() const { return mode_; }
 
@@ -53,6 +67,9 @@ class Layers {
   static void grant(MergedHost& host, Grant grant);
   [[nodiscard]] base::Status add_service(const ServiceEntry& entry, std::uint32_t file);
   void add_service_rules(const DomainEntry& domain, Origin origin, std::string_view service);
+  void add_optional(const ServiceEntry& entry, const ServiceUse& use, Origin origin);
+  [[nodiscard]] ServiceUse& use_of(std::string_view service);
+  void widen(MergedHost& host);
   void discard_service(std::string_view name);
   void add_domain(DomainEntry entry, std::uint32_t file);
   void add_endpoint(EndpointEntry entry, std::uint32_t file);
@@ -71,6 +88,7 @@ class Layers {
   std::deque<MergedHost> hosts_;  // which never move, and whose patterns never change
   std::unordered_map<Key, MergedHost*, KeyHash> by_pattern_;
   std::vector<EndpointRecord> endpoints_;
+  std::vector<ServiceUse> services_;
   Mode mode_ = Mode::kEnforce;
 };
 

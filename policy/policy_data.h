@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -59,6 +60,15 @@ struct EndpointGroup {
 
 static_assert(sizeof(HostRecord) == 64);
 
+// Optional hosts of a service that the policy names, without naming this group of them.
+struct UnusedGroup {
+  std::string service;
+  std::string group;
+  std::vector<std::string> hosts;        // as the catalog writes them
+  std::shared_ptr<const Policy> admits;  // what naming it would allow
+  bool whole = false;  // naming it would allow nothing else: all of the service is allowed without limits
+};
+
 struct Policy::Data {
   std::vector<std::string> files;
   std::vector<HostRecord> records;  // in the order of first mention
@@ -66,6 +76,7 @@ struct Policy::Data {
   std::vector<base::Cidr> addresses;
   std::vector<EndpointRecord> endpoints;
   std::vector<EndpointGroup> groups;
+  std::vector<UnusedGroup> unused_groups;
   HostTable table;
   Mode mode = Mode::kEnforce;
 

@@ -2,6 +2,7 @@
 #include "policy/policy_document.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -46,6 +47,9 @@ class PolicyReader {
   Status service_name(const YamlNode& node, ServiceEntry& entry) const;
   Status service_entry(const YamlNode& node, std::vector<ServiceEntry>& out) const;
   Status scope_is_whole(const YamlNode& node, const ServiceEntry& entry) const;
+  Status optional_groups(const YamlNode& node, ServiceEntry& entry) const;
+  Status optional_group(const YamlNode& node, OptionalGroup& group) const;
+  Status groups_of_service(const YamlNode& node, std::vector<OptionalGroup>& out) const;
   Status endpoint(const YamlNode& node, std::vector<EndpointEntry>& out) const;
   Status endpoint_host(const YamlNode& node, EndpointEntry& entry) const;
   Status endpoint_is_whole(const YamlNode& node, EndpointEntry& entry) const;
@@ -181,9 +185,10 @@ Status PolicyReader::service_entry(const YamlNode& node, std::vector<ServiceEntr
     return {};
   };
   GithubScope scope;
-  const std::array<YamlReader::Key, 6> known{{
+  const std::array<YamlReader::Key, 7> known{{
       {"name", [&](const YamlNode& value) { return service_name(value, entry); }},
       {"readonly", readonly},
+      {"optional", [](const YamlNode&) { return Status{}; }},  // once the service is known
       {"merge_mode", [&](const YamlNode& value) { return merge_mode(value, entry.replace); }},
       {"repos", [&](const YamlNode& value) { return github_.repositories(value, scope.repositories); }},
       {"git", [&](const YamlNode& value) { return github_.access(value, "git", "git-askpass", scope.git); }},
@@ -191,10 +196,34 @@ Status PolicyReader::service_entry(const YamlNode& node, std::vector<ServiceEntr
   }};
   if (auto status = yaml_.keys(node, "an item of services", known); !status) return status;
   if (entry.name.empty()) return yaml_.error(node, "an item of services without 'name'");
+  if (const YamlNode* groups = find_key(node, "optional"); groups != nullptr) {
+    if (auto status = optional_groups(*groups, entry); !status) return status;
+  }
   if (!scope.repositories.empty() || scope.git || scope.api) entry.scope = std::move(scope);
   if (auto status = scope_is_whole(node, entry); !status) return status;
   out.push_back(std::move(entry));
   return {};
+}
+
+Status PolicyReader::optional_groups(const YamlNode& node, ServiceEntry& entry) const {
+  const ServiceFile& file = *find_service(entry.name);
+  const auto service = read_service(SourceText(file.name, file.text));
+  if (!service) return std::unexpected(service.error());
+  std::vector<std::string_view> names;
+  for (const auto& group : service->optional) names.push_back(group.name);
+  if (names.empty()) return yaml_.error(node, fmt::format("{} has no optional groups", entry.name));
+  return yaml_.each(node, "optional", true, [&](const YamlNode& item) -> Status {
+    const auto name = yaml_.text(item, "an optional group");
+    if (!name) return std::unexpected(name.error());
+    if (std::ranges::find(names, *name) == names.end()) {
+      const std::string suggestion = did_you_mean(*name, names);
+      return yaml_.error(
+          item, fmt::format("{} has no optional group '{}'{}", entry.name, shown(name->substr(0, 80)),
+                            suggestion.empty() ? fmt::format("; it has {}", fmt::join(names, ", ")) : suggestion));
+    }
+    if (std::ranges::find(entry.optional, *name) == entry.optional.end()) entry.optional.emplace_back(*name);
+    return {};
+  });
 }
 
 Status PolicyReader::scope_is_whole(const YamlNode& node, const ServiceEntry& entry) const {
@@ -312,6 +341,35 @@ Result<PolicyDocument> PolicyReader::policy(const YamlNode& root) {
   return document;
 }
 
+Status PolicyReader::optional_group(const YamlNode& node, OptionalGroup& group) const {
+  const auto description = [&](const YamlNode& value) -> Status {
+    const auto text = yaml_.text(value, "a description");
+    if (!text) return std::unexpected(text.error());
+    group.description = *text;
+    return {};
+  };
+  const std::array<YamlReader::Key, 2> known{{
+      {"description", description},
+      {"domains", [&](const YamlNode& value) { return domains(value, group.domains, true); }},
+  }};
+  if (auto status = yaml_.keys(node, "an optional group", known); !status) return status;
+  if (group.description.empty() || group.domains.empty()) {
+    return yaml_.error(node, "an optional group needs 'description' and 'domains'");
+  }
+  return {};
+}
+
+// By name, so that any name can be given.
+Status PolicyReader::groups_of_service(const YamlNode& node, std::vector<OptionalGroup>& out) const {
+  if (!node.is_mapping()) return yaml_.wrong_type(node, "optional", "a mapping of groups");
+  for (std::size_t i = 0; i + 1 < node.children.size(); i += 2) {
+    OptionalGroup group{.name = node.children[i].text, .description = {}, .domains = {}};
+    if (auto status = optional_group(node.children[i + 1], group); !status) return status;
+    out.push_back(std::move(group));
+  }
+  return {};
+}
+
 Result<ServiceDocument> PolicyReader::service(const YamlNode& root) {
   ServiceDocument document;
   const auto text_into = [&](std::string& out) {
@@ -322,11 +380,12 @@ Result<ServiceDocument> PolicyReader::service(const YamlNode& root) {
       return {};
     };
   };
-  const std::array<YamlReader::Key, 4> known{{
+  const std::array<YamlReader::Key, 5> known{{
       {"name", text_into(document.name)},
       {"description", text_into(document.description)},
       {"domains", [&](const YamlNode& value) { return domains(value, document.domains, true); }},
       {"readonly", [&](const YamlNode& value) { return domains(value, document.readonly, true); }},
+      {"optional", [&](const YamlNode& value) { return groups_of_service(value, document.optional); }},
   }};
   if (auto status = yaml_.keys(root, "a service", known); !status) return std::unexpected(status.error());
   if (document.name.empty() || document.description.empty() || document.domains.empty()) {

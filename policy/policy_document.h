@@ -43,7 +43,8 @@ struct ServiceEntry {
   Position position;
   bool readonly = false;
   bool replace = false;
-  std::optional<GithubScope> scope{};  // only of github: nothing but these repositories
+  std::optional<GithubScope> scope{};   // only of github: nothing but these repositories
+  std::vector<std::string> optional{};  // groups of the service's optional hosts, each known to the catalog
 };
 
 struct EndpointEntry {
@@ -65,12 +66,20 @@ struct PolicyDocument {
 // `source` is cleaned text (clean_text()).
 [[nodiscard]] base::Result<PolicyDocument> read_policy(const SourceText& source);
 
+// Hosts that a service asks for and works without.
+struct OptionalGroup {
+  std::string name;  // "telemetry"
+  std::string description;
+  std::vector<DomainEntry> domains;
+};
+
 // A file of the service catalog.
 struct ServiceDocument {
   std::string name;
   std::string description;
   std::vector<DomainEntry> domains;
-  std::vector<DomainEntry> readonly;  // rules that the read-only form admits besides GET, HEAD and OPTIONS
+  std::vector<DomainEntry> readonly;    // rules that the read-only form admits besides GET, HEAD and OPTIONS
+  std::vector<OptionalGroup> optional;  // as written
 };
 [[nodiscard]] base::Result<ServiceDocument> read_service(const SourceText& source);
 

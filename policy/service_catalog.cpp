@@ -6,6 +6,17 @@
 #include "policy/policy_document.h"
 
 namespace soleroute::policy {
+namespace {
+
+std::vector<std::string> rules_of(const std::vector<DomainEntry>& domains) {
+  std::vector<std::string> out;
+  for (const auto& entry : domains) {
+    for (const auto& rule : entry.rules) out.push_back(entry.host.text() + ": " + describe(rule.terms));
+  }
+  return out;
+}
+
+}  // namespace
 
 std::vector<std::string_view> service_names() {
   std::vector<std::string_view> names;
@@ -25,12 +36,12 @@ base::Result<std::vector<ServiceView>> list_services() {
     const std::string source_name = "services/" + std::string(file.name) + ".yaml";
     auto document = read_service(SourceText(source_name, file.text));
     if (!document) return std::unexpected(document.error());
-    ServiceView view{document->name, document->description, {}, {}};
+    ServiceView view{document->name, document->description, {}, rules_of(document->readonly), {}};
     for (const auto& entry : document->domains) view.domains.push_back(entry.host.text());
-    for (const auto& entry : document->readonly) {
-      for (const auto& rule : entry.rules) {
-        view.readonly_rules.push_back(entry.host.text() + ": " + describe(rule.terms));
-      }
+    for (const auto& group : document->optional) {
+      OptionalGroupView& shown = view.optional.emplace_back(group.name, group.description);
+      for (const auto& entry : group.domains) shown.domains.push_back(entry.host.text());
+      shown.rules = rules_of(group.domains);
     }
     views.push_back(std::move(view));
   }

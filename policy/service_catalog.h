@@ -21,12 +21,21 @@ struct ServiceFile {
 [[nodiscard]] std::vector<std::string_view> service_names();
 [[nodiscard]] const ServiceFile* find_service(std::string_view name);
 
+// Hosts that a service asks for and works without.
+struct OptionalGroupView {
+  std::string name;
+  std::string description;
+  std::vector<std::string> domains;  // as written
+  std::vector<std::string> rules;    // of those that not everything is admitted to: "github.com: https only, GET"
+};
+
 // For people and `gateway services`.
 struct ServiceView {
   std::string name;
   std::string description;
   std::vector<std::string> domains;         // as written
   std::vector<std::string> readonly_rules;  // what readonly admits beside GET, HEAD and OPTIONS
+  std::vector<OptionalGroupView> optional;  // in a policy by their names alone
 };
 [[nodiscard]] base::Result<std::vector<ServiceView>> list_services();
 

@@ -7,6 +7,7 @@
 
 #include "policy/address_class.h"
 #include "policy/explanation.h"
+#include "policy/optional_hosts.h"
 #include "policy/policy_data.h"
 #include "policy/yaml_document.h"
 
@@ -144,6 +145,9 @@ std::string how_to_allow(const Policy& policy, const FlowFacts& facts, const Dec
   if (decision.reason == Reason::kEndpointNotAllowed) return destination_endpoint(facts);
   if (facts.phase == Phase::kPacket) return decision.reason == Reason::kPrivateAddress ? packet_endpoint(facts) : "";
   if (name == nullptr) return {};
+  if (const auto use = optional_use(policy, facts, decision); use && use->can_be_named) {
+    return fmt::format("services:\n  - {{name: {}, optional: [{}]}}\n", use->service, use->group);
+  }
   const HostRecord* record = record_for(policy, *name);
   switch (decision.reason) {
     case Reason::kHostNotAllowed:

@@ -13,6 +13,7 @@
 #include "gateway/flow/observe.h"
 #include "policy/address_class.h"
 #include "policy/explanation.h"
+#include "policy/optional_hosts.h"
 #include "policy/question.h"
 
 namespace soleroute::gateway::commands {
@@ -31,7 +32,8 @@ std::string line_of(const Json& object) {
 }
 
 // The keys of DESIGN section 9; what is not known is left out.
-std::string as_json(const policy::Question& asked, const PreparedQuestion& question, const Decision& decision) {
+std::string as_json(const policy::Policy& policy, const policy::Question& asked, const PreparedQuestion& question,
+                    const Decision& decision) {
   const auto& facts = question.facts();
   Json object;
   object["type"] = "decision";
@@ -47,6 +49,9 @@ std::string as_json(const policy::Question& asked, const PreparedQuestion& quest
   }
   if (!decision.matched_host.empty()) object["matched_host"] = decision.matched_host;
   if (decision.rule.line != 0) object["rule"] = place(decision.rule);
+  if (const auto use = policy::optional_use(policy, facts, decision)) {
+    object["optional"] = {{"service", use->service}, {"group", use->group}};
+  }
   for (const auto& transform : decision.transforms) {
     object["sets_headers"].push_back({{"name", transform.name}, {"secret", transform.secret}});
   }
@@ -92,7 +97,7 @@ std::string answer(const ExplainOptions& options, const policy::Policy& policy, 
   PreparedQuestion question(asked);
   const auto decision = question.ask(policy);
   if (!decision.allowed()) exit_code = std::max(exit_code, kExitNo);
-  if (options.format == ExplainFormat::kJson) return as_json(asked, question, decision);
+  if (options.format == ExplainFormat::kJson) return as_json(policy, asked, question, decision);
   return as_text(policy, asked, question, decision);
 }
 

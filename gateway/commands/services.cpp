@@ -23,13 +23,24 @@ void print_text(const policy::ServiceView& service) {
   fmt::print("{}: {}\n", service.name, service.description);
   for (const auto& domain : service.domains) fmt::print("  {}\n", domain);
   for (const auto& rule : service.readonly_rules) fmt::print("  with readonly: true also {}\n", rule);
+  for (const auto& group : service.optional) {
+    fmt::print("  optional: [{}] adds ({}; works without)\n", group.name, group.description);
+    for (const auto& domain : group.domains) fmt::print("    {}\n", domain);
+    for (const auto& rule : group.rules) fmt::print("      {}\n", rule);
+  }
 }
 
 nlohmann::ordered_json as_json(const policy::ServiceView& service) {
+  auto optional = nlohmann::ordered_json::array();
+  for (const auto& group : service.optional) {
+    optional.push_back(
+        {{"name", group.name}, {"description", group.description}, {"domains", group.domains}, {"rules", group.rules}});
+  }
   return {{"name", service.name},
           {"description", service.description},
           {"domains", service.domains},
-          {"readonly_rules", service.readonly_rules}};
+          {"readonly_rules", service.readonly_rules},
+          {"optional", std::move(optional)}};
 }
 
 int services(const ServicesOptions& options) {

@@ -70,6 +70,12 @@ def main(root):
     catalog = sorted(path.stem for path in (root / "policy/services").glob("*.yaml"))
     if schema["$defs"]["service_name"]["enum"] != catalog:
         wrong.append("the schema lists other services than policy/services: %s" % catalog)
+    for path in sorted((root / "policy/services").glob("*.yaml")):
+        groups = list(yaml.load(path.read_text(), Yaml12).get("optional", {}))
+        for group in ["telemetry", "updates", "plugins", "sign-in", "vertex"]:
+            policy = "services: [{name: %s, optional: [%s]}]" % (path.stem, group)
+            if accepted(validator, policy) != (group in groups):
+                wrong.append("%s: the schema knows other optional groups" % path.stem)
     for example in sorted((root / "policy/examples").glob("*.yaml")):
         if not accepted(validator, example.read_text()):
             wrong.append("%s: the schema refuses it" % example.name)

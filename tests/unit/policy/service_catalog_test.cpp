@@ -78,6 +78,54 @@ TEST(ServiceCatalog, HoldsEveryFileOfTheFolderUnderItsOwnName) {
   EXPECT_EQ(find_service("nothing"), nullptr);
 }
 
+TEST(ServiceCatalog, HasTheAgentsBeyondThem) {
+  const std::map<std::string, Domains> expected{
+      {"amp", {"ampcode.com"}},     {"auggie", {"auth.augmentcode.com", "*.api.augmentcode.com"}},
+      {"cline", {"api.cline.bot"}}, {"continue", {"api.continue.dev"}},
+      {"pi", {"pi.dev"}},
+  };
+  auto services = catalog();
+  for (const auto& [name, domains] : expected) EXPECT_EQ(services[name].domains, domains) << name;
+  EXPECT_TRUE(compile("services: [qwen]")->decide(tls("dashscope.aliyuncs.com")).allowed());
+}
+
+TEST(ServiceCatalog, EveryServiceOfAnAgentSaysWhereItsHostsAreFrom) {
+  for (const std::string name : {"amp", "auggie", "claude", "cline", "codex", "continue", "copilot", "factory",
+                                 "gemini", "opencode", "pi", "qwen"}) {
+    const auto* file = find_service(name);
+    ASSERT_NE(file, nullptr) << name;
+    EXPECT_NE(file->text.find("# Source"), std::string_view::npos) << name;
+    EXPECT_NE(file->text.find("2026-"), std::string_view::npos) << name << ": no date";
+  }
+}
+
+// A host where everybody can store leads data out whatever the service meant with it.
+TEST(ServiceCatalog, OffersNoHostWhereEverybodyCanStore) {
+  for (const auto& [name, view] : catalog()) {
+    auto domains = view.domains;
+    for (const auto& group : view.optional) domains.insert(domains.end(), group.domains.begin(), group.domains.end());
+    for (const auto& domain : domains) EXPECT_EQ(domain.find("storage.googleapis.com"), std::string::npos) << name;
+  }
+}
+
+TEST(ServiceCatalog, EveryOptionalGroupIsAddedByItsNameAlone) {
+  std::size_t groups = 0;
+  for (const auto& [name, view] : catalog()) {
+    const auto plain = compile("services: [" + name + "]");
+    for (const auto& group : view.optional) {
+      ++groups;
+      EXPECT_FALSE(group.description.empty()) << name << " " << group.name;
+      const auto with = compile("services: [{name: " + name + ", optional: [" + group.name + "]}]");
+      for (const auto& domain : group.domains) {
+        const auto host = domain.starts_with("*.") ? domain.substr(2) : domain;
+        EXPECT_FALSE(plain->decide(dns(host)).allowed()) << name << " has " << host << " without its group";
+        EXPECT_TRUE(with->decide(dns(host)).allowed()) << name << " " << group.name << " " << host;
+      }
+    }
+  }
+  EXPECT_GE(groups, 15u);
+}
+
 TEST(ServiceCatalog, EveryServiceCompilesAlsoReadOnly) {
   for (const auto name : service_names()) {
     const std::string text(name);

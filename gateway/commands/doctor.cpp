@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -39,18 +38,6 @@ std::string read_text(const char* path) {
   std::array<char, 8192> text{};
   const ssize_t size = fd ? ::read(fd.get(), text.data(), text.size()) : 0;
   return {text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
-}
-
-Surroundings look_around() {
-  Surroundings found;
-  found.marked = ::access("/.dockerenv", F_OK) == 0 || ::access("/run/.containerenv", F_OK) == 0 ||
-                 std::getenv("KUBERNETES_SERVICE_HOST") != nullptr;
-  for (const char* link : {"/proc/self/ns/pid", "/proc/self/ns/ipc", "/proc/self/ns/uts"}) {
-    std::array<char, 64> text{};
-    const ssize_t size = ::readlink(link, text.data(), text.size());
-    found.namespaces.emplace_back(text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
-  }
-  return found;
 }
 
 base::Result<Place> place_of(const Options& options) {

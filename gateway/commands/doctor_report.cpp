@@ -166,14 +166,6 @@ bool masqueraded(const nlohmann::json& network) {
 
 }  // namespace
 
-bool is_container(const Surroundings& surroundings) {
-  // Linux, include/linux/proc_ns.h: PROC_PID_INIT_INO, PROC_IPC_INIT_INO, PROC_UTS_INIT_INO.
-  constexpr std::array<std::string_view, 3> kFirst{"pid:[4026531836]", "ipc:[4026531839]", "uts:[4026531838]"};
-  return surroundings.marked && std::ranges::any_of(surroundings.namespaces, [&](const std::string& one) {
-           return std::ranges::find(kFirst, one) == kFirst.end();
-         });
-}
-
 std::vector<Finding> diagnose(const DoctorFacts& facts) {
   Findings out;
   switch (facts.place) {

@@ -10,6 +10,7 @@
 
 #include "base/ip_address.h"
 #include "base/result.h"
+#include "gateway/commands/surroundings.h"
 #include "gateway/serve/neighbours.h"
 #include "netrules/kernel.h"
 #include "netrules/links.h"
@@ -17,15 +18,6 @@
 namespace soleroute::gateway::commands {
 
 enum class Place { kMachine, kGateway, kAgent };  // where doctor was asked: outside containers, or in whose
-
-// What tells a container from a machine.
-struct Surroundings {
-  bool marked = false;                  // an engine left its file, or Kubernetes its variable
-  std::vector<std::string> namespaces;  // where /proc/self/ns/{pid,ipc,uts} lead; empty text: could not be read
-};
-// A mark alone proves nothing: a machine's image may have been made from a container. The kernel numbers the machine's
-// first namespaces once and for all, and an engine's containers have others.
-[[nodiscard]] bool is_container(const Surroundings& surroundings);
 
 struct EngineNetwork {  // one network as the engine describes it
   std::string name;

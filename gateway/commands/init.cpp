@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "base/fd.h"
 #include "gateway/commands/command.h"
+#include "gateway/commands/surroundings.h"
 #include "gateway/project/agent_catalog.h"
+#include "gateway/project/env_file.h"
+#include "gateway/project/host_path.h"
+#include "gateway/project/new_files.h"
 #include "gateway/project/project_identity.h"
 #include "gateway/project/stack_template.h"
 #include "gateway/serve/policy_files.h"
@@ -26,6 +30,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kOwnAgents = ".devcontainer/agents";
+constexpr std::size_t kMaxEnvFile = std::size_t{1} << 20;
+constexpr std::size_t kMaxMountInfo = std::size_t{4} << 20;
+// Where `docker compose` alone means the project's own files. The agent must not be able to write one: what an .env
+// says decides what Compose starts on the machine.
+constexpr std::string_view kSilentEnv = "# Compose reads this file; in the agent's container it is read-only.\n";
 
 struct Options {
   std::vector<std::string> agents{"claude"};
@@ -33,22 +42,18 @@ struct Options {
   std::string network;
   std::string image;
   std::string engine = "docker";
+  std::string path;  // the folder's on the machine
   std::string folder = ".";
+  bool append = false;
 };
 
-// Never over a file that is there, nor through a link to somewhere else.
-base::Status write_new(const fs::path& path, std::string_view rest) {
-  std::error_code failed;
-  fs::create_directories(path.parent_path(), failed);
-  const base::Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
-  if (!fd) return base::errno_error(serve::printable_path(path.string()));
-  while (!rest.empty()) {
-    const ssize_t size = ::write(fd.get(), rest.data(), rest.size());
-    if (size <= 0) return base::errno_error(serve::printable_path(path.string()));
-    rest.remove_prefix(static_cast<std::size_t>(size));
-  }
-  return {};
-}
+// What `init` is about to do.
+struct Plan {
+  fs::path folder;
+  project::Stack stack;
+  std::vector<project::ProjectFile> files;  // new ones
+  project::EnvPlan env;
+};
 
 // What may stand in an image's name: it goes into YAML between quotes.
 bool is_image_name(std::string_view text) {
@@ -92,16 +97,35 @@ base::Result<fs::path> project_folder(const Options& options) {
   return base::usage_error(serve::printable_path(options.folder) + ": " + failed.message());
 }
 
-base::Result<project::Stack> planned(const Options& options, const fs::path& folder) {
+// What name and network are made of: the folder's path on the machine, also where this runs in a container.
+base::Result<std::string> identity_path(const Options& options, const fs::path& folder) {
+  if (!options.path.empty()) {
+    const fs::path given = fs::path(options.path).lexically_normal();
+    if (given.is_absolute() && given.has_relative_path()) {
+      return given.has_filename() ? given.string() : given.parent_path().string();
+    }
+    return base::usage_error(
+        fmt::format("--path: '{}' must be the project's absolute path", policy::shown(options.path)));
+  }
+  if (!is_container(look_around())) return folder.string();
+  const auto mounts = serve::read_small_file("/proc/self/mountinfo", kMaxMountInfo);
+  const auto path = mounts ? project::path_on_the_machine(folder.string(), *mounts) : std::nullopt;
+  if (path) return *path;
+  return base::usage_error("this container does not show the project's path on the machine: add --path \"$PWD\"");
+}
+
+base::Result<project::Stack> planned_stack(const Options& options, const fs::path& folder) {
+  const auto identity = identity_path(options, folder);
+  if (!identity) return std::unexpected(identity.error());
   auto agents = chosen_agents(folder, options.agents);
   if (!agents) return std::unexpected(agents.error());
   project::Stack stack{.project = options.name,
-                       .network = project::project_network(folder.string()),
+                       .network = project::project_network(*identity),
                        .gateway_image = "soleroute/gateway:" SOLEROUTE_VERSION,
                        .agent_image = options.image,
                        .agents = std::move(*agents),
                        .engine = options.engine == "podman" ? project::Engine::kPodman : project::Engine::kDocker};
-  if (stack.project.empty()) stack.project = project::project_name(folder.string(), stack.agents.front().name);
+  if (stack.project.empty()) stack.project = project::project_name(*identity, stack.agents.front().name);
   if (!project::is_project_name(stack.project)) {
     return base::usage_error(fmt::format(
         "--name: '{}' cannot be a project's name; use a-z, 0-9, '-' and '_', beginning with a letter or digit",
@@ -119,35 +143,110 @@ base::Result<project::Stack> planned(const Options& options, const fs::path& fol
   return stack;
 }
 
-int init(const Options& options) {
-  const auto folder = project_folder(options);
-  if (!folder) return report(folder.error());
-  const auto stack = planned(options, *folder);
-  if (!stack) return report(stack.error());
-  const auto files = project::project_files(*stack);
-  if (!files) return report(files.error());
+base::Result<project::FolderState> look_at(const fs::path& folder) {
+  project::FolderState state;
   std::error_code failed;
-  bool has_environment = false;
-  for (const project::ProjectFile& file : *files) {
-    const fs::path path = *folder / file.path;
-    if (!fs::exists(fs::symlink_status(path, failed))) continue;
-    if (file.path == ".env") {
-      has_environment = true;
-      continue;
-    }
-    return report({.message = serve::printable_path(path.string()) + " exists already: nothing was written",
-                   .kind = base::ErrorKind::kUsage});
+  // As Compose looks for them where no .env names others.
+  for (const char* name : {"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"}) {
+    if (fs::exists(fs::symlink_status(folder / name, failed))) state.compose_files.emplace_back(name);
   }
-  for (const project::ProjectFile& file : *files) {
-    if (file.path == ".env" && has_environment) continue;
-    const fs::path path = *folder / file.path;
-    if (auto written = write_new(path, file.text); !written) return report(written.error());
-    fmt::print("wrote {}\n", serve::printable_path(path.string()));
+  const fs::path env = folder / ".env";
+  const auto status = fs::symlink_status(env, failed);
+  if (!fs::exists(status)) return state;
+  if (!fs::is_regular_file(status)) {
+    return base::usage_error(serve::printable_path(env.string()) + " is not an ordinary file: move it away");
   }
-  if (has_environment) {
-    fmt::print("\n.env exists already. Add these lines to it:\n\n{}\n", project::env_lines(*stack));
+  auto text = serve::read_small_file(env.string(), kMaxEnvFile);
+  if (!text) return std::unexpected(text.error());
+  state.env = std::move(*text);
+  return state;
+}
+
+base::Status nothing_taken(const Plan& plan) {
+  std::vector<std::string> taken = project::taken_paths(plan.folder.string(), plan.files);
+  if (taken.empty()) return {};
+  for (std::string& path : taken) path = serve::printable_path(path);
+  return base::usage_error(fmt::format(
+      "{} already has {}: nothing was written. Move {} away to set the project up again",
+      serve::printable_path(plan.folder.string()), fmt::join(taken, ", "), taken.size() == 1 ? "it" : "them"));
+}
+
+base::Result<Plan> planned(const Options& options) {
+  const auto folder = project_folder(options);
+  if (!folder) return std::unexpected(folder.error());
+  auto stack = planned_stack(options, *folder);
+  if (!stack) return std::unexpected(stack.error());
+  auto files = project::project_files(*stack);
+  if (!files) return std::unexpected(files.error());
+  const auto state = look_at(*folder);
+  if (!state) return std::unexpected(state.error());
+  Plan plan{*folder, std::move(*stack), std::move(*files), {}};
+  plan.env = project::plan_env(*state, project::env_lines(plan.stack), options.append);
+  if (options.append && plan.env.action != project::EnvAction::kAppend && !plan.env.short_command) {
+    return base::usage_error(fmt::format("--append: {}. Nothing was written", fmt::join(plan.env.notes, ". ")));
   }
-  fmt::print("next: docker compose up -d && docker compose exec agent zsh\n");
+  for (project::ProjectFile& file : plan.files) {
+    if (file.path == ".env" && plan.env.action == project::EnvAction::kComment) file.text = kSilentEnv;
+  }
+  if (state->env) std::erase_if(plan.files, [](const auto& file) { return file.path == ".env"; });
+  if (auto free = nothing_taken(plan); !free) return std::unexpected(free.error());
+  return plan;
+}
+
+// Made by the engine, they would be root's.
+void make_own_folders() {
+  const char* home = std::getenv("HOME");
+  const bool usable = home != nullptr && std::string_view(home).starts_with('/') && std::string_view(home) != "/";
+  base::Status made = base::system_error("HOME is not set");
+  for (const char* name : {"dotfiles", "shell.d"}) {
+    if (usable) made = project::make_folders(home, fmt::format(".config/agent-sandbox/{}", name));
+    if (!made) break;
+  }
+  if (made) return;
+  fmt::print(
+      "note: {}. Make these folders before the first start, or the engine makes them as root:\n"
+      "        mkdir -p ~/.config/agent-sandbox/dotfiles ~/.config/agent-sandbox/shell.d\n",
+      made.error().message);
+}
+
+void print_notes(const Plan& plan) {
+  for (const std::string& line : plan.env.notes) fmt::print("note: {}\n", line);
+  if (plan.env.append_possible && plan.env.action == project::EnvAction::kKeep && !plan.env.short_command) {
+    fmt::print("note: .env was not changed. To leave out -f below, add these lines to it:\n\n{}\n",
+               project::env_lines(plan.stack));
+  }
+  struct stat owner{};
+  if (::stat(plan.folder.c_str(), &owner) == 0 && owner.st_uid == 0) {
+    fmt::print("note: {} belongs to root, so the agent (user 501) cannot write in it. To let it: chown -R 501:501 {}\n",
+               serve::printable_path(plan.folder.string()), serve::printable_path(plan.folder.string()));
+  }
+}
+
+void print_next(const Plan& plan) {
+  std::string compose = "docker compose";
+  if (!plan.env.short_command) {
+    for (const std::string& file : project::compose_files(plan.stack)) compose += " -f .devcontainer/" + file;
+  }
+  fmt::print("next: {0} up -d && {0} exec agent zsh\n", compose);
+}
+
+int init(const Options& options) {
+  const auto plan = planned(options);
+  if (!plan) return report(plan.error());
+  if (auto written = project::write_new_files(plan->folder.string(), plan->files); !written) {
+    return report({written.error().message + ". Nothing was written", written.error().kind});
+  }
+  for (const project::ProjectFile& file : plan->files) {
+    fmt::print("wrote {}\n", serve::printable_path((plan->folder / file.path).string()));
+  }
+  if (plan->env.action == project::EnvAction::kAppend) {
+    const std::string env = (plan->folder / ".env").string();
+    if (auto added = project::append_lines(env, project::env_lines(plan->stack)); !added) return report(added.error());
+    fmt::print("added to {}\n", serve::printable_path(env));
+  }
+  make_own_folders();
+  print_notes(*plan);
+  print_next(*plan);
   return kExitDone;
 }
 
@@ -176,6 +275,9 @@ void add_init(CLI::App& program, Invocation& invocation) {
       ->capture_default_str()
       ->check(CLI::IsMember({"docker", "podman"}))
       ->type_name("docker|podman");
+  command.add_flag("--append", options->append, "add the lines that Compose needs to an existing .env");
+  command.add_option("--path", options->path, "folder's path on the machine, where init runs in a container")
+      ->type_name("PATH");
   command.add_option("folder", options->folder, "project's folder")->capture_default_str()->type_name("DIR");
 }
 

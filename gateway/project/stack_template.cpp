@@ -146,12 +146,6 @@ std::string with_values(std::string_view text, const Values& values) {
   }
 }
 
-std::vector<std::string> compose_files(const Stack& stack) {
-  std::vector<std::string> files{"compose.yaml"};
-  if (stack.engine == Engine::kPodman) files.emplace_back("podman.yaml");
-  return files;
-}
-
 std::string devcontainer(std::string_view text, const Stack& stack) {
   auto json = nlohmann::ordered_json::parse(text);
   const auto titles = std::views::transform(stack.agents, &Agent::title);
@@ -181,6 +175,12 @@ std::optional<std::string> one_file(const EmbeddedFile& file, const Stack& stack
 }
 
 }  // namespace
+
+std::vector<std::string> compose_files(const Stack& stack) {
+  std::vector<std::string> files{"compose.yaml"};
+  if (stack.engine == Engine::kPodman) files.emplace_back("podman.yaml");
+  return files;
+}
 
 std::string image_name(const std::vector<Agent>& agents, std::string_view version) {
   return fmt::format("soleroute/{}:{}", fmt::join(std::views::transform(agents, &Agent::name), "-"), version);

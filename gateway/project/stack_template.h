@@ -37,6 +37,9 @@ struct ProjectFile {
 // folder or different values of one variable are a kUsage error.
 [[nodiscard]] base::Result<std::vector<ProjectFile>> project_files(const Stack& stack);
 
+// Compose's files of the stack, below .devcontainer, in the order in which they are merged.
+[[nodiscard]] std::vector<std::string> compose_files(const Stack& stack);
+
 // The .env lines that name the project and its Compose files; they are in a project's .env too.
 [[nodiscard]] std::string env_lines(const Stack& stack);
 

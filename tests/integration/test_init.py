@@ -26,15 +26,18 @@ state: [.mine, .config/mine]
 @pytest.fixture
 def init(gateway_binary, tmp_path):
     """init(ARGUMENTS…) in the folder `here`, by default a new one called "My Website"."""
-    website = tmp_path / "My Website"
+    website, home = tmp_path / "My Website", tmp_path / "home"
     website.mkdir()
+    home.mkdir()
 
-    def run(*arguments, here=website, check=True):
-        done = subprocess.run([gateway_binary, "init", *arguments], cwd=here, check=False, capture_output=True, text=True, timeout=30)
+    def run(*arguments, here=website, check=True, inside=(), **environment):
+        """`inside` is a command line that runs what is added to it."""
+        done = subprocess.run([*inside, gateway_binary, "init", *arguments], cwd=here, check=False, capture_output=True, text=True,
+                              timeout=30, env={**os.environ, "HOME": str(home), **environment})
         assert not check or done.returncode == 0, done.stderr
         return done
 
-    run.website = website
+    run.website, run.home = website, home
     return run
 
 
@@ -148,26 +151,200 @@ def test_name_network_and_image_can_be_given(init):
     assert "subnet: 192.168.77.0/24" in compose and '"registry.example:5000/me/agent@sha256:0123"' in compose
 
 
-def test_a_second_init_writes_nothing(init):
+# --- What is there already ---
+
+
+def test_a_second_init_writes_nothing_and_names_what_is_there(init):
     init()
     before = {name: (init.website / name).read_bytes() for name in _FILES}
     again = init("--agent", "copilot", check=False)
-    assert again.returncode == 2 and "exists already: nothing was written" in again.stderr
+    assert again.returncode == 2 and "nothing was written" in again.stderr
+    assert all(name in again.stderr for name in _FILES - {".env"})
     assert before == {name: (init.website / name).read_bytes() for name in _FILES}
 
 
-def test_an_env_file_is_left_alone_and_the_lines_to_add_are_said(init):
+def test_one_file_in_the_way_is_named_alone(init):
+    (init.website / ".devcontainer").mkdir()
+    (init.website / ".devcontainer/devcontainer.json").write_text("{}")
+    done = init(check=False)
+    assert done.returncode == 2 and f"{init.website.resolve()} already has .devcontainer/devcontainer.json: nothing was written" in done.stderr
+    assert files_in(init.website) == {".devcontainer/devcontainer.json"}
+
+
+SHORT = "next: docker compose up -d && docker compose exec agent zsh\n"
+LONG = "next: docker compose -f .devcontainer/compose.yaml up -d && docker compose -f .devcontainer/compose.yaml exec agent zsh\n"
+
+
+def test_an_env_file_is_left_alone_and_the_next_command_works_without_it(init):
     (init.website / ".env").write_text("MINE=1\n")
-    done = init()
+    said = init().stdout
     assert (init.website / ".env").read_text() == "MINE=1\n"
-    assert "COMPOSE_FILE=.devcontainer/compose.yaml\nCOMPOSE_PROJECT_NAME=my-website-" in done.stdout
+    assert "COMPOSE_FILE=.devcontainer/compose.yaml\nCOMPOSE_PROJECT_NAME=my-website-" in said and said.endswith(LONG)
+    done = compose_config(init.website, "-f", ".devcontainer/compose.yaml")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("before", ["MINE=1\n", "MINE=1", ""])
+def test_the_lines_are_added_to_an_env_file_when_asked(init, before):
+    (init.website / ".env").write_text(before)
+    said = init("--append").stdout
+    found = variables(init.website / ".env")
+    assert found["COMPOSE_FILE"] == ".devcontainer/compose.yaml" and found["COMPOSE_PROJECT_NAME"].startswith("my-website-")
+    assert found.get("MINE") == ("1" if before else None) and said.endswith(SHORT)
+    assert compose_config(init.website).returncode == 0
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("COMPOSE_FILE=app.yaml\n", ".env sets COMPOSE_FILE=app.yaml: `docker compose` without -f still uses that"),
+    ("COMPOSE_PROJECT_NAME=app\n", "IDEs take that name, `docker compose -f` takes my-website-"),
+])  # fmt: skip
+def test_an_env_file_that_names_another_stack_is_not_changed(init, text, said):
+    (init.website / ".env").write_text(text)
+    refused = init("--append", check=False)
+    assert refused.returncode == 2 and said in refused.stderr and files_in(init.website) == {".env"}
+    done = init()
+    assert said in done.stdout and done.stdout.endswith(LONG) and (init.website / ".env").read_text() == text
+    assert "add these lines" not in done.stdout
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"])
+def test_a_projects_own_compose_file_is_not_shadowed(init, name):
+    (init.website / name).write_text("services: {app: {image: app}}\n")
+    done = init()
+    assert f"{name} is this project's own" in done.stdout and done.stdout.endswith(LONG)
+    assert variables(init.website / ".env") == {}, "a file that the agent cannot make in its place"
+    own = compose_config(init.website)
+    assert own.returncode == 0 and "image: app" in own.stdout and "soleroute" not in own.stdout
+    assert "soleroute/gateway" in compose_config(init.website, "-f", ".devcontainer/compose.yaml").stdout
+
+
+def test_an_env_file_of_the_same_stack_is_taken_as_it_is(init):
+    init()
+    shutil.rmtree(init.website / ".devcontainer")
+    assert init().stdout.endswith(SHORT)
 
 
 def test_nothing_is_written_through_a_link(init, tmp_path):
     outside = tmp_path / "outside"
-    os.symlink(outside, init.website / ".devcontainer")
-    assert init(check=False).returncode != 0
-    assert not outside.exists()
+    for target in (outside, tmp_path):
+        os.symlink(target, init.website / ".devcontainer")
+        assert init(check=False).returncode == 2
+        (init.website / ".devcontainer").unlink()
+    assert not outside.exists() and files_in(tmp_path) == set()
+    os.symlink(outside, init.website / ".env")
+    done = init(check=False)
+    assert done.returncode == 2 and ".env is not an ordinary file: move it away" in done.stderr
+    assert not outside.exists() and files_in(init.website) == {".env"}
+
+
+def test_a_file_where_the_folder_should_be_is_named(init):
+    (init.website / ".devcontainer").write_text("")
+    done = init(check=False)
+    assert done.returncode == 2 and ".devcontainer is a file or a link, not a folder" in done.stderr
+    assert files_in(init.website) == {".devcontainer"}
+
+
+# --- Faults ---
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: another user's folder, a mount namespace")
+
+
+@needs_root
+def test_a_folder_of_another_user_says_who_could_write_it(init, tmp_path):
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_mode & 0o005 != 0o005 and folder.is_relative_to("/tmp"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    os.chown(init.website, 1234, 1235)
+    init.website.chmod(0o755)
+    done = init(check=False, inside=("setpriv", "--reuid=4321", "--regid=4321", "--clear-groups"))
+    assert done.returncode == 3 and "docker run -u 1234:1235" in done.stderr and "Nothing was written" in done.stderr
+    # The control: its owner can, and root writes files that are the owner's.
+    init(inside=("setpriv", "--reuid=1234", "--regid=1235", "--clear-groups"))
+    shutil.rmtree(init.website / ".devcontainer")
+    (init.website / ".env").unlink()
+    init()
+    for name in (".devcontainer", *_FILES):
+        status = (init.website / name).stat()
+        assert (status.st_uid, status.st_gid) == (1234, 1235), name
+
+
+@needs_root
+def test_a_full_disk_leaves_nothing(init, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    script = 'mount -t tmpfs -o size=$1 none "$2" && shift && cd "$1" && shift && { "$@"; echo "rc=$?"; find . -mindepth 1; }'
+    outcome = {size: init(inside=("unshare", "-m", "sh", "-c", script, "sh", size, small)) for size in ("8k", "1m")}
+    assert "No space left on device" in outcome["8k"].stderr and "Nothing was written" in outcome["8k"].stderr
+    assert outcome["8k"].stdout == "rc=3\n"
+    assert "rc=0\n" in outcome["1m"].stdout and "./.devcontainer/compose.yaml" in outcome["1m"].stdout
+
+
+# --- The user's own folders, and root as the user ---
+
+
+def test_the_folders_that_the_stack_mounts_are_made_as_the_users(init):
+    init()
+    for name in ("dotfiles", "shell.d"):
+        path = init.home / ".config/agent-sandbox" / name
+        assert path.is_dir() and path.stat().st_uid == os.geteuid()
+
+
+@pytest.mark.parametrize("home", ["", "/", "/nowhere"])
+def test_without_a_home_it_says_which_folders_to_make(init, home):
+    done = init(HOME=home)
+    assert "mkdir -p ~/.config/agent-sandbox/dotfiles ~/.config/agent-sandbox/shell.d" in done.stdout
+    assert not Path("/.config").exists()
+
+
+@needs_root
+def test_a_folder_of_roots_says_that_the_agent_cannot_write_it(init):
+    assert f"chown -R 501:501 {init.website.resolve()}" in init().stdout
+
+
+@needs_root
+def test_a_users_folder_needs_no_such_note(init):
+    os.chown(init.website, 1234, 1235)
+    assert "chown" not in init().stdout
+
+
+# --- From the image ---
+
+
+@needs_root
+def test_in_a_container_the_name_comes_from_the_path_on_the_machine(init, tmp_path):
+    """As `docker run -v "$PWD:/w" -w /w` does: a mount and namespaces of its own."""
+    at = tmp_path / "w"
+    at.mkdir()
+    inside = ("unshare", "-m", "-u", "sh", "-c", 'mount --bind "$1" "$2" && cd "$2" && shift 2 && "$@"', "sh")
+    mark = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}  # what tells a container here
+    init(inside=(*inside, init.website, at), **mark)
+    assert variables(init.website / ".env")["COMPOSE_PROJECT_NAME"].startswith("my-website-")
+
+
+@needs_root
+def test_in_a_container_that_hides_the_path_it_asks_for_it(init, tmp_path):
+    at = tmp_path / "w"
+    at.mkdir()
+    inside = ("unshare", "-m", "-u", "sh", "-c", 'mount -t tmpfs none "$1" && cd "$1" && shift && "$@" && cat .env', "sh", at)
+    mark = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+    done = init(inside=inside, check=False, **mark)
+    assert done.returncode == 2 and 'add --path "$PWD"' in done.stderr
+    given = init("--path", "/srv/me/My App/", inside=inside, **mark)
+    assert re.search(r"^COMPOSE_PROJECT_NAME=my-app-[0-9a-f]{6}$", given.stdout, re.MULTILINE)
+    wrong = init("--path", "app", check=False)
+    assert wrong.returncode == 2 and "--path: 'app' must be the project's absolute path" in wrong.stderr
+
+
+def test_the_path_given_is_the_one_that_counts(init, tmp_path):
+    init("--path", str(init.website.resolve()))
+    first = variables(init.website / ".env")
+    other = tmp_path / "other"
+    other.mkdir()
+    init("--path", str(init.website.resolve()), here=other)
+    assert variables(other / ".env") == first
+
+
+# --- The template ---
 
 
 def test_a_copy_of_the_template_names_init_and_does_not_start(tmp_path):

@@ -127,7 +127,7 @@ class Project(Agent):
             (folder / ".devcontainer/agents").mkdir(parents=True)
             (folder / ".devcontainer/agents/bare.yaml").write_text(BARE)
         subprocess.run([gateways.binary(), "init", "--agent", agents, "--name", self.name, "--network", f"{self.net}.0/24",
-                        "--image", agent_image, *options, folder], check=True, capture_output=True)
+                        "--image", agent_image, *options, folder], check=True, capture_output=True, env=engine.environment)
         folder.chmod(0o777)  # whoever the agent's user is on this machine
         if policy is not None:
             self.set_policy(policy)

@@ -46,9 +46,22 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def engine(world):
+    """With Compose v2 where it can be had; test_compose.py says so where it cannot."""
     one = engines.Engine(world, _KEPT)
+    clients, _ = debian13.clients(_KEPT)
+    if clients:
+        one.compose_program = clients.compose
     yield one
     one.close()
+
+
+@pytest.fixture(scope="session")
+def compose_1(engine):
+    """docker-compose 1.29 as a program."""
+    version = engine.compose(_KEPT, "version", "--short", program=engines.COMPOSE).stdout.strip()
+    if not version.startswith("1."):
+        pytest.skip(f"docker-compose of this machine is {version}: Debian 12's package has 1.29")
+    return engines.COMPOSE
 
 
 @pytest.fixture(scope="session")
@@ -58,15 +71,6 @@ def images(engine):
     if not program:
         pytest.skip(f"the program is not built: {gateways.BINARY_VARIABLE} names no executable")
     return image_builds.build(engine, _KEPT, Path(program))
-
-
-@pytest.fixture(scope="session")
-def compose_v2(engine):
-    """Compose v2 as a program."""
-    clients, reason = debian13.clients(engine.folder)
-    if reason:
-        pytest.skip(reason)
-    return clients.compose
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,12 @@ def unavailable():
 
 
 class Client:
-    """Docker's and Compose's commands, asked of whoever answers at `socket`; nothing of the user's configuration counts."""
+    """Docker's and Compose's commands, sent to the engine at `socket`, without the user's configuration.
+
+    `compose_program` is the version of Compose that its stacks use.
+    """
+
+    compose_program = COMPOSE
 
     def __init__(self, socket, home):
         self.environment = {**os.environ, "DOCKER_HOST": f"unix://{socket}", "HOME": str(home)}
@@ -50,9 +55,10 @@ class Client:
     def docker(self, *arguments, check=True, timeout=COMMAND_SECONDS, **options):
         return self._command([DOCKER, *arguments], check, timeout, **options)
 
-    def compose(self, project, *arguments, program=COMPOSE, check=True, timeout=COMMAND_SECONDS, **options):
-        """In the project's folder, with nothing but its files, as a user would. `program` is a version of Compose."""
-        return self._command([program, "--ansi", "never", *arguments], check, timeout, cwd=project, **options)
+    def compose(self, project, *arguments, program=None, check=True, timeout=COMMAND_SECONDS, **options):
+        """In the project's folder, with nothing but its files, as a user would. `program`: instead of the client's version."""
+        command = [program or self.compose_program, "--ansi", "never", *arguments]
+        return self._command(command, check, timeout, cwd=project, **options)
 
     def _command(self, command, check, timeout, env=None, **options):
         done = subprocess.run([str(part) for part in command], env={**self.environment, **(env or {})}, check=False,

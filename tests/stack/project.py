@@ -9,7 +9,7 @@ import select
 import shutil
 import subprocess
 
-from engine import COMPOSE, DOCKER
+from engine import DOCKER
 from lab import gateway as gateways
 from lab import wait
 
@@ -111,7 +111,7 @@ class Project(Agent):
     of `init`.
     """
 
-    compose_program = COMPOSE
+    compose_program = None  # its engine's
 
     def __init__(self, engine, images, folder, agents="bare", agent_image="soleroute/base:0.1.0", policy=POLICY, options=()):
         super().__init__()
@@ -171,6 +171,10 @@ class Project(Agent):
         """Its identity, by the labels that Compose gives it: Compose itself takes a second and more to say."""
         labels = [f"--filter=label=com.docker.compose.{key}={value}" for key, value in (("project", self.name), ("service", service))]
         return self.engine.docker("ps", "-aq", "--no-trunc", *labels).stdout.strip()
+
+    def containers(self):
+        """Identities of all of the project's containers: they change when one is made again."""
+        return sorted(self.engine.docker("ps", "-aq", "--no-trunc", f"--filter=label=com.docker.compose.project={self.name}").stdout.split())
 
     def health(self, service):
         return self.engine.inspect(self.container(service))["State"].get("Health", {}).get("Status")

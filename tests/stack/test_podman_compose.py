@@ -1,4 +1,4 @@
-"""A project under Podman: docker-compose against `podman system service`, with what `init --engine podman` writes."""
+"""A project under Podman: Compose against `podman system service`, with what `init --engine podman` writes."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import json
@@ -35,8 +35,9 @@ class PodmanProject(Project):
 
 
 @pytest.fixture(scope="module")
-def service(podman):
+def service(podman, engine):
     one = podmen.Service(podman)
+    one.compose_program = engine.compose_program
     yield one
     one.close()
 
@@ -92,9 +93,9 @@ def test_an_allowed_host_answers_and_a_denied_one_is_refused_with_its_page(proje
 
 
 def test_the_same_command_again_changes_nothing(project):
-    before = [project.container(service) for service in ("proxy", "agent-net", "agent")]
+    before = project.containers()
     project.compose("up", "-d")
-    assert [project.container(service) for service in ("proxy", "agent-net", "agent")] == before
+    assert project.containers() == before
 
 
 @threat("T001", "T002", "T013", "T020")
@@ -168,4 +169,19 @@ def test_without_the_proxy_nothing_passes_until_it_is_back(project, world):
 def test_down_leaves_nothing(project, podman, before):
     assert left(podman) != before
     project.down("-v")
+    wait.until(lambda: left(podman) == before, "everything to be gone")
+
+
+def test_docker_compose_1_29_brings_it_up_leaves_it_alone_and_takes_it_down(service, compose_1, images, podman, before, tmp_path):
+    one = PodmanProject(service, images, tmp_path)
+    one.compose_program = compose_1
+    try:
+        one.up()
+        assert works(one)
+        assert one.agent("curl", "-sS", "https://denied.test/").stdout.startswith("Blocked by proxy policy: denied.test")
+        containers = one.containers()
+        one.compose("up", "-d")
+        assert one.containers() == containers
+    finally:
+        one.down("-v")
     wait.until(lambda: left(podman) == before, "everything to be gone")

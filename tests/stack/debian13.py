@@ -1,4 +1,4 @@
-"""Debian 13's Docker client and Compose v2, which run on Debian 12 as they are.
+"""Debian 13's Docker client and Compose v2, which run on Debian 12 as they are, and its Docker Engine, which does not.
 
 apt fetches them and checks their signatures, from the mirror that this machine takes its own Debian from. They are unpacked
 below a folder and not installed.
@@ -14,6 +14,7 @@ import base_image
 SUITE = "trixie"
 SECONDS = 300
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+_ENGINE = ("docker.io", "iptables")
 _CLIENTS = ("docker-cli", "docker-compose", "docker-buildx")
 
 
@@ -43,15 +44,43 @@ class Clients:
         self.compose = self.plugins / "docker-compose"
 
 
+def _no_mirror():
+    """Why Debian 13 cannot be asked for, or an empty string."""
+    if not _KEYRING.exists():
+        return f"the keys of Debian {SUITE} are not here: apt-get install debian-archive-keyring"
+    return "" if sources() else "apt on this machine knows no mirror of Debian"
+
+
+def engine(folder):
+    """(root folder of a system that has Docker Engine, "") below `folder`, made once; or (None, why there is none).
+
+    Unpacked only: the scripts of its packages do not run, so what they would set up and the engine needs is done here.
+    """
+    kept = folder / f"{SUITE}-engine"
+    if kept.exists():
+        return kept, ""
+    if reason := _no_mirror():
+        return None, reason
+    part = kept.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    done = subprocess.run(["mmdebstrap", "--quiet", "--variant=extract", f"--include={','.join(_ENGINE)}", "--format=directory", SUITE, part,
+                           *sources()], check=False, text=True, capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL)  # fmt: skip
+    if done.returncode != 0:
+        return None, f"the mirror of this machine's Debian gives no {', '.join(_ENGINE)} of {SUITE}: {done.stderr.strip()[-300:]}"
+    for program in ("iptables", "ip6tables"):
+        for suffix in ("", "-save", "-restore"):
+            (part / f"usr/sbin/{program}{suffix}").symlink_to("xtables-nft-multi")
+    part.rename(kept)
+    return kept, ""
+
+
 def clients(folder):
     """(the clients, "") unpacked below `folder`, fetched once for all runs; or (None, why there are none)."""
     kept = folder / f"{SUITE}-clients"
     if kept.exists():
         return Clients(kept), ""
-    if not _KEYRING.exists():
-        return None, f"the keys of Debian {SUITE} are not here: apt-get install debian-archive-keyring"
-    if not sources():
-        return None, "apt on this machine knows no mirror of Debian"
+    if reason := _no_mirror():
+        return None, reason
     work, part = folder / f"{SUITE}-apt", kept.with_suffix(".part")
     shutil.rmtree(work, ignore_errors=True)
     shutil.rmtree(part, ignore_errors=True)

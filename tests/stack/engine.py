@@ -6,6 +6,7 @@ It disturbs nothing: its bridges and firewall rules are in the world's `host` na
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 from lab import addresses as at
 from lab import wait
 
+_engines = itertools.count(1)
 START_SECONDS = 60
 COMMAND_SECONDS = 300
 
@@ -62,8 +64,8 @@ class Client:
 
     def _command(self, command, check, timeout, env=None, **options):
         done = subprocess.run([str(part) for part in command], env={**self.environment, **(env or {})}, check=False,
-                              timeout=timeout, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, **options)
+                              timeout=timeout, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              **{"stdin": subprocess.DEVNULL, **options})
         if check and done.returncode != 0:
             raise AssertionError(f"{' '.join(map(str, command[1:]))}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
         return done
@@ -77,16 +79,31 @@ class Client:
         return json.loads(self.docker("inspect", *arguments).stdout)[0]
 
 
-class Engine(Client):
-    """Started at construction. `folder` keeps images from run to run; one engine at a time may use it."""
+def _inside(system):
+    """Runs a command with the programs and libraries of `system`, a root folder, and everything else of this machine.
 
-    def __init__(self, world, folder):
-        self.world, self.folder = world, folder
+    Its /usr and /etc are mounted over the machine's in a mount namespace, with which they go. Unlike in a chroot, paths mean
+    the same to the engine and to its clients.
+    """
+    if system is None:
+        return []
+    script = 'mount --bind "$0/etc" /etc && mount --bind "$0/usr" /usr && exec "$@"'
+    return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, system]
+
+
+class Engine(Client):
+    """Started at construction. `folder` keeps images from run to run; one engine at a time may use it.
+
+    `system` is the root folder of another Debian whose engine is to run, in place of this machine's.
+    """
+
+    def __init__(self, world, folder, system=None):
+        self.world, self.folder, self._system = world, folder, system
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = (folder / "lock").open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._run = Path(tempfile.mkdtemp(prefix="sre-", dir="/tmp"))  # short: paths of sockets are limited
-        self.group = f"soleroute-{os.getpid()}"
+        self.group = f"soleroute-{os.getpid()}-{next(_engines)}"
         self.log = self._run / "log"
         self.socket = self._run / "docker.sock"
         super().__init__(self.socket, self._run)
@@ -100,7 +117,7 @@ class Engine(Client):
             raise
 
     def _start(self, data):
-        command = ["nsenter", f"--net=/run/netns/{self.world.host.name}", "dockerd", "--data-root", data,
+        command = ["nsenter", f"--net=/run/netns/{self.world.host.name}", *_inside(self._system), "dockerd", "--data-root", data,
                    "--exec-root", self._run / "exec", "--pidfile", self._run / "pid", "--host", f"unix://{self.socket}",
                    "--bip", "172.30.0.1/24", "--cgroup-parent", f"/{self.group}", "--dns", at.NS,
                    "--userland-proxy=false", "--config-file", self._run / "no-configuration"]
@@ -116,6 +133,14 @@ class Engine(Client):
         if self._process.poll() is not None:
             raise AssertionError(f"dockerd ended: {self.log.read_text()[-2000:]}")
         return self.docker("version", check=False).returncode == 0
+
+    def take_images(self, engine, *names):
+        """Copies images that another engine has, unless they are here."""
+        missing = [name for name in names if self.docker("image", "inspect", "-f", "{{.Id}}", name, check=False).stdout.strip() != engine.inspect(name)["Id"]]
+        if missing:
+            with subprocess.Popen([DOCKER, "save", *missing], env=engine.environment, stdout=subprocess.PIPE) as archive:
+                self.docker("load", stdin=archive.stdout)
+            self.docker("image", "prune", "-f")
 
     def close(self):
         """Containers are ended and removed; images and the build cache stay for the next run."""

@@ -171,6 +171,16 @@ std::optional<DefaultRoute> parse_default_route(const nlmsghdr& message) {
   return route;
 }
 
+std::optional<Route> parse_route(const nlmsghdr& message) {
+  const auto* body = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(&message));
+  if (body->rtm_dst_len == 0 || body->rtm_type != RTN_UNICAST || (body->rtm_flags & RTM_F_CLONED) != 0) return {};
+  const Attributes<RTA_OIF> attributes(message, sizeof *body);
+  const auto address = attributes.address(RTA_DST);
+  const auto destination = address ? base::Cidr::make(*address, body->rtm_dst_len) : base::system_error("none");
+  if (!destination) return {};
+  return Route{*destination, static_cast<int>(attributes.u32(RTA_OIF).value_or(0))};
+}
+
 }  // namespace
 
 base::Result<std::vector<Interface>> list_interfaces() {
@@ -195,6 +205,16 @@ base::Result<std::vector<DefaultRoute>> list_default_routes() {
   Request<rtmsg> request(RTM_GETROUTE, NLM_F_DUMP);  // both families
   const auto status = request.run("cannot list routes", [&](const nlmsghdr& message) {
     if (const auto route = parse_default_route(message)) routes.push_back(*route);
+  });
+  if (!status) return std::unexpected(status.error());
+  return routes;
+}
+
+base::Result<std::vector<Route>> list_routes() {
+  std::vector<Route> routes;
+  Request<rtmsg> request(RTM_GETROUTE, NLM_F_DUMP);  // both families
+  const auto status = request.run("cannot list routes", [&](const nlmsghdr& message) {
+    if (const auto route = parse_route(message)) routes.push_back(*route);
   });
   if (!status) return std::unexpected(status.error());
   return routes;

@@ -28,6 +28,12 @@ struct DefaultRoute {
 };
 [[nodiscard]] base::Result<std::vector<DefaultRoute>> list_default_routes();
 
+struct Route {  // to a network that an interface leads to, of any table; no default route
+  base::Cidr destination;
+  int interface_index = 0;
+};
+[[nodiscard]] base::Result<std::vector<Route>> list_routes();
+
 [[nodiscard]] base::Status set_interface_up(int index);
 // Adding what is there already is success.
 [[nodiscard]] base::Status add_address(int index, const base::InterfaceAddress& address);

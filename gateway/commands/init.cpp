@@ -17,7 +17,9 @@
 #include "gateway/commands/surroundings.h"
 #include "gateway/project/agent_catalog.h"
 #include "gateway/project/env_file.h"
+#include "gateway/project/free_network.h"
 #include "gateway/project/host_path.h"
+#include "gateway/project/machine_networks.h"
 #include "gateway/project/new_files.h"
 #include "gateway/project/project_identity.h"
 #include "gateway/project/stack_template.h"
@@ -114,13 +116,18 @@ base::Result<std::string> identity_path(const Options& options, const fs::path& 
   return base::usage_error("this container does not show the project's path on the machine: add --path \"$PWD\"");
 }
 
+// Nothing is known where the system cannot be asked: then the first candidate is as good as any.
+std::vector<project::UsedNetwork> used_networks() {
+  return project::machine_networks().value_or(std::vector<project::UsedNetwork>{});
+}
+
 base::Result<project::Stack> planned_stack(const Options& options, const fs::path& folder) {
   const auto identity = identity_path(options, folder);
   if (!identity) return std::unexpected(identity.error());
   auto agents = chosen_agents(folder, options.agents);
   if (!agents) return std::unexpected(agents.error());
   project::Stack stack{.project = options.name,
-                       .network = project::project_network(*identity),
+                       .network = project::free_network(*identity, used_networks()),
                        .gateway_image = "soleroute/gateway:" SOLEROUTE_VERSION,
                        .agent_image = options.image,
                        .agents = std::move(*agents),
@@ -214,6 +221,13 @@ void print_notes(const Plan& plan) {
   if (plan.env.append_possible && plan.env.action == project::EnvAction::kKeep && !plan.env.short_command) {
     fmt::print("note: .env was not changed. To leave out -f below, add these lines to it:\n\n{}\n",
                project::env_lines(plan.stack));
+  }
+  if (const auto other = project::conflict(plan.stack.network, used_networks())) {
+    fmt::print(
+        "note: {} shares addresses with {} on {}, which this machine does not reach while the stack is up. To choose "
+        "another: --network\n",
+        project::subnet(plan.stack.network).to_string(), other->network.to_string(),
+        serve::printable_path(other->interface));
   }
   struct stat owner{};
   if (::stat(plan.folder.c_str(), &owner) == 0 && owner.st_uid == 0) {

@@ -344,6 +344,45 @@ def test_the_path_given_is_the_one_that_counts(init, tmp_path):
     assert variables(other / ".env") == first
 
 
+# --- Networks that the machine has ---
+
+
+def subnet_of(folder):
+    return re.search(r"subnet: (\S+)", (folder / ".devcontainer/compose.yaml").read_text())[1]
+
+
+@needs_root
+def test_a_network_that_an_interface_or_a_route_has_is_not_taken(init, tmp_path):
+    """In a network namespace: the first candidate is a LAN's, the second a route's."""
+    def networked(*commands):
+        return ("unshare", "-n", "sh", "-ec", "\n".join(["ip link add lan0 type veth peer lan1", "ip link set lan0 up", "ip link set lan1 up", *commands, 'exec "$@"']), "sh")
+
+    def network(*commands):
+        folder = tmp_path / "site"  # one path, so that its candidates are the same each time
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        said = init(str(folder), inside=networked(*commands)).stdout
+        return subnet_of(folder), said
+
+    first, said = network()
+    assert "shares addresses" not in said
+    lan = f"ip addr add {first.replace('.0/24', '.9/24')} dev lan0"
+    second, said = network(lan)
+    assert second != first and "shares addresses" not in said
+    third, _ = network(lan, f"ip route add {second} dev lan0 table 100")
+    assert third not in (first, second)
+    # A VPN of everything private: the network works behind it, and the note says what does not.
+    behind, said = network("ip route add 10.0.0.0/8 dev lan0")
+    assert behind == first and f"note: {first} shares addresses with 10.0.0.0/8 on lan0" in said
+
+
+@needs_root
+def test_a_network_that_was_asked_for_and_is_taken_is_said(init):
+    inside = ("unshare", "-n", "sh", "-ec", 'ip link add lan0 type veth peer lan1; ip addr add 10.150.3.7/24 dev lan0; exec "$@"', "sh")
+    said = init("--network", "10.150.3.0/24", inside=inside).stdout
+    assert subnet_of(init.website) == "10.150.3.0/24" and "10.150.3.0/24 shares addresses with 10.150.3.0/24 on lan0" in said
+
+
 # --- The template ---
 
 

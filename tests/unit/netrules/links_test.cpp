@@ -102,6 +102,23 @@ TEST_F(Links, AddsADefaultRouteWithoutNextHop) {
   EXPECT_EQ(std::ranges::count_if(*routes, [&](const auto& r) { return r.interface_index == lo && !r.via; }), 2);
 }
 
+TEST_F(Links, ListsRoutesOfEveryTableButNoDefaultRoute) {
+  const int index = find("in0").index;
+  ASSERT_TRUE(set_interface_up(index));
+  ASSERT_TRUE(add_address(index, at("10.77.0.2/24")));
+  ip("route add 10.9.0.0/16 via 10.77.0.3");
+  ip("route add 10.8.0.0/16 via 10.77.0.3 table 51820");
+  ip("route add default via 10.77.0.3");
+  ip("route add blackhole 10.7.0.0/16");
+  std::vector<std::string> found;
+  for (const auto& route : list_routes().value()) {
+    if (route.interface_index == index && route.destination.address().is_v4()) {
+      found.push_back(route.destination.to_string());
+    }
+  }
+  EXPECT_THAT(found, ::testing::UnorderedElementsAre("10.77.0.0/24", "10.9.0.0/16", "10.8.0.0/16"));
+}
+
 TEST_F(Links, KnowsWhetherSomebodyElseHasAnAddress) {
   ip("link set in0 up");
   inside(neighbour_, [] {

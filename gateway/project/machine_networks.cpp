@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/project/machine_networks.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "netrules/links.h"
+
+namespace soleroute::gateway::project {
+
+base::Result<std::vector<UsedNetwork>> machine_networks() {
+  constexpr int kWidest = 8;
+  const auto interfaces = netrules::list_interfaces();
+  if (!interfaces) return std::unexpected(interfaces.error());
+  const auto routes = netrules::list_routes();
+  if (!routes) return std::unexpected(routes.error());
+  std::vector<UsedNetwork> used;
+  const auto add = [&](const base::Cidr& network, const netrules::Interface& interface) {
+    if (interface.loopback || network.prefix_length() < kWidest) return;
+    const auto same = [&](const UsedNetwork& other) {
+      return other.network == network && other.interface == interface.name;
+    };
+    if (std::ranges::none_of(used, same)) used.push_back({network, interface.name});
+  };
+  for (const auto& interface : *interfaces) {
+    for (const auto& address : interface.addresses) add(address.subnet(), interface);
+  }
+  for (const auto& route : *routes) {
+    const auto interface = std::ranges::find(*interfaces, route.interface_index, &netrules::Interface::index);
+    if (interface != interfaces->end()) add(route.destination, *interface);
+  }
+  return used;
+}
+
+}  // namespace soleroute::gateway::project

@@ -46,15 +46,20 @@ def build(engine, folder, program):
     return Images(debian, path)
 
 
-def build_agent(engine, images, folder, agent):
-    """With the agent's package from the npm registry, through a relay that only this build has. Returns the image's name."""
-    name = f"soleroute/{agent}:0.1.0"
+def build_agents(engine, images, folder, *agents, own=None):
+    """One image with these agents, their packages from the npm registry through a relay that only this build has.
+
+    `own`: a folder with further agents' files. Returns the image's name.
+    """
+    name = f"soleroute/{'-'.join(sorted(agents))}:0.1.0"
     node = base_image.provide_node(engine, images.debian, folder)
+    for file in own.glob("*.yaml") if own else ():
+        shutil.copy(file, images.context / "docker/agents")
     relay = BuildRelay(engine.world.host)
     try:
-        arguments = [f"--build-arg={name}={relay.url}" for name in ("http_proxy", "https_proxy")]
-        engine.docker("build", "-q", "--network", "host", "-f", images.context / f"docker/{agent}/Dockerfile",
-                      "--build-arg", f"NODE_IMAGE={node}", *arguments, "-t", name, images.context, timeout=600)
+        arguments = [f"--build-arg={variable}={relay.url}" for variable in ("http_proxy", "https_proxy")]
+        engine.docker("build", "-q", "--network", "host", "-f", images.context / "docker/agents/Dockerfile", "--build-arg", f"NODE_IMAGE={node}",
+                      "--build-arg", f"AGENTS={' '.join(agents)}", *arguments, "-t", name, images.context, timeout=900)
     finally:
         relay.close()
     return name

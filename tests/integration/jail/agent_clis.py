@@ -8,7 +8,7 @@ QUESTION = "What meets whom?"
 _OPENAI = "api.openai.com"
 _ANTHROPIC = "api.anthropic.com"
 _AUGMENT = "test.api.augmentcode.com"
-_MESSAGE = "403 The policy allows nothing."  # of the JSON page, without its title and host
+MESSAGE_ALONE = "403 The policy allows nothing."  # of the JSON page, without its title and host
 # Over HTTPS at once: its own provider tries a WebSocket six times first.
 _CODEX_PROVIDER = ("-c", "model_provider=test", "-c", f"model_providers.test={{name='test', base_url='https://{_OPENAI}/v1', "
                    "wire_api='responses', env_key='CODEX_API_KEY'}")  # fmt: skip
@@ -29,7 +29,7 @@ class Cli:
 
 
 CLIS = {
-    "claude": Cli(_ANTHROPIC, ("--print", QUESTION), {"ANTHROPIC_API_KEY": "sk-ant-of-a-test"}, hides=_MESSAGE),
+    "claude": Cli(_ANTHROPIC, ("--print", QUESTION), {"ANTHROPIC_API_KEY": "sk-ant-of-a-test"}, hides=MESSAGE_ALONE),
     "copilot": Cli(_OPENAI, ("--prompt", QUESTION), {
         "COPILOT_PROVIDER_BASE_URL": f"https://{_OPENAI}/v1", "COPILOT_PROVIDER_API_KEY": "sk-of-a-test", "COPILOT_MODEL": "gpt-4.1"},
         hides=f"Authentication failed with provider at https://{_OPENAI}/v1 (HTTP 403)."),
@@ -54,5 +54,5 @@ models:
         "AUGMENT_SESSION_AUTH": json.dumps({"accessToken": "of-a-test", "tenantURL": f"https://{_AUGMENT}/", "scopes": ["read", "write"]})}, replies=False,
         hides="CLI non-interactive mode access has been disabled for your account."),
     "pi": Cli(_ANTHROPIC, ("--provider", "anthropic", "--model", "claude-sonnet-4-5", "--print", QUESTION), {"ANTHROPIC_API_KEY": "sk-ant-of-a-test"},
-              hides=_MESSAGE),
+              hides=MESSAGE_ALONE),
 }  # fmt: skip

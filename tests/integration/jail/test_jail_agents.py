@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_clis import CLIS
+from agent_clis import CLIS, MESSAGE_ALONE
 from jail import Jail
 from lab import addresses as at
 from lab import agent_packages, model_api
@@ -126,3 +126,9 @@ def test_it_shows_why_it_was_denied(agent, runs):
     assert not [record for record in ended.decisions if record["action"] == "allowed"]
     assert model_api.REPLY not in ended.output
     assert CLIS[agent].shows_when_denied in ended.output, ended.output[-3000:]
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_where_it_hides_the_reason_its_notes_say_where_that_is(agent):
+    hides = CLIS[agent].hides not in ("", MESSAGE_ALONE)
+    assert hides == ("http://gateway.internal/denials" in agent_packages.described()[agent]["notes"])

@@ -28,10 +28,6 @@ Json fib(const char* result, Json flags) {
   return {{"fib", {{"result", result}, {"flags", std::move(flags)}}}};
 }
 
-std::string_view ip_keyword(base::Family family) {
-  return family == base::Family::kV4 ? "ip" : "ip6";
-}
-
 Json prefix_json(const base::Cidr& prefix) {
   const std::string address = prefix.address().to_string();
   if (prefix.prefix_length() == prefix.address().bits()) return address;

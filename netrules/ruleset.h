@@ -202,6 +202,8 @@ inline constexpr std::size_t kMaxName = 64;           // ours; the kernel's boun
 [[nodiscard]] std::string priority_text(std::int32_t priority, Hook hook);
 // nft's name of an ICMP or ICMPv6 type, or its number.
 [[nodiscard]] std::string icmp_type_text(Protocol protocol, std::uint8_t type);
+// "ip" or "ip6", before an address.
+[[nodiscard]] std::string_view ip_keyword(base::Family family);
 // nft's names of the states, in nft's order.
 [[nodiscard]] std::vector<std::string_view> state_names(std::uint8_t any_of);
 

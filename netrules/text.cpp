@@ -12,10 +12,6 @@
 namespace soleroute::netrules {
 namespace {
 
-std::string_view ip_keyword(base::Family family) {
-  return family == base::Family::kV4 ? "ip" : "ip6";
-}
-
 // nft omits the length of a full-length prefix.
 std::string prefix_text(const base::Cidr& prefix) {
   if (prefix.prefix_length() == prefix.address().bits()) return prefix.address().to_string();
@@ -146,6 +142,10 @@ std::string named(const std::array<NamedType, kSize>& names, std::uint8_t type) 
 }
 
 }  // namespace
+
+std::string_view ip_keyword(base::Family family) {
+  return family == base::Family::kV4 ? "ip" : "ip6";
+}
 
 std::string_view to_string(Hook hook) {
   switch (hook) {

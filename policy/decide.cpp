@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 
+#include "base/web_ports.h"
 #include "policy/address_class.h"
 #include "policy/policy.h"
 #include "policy/policy_data.h"
@@ -10,12 +11,9 @@
 namespace soleroute::policy {
 namespace {
 
-constexpr std::uint16_t kHttpPort = 80;
-constexpr std::uint16_t kHttpsPort = 443;
-
-class Question {
+class Decider {
  public:
-  Question(const Policy::Data& data, const FlowFacts& facts) : data_(data), facts_(facts) {}
+  Decider(const Policy::Data& data, const FlowFacts& facts) : data_(data), facts_(facts) {}
 
   [[nodiscard]] Decision answer() const;
 
@@ -47,7 +45,7 @@ class Question {
   const FlowFacts& facts_;
 };
 
-Decision Question::about(const HostRecord& record, Action action, Reason reason, const Origin& origin) const {
+Decision Decider::about(const HostRecord& record, Action action, Reason reason, const Origin& origin) const {
   return {.action = action,
           .reason = reason,
           .matched_host = record.pattern,
@@ -55,7 +53,7 @@ Decision Question::about(const HostRecord& record, Action action, Reason reason,
           .permitted_addresses = data_.addresses_of(record)};
 }
 
-Decision Question::allowed_by(const EndpointRecord& endpoint) const {
+Decision Decider::allowed_by(const EndpointRecord& endpoint) const {
   const bool carried = endpoint.transport == Transport::kTcp;
   return {.action = carried ? Action::kAllow : Action::kDeny,
           .reason = carried ? Reason::kEndpointAllowed : Reason::kUdpNotForwarded,
@@ -64,12 +62,12 @@ Decision Question::allowed_by(const EndpointRecord& endpoint) const {
           .permitted_addresses = endpoint.addresses};
 }
 
-bool Question::serves(const EndpointRecord& endpoint, std::uint16_t port) const {
+bool Decider::serves(const EndpointRecord& endpoint, std::uint16_t port) const {
   return endpoint.transport == facts_.transport && std::ranges::binary_search(endpoint.ports, port);
 }
 
 // A name is resolved if anything at all could be allowed there.
-Decision Question::dns() const {
+Decision Decider::dns() const {
   if (!facts_.host) return deny(Reason::kInvalidName);
   const auto found = data_.table.find(facts_.host->text());
   const EndpointGroup* group = found.endpoints == HostTable::kNone ? nullptr : &data_.groups[found.endpoints];
@@ -89,14 +87,14 @@ Decision Question::dns() const {
   return decision;
 }
 
-Decision Question::tls() const {
+Decision Decider::tls() const {
   if (!facts_.sni) return deny(Reason::kNoSni);
   if (names_disagree()) return deny(Reason::kNameMismatch);
-  return facts_.port == kHttpsPort ? https_to(*facts_.sni) : named_endpoint(*facts_.sni);
+  return facts_.port == base::kHttpsPort ? https_to(*facts_.sni) : named_endpoint(*facts_.sni);
 }
 
 // An https connection of which no request is known yet.
-Decision Question::https_to(const base::HostName& name) const {
+Decision Decider::https_to(const base::HostName& name) const {
   if (facts_.transport != Transport::kTcp) return deny(Reason::kQuicRefused);
   const HostRecord* record = data_.record(data_.table.find(name.text()));
   if (record == nullptr) return deny(Reason::kHostNotAllowed);
@@ -115,13 +113,13 @@ Decision Question::https_to(const base::HostName& name) const {
   return decision;
 }
 
-Decision Question::admitted_by(const HostRecord& record, const Rule& rule) const {
+Decision Decider::admitted_by(const HostRecord& record, const Rule& rule) const {
   auto decision = about(record, Action::kAllow, Reason::kRequestRuleMatched, rule.origin);
   if (facts_.scheme == Scheme::kHttps) decision.transforms = rule.terms.transforms;
   return decision;
 }
 
-Decision Question::first_match(const HostRecord& record, Scheme scheme) const {
+Decision Decider::first_match(const HostRecord& record, Scheme scheme) const {
   const auto rules = data_.rules_of(record);
   if (record.open && rules.empty()) return about(record, Action::kAllow, Reason::kAllowed, record.origin);
   RequestView request{.scheme = scheme, .method = facts_.method, .target = {}};
@@ -139,7 +137,7 @@ Decision Question::first_match(const HostRecord& record, Scheme scheme) const {
   return decision;
 }
 
-Decision Question::https_request(const HostRecord& record) const {
+Decision Decider::https_request(const HostRecord& record) const {
   switch (record.https) {
     case HttpsVerdict::kNever:
       return about(record, Action::kDeny, Reason::kHttpsNotPermitted, record.origin);
@@ -154,14 +152,14 @@ Decision Question::https_request(const HostRecord& record) const {
   return decision;
 }
 
-Decision Question::http_request(const HostRecord& record) const {
+Decision Decider::http_request(const HostRecord& record) const {
   if (!record.http_somehow) return about(record, Action::kDeny, Reason::kSchemeNotPermitted, record.origin);
   return first_match(record, Scheme::kHttp);
 }
 
 // Never allowed. Asked of the very address that it names, it is what `endpoints:` speak about; those of ports 80 and
 // 443 take their connections before anything of them is read, so that only what none of them allows comes here.
-Decision Question::nameless_request() const {
+Decision Decider::nameless_request() const {
   const auto& destination = facts_.original_destination;
   const bool addressed = !facts_.sni && facts_.host_address && destination &&
                          facts_.host_address->unmapped() == destination->address.unmapped();
@@ -169,28 +167,28 @@ Decision Question::nameless_request() const {
   return deny(Reason::kEndpointNotAllowed);
 }
 
-Decision Question::http() const {
+Decision Decider::http() const {
   if (!facts_.host) return nameless_request();
   if (names_disagree()) return deny(Reason::kNameMismatch);
   if (facts_.scheme == Scheme::kNone) return deny(Reason::kMalformed);
   if (facts_.transport != Transport::kTcp) return deny(Reason::kQuicRefused);
   const bool https = facts_.scheme == Scheme::kHttps;
-  if (facts_.port != (https ? kHttpsPort : kHttpPort)) return named_endpoint(*facts_.host);
+  if (facts_.port != (https ? base::kHttpsPort : base::kHttpPort)) return named_endpoint(*facts_.host);
   const HostRecord* record = data_.record(data_.table.find(facts_.host->text()));
   if (record == nullptr) return deny(Reason::kHostNotAllowed);
   return https ? https_request(*record) : http_request(*record);
 }
 
-Decision Question::connect() const {
+Decision Decider::connect() const {
   if (names_disagree()) return deny(Reason::kNameMismatch);
-  if (facts_.host) return facts_.port == kHttpsPort ? https_to(*facts_.host) : named_endpoint(*facts_.host);
+  if (facts_.host) return facts_.port == base::kHttpsPort ? https_to(*facts_.host) : named_endpoint(*facts_.host);
   // CONNECT to an address: the authority is the destination.
   const bool addressed = facts_.original_destination && facts_.original_destination->port == facts_.port;
   if (!addressed) return deny(Reason::kInvalidName);
   return addressed_endpoint(*facts_.original_destination);
 }
 
-Decision Question::named_endpoint(const base::HostName& name) const {
+Decision Decider::named_endpoint(const base::HostName& name) const {
   const auto found = data_.table.find(name.text());
   if (found.endpoints != HostTable::kNone) {
     for (const auto index : data_.groups[found.endpoints].endpoints) {
@@ -201,7 +199,7 @@ Decision Question::named_endpoint(const base::HostName& name) const {
   return deny(known ? Reason::kEndpointNotAllowed : Reason::kHostNotAllowed);
 }
 
-Decision Question::addressed_endpoint(const base::Endpoint& destination) const {
+Decision Decider::addressed_endpoint(const base::Endpoint& destination) const {
   const auto address = destination.address.unmapped();
   for (const auto& endpoint : data_.endpoints) {
     if (!endpoint.by_address || !serves(endpoint, destination.port)) continue;
@@ -210,7 +208,7 @@ Decision Question::addressed_endpoint(const base::Endpoint& destination) const {
   return deny(Reason::kEndpointNotAllowed);
 }
 
-Decision Question::endpoint_of_resolved_name(const base::Endpoint& destination) const {
+Decision Decider::endpoint_of_resolved_name(const base::Endpoint& destination) const {
   Decision refused = deny(Reason::kEndpointNotAllowed);
   for (const auto& name : facts_.resolved_names) {
     const auto found = data_.table.find(name.text());
@@ -228,17 +226,17 @@ Decision Question::endpoint_of_resolved_name(const base::Endpoint& destination) 
 }
 
 // A packet of a flow that is neither HTTP nor TLS on their ports: only `endpoints:` speak about it.
-Decision Question::packet() const {
+Decision Decider::packet() const {
   if (!facts_.original_destination) return deny(Reason::kMalformed);
   const auto& destination = *facts_.original_destination;
   auto decision = addressed_endpoint(destination);
   if (decision.reason == Reason::kEndpointNotAllowed) decision = endpoint_of_resolved_name(destination);
-  const bool quic = facts_.transport == Transport::kUdp && destination.port == kHttpsPort;
+  const bool quic = facts_.transport == Transport::kUdp && destination.port == base::kHttpsPort;
   if (decision.reason == Reason::kEndpointNotAllowed && quic) return deny(Reason::kQuicRefused);
   return decision;
 }
 
-Decision Question::answer() const {
+Decision Decider::answer() const {
   switch (facts_.phase) {
     case Phase::kDns:
       return dns();
@@ -257,7 +255,7 @@ Decision Question::answer() const {
 }  // namespace
 
 Decision Policy::decide(const FlowFacts& facts) const {
-  return Question(*data_, facts).answer();
+  return Decider(*data_, facts).answer();
 }
 
 }  // namespace soleroute::policy

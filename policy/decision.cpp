@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "policy/decision.h"
 
+#include <fmt/format.h>
+
 namespace soleroute::policy {
+
+std::string place_of(const SourceLine& line) {
+  return line.line == 0 ? std::string{} : fmt::format("{}:{}", line.file, line.line);
+}
 
 std::string_view to_string(Reason reason) {
   switch (reason) {

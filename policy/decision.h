@@ -73,6 +73,8 @@ struct SourceLine {
   std::string_view file;  // borrowed from the policy that decided
   int line = 0;           // 1-based; 0: none
 };
+// "policy.yaml:12", as it stands in logs; empty where there is no line.
+[[nodiscard]] std::string place_of(const SourceLine& line);
 
 // Borrows from the policy (and lives no longer than its snapshot).
 struct Decision {

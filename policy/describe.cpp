@@ -14,12 +14,6 @@
 namespace soleroute::policy {
 namespace {
 
-constexpr std::string_view kStar = "*.";
-
-std::string place(const SourceLine& line) {
-  return fmt::format("{}:{}", shown(line.file), line.line);
-}
-
 std::string meaning_of_pattern(std::string_view pattern) {
   if (!pattern.starts_with(kStar)) return "this host alone";
   return fmt::format("{} and every name below it", pattern.substr(kStar.size()));
@@ -65,17 +59,17 @@ std::string Policy::describe() const {
     const std::string what = record.open ? ", http and https" : "";
     out += fmt::format("{:<{}}  {}{}{}{}  ({})\n", record.pattern, width, meaning_of_pattern(record.pattern), what,
                        meaning_of_https(record), addresses_text(data.addresses_of(record)),
-                       place(data.line(record.origin)));
+                       shown(place_of(data.line(record.origin))));
     for (const auto& rule : data.rules_of(record)) {
       out += fmt::format("{:<{}}    {}  ({})\n", "", width, soleroute::policy::describe(rule.terms),
-                         place(data.line(rule.origin)));
+                         shown(place_of(data.line(rule.origin))));
     }
   }
   for (const auto& endpoint : data.endpoints) {
     out += fmt::format("{:<{}}  {} port {}{}  ({})\n", endpoint.name, width, transport_name(endpoint.transport),
                        fmt::join(endpoint.ports, ", "),
                        endpoint.by_address ? std::string{} : addresses_text(endpoint.addresses),
-                       place(data.line(endpoint.origin)));
+                       shown(place_of(data.line(endpoint.origin))));
   }
   out += unused_groups_text(*this);
   if (data.mode == Mode::kObserve) out += "Mode observe: what is not allowed is logged and passes.\n";
@@ -86,7 +80,7 @@ std::vector<std::string> Policy::warnings() const {
   constexpr std::uint16_t kDnsPort = 53;
   std::vector<std::string> out;
   const auto warn = [&](const Origin& origin, std::string_view what) {
-    out.push_back(fmt::format("{}: {}", place(data_->line(origin)), what));
+    out.push_back(fmt::format("{}: {}", shown(place_of(data_->line(origin))), what));
   };
   for (const auto& record : data_->records) {
     if (record.narrowed) {

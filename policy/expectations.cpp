@@ -140,17 +140,13 @@ Result<ExpectationTable> TableReader::table(const YamlNode& root) const {
   return table;
 }
 
-std::string place(const SourceLine& line) {
-  return line.line == 0 ? std::string{} : fmt::format("{}:{}", line.file, line.line);
-}
-
 // "dir/policy.yaml:12" is meant by "policy.yaml:12", by the whole text, and without its line.
 bool rule_matches(std::string_view wanted, const SourceLine& line) {
   const auto ends_at_a_folder = [](std::string_view whole, std::string_view end) {
     if (!whole.ends_with(end)) return false;
     return whole.size() == end.size() || whole[whole.size() - end.size() - 1] == '/';
   };
-  return line.line != 0 && (ends_at_a_folder(place(line), wanted) || ends_at_a_folder(line.file, wanted));
+  return line.line != 0 && (ends_at_a_folder(place_of(line), wanted) || ends_at_a_folder(line.file, wanted));
 }
 
 std::string indented(std::string_view text) {
@@ -166,7 +162,7 @@ std::string indented(std::string_view text) {
 ExpectationResult run(std::string_view table_name, const Expectation& row, const Policy& policy) {
   PreparedQuestion question(row.question);
   const auto decision = question.ask(policy);
-  const std::string rule = place(decision.rule);
+  const std::string rule = place_of(decision.rule);
   ExpectationResult result{.name = row.name,
                            .place = fmt::format("{}:{}", table_name, row.line),
                            .verdict = fmt::format("{}: {}{}{}", decision.allowed() ? "allowed" : "denied",

@@ -5,14 +5,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "policy/host_pattern.h"
 #include "policy/optional_hosts.h"
 #include "policy/policy_data.h"
 #include "policy/source_text.h"
 
 namespace soleroute::policy {
 namespace {
-
-constexpr std::string_view kStar = "*.";
 
 // What the flow was for, in characters that cannot forge anything: names and addresses are canonical values.
 std::string subject(const FlowFacts& facts) {
@@ -77,17 +76,13 @@ const HostRecord* matched_record(const Policy& policy, const Decision& decision)
   return index == HostTable::kNone ? nullptr : &policy.data().records[index];
 }
 
-std::string place(const SourceLine& line) {
-  return fmt::format("{}:{}", shown(line.file), line.line);
-}
-
 std::string rules_text(const Policy& policy, const HostRecord& record) {
   constexpr std::size_t kMostShown = 20;
   const auto rules = policy.data().rules_of(record);
   if (rules.empty()) return {};
   std::string out = fmt::format("Rules for {}:\n", record.pattern);
   for (const auto& rule : rules.first(std::min(rules.size(), kMostShown))) {
-    out += fmt::format("  {}  ({})\n", describe(rule.terms), place(policy.data().line(rule.origin)));
+    out += fmt::format("  {}  ({})\n", describe(rule.terms), shown(place_of(policy.data().line(rule.origin))));
   }
   if (rules.size() > kMostShown) out += fmt::format("  and {} more\n", rules.size() - kMostShown);
   return out + "\n";
@@ -161,7 +156,7 @@ std::string refusal_page(const Policy& policy, const FlowFacts& facts, const Dec
   std::string out = fmt::format("Blocked by proxy policy: {}\n\n{}\nReason: {}\n", subject(facts),
                                 reason_sentence(policy, facts, decision), to_string(decision.reason));
   if (decision.rule.line != 0) {
-    out += fmt::format("Decided by: {} ({})\n", place(decision.rule), decision.matched_host);
+    out += fmt::format("Decided by: {} ({})\n", shown(place_of(decision.rule)), decision.matched_host);
   }
   out += "\n";
   if (const auto* record = matched_record(policy, decision)) out += rules_text(policy, *record);
@@ -176,7 +171,8 @@ std::string refusal_json(const Policy& policy, const FlowFacts& facts, const Dec
   body["host"] = subject(facts);
   body["reason"] = to_string(decision.reason);
   body["message"] = reason_sentence(policy, facts, decision);
-  body["rule"] = decision.rule.line == 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(place(decision.rule));
+  body["rule"] =
+      decision.rule.line == 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(shown(place_of(decision.rule)));
   const std::string lines = how_to_allow(policy, facts, decision);
   body["suggestion"] = lines.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(lines);
   return body.dump(2, ' ', true, nlohmann::ordered_json::error_handler_t::replace) + "\n";

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "policy/source_text.h"
+
 namespace soleroute::policy {
 namespace {
 
@@ -13,12 +15,6 @@ using base::Status;
 
 constexpr std::size_t kMaxOwner = 39;  // GitHub's own bounds
 constexpr std::size_t kMaxRepository = 100;
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
-}
 
 // Nothing that percent-encoding, dot segments or case folding beyond ASCII could spell in another way.
 bool is_name(std::string_view lowered, std::size_t max) {
@@ -35,10 +31,10 @@ Status GithubReader::repository(const YamlNode& node, std::vector<GithubReposito
   constexpr std::string_view kSuffix = ".git";
   const auto text = yaml_.text(node, "a repository");
   if (!text) return std::unexpected(text.error());
-  const std::string lowered = lower(*text);
-  const std::size_t slash = lowered.find('/');
-  GithubRepository repository{lowered.substr(0, slash), {}};
-  if (slash != std::string::npos) repository.name = lowered.substr(slash + 1);
+  const std::string name = lowered(*text);
+  const std::size_t slash = name.find('/');
+  GithubRepository repository{name.substr(0, slash), {}};
+  if (slash != std::string::npos) repository.name = name.substr(slash + 1);
   if (repository.name.ends_with(kSuffix)) repository.name.erase(repository.name.size() - kSuffix.size());
   if (!is_name(repository.owner, kMaxOwner) || !is_name(repository.name, kMaxRepository)) {
     return yaml_.error(node,

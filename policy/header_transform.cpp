@@ -5,7 +5,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "policy/source_text.h"
@@ -18,17 +17,12 @@ char folded(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
 }
 
-// A JSON string is a YAML double-quoted scalar.
-std::string quoted(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-}
-
 std::string form_to_yaml(const HeaderTransform& transform) {
   switch (transform.form) {
     case HeaderForm::kBearer:
       return "{type: bearer}";
     case HeaderForm::kBasic:
-      return fmt::format("{{type: basic, username: {}}}", quoted(transform.username));
+      return fmt::format("{{type: basic, username: {}}}", yaml_quoted(transform.username));
     case HeaderForm::kRaw:
       break;
   }
@@ -67,8 +61,8 @@ std::string to_yaml(std::span<const HeaderTransform> transforms) {
   std::vector<std::string> headers;
   headers.reserve(transforms.size());
   for (const auto& each : transforms) {
-    headers.push_back(
-        fmt::format("{}: {{secret: {}, transform: {}}}", quoted(each.name), quoted(each.secret), form_to_yaml(each)));
+    headers.push_back(fmt::format("{}: {{secret: {}, transform: {}}}", yaml_quoted(each.name), yaml_quoted(each.secret),
+                                  form_to_yaml(each)));
   }
   return fmt::format("transform: {{request: {{headers: {{{}}}, on_existing_header: {}}}}}", fmt::join(headers, ", "),
                      transforms.front().replace ? "replace" : "fail");

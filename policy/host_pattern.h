@@ -11,11 +11,13 @@
 
 namespace soleroute::policy {
 
+inline constexpr std::string_view kStar = "*.";  // how the text of a wildcard begins
+
 struct HostPattern {
   base::HostName name;
   bool wildcard = false;
 
-  [[nodiscard]] std::string text() const { return (wildcard ? "*." : "") + name.text(); }
+  [[nodiscard]] std::string text() const { return (wildcard ? std::string(kStar) : std::string()) + name.text(); }
 };
 
 // Errors say what is wrong with `text` and do not name it again.

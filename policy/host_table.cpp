@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "base/host_name.h"
+#include "policy/host_pattern.h"
 
 namespace soleroute::policy {
 namespace {
@@ -16,8 +17,6 @@ constexpr std::uint64_t kPrime = 0x00000100000001b3;
 constexpr std::uint64_t add(std::uint64_t hash, char c) {
   return (hash ^ static_cast<std::uint8_t>(c)) * kPrime;
 }
-
-constexpr std::string_view kStar = "*.";
 
 // FNV's low bits are weak; tables use them.
 constexpr std::uint64_t finish(std::uint64_t hash) {

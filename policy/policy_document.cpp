@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/web_ports.h"
 #include "policy/github_reader.h"
 #include "policy/rule_reader.h"
 #include "policy/service_catalog.h"
@@ -17,9 +18,6 @@ namespace {
 
 using base::Result;
 using base::Status;
-
-constexpr std::uint16_t kHttpPort = 80;
-constexpr std::uint16_t kHttpsPort = 443;
 
 const YamlNode* find_key(const YamlNode& mapping, std::string_view name) {
   for (std::size_t i = 0; i + 1 < mapping.children.size(); i += 2) {
@@ -283,8 +281,7 @@ Status PolicyReader::endpoint_is_whole(const YamlNode& node, EndpointEntry& entr
   if (by_address && !entry.addresses.empty()) return yaml_.error(node, "'addresses' goes with 'host', not with 'cidr'");
   std::ranges::sort(entry.ports);
   entry.ports.erase(std::ranges::unique(entry.ports).begin(), entry.ports.end());
-  const auto is_web = [](std::uint16_t port) { return port == kHttpPort || port == kHttpsPort; };
-  if (entry.host && std::ranges::any_of(entry.ports, is_web)) {
+  if (entry.host && std::ranges::any_of(entry.ports, base::is_web_port)) {
     return yaml_.error(node, "ports 80 and 443 of a host are decided by 'domains:'; list the host there");
   }
   return {};

@@ -5,13 +5,12 @@
 #include <array>
 #include <charconv>
 
+#include "base/web_ports.h"
 #include "policy/host_pattern.h"
+#include "policy/source_text.h"
 
 namespace soleroute::policy {
 namespace {
-
-constexpr std::uint16_t kHttpPort = 80;
-constexpr std::uint16_t kHttpsPort = 443;
 
 struct UrlScheme {
   std::string_view name;
@@ -20,19 +19,13 @@ struct UrlScheme {
   std::uint16_t port;  // 0: must be written
 };
 constexpr std::array kSchemes{
-    UrlScheme{"http", Scheme::kHttp, Transport::kTcp, kHttpPort},
-    UrlScheme{"https", Scheme::kHttps, Transport::kTcp, kHttpsPort},
-    UrlScheme{"ws", Scheme::kHttp, Transport::kTcp, kHttpPort},
-    UrlScheme{"wss", Scheme::kHttps, Transport::kTcp, kHttpsPort},
+    UrlScheme{"http", Scheme::kHttp, Transport::kTcp, base::kHttpPort},
+    UrlScheme{"https", Scheme::kHttps, Transport::kTcp, base::kHttpsPort},
+    UrlScheme{"ws", Scheme::kHttp, Transport::kTcp, base::kHttpPort},
+    UrlScheme{"wss", Scheme::kHttps, Transport::kTcp, base::kHttpsPort},
     UrlScheme{"tcp", Scheme::kNone, Transport::kTcp, 0},
     UrlScheme{"udp", Scheme::kNone, Transport::kUdp, 0},
 };
-
-std::string lowered(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
-}
 
 const UrlScheme* find_scheme(std::string_view name) {
   const auto found = std::ranges::find(kSchemes, lowered(name), &UrlScheme::name);
@@ -128,7 +121,7 @@ Decision PreparedQuestion::ask(const Policy& policy) {
   if (refused_) return {.action = Action::kDeny, .reason = *refused_};
   if (facts_.phase == Phase::kPacket) return policy.decide(facts_);
   const bool http = facts_.scheme == Scheme::kHttp;
-  const bool tls = facts_.scheme == Scheme::kHttps || (facts_.port == kHttpsPort && !http);
+  const bool tls = facts_.scheme == Scheme::kHttps || (facts_.port == base::kHttpsPort && !http);
   facts_.phase = http ? Phase::kHttp : tls ? Phase::kTls : Phase::kConnect;
   if (tls) facts_.sni = facts_.host;
   if (!target_.empty()) {

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "policy/source_text.h"
 
@@ -57,16 +56,12 @@ bool target_matches(const RuleTerms& rule, const RequestTarget& target) {
   return !rule.query || (target.query && *target.query == *rule.query);
 }
 
-// A JSON string is a YAML double-quoted scalar.
-std::string quoted(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-}
-
 std::string query_to_yaml(const QueryParameters& query) {
   std::map<std::string, std::vector<std::string>> values;
-  for (const auto& [name, value] : query) values[name].push_back(quoted(value));
+  for (const auto& [name, value] : query) values[name].push_back(yaml_quoted(value));
   std::vector<std::string> parts;
-  for (const auto& [name, list] : values) parts.push_back(fmt::format("{}: [{}]", quoted(name), fmt::join(list, ", ")));
+  for (const auto& [name, list] : values)
+    parts.push_back(fmt::format("{}: [{}]", yaml_quoted(name), fmt::join(list, ", ")));
   return fmt::format("query: {{exact: {{{}}}}}", fmt::join(parts, ", "));
 }
 
@@ -103,12 +98,12 @@ std::string to_yaml(const RuleTerms& rule) {
   if (!rule.methods.empty()) {
     std::vector<std::string> methods;
     methods.reserve(rule.methods.size());
-    for (const auto& method : rule.methods) methods.push_back(quoted(method));
+    for (const auto& method : rule.methods) methods.push_back(yaml_quoted(method));
     parts.push_back(fmt::format("methods: [{}]", fmt::join(methods, ", ")));
   }
   if (rule.path_match != PathMatch::kAny) {
     const auto how = rule.path_match == PathMatch::kExact ? "exact" : "prefix";
-    parts.push_back(fmt::format("path: {{{}: {}}}", how, quoted(rule.path)));
+    parts.push_back(fmt::format("path: {{{}: {}}}", how, yaml_quoted(rule.path)));
   }
   if (rule.query) parts.push_back(query_to_yaml(*rule.query));
   if (rule.sets_headers()) parts.push_back(to_yaml(rule.transforms));

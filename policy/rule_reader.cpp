@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "policy/source_text.h"
+
 namespace soleroute::policy {
 namespace {
 
@@ -26,20 +28,14 @@ std::string upper(std::string_view text) {
   return out;
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
-}
-
 }  // namespace
 
 // One scheme more.
 Status RuleReader::scheme(const YamlNode& node, LocatedRule& rule) const {
   if (rule.schemes_position.line == 0) rule.terms.http = rule.terms.https = false;
-  YamlNode lowered = node;
-  lowered.text = lower(node.text);
-  const auto chosen = yaml_.choice(lowered, "a scheme", {"http", "https"});
+  YamlNode scheme_name = node;
+  scheme_name.text = lowered(node.text);
+  const auto chosen = yaml_.choice(scheme_name, "a scheme", {"http", "https"});
   if (!chosen) return std::unexpected(chosen.error());
   const bool http = *chosen == "http";
   (http ? rule.terms.http : rule.terms.https) = true;

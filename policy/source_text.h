@@ -37,6 +37,10 @@ class SourceText {
 
 // `text` with control, invisible, bidirectional and ill-formed characters as \u{…} or \x{…}; other UTF-8 as it is.
 [[nodiscard]] std::string shown(std::string_view text);
+// As a YAML double-quoted scalar, which a JSON string is.
+[[nodiscard]] std::string yaml_quoted(const std::string& text);
+// ASCII letters in lower case; all else as it is.
+[[nodiscard]] std::string lowered(std::string_view text);
 
 // ", did you mean 'host'?" for the candidate nearest to `text` by edit distance, empty if none is near.
 [[nodiscard]] std::string did_you_mean(std::string_view text, const std::vector<std::string_view>& candidates);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/web_ports.h"
 #include "policy/address_class.h"
 #include "policy/explanation.h"
 #include "policy/optional_hosts.h"
@@ -89,7 +90,7 @@ std::string endpoint(std::string_view who, std::uint16_t port, Transport transpo
 }
 
 bool is_web(std::uint16_t port) {
-  return port == 80 || port == 443;
+  return base::is_web_port(port);
 }
 
 std::string named_endpoint(const base::HostName& name, std::uint16_t port, Transport transport,

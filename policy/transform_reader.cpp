@@ -17,7 +17,7 @@ constexpr std::array<std::string_view, 14> kNeverSet{
     "trailer", "upgrade",        "keep-alive",        "http2-settings", "expect",
     "via",     "forwarded",      "content-encoding",  "content-type"};
 
-bool is_name_character(char c) {
+bool is_secret_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
          c == '.' || c == '~';
 }
@@ -44,7 +44,7 @@ Status TransformReader::secret(const YamlNode& node, std::string& out) const {
 
 Status TransformReader::name(const YamlNode& node, const std::vector<HeaderTransform>& others, std::string& out) const {
   const bool well_formed = !node.text.empty() && node.text.size() <= 64 &&
-                           std::ranges::all_of(node.text, is_name_character) && node.text.front() != '-';
+                           std::ranges::all_of(node.text, is_secret_name_character) && node.text.front() != '-';
   if (!well_formed) {
     return yaml_.error(node, fmt::format("'{}' is not a header name", shown(node.text.substr(0, 80))));
   }

@@ -26,7 +26,7 @@ bool is_utf16(std::string_view text) {
   return text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff");
 }
 
-bool is_name_character(char c) {
+bool is_plain_word_character(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return byte >= 0x80 || (byte > ' ' && byte != '#' && byte != ':' && byte != '{' && byte != '[' && byte != '&');
 }
@@ -37,7 +37,7 @@ bool is_name_line(std::string_view line) {
   if (dash == std::string_view::npos || !line.substr(dash).starts_with("- ")) return false;
   const auto word = line.substr(dash + 2);
   constexpr std::size_t kLongestName = 260;
-  return !word.empty() && word.size() <= kLongestName && std::ranges::all_of(word, is_name_character);
+  return !word.empty() && word.size() <= kLongestName && std::ranges::all_of(word, is_plain_word_character);
 }
 
 base::Status check_size(const SourceText& source) {

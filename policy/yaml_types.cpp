@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "policy/source_text.h"
 #include "policy/yaml_document.h"
 
 namespace soleroute::policy {
@@ -11,12 +12,6 @@ namespace {
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
-}
-
-std::string lowered(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
 }
 
 bool is_boolean(std::string_view text) {

@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <array>
 
+#include "sniffer/dns_header.h"
+
 namespace soleroute::sniffer {
 namespace {
 
 constexpr std::uint16_t kResponseOnlyFlags = 0x0400 | 0x0200 | 0x0080 | 0x0040 | 0x000f;  // AA, TC, RA, Z, RCODE
-constexpr std::size_t kHeaderBytes = 12;
-constexpr std::uint16_t kCheckingDisabled = 0x0010;
 
 // What every record begins with, its RDATA still in place so that names in it can point backwards.
 struct RawRecord {
@@ -256,7 +256,7 @@ Parsed<DnsQuery> parse_dns_query(base::Bytes message) {
   if (header->additionals > 1) return Malformed{"question with more than an OPT record"};
 
   base::ByteReader reader(message);
-  (void)reader.skip(kHeaderBytes);
+  (void)reader.skip(kDnsHeaderBytes);
   DnsQuery query{.id = header->id,
                  .recursion_desired = header->recursion_desired(),
                  .checking_disabled = (header->flags & kCheckingDisabled) != 0,
@@ -283,7 +283,7 @@ Parsed<DnsResponse> parse_dns_response(base::Bytes message) {
   const std::size_t records = std::size_t{header->answers} + header->authorities + header->additionals;
 
   base::ByteReader reader(message);
-  (void)reader.skip(kHeaderBytes);
+  (void)reader.skip(kDnsHeaderBytes);
   DnsResponse response{.id = header->id,
                        .truncated = header->truncated(),
                        .rcode = static_cast<DnsRcode>(header->flags & 0xfU),

@@ -22,6 +22,7 @@ inline constexpr std::size_t kMaxDnsAddresses = 64;     // kept of one answer
 inline constexpr std::size_t kMaxServiceBindings = 16;  // kept of one answer
 inline constexpr std::uint16_t kEdnsSize = 1232;        // offered and honoured: never fragments on common paths
 inline constexpr std::uint16_t kPlainUdpSize = 512;     // RFC 1035 section 4.2.1
+inline constexpr std::size_t kTcpLengthPrefix = 2;      // bytes before each message over TCP, RFC 1035 section 4.2.2
 
 // Any 16-bit value can occur; these are the ones with a meaning here.
 enum class DnsType : std::uint16_t {

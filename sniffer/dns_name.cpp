@@ -5,10 +5,11 @@
 #include <cstdint>
 #include <string_view>
 
+#include "sniffer/dns_header.h"
+
 namespace soleroute::sniffer {
 namespace {
 
-constexpr std::size_t kHeaderBytes = 12;
 constexpr std::uint8_t kPointerBits = 0xc0;
 
 constexpr bool is_letter(char c) {
@@ -104,7 +105,7 @@ std::optional<DnsName> DnsName::read(base::ByteReader& reader, base::Bytes messa
     if (step == Step::kEnd) return name;
     if (step == Step::kLabel) continue;
     // Each jump leads strictly before the segment it comes from: no loop is possible.
-    if (target < kHeaderBytes || target >= segment_start || ++pointers > kMaxPointers) return std::nullopt;
+    if (target < kDnsHeaderBytes || target >= segment_start || ++pointers > kMaxPointers) return std::nullopt;
     segment_start = target;
     at = base::ByteReader(message);
     if (!at.skip(target)) return std::nullopt;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/web_ports.h"
+
 namespace soleroute::sniffer {
 namespace {
 
@@ -16,7 +18,6 @@ constexpr std::uint16_t kIpv4Hint = 4;
 constexpr std::uint16_t kEch = 5;
 constexpr std::uint16_t kIpv6Hint = 6;
 
-constexpr std::uint16_t kHttpsPort = 443;
 constexpr std::size_t kMaxParameters = 64;  // of one record
 
 bool read_mandatory(base::ByteReader value, std::vector<std::uint16_t>& keys) {
@@ -138,7 +139,7 @@ Parsed<ServiceBinding> parse_service_binding(base::Bytes rdata) {
 
 std::optional<ServiceBinding> reduced(const ServiceBinding& binding) {
   if (binding.priority == 0 || binding.has_mandatory || !binding.target.is_root()) return std::nullopt;
-  if (binding.port && *binding.port != kHttpsPort) return std::nullopt;
+  if (binding.port && *binding.port != base::kHttpsPort) return std::nullopt;
   ServiceBinding kept = binding;
   kept.port.reset();
   kept.has_ech = false;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "sniffer/dns_header.h"
 #include "sniffer/dns_message.h"
 
 namespace soleroute::sniffer {
@@ -8,7 +9,6 @@ constexpr std::uint16_t kResponse = 0x8000;
 constexpr std::uint16_t kTruncated = 0x0200;
 constexpr std::uint16_t kRecursionDesired = 0x0100;
 constexpr std::uint16_t kRecursionAvailable = 0x0080;
-constexpr std::uint16_t kCheckingDisabled = 0x0010;
 constexpr std::uint16_t kOpcodeMask = 0x7800;
 constexpr std::size_t kQuestionPointer = 0xc00c;  // the name right behind the header
 

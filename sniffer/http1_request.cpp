@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/web_ports.h"
 #include "sniffer/http1_fields.h"
 #include "sniffer/http1_head.h"
 #include "sniffer/http1_text.h"
@@ -13,8 +14,6 @@ using http1::fault;
 using http1::same_ignoring_case;
 using http1::Semantics;
 using Checked = std::expected<void, Malformed>;
-
-constexpr std::uint16_t kHttpPort = 80;
 
 // RFC 9112 section 2.3: "HTTP/1.1". A version that is well-formed but unknown is answered 505.
 Checked read_version(std::string_view text, RequestHead& head) {
@@ -144,7 +143,7 @@ bool same_host(const Authority& target, const Authority& host) {
 
 bool same_port(const Authority& target, const Authority& host, TargetForm form) {
   if (form == TargetForm::kAuthority) return !host.port || host.port == target.port;
-  return target.port.value_or(kHttpPort) == host.port.value_or(kHttpPort);
+  return target.port.value_or(base::kHttpPort) == host.port.value_or(base::kHttpPort);
 }
 
 // RFC 9112 section 3.2: exactly one Host on 1.1; on 1.0 none is enough if the target says where to.

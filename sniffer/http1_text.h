@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 #include <string_view>
 
 namespace soleroute::sniffer::http1 {
@@ -58,6 +59,16 @@ constexpr bool same_ignoring_case(std::string_view text, std::string_view lowere
     if (lower(text[i]) != lowered[i]) return false;
   }
   return true;
+}
+
+constexpr bool is_one_of(std::string_view text, std::initializer_list<std::string_view> lowered) {
+  return std::ranges::any_of(lowered, [text](auto each) { return same_ignoring_case(text, each); });
+}
+
+// RFC 9110 section 9.2.2. Methods are case-sensitive: "get" is another method, of which nothing is known.
+constexpr bool is_idempotent(std::string_view method) {
+  constexpr std::array<std::string_view, 5> kIdempotent{"GET", "HEAD", "PUT", "DELETE", "OPTIONS"};
+  return std::ranges::find(kIdempotent, method) != kIdempotent.end();
 }
 
 constexpr std::string_view trimmed(std::string_view text) {  // optional whitespace: SP and HTAB

@@ -11,9 +11,9 @@ namespace {
 
 using base::ByteReader;
 using base::Bytes;
-using Stop = std::variant<NeedMore, Malformed>;
+using PacketStop = std::variant<NeedMore, Malformed>;
 template <class T>
-using Step = std::expected<T, Stop>;
+using Step = std::expected<T, PacketStop>;
 
 constexpr std::uint8_t kIcmp = 1;
 constexpr std::uint8_t kTcp = 6;
@@ -26,11 +26,11 @@ constexpr std::size_t kIpv4Header = 20;
 constexpr std::size_t kIpv6Header = 40;
 constexpr int kMaxExtensionHeaders = 8;
 
-std::unexpected<Stop> bad(std::string_view reason) {
-  return std::unexpected(Stop(Malformed{reason}));
+std::unexpected<PacketStop> bad_packet(std::string_view reason) {
+  return std::unexpected(PacketStop(Malformed{reason}));
 }
-std::unexpected<Stop> cut(std::size_t at_least) {
-  return std::unexpected(Stop(NeedMore{at_least}));
+std::unexpected<PacketStop> cut(std::size_t at_least) {
+  return std::unexpected(PacketStop(NeedMore{at_least}));
 }
 
 // A packet being read: `bytes` is what was copied of it, `total` what it says it is.
@@ -41,7 +41,7 @@ struct Cursor {
 
   // Malformed if the packet itself ends before, NeedMore if only the copy does.
   [[nodiscard]] Step<Bytes> look(std::size_t count) const {
-    if (position + count > total) return bad("a header longer than its packet");
+    if (position + count > total) return bad_packet("a header longer than its packet");
     if (position + count > bytes.size()) return cut(position + count);
     return bytes.subspan(position, count);
   }
@@ -109,8 +109,9 @@ Step<IpPacket> read_transport(Cursor cursor, IpPacket packet) {
     packet.icmp_type = byte_at(*header, 0);
   }
   const std::size_t length = header_length(packet.protocol, *header);
-  if (length < shape.header || cursor.position + length > cursor.total) return bad("a wrong transport header length");
-  if (packet.protocol == kUdp && u16_at(*header, 4) < shape.header) return bad("a wrong UDP length");
+  if (length < shape.header || cursor.position + length > cursor.total)
+    return bad_packet("a wrong transport header length");
+  if (packet.protocol == kUdp && u16_at(*header, 4) < shape.header) return bad_packet("a wrong UDP length");
   cursor.position += length;
   packet.payload = cursor.rest();
   return packet;
@@ -120,7 +121,7 @@ Step<IpPacket> read_v4(Bytes copy) {  // RFC 791 section 3.1
   if (copy.size() < kIpv4Header) return cut(kIpv4Header);
   const auto header_bytes = static_cast<std::size_t>(byte_at(copy, 0) & 0xfU) * 4;
   const std::size_t total = u16_at(copy, 2);
-  if (header_bytes < kIpv4Header || total < header_bytes) return bad("a wrong IPv4 header or total length");
+  if (header_bytes < kIpv4Header || total < header_bytes) return bad_packet("a wrong IPv4 header or total length");
   IpPacket packet;
   packet.protocol = byte_at(copy, 9);
   packet.source = base::IpAddress::v4(copied<4>(copy.subspan(12)));
@@ -161,7 +162,7 @@ Step<void> skip_extension(Cursor& cursor, IpPacket& packet) {
   std::size_t length = 8;
   if (kind == Extension::kCounted) length = (count + 1) * 8;         // RFC 8200 section 4.3
   if (kind == Extension::kAuthentication) length = (count + 2) * 4;  // RFC 4302 section 2.2
-  if (cursor.position + length > cursor.total) return bad("an extension header longer than its packet");
+  if (cursor.position + length > cursor.total) return bad_packet("an extension header longer than its packet");
   packet.protocol = byte_at(*start, 0);
   cursor.position += length;
   return {};
@@ -176,7 +177,7 @@ Step<IpPacket> read_v6(Bytes copy) {  // RFC 8200 section 3
   const std::size_t total = kIpv6Header + u16_at(copy, 4);
   Cursor cursor{copy.first(std::min(copy.size(), total)), total, kIpv6Header};
   for (int i = 0; extension_of(packet.protocol) != Extension::kNone && !packet.fragment; ++i) {
-    if (i == kMaxExtensionHeaders) return bad("too many extension headers");
+    if (i == kMaxExtensionHeaders) return bad_packet("too many extension headers");
     if (const auto skipped = skip_extension(cursor, packet); !skipped) return std::unexpected(skipped.error());
   }
   return read_transport(cursor, std::move(packet));

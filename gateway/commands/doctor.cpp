@@ -27,7 +27,7 @@ namespace {
 constexpr std::chrono::milliseconds kEngineTimeout{3000};
 constexpr std::chrono::milliseconds kResolverTimeout{300};
 
-struct Options {
+struct DoctorOptions {
   std::string place;
   std::string engine = "/var/run/docker.sock";
   std::vector<std::string> claim;
@@ -40,7 +40,7 @@ std::string read_text(const char* path) {
   return {text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
 }
 
-base::Result<Place> place_of(const Options& options) {
+base::Result<Place> place_of(const DoctorOptions& options) {
   if (options.place == "machine") return Place::kMachine;
   if (options.place == "gateway") return Place::kGateway;
   if (options.place == "agent") return Place::kAgent;
@@ -95,7 +95,7 @@ std::vector<base::Endpoint> refusing_resolvers() {
   return refusing;
 }
 
-base::Result<DoctorFacts> gather(const Options& options) {
+base::Result<DoctorFacts> gather(const DoctorOptions& options) {
   DoctorFacts facts;
   const auto place = place_of(options);
   if (!place) return std::unexpected(place.error());
@@ -131,7 +131,7 @@ void print(const Finding& finding) {
   if (!finding.fix.empty()) fmt::print("         fix: {}\n", finding.fix);
 }
 
-int doctor(const Options& options) {
+int doctor(const DoctorOptions& options) {
   const auto facts = gather(options);
   if (!facts) return report(facts.error());
   bool well = true;
@@ -145,7 +145,7 @@ int doctor(const Options& options) {
 }  // namespace
 
 void add_doctor(CLI::App& program, Invocation& invocation) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<DoctorOptions>();
   CLI::App& command = add_command(
       program, invocation, "doctor",
       "Check kernel, engine and capabilities, each line with the fix; asked on the machine, in the gateway's container "

@@ -23,10 +23,6 @@ using Json = nlohmann::ordered_json;
 using policy::Decision;
 using policy::PreparedQuestion;
 
-std::string place(const policy::SourceLine& line) {
-  return line.line == 0 ? std::string{} : fmt::format("{}:{}", line.file, line.line);
-}
-
 std::string line_of(const Json& object) {
   return object.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n";
 }
@@ -48,7 +44,7 @@ std::string as_json(const policy::Policy& policy, const policy::Question& asked,
     object["path"] = question.path();
   }
   if (!decision.matched_host.empty()) object["matched_host"] = decision.matched_host;
-  if (decision.rule.line != 0) object["rule"] = place(decision.rule);
+  if (decision.rule.line != 0) object["rule"] = policy::place_of(decision.rule);
   if (const auto use = policy::optional_use(policy, facts, decision)) {
     object["optional"] = {{"service", use->service}, {"group", use->group}};
   }
@@ -79,7 +75,7 @@ std::string as_text(const policy::Policy& policy, const policy::Question& asked,
   out += fmt::format("{}\nReason: {}\n", policy::reason_sentence(policy, facts, decision),
                      policy::to_string(decision.reason));
   if (decision.rule.line != 0) {
-    out += fmt::format("Decided by: {} ({})\n", printable(place(decision.rule)), decision.matched_host);
+    out += fmt::format("Decided by: {} ({})\n", printable(policy::place_of(decision.rule)), decision.matched_host);
   }
   for (const auto& transform : decision.transforms) {
     out += fmt::format("The gateway {} {}\n", transform.replace ? "replaces" : "sets", policy::describe(transform));

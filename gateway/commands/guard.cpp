@@ -21,7 +21,7 @@
 namespace soleroute::gateway::commands {
 namespace {
 
-struct Options {
+struct GuardOptions {
   std::vector<std::string> gateway;
   std::vector<std::string> policy;
   bool set_route = false;
@@ -29,7 +29,7 @@ struct Options {
   std::string control = serve::kDefaultControlSocket;
 };
 
-base::Result<serve::GuardOptions> parse(const Options& given) {
+base::Result<serve::GuardOptions> parse(const GuardOptions& given) {
   serve::GuardOptions options;
   options.policy_files = given.policy;
   options.set_route = given.set_route;
@@ -51,7 +51,7 @@ base::Result<serve::GuardOptions> parse(const Options& given) {
   return options;
 }
 
-int guard(const Options& given) {
+int guard(const GuardOptions& given) {
   const auto options = parse(given);
   if (!options) return report(options.error());
   if (const auto raised = serve::raise_permitted_capabilities(); !raised) return report(raised.error());
@@ -65,7 +65,7 @@ int guard(const Options& given) {
 }  // namespace
 
 void add_guard(CLI::App& program, Invocation& invocation) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<GuardOptions>();
   CLI::App& command = add_command(
       program, invocation, "guard",
       "Hold the agent's network namespace: program and keep the agent's own rules, by which its packets leave towards "

@@ -38,7 +38,7 @@ constexpr std::size_t kMaxMountInfo = std::size_t{4} << 20;
 // says decides what Compose starts on the machine.
 constexpr std::string_view kSilentEnv = "# Compose reads this file; in the agent's container it is read-only.\n";
 
-struct Options {
+struct InitOptions {
   std::vector<std::string> agents{"claude"};
   std::string name;
   std::string network;
@@ -91,7 +91,7 @@ base::Result<std::vector<project::Agent>> chosen_agents(const fs::path& folder, 
   return agents;
 }
 
-base::Result<fs::path> project_folder(const Options& options) {
+base::Result<fs::path> project_folder(const InitOptions& options) {
   std::error_code failed;
   fs::path folder = fs::canonical(options.folder, failed);
   if (!failed && !fs::is_directory(folder, failed)) failed = std::make_error_code(std::errc::not_a_directory);
@@ -100,7 +100,7 @@ base::Result<fs::path> project_folder(const Options& options) {
 }
 
 // What name and network are made of: the folder's path on the machine, also where this runs in a container.
-base::Result<std::string> identity_path(const Options& options, const fs::path& folder) {
+base::Result<std::string> identity_path(const InitOptions& options, const fs::path& folder) {
   if (!options.path.empty()) {
     const fs::path given = fs::path(options.path).lexically_normal();
     if (given.is_absolute() && given.has_relative_path()) {
@@ -121,7 +121,7 @@ std::vector<project::UsedNetwork> used_networks() {
   return project::machine_networks().value_or(std::vector<project::UsedNetwork>{});
 }
 
-base::Result<project::Stack> planned_stack(const Options& options, const fs::path& folder) {
+base::Result<project::Stack> planned_stack(const InitOptions& options, const fs::path& folder) {
   const auto identity = identity_path(options, folder);
   if (!identity) return std::unexpected(identity.error());
   auto agents = chosen_agents(folder, options.agents);
@@ -178,7 +178,7 @@ base::Status nothing_taken(const Plan& plan) {
       serve::printable_path(plan.folder.string()), fmt::join(taken, ", "), taken.size() == 1 ? "it" : "them"));
 }
 
-base::Result<Plan> planned(const Options& options) {
+base::Result<Plan> planned(const InitOptions& options) {
   const auto folder = project_folder(options);
   if (!folder) return std::unexpected(folder.error());
   auto stack = planned_stack(options, *folder);
@@ -244,7 +244,7 @@ void print_next(const Plan& plan) {
   fmt::print("next: {0} up -d && {0} exec agent zsh\n", compose);
 }
 
-int init(const Options& options) {
+int init(const InitOptions& options) {
   const auto plan = planned(options);
   if (!plan) return report(plan.error());
   if (auto written = project::write_new_files(plan->folder.string(), plan->files); !written) {
@@ -267,7 +267,7 @@ int init(const Options& options) {
 }  // namespace
 
 void add_init(CLI::App& program, Invocation& invocation) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<InitOptions>();
   CLI::App& command =
       add_command(program, invocation, "init",
                   "Write a project's container stack (.devcontainer and .env); existing files are never overwritten",

@@ -14,12 +14,12 @@ namespace {
 
 constexpr std::chrono::milliseconds kAskTimeout{3000};
 
-struct Options {
+struct StatusOptions {
   std::string control = serve::kDefaultControlSocket;
   bool json = false;
 };
 
-int status(const Options& options) {
+int status(const StatusOptions& options) {
   const auto answer = ask_gateway(options.control, "status", kAskTimeout);
   if (!answer) return report(answer.error());
   const auto described = describe_status(*answer);
@@ -31,7 +31,7 @@ int status(const Options& options) {
 }  // namespace
 
 void add_status(CLI::App& program, Invocation& invocation) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<StatusOptions>();
   CLI::App& command =
       add_command(program, invocation, "status",
                   "Ask a running gateway for its health, counters, and rules in the kernel against rules "

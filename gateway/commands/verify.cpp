@@ -20,7 +20,7 @@ namespace {
 
 constexpr const char* kDeniedName = "verify.soleroute.example";  // RFC 2606: nobody's, and in nobody's policy
 
-struct Options {
+struct VerifyOptions {
   std::vector<std::string> allowed;
   std::string denied = kDeniedName;
 };
@@ -31,7 +31,7 @@ base::Result<base::HostName> parse_name(const char* option, const std::string& t
   return name;
 }
 
-base::Result<VerifyRequest> to_request(const Options& options) {
+base::Result<VerifyRequest> to_request(const VerifyOptions& options) {
   auto denied = parse_name("--denied", options.denied);
   if (!denied) return std::unexpected(denied.error());
   VerifyRequest request{.denied = std::move(*denied), .allowed = {}, .resolvers = {}};
@@ -65,7 +65,7 @@ std::vector<CheckResult> run_all(const std::vector<Check>& checks) {
   return results;
 }
 
-int verify(const Options& options) {
+int verify(const VerifyOptions& options) {
   const auto request = to_request(options);
   if (!request) return report(request.error());
   const auto checks = verify_checks(*request);
@@ -82,7 +82,7 @@ int verify(const Options& options) {
 }  // namespace
 
 void add_verify(CLI::App& program, Invocation& invocation) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<VerifyOptions>();
   CLI::App& command =
       add_command(program, invocation, "verify",
                   "From inside the agents' network: prove that what must pass passes and what must not does "

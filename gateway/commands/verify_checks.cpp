@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/web_ports.h"
 #include "gateway/commands/probe_socket.h"
 #include "gateway/commands/probe_tls.h"
 #include "policy/source_text.h"
@@ -32,8 +33,6 @@ base::IpAddress metadata() {
   return base::IpAddress::v4({169, 254, 169, 254});
 }
 
-constexpr std::uint16_t kHttp = 80;
-constexpr std::uint16_t kHttps = 443;
 constexpr std::uint16_t kDns = 53;
 constexpr std::uint16_t kDnsOverTls = 853;
 constexpr std::uint16_t kSomeOtherPort = 9999;
@@ -160,7 +159,7 @@ CheckResult check_refusal_page(const base::Endpoint& to, std::string_view host) 
 
 // What is not a page here is the refusal of an address in place of a name: also good, if it is quick.
 CheckResult check_metadata() {
-  const auto response = http_get({metadata(), kHttp}, metadata().to_string());
+  const auto response = http_get({metadata(), base::kHttpPort}, metadata().to_string());
   if (!response) return judge_refusal(response.error());
   if (response->starts_with("HTTP/1.1 4")) return passed("refused: " + first_line(*response));
   if (response->empty()) return passed("refused: closed without an answer");
@@ -207,11 +206,11 @@ CheckResult check_allowed(const base::Endpoint& resolver, const base::HostName& 
   if (!answer) return failed(answer.error().message);
   if (answer->addresses.empty()) return failed("has no address");
   const base::IpAddress address = answer->addresses.front();
-  const auto tls = probe_tls({address, kHttps}, name.text(), kAnsweredWithin);
+  const auto tls = probe_tls({address, base::kHttpsPort}, name.text(), kAnsweredWithin);
   if (tls && is_refusal_page(tls->answer)) return failed("the policy denies it");
   const bool served = tls && (tls->outcome == TlsProbe::Outcome::kDone || tls->outcome == TlsProbe::Outcome::kBegan);
   if (served) return passed("https: its server answers the handshake");
-  const auto page = http_get({address, kHttp}, name.text());
+  const auto page = http_get({address, base::kHttpPort}, name.text());
   if (!page) return failed("neither https nor http is answered: " + page.error().message);
   if (is_refusal_page(*page)) return failed("the policy denies it");
   if (page->starts_with("HTTP/1.")) return passed("http: " + first_line(*page));
@@ -230,12 +229,13 @@ std::vector<Check> verify_checks(const VerifyRequest& request) {
       {"DNS over TCP is answered", [=] { return check_dns(ProbeKind::kTcp, resolver, denied); }},
       {"another resolver cannot be asked", [=] { return check_foreign_resolver(resolver, denied); }},
       {"DNS over TLS is refused", [=] { return check_tcp_refused({v4, kDnsOverTls}); }},
-      {"a denied name over http gets the 403 page", [=] { return check_refusal_page({v4, kHttp}, denied.text()); }},
-      {"a denied name over https is refused", [=] { return check_tls_refused({v4, kHttps}, denied); }},
+      {"a denied name over http gets the 403 page",
+       [=] { return check_refusal_page({v4, base::kHttpPort}, denied.text()); }},
+      {"a denied name over https is refused", [=] { return check_tls_refused({v4, base::kHttpsPort}, denied); }},
       {"cloud metadata is refused", [] { return check_metadata(); }},
       {"another TCP port is refused at once", [=] { return check_tcp_refused({v4, kSomeOtherPort}); }},
       {"UDP is refused at once", [=] { return check_udp_refused({v4, kSomeOtherPort}); }},
-      {"QUIC is refused at once", [=] { return check_udp_refused({v4, kHttps}); }},
+      {"QUIC is refused at once", [=] { return check_udp_refused({v4, base::kHttpsPort}); }},
       {"another TCP port over IPv6 is refused at once", [=] { return check_tcp_refused({v6, kSomeOtherPort}); }},
       {"UDP over IPv6 is refused at once", [=] { return check_udp_refused({v6, kSomeOtherPort}); }},
   };

@@ -5,19 +5,20 @@
 
 #include <string_view>
 
+#include "base/web_ports.h"
 #include "policy/source_text.h"
 
 namespace soleroute::gateway::commands {
 namespace {
 
-constexpr std::size_t kMaxShown = 200;
+constexpr std::size_t kMaxShownField = 200;
 constexpr std::string_view kRed = "\x1b[31m";
 constexpr std::string_view kGreen = "\x1b[32m";
 constexpr std::string_view kYellow = "\x1b[33m";
 constexpr std::string_view kPlain = "\x1b[0m";
 
 std::string tame(std::string_view text) {
-  return policy::shown(text.substr(0, kMaxShown));
+  return policy::shown(text.substr(0, kMaxShownField));
 }
 
 // "2026-11-24T03:05:01.118Z" gives "03:05:01".
@@ -42,7 +43,7 @@ std::string subject(const audit::DecisionRecord& record) {
   if (!record.method.empty()) out += tame(record.method) + " ";
   if (!record.scheme.empty() && record.phase == policy::Phase::kHttp) out += tame(record.scheme) + "://";
   out += record.host.empty() ? tame(record.destination) : tame(record.host);
-  const bool usual = record.port == 0 || record.port == 80 || record.port == 443 || record.host.empty();
+  const bool usual = record.port == 0 || base::is_web_port(record.port) || record.host.empty();
   if (!usual) out += fmt::format(":{}", record.port);
   return out + tame(record.path);
 }

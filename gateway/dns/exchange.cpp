@@ -21,6 +21,8 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "gateway/dns/await.h"
+#include "sniffer/dns_message.h"
 
 namespace soleroute::gateway::dns {
 namespace {
@@ -34,9 +36,7 @@ using sniffer::DnsRcode;
 using sniffer::DnsResponse;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kDatagramBuffer = 4096;
-constexpr std::size_t kLengthPrefix = 2;  // RFC 1035 section 4.2.2
 
 // A socket and the timer that closes it. Shared with the timer's handler, which may run after the exchange is over.
 template <class Socket>
@@ -237,7 +237,7 @@ asio::awaitable<ExchangeResult> exchange_tcp(asio::io_context& io, ExchangeReque
   if (const auto [error, sent] = co_await asio::async_write(timed->socket, out, kAwait); error) {
     co_return std::unexpected(timed->fault());
   }
-  std::vector<std::byte> message(kLengthPrefix);
+  std::vector<std::byte> message(sniffer::kTcpLengthPrefix);
   auto in = asio::buffer(message.data(), message.size());
   if (const auto [error, got] = co_await asio::async_read(timed->socket, in, kAwait); error) {
     co_return std::unexpected(timed->fault());

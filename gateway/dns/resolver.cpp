@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "gateway/dns/await.h"
 #include "gateway/dns/cache.h"
 #include "gateway/dns/exchange.h"
 #include "gateway/dns/special_names.h"
@@ -27,7 +28,6 @@ using sniffer::DnsType;
 using Bell = asio::steady_timer;
 using SharedSet = std::shared_ptr<const RecordSet>;
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // A negative answer without a SOA says nothing about how long it holds.
 constexpr std::chrono::seconds kUnstatedNegativeTtl{5};
 

@@ -77,10 +77,6 @@ std::string type_detail(DnsType type) {
   return "dns type " + sniffer::to_string(type);
 }
 
-std::string rule_text(const policy::SourceLine& rule) {
-  return rule.line == 0 ? std::string{} : fmt::format("{}:{}", rule.file, rule.line);
-}
-
 audit::DecisionRecord record_of(const base::IpAddress& client, std::string host, std::string_view reason) {
   audit::DecisionRecord record;
   record.phase = policy::Phase::kDns;
@@ -93,7 +89,7 @@ audit::DecisionRecord record_of(const base::IpAddress& client, std::string host,
 audit::DecisionRecord record_of(const Question& question, std::string_view reason) {
   auto record = record_of(question.client, question.name.text(), reason);
   record.matched_host = question.decision.matched_host;
-  record.rule = rule_text(question.decision.rule);
+  record.rule = policy::place_of(question.decision.rule);
   return record;
 }
 
@@ -202,7 +198,7 @@ Message Responder::denied(const Asked& asked, const base::HostName& name, const 
   names_->asked(asked.client, name, true);
   auto record = record_of(asked.client, name.text(), policy::to_string(decision.reason));
   record.matched_host = decision.matched_host;
-  record.rule = rule_text(decision.rule);
+  record.rule = policy::place_of(decision.rule);
   record.detail = type_detail(asked.query.question.type);
   log_denied(std::move(record));
   return own_address_reply(asked.query, asked.limit);

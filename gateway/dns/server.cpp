@@ -11,6 +11,7 @@
 #include <exception>
 #include <utility>
 
+#include "gateway/dns/await.h"
 #include "gateway/dns/client_limits.h"
 #include "gateway/dns/datagram.h"
 #include "gateway/dns/responder.h"
@@ -22,12 +23,9 @@ namespace {
 namespace asio = boost::asio;
 using Descriptor = asio::posix::stream_descriptor;
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kQuestionBuffer = 4096;  // no question is longer; cut ones are malformed
 constexpr int kReceiveBuffer = 1 << 20;        // bytes: one client's burst must not crowd out the others' questions
 constexpr int kBatch = 64;                     // datagrams before others get their turn
-
-const auto kIgnore = [](const std::exception_ptr&) {};
 
 // As much as the system grants: without privilege at most net.core.rmem_max.
 void widen_receive_buffer(int socket) {

@@ -15,22 +15,20 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/dns/await.h"
 #include "gateway/net/deadline_wheel.h"
 #include "gateway/net/stream.h"
+#include "sniffer/dns_message.h"
 
 namespace soleroute::gateway::dns {
 namespace {
 
 namespace asio = boost::asio;
 
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds kNoDescriptorPause{100};
 constexpr std::size_t kReadChunk = 2048;
-constexpr std::size_t kLengthPrefix = 2;
 constexpr std::size_t kHeaderBytes = 12;
 constexpr int kAcceptBatch = 32;
-
-const auto kIgnore = [](const std::exception_ptr&) {};
 
 }  // namespace
 
@@ -95,21 +93,21 @@ class TcpService::Session : public std::enable_shared_from_this<TcpService::Sess
 };
 
 bool TcpService::Session::has_question() const {
-  if (received_.size() < kLengthPrefix) return false;
+  if (received_.size() < sniffer::kTcpLengthPrefix) return false;
   const auto length = std::to_integer<std::size_t>(received_[0]) << 8U | std::to_integer<std::size_t>(received_[1]);
-  return received_.size() >= kLengthPrefix + length;
+  return received_.size() >= sniffer::kTcpLengthPrefix + length;
 }
 
 bool TcpService::Session::take_questions() {
   std::size_t used = 0;
   bool sane = true;
-  while (!full() && received_.size() - used >= kLengthPrefix) {
+  while (!full() && received_.size() - used >= sniffer::kTcpLengthPrefix) {
     const auto* at = received_.data() + used;
     const auto length = std::to_integer<std::size_t>(at[0]) << 8U | std::to_integer<std::size_t>(at[1]);
     sane = length >= kHeaderBytes && length <= kMaxQuestionBytes;
-    if (!sane || received_.size() - used < kLengthPrefix + length) break;
-    ask({at + kLengthPrefix, length});
-    used += kLengthPrefix + length;
+    if (!sane || received_.size() - used < sniffer::kTcpLengthPrefix + length) break;
+    ask({at + sniffer::kTcpLengthPrefix, length});
+    used += sniffer::kTcpLengthPrefix + length;
   }
   received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(used));
   return sane;

@@ -21,11 +21,7 @@ namespace {
 namespace asio = boost::asio;
 using Outcome = std::expected<Dialled, DialFailure>;
 
-constexpr std::size_t kMaxAttempts = 6;  // addresses tried for one dial
-
-std::unexpected<DialFailure> failed(policy::Reason reason, std::string message) {
-  return std::unexpected(DialFailure{reason, std::move(message)});
-}
+constexpr std::size_t kMaxAddresses = 6;  // addresses tried for one dial
 
 // A socket on its way to `remote`; the connection is complete once it is writable without error.
 base::Result<base::Fd> begin_connect(const base::Endpoint& remote, std::uint32_t mark) {
@@ -61,7 +57,7 @@ DialFailure connect_failure(const base::Endpoint& remote, const base::Error& err
 asio::awaitable<Outcome> attempt(asio::io_context& io, net::DeadlineWheel& wheel, base::Endpoint remote,
                                  std::uint32_t mark, std::span<const std::byte> first) {
   auto fd = begin_connect(remote, mark);
-  if (!fd) co_return failed(policy::Reason::kUpstreamFailed, fd.error().message);
+  if (!fd) co_return dial_failed(policy::Reason::kUpstreamFailed, fd.error().message);
   auto stream = std::make_unique<net::TcpStream>(io, wheel, std::move(*fd));
   stream->expires_after(Connector::kDialTimeout);
   base::Status status;
@@ -119,6 +115,10 @@ asio::awaitable<void> run_attempt(asio::io_context& io, net::DeadlineWheel& whee
 
 }  // namespace
 
+std::unexpected<DialFailure> dial_failed(policy::Reason reason, std::string message) {
+  return std::unexpected(DialFailure{reason, std::move(message)});
+}
+
 Connector::Connector(asio::io_context& io, net::DeadlineWheel& wheel, dns::Resolver& resolver, dns::NameBook& names,
                      std::uint32_t mark, std::vector<base::IpAddress> local_addresses)
     : io_(io),
@@ -132,20 +132,20 @@ asio::awaitable<Outcome> Connector::dial(DialRequest request) {
   std::shared_ptr<const dns::Addresses> resolved = resolver_.cached(request.name);
   if (!resolved) {
     auto fresh = co_await resolver_.resolve(request.name);
-    if (!fresh) co_return failed(policy::Reason::kUpstreamFailed, fresh.error().message);
+    if (!fresh) co_return dial_failed(policy::Reason::kUpstreamFailed, fresh.error().message);
     resolved = std::make_shared<const dns::Addresses>(std::move(*fresh));
   }
   if (request.preferred && !names_.leads_to(request.name, *request.preferred)) request.preferred.reset();
   auto candidates = ordered(*resolved, request.preferred);
   if (candidates.empty()) {
-    co_return failed(policy::Reason::kUpstreamFailed, request.name.text() + " has no address");
+    co_return dial_failed(policy::Reason::kUpstreamFailed, request.name.text() + " has no address");
   }
   std::erase_if(candidates, [&](const base::IpAddress& address) { return !may_dial(address, request.permitted); });
   if (candidates.empty()) {
-    co_return failed(policy::Reason::kPrivateAddress,
-                     request.name.text() +
-                         " resolves to non-public addresses only; if that is meant, list them "
-                         "under `addresses:` of its entry");
+    co_return dial_failed(policy::Reason::kPrivateAddress,
+                          request.name.text() +
+                              " resolves to non-public addresses only; if that is meant, list them "
+                              "under `addresses:` of its entry");
   }
   if (candidates.size() == 1) {
     const base::Endpoint only{candidates.front(), request.port};
@@ -170,7 +170,7 @@ asio::awaitable<Outcome> Connector::dial_address(base::Endpoint remote) {
 }
 
 asio::awaitable<Outcome> Connector::race(std::vector<base::IpAddress> addresses, std::uint16_t port) {
-  addresses.resize(std::min(addresses.size(), kMaxAttempts));
+  addresses.resize(std::min(addresses.size(), kMaxAddresses));
   auto race = std::make_shared<Race>(io_);
   const auto give_up = net::Clock::now() + kDialTimeout;
   std::size_t next = 0;

@@ -39,6 +39,7 @@ struct DialFailure {
   policy::Reason reason = policy::Reason::kUpstreamFailed;  // or kPrivateAddress, kTimedOut
   std::string message;                                      // "example.com: no address", "connect to …: refused"
 };
+[[nodiscard]] std::unexpected<DialFailure> dial_failed(policy::Reason reason, std::string message);
 
 struct Dialled {
   std::unique_ptr<net::Stream> stream;

@@ -13,7 +13,7 @@ namespace {
 namespace asio = boost::asio;
 
 // What is asked about one connection; asked again after a reload, so it owns what it names.
-struct Question {
+struct EndpointQuery {
   base::IpAddress client;
   base::Endpoint destination;
   std::vector<base::HostName> names;  // whose answers, given by this gateway, held the destination
@@ -22,7 +22,7 @@ struct Question {
   [[nodiscard]] policy::Decision ask(const policy::Policy& policy) const;
 };
 
-policy::Decision Question::ask(const policy::Policy& policy) const {
+policy::Decision EndpointQuery::ask(const policy::Policy& policy) const {
   policy::FlowFacts facts;
   facts.phase = policy::Phase::kPacket;
   facts.client = client;
@@ -43,13 +43,13 @@ policy::Decision Question::ask(const policy::Policy& policy) const {
   return decision;
 }
 
-Question question_of(const FlowContext& context, const ClientConnection& client) {
+EndpointQuery question_of(const FlowContext& context, const ClientConnection& client) {
   const auto& address = client.original_destination.address;
   return {client.peer.address, client.original_destination, context.names.names_of(address), context.is_own(address)};
 }
 
 // An address that nothing names passes in observe mode if it is public, and nobody's here.
-bool is_observed_address(const FlowContext& context, const policy::Policy& policy, const Question& question,
+bool is_observed_address(const FlowContext& context, const policy::Policy& policy, const EndpointQuery& question,
                          const policy::Decision& decision) {
   return is_observed(policy, decision) && !question.to_stand_in &&
          context.connector.may_dial(question.destination.address);
@@ -71,7 +71,7 @@ void log_passed(FlowContext& context, const ClientConnection& client, const poli
   }
   record.port = client.original_destination.port;
   record.matched_host = decision.matched_host;
-  record.rule = to_text(decision.rule);
+  record.rule = policy::place_of(decision.rule);
   record.destination = client.original_destination.to_string();
   context.log.decision(record);
 }
@@ -109,7 +109,7 @@ bool is_endpoint(const FlowContext& context, const ClientConnection& client) {
 
 asio::awaitable<TunnelPtr> serve_endpoint(FlowContext& context, ClientConnection client) {
   const auto snapshot = context.policy;  // the decision borrows from it
-  Question question = question_of(context, client);
+  EndpointQuery question = question_of(context, client);
   const auto decision = question.ask(*snapshot);
   const bool passes = decision.allowed() || is_observed_address(context, *snapshot, question, decision);
   if (!passes) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/web_ports.h"
 #include "gateway/flow/connector.h"
 #include "gateway/flow/flows.h"
 #include "gateway/flow/http1_io.h"
@@ -21,7 +22,6 @@ namespace {
 namespace asio = boost::asio;
 using policy::Reason;
 
-constexpr std::uint16_t kHttpsPort = 443;
 constexpr std::string_view kEstablished = "HTTP/1.1 200 Connection established\r\n\r\n";
 
 // Where a CONNECT leads. Kept for a reload's question.
@@ -40,7 +40,7 @@ struct Destination {
     facts.port = port;
     facts.method = "CONNECT";
     if (!host && address) facts.original_destination = base::Endpoint{*address, port};
-    if (port == kHttpsPort) facts.scheme = policy::Scheme::kHttps;
+    if (port == base::kHttpsPort) facts.scheme = policy::Scheme::kHttps;
     return facts;
   }
 };
@@ -53,10 +53,10 @@ audit::DecisionRecord record_of(const Destination& to, const policy::Decision& d
   record.client = to.client;
   record.host = to.text();
   record.port = to.port;
-  if (to.port == kHttpsPort) record.scheme = policy::to_string(policy::Scheme::kHttps);
+  if (to.port == base::kHttpsPort) record.scheme = policy::to_string(policy::Scheme::kHttps);
   record.method = "CONNECT";
   record.matched_host = decision.matched_host;
-  record.rule = to_text(decision.rule);
+  record.rule = policy::place_of(decision.rule);
   return record;
 }
 
@@ -136,17 +136,17 @@ asio::awaitable<TunnelPtr> serve_connect(FlowContext& context, ClientConnection 
   const auto decision = feasible(context, snapshot->decide(to.facts()));
   const bool observed_address = to.address && !to.host && context.connector.may_dial(*to.address);
   // Over TLS too, where there is a CA to sign for it, the gateway answers for itself.
-  const bool ours = context.inspection && to.port == kHttpsPort && is_own_name(to.host);
+  const bool ours = context.inspection && to.port == base::kHttpsPort && is_own_name(to.host);
   const bool passes = may_pass(*snapshot, decision) && (decision.allowed() || to.host || observed_address);
   if (!passes && !ours) {
     co_await refuse(context, *client.stream, to, *snapshot, decision, asked.wants_json);
     co_return nullptr;
   }
-  if (!to.host || to.port != kHttpsPort) {
+  if (!to.host || to.port != base::kHttpsPort) {
     co_return co_await connect(context, std::move(client), std::move(read), to, decision);
   }
   // To 443 the tunnel carries TLS for that very name: the ClientHello is read, decided and logged as if redirected.
-  client.original_destination = {{}, kHttpsPort};
+  client.original_destination = {{}, base::kHttpsPort};
   client.stream->expires_after(kFirstBytesTimeout);
   const auto told = co_await client.stream->write_all(base::as_bytes(kEstablished));
   if (!told) {
@@ -157,7 +157,7 @@ asio::awaitable<TunnelPtr> serve_connect(FlowContext& context, ClientConnection 
   co_return co_await serve_tunnelled_tls(context, std::move(client), std::move(read), name);
 }
 
-asio::awaitable<TunnelPtr> serve(FlowContext& context, ClientConnection client) {
+asio::awaitable<TunnelPtr> serve_proxy_client(FlowContext& context, ClientConnection client) {
   client.stream->expires_after(kFirstBytesTimeout);
   std::optional<ConnectAsked> asked;
   std::optional<ClientConnection> remaining;
@@ -175,7 +175,7 @@ asio::awaitable<TunnelPtr> serve(FlowContext& context, ClientConnection client) 
 }  // namespace
 
 asio::awaitable<void> serve_explicit_proxy(FlowContext& context, ClientConnection client) {
-  auto tunnel = co_await serve(context, std::move(client));
+  auto tunnel = co_await serve_proxy_client(context, std::move(client));
   co_await run_tunnel(context, std::move(tunnel));
 }
 

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/web_ports.h"
+
 namespace soleroute::gateway::flow {
 
 void FlowContext::use(std::shared_ptr<const policy::Policy> snapshot) {
   web_port_endpoints = std::ranges::any_of(snapshot->endpoints(), [](const policy::EndpointView& endpoint) {
-    return std::ranges::any_of(endpoint.ports, [](std::uint16_t port) { return port == 80 || port == 443; });
+    return std::ranges::any_of(endpoint.ports, base::is_web_port);
   });
   policy = std::move(snapshot);
   origin_sessions = std::make_shared<inspect::OriginSessions>();

@@ -7,6 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
+#include "base/web_ports.h"
 #include "gateway/flow/http1_forward.h"
 #include "gateway/flow/http1_io.h"
 #include "gateway/flow/http1_page.h"
@@ -24,20 +25,8 @@ namespace asio = boost::asio;
 using policy::Reason;
 using Then = ExchangeResult::Then;
 
-constexpr std::uint16_t kHttpPort = 80;
-constexpr std::uint16_t kHttpsPort = 443;
 constexpr std::uint32_t kRequestsInATurn = 16;
 constexpr std::string_view kAbsoluteUrlNeeded = "a proxy is asked with an absolute http:// URL";
-
-bool is_one_of(std::string_view method, std::initializer_list<std::string_view> lowered) {
-  return std::ranges::any_of(lowered, [method](auto m) { return sniffer::http1::same_ignoring_case(method, m); });
-}
-
-// RFC 9110 section 9.2.2. Methods are case-sensitive: one in other letters is nobody's promise.
-bool is_idempotent(std::string_view method) {
-  constexpr std::array<std::string_view, 5> kIdempotent{"GET", "HEAD", "PUT", "DELETE", "OPTIONS"};
-  return std::ranges::find(kIdempotent, method) != kIdempotent.end();
-}
 
 // Also to a client whose time is up.
 asio::awaitable<void> last_word(net::Stream& stream, std::string text) {
@@ -180,7 +169,7 @@ void Http1Session::remember(const sniffer::RequestHead& head) {
               .http11 = head.http11,
               .keep_alive = head.keep_alive,
               .websocket = head.upgrade == sniffer::Upgrade::kWebSocket,
-              .may_repeat = is_idempotent(head.method)};
+              .may_repeat = sniffer::http1::is_idempotent(head.method)};
   host_ = head.host;
   port_ = head.port.value_or(default_port());
 }
@@ -188,7 +177,8 @@ void Http1Session::remember(const sniffer::RequestHead& head) {
 // What no policy can allow.
 std::optional<Http1Session::Fault> Http1Session::unfit(const sniffer::RequestHead& head) const {
   const auto fault = [](int status, std::string_view text) { return Fault{status, Reason::kMalformed, text}; };
-  if (is_one_of(head.method, {"trace", "track", "connect"})) return fault(405, "this method is not forwarded");
+  if (sniffer::http1::is_one_of(head.method, {"trace", "track", "connect"}))
+    return fault(405, "this method is not forwarded");
   if (entrance_ != Entrance::kExplicitProxy) {
     if (port_ != default_port()) return fault(400, "Host names another port than the connection's");
     if (inspected() && head.form == sniffer::TargetForm::kAbsolute) return fault(400, "a URL of http inside TLS");
@@ -254,7 +244,7 @@ asio::awaitable<Http1Session::Next> Http1Session::serve(const sniffer::RequestHe
     co_return Next::kOver;
   }
   const auto snapshot = context_.policy;  // the decision borrows from it
-  const bool ours = is_own_name(head.host) && (port_ == kHttpPort || port_ == kHttpsPort);
+  const bool ours = is_own_name(head.host) && base::is_web_port(port_);
   if (ours && (!sni_ || sni_ == head.host)) {
     progress_.record.reason = policy::to_string(Reason::kAllowed);
     progress_.record.detail = "this gateway";
@@ -266,7 +256,7 @@ asio::awaitable<Http1Session::Next> Http1Session::serve(const sniffer::RequestHe
   auto& record = progress_.record;
   record.reason = policy::to_string(decision.reason);
   record.matched_host = decision.matched_host;
-  record.rule = to_text(decision.rule);
+  record.rule = policy::place_of(decision.rule);
   // Allowed or not elsewhere: this connection is not the one for it (RFC 9110 section 15.5.20).
   if (inspected() && decision.reason == Reason::kNameMismatch) record.status = 421;
   // Where nobody is named, observe lets nothing pass either: there is nobody to dial.

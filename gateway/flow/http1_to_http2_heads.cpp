@@ -14,10 +14,6 @@ namespace {
 
 namespace text = sniffer::http1;
 
-bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) {
-  return std::ranges::find(names, name) != names.end();
-}
-
 }  // namespace
 
 Http2Request http2_request(const sniffer::RequestHead& head) {
@@ -28,7 +24,7 @@ Http2Request http2_request(const sniffer::RequestHead& head) {
   for (auto& field : end_to_end_fields(head.fields)) {
     if (field.name == "host") {
       request.authority = std::move(field.value);
-    } else if (!is_one_of(field.name, {"te", "sec-websocket-key"})) {
+    } else if (!text::is_one_of(field.name, {"te", "sec-websocket-key"})) {
       field.sensitive = true;
       request.fields.push_back(std::move(field));
     }

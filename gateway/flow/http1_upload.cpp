@@ -15,7 +15,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::chrono::milliseconds kLastWordTimeout{1000};
+constexpr std::chrono::milliseconds kUnwantedBodyTimeout{1000};
 
 }  // namespace
 
@@ -105,7 +105,7 @@ asio::awaitable<void> Upload::abandon() {
     origin_.close();
     if (fault_ == Fault::kNone) {  // otherwise it is ending, and the client may yet have to be reset
       client_.shutdown_send();
-      client_.expires_after(kLastWordTimeout);
+      client_.expires_after(kUnwantedBodyTimeout);
     }
   }
   asio::steady_timer bell(co_await asio::this_coro::executor, asio::steady_timer::time_point::max());

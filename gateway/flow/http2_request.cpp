@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "base/web_ports.h"
 #include "gateway/flow/http1_page.h"
 #include "sniffer/http1_head.h"
 #include "sniffer/http1_text.h"
@@ -16,27 +17,16 @@ using http2::Field;
 using http2::Fields;
 namespace text = sniffer::http1;
 
-constexpr std::uint16_t kHttpsPort = 443;
-
 std::unexpected<RequestFault> fault(int status, std::string_view what) {
   const bool large = status == 414 || status == 431;
   return std::unexpected(RequestFault{status, large ? policy::Reason::kTooLarge : policy::Reason::kMalformed, what});
-}
-
-bool is_one_of(std::string_view name, std::initializer_list<std::string_view> lowered) {
-  return std::ranges::any_of(lowered, [name](auto each) { return text::same_ignoring_case(name, each); });
-}
-
-bool is_idempotent(std::string_view method) {
-  constexpr std::array<std::string_view, 5> kIdempotent{"GET", "HEAD", "PUT", "DELETE", "OPTIONS"};
-  return std::ranges::find(kIdempotent, method) != kIdempotent.end();
 }
 
 std::optional<RequestFault> unfit_method(const Http2Request& request) {
   const auto& method = request.method;
   if (!text::is_token(method)) return fault(400, "not a method").error();
   if (method.size() > sniffer::kMaxMethodLength) return fault(501, "a method too long").error();
-  if (is_one_of(method, {"trace", "track", "connect"})) return fault(405, "this method is not forwarded").error();
+  if (text::is_one_of(method, {"trace", "track", "connect"})) return fault(405, "this method is not forwarded").error();
   return std::nullopt;
 }
 
@@ -53,7 +43,7 @@ std::optional<RequestFault> read_authority(Http2Request& request) {
   const auto authority = sniffer::parse_authority(request.authority);
   if (!authority.complete()) return fault(400, "a malformed authority").error();
   const auto& parsed = authority.value();
-  if (parsed.port.value_or(kHttpsPort) != kHttpsPort) {
+  if (parsed.port.value_or(base::kHttpsPort) != base::kHttpsPort) {
     return fault(400, "the authority names another port than the connection's").error();
   }
   request.host = parsed.host;
@@ -106,7 +96,7 @@ std::expected<Http2Request, RequestFault> read_http2_request(Fields head) {
   if (expect != nullptr && !text::same_ignoring_case(expect->value, "100-continue")) {
     return fault(417, "an expectation that is not 100-continue");
   }
-  request.may_repeat = is_idempotent(request.method) && !request.websocket;
+  request.may_repeat = text::is_idempotent(request.method) && !request.websocket;
   return request;
 }
 
@@ -145,7 +135,7 @@ std::optional<std::string> http1_head(const Http2Request& request, Http1Body bod
   if (!cookies.empty()) out.append("cookie: ").append(cookies).append("\r\n");
   if (body == Http1Body::kChunked) out += "transfer-encoding: chunked\r\n";
   const bool says_none = body == Http1Body::kNone && !has_length;
-  if (says_none && is_one_of(request.method, {"post", "put", "patch"})) out += "content-length: 0\r\n";
+  if (says_none && text::is_one_of(request.method, {"post", "put", "patch"})) out += "content-length: 0\r\n";
   out += "\r\n";
   // What is written must read as what was decided, also by who is strict.
   const auto read = sniffer::parse_request_head(base::as_bytes(out));

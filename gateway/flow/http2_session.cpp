@@ -4,6 +4,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <utility>
 
+#include "base/web_ports.h"
 #include "gateway/flow/header_injection.h"
 #include "gateway/flow/http2_response.h"
 #include "gateway/flow/observe.h"
@@ -16,7 +17,6 @@ namespace {
 namespace asio = boost::asio;
 using policy::Reason;
 
-constexpr std::uint16_t kHttpsPort = 443;
 // Streams that a client has given up may still be waiting for a dial: more than so many together are not begun.
 constexpr std::size_t kMaxLive = 2 * std::size_t{http2::kMaxStreams};
 constexpr int kMaxAttempts = 3;  // an origin may say GOAWAY between two of them
@@ -64,7 +64,7 @@ bool Http2Session::still_allowed(const policy::Policy& policy) const {
   facts.client = client_.connection.peer.address;
   facts.sni = client_.name;
   facts.host = client_.name;
-  facts.port = kHttpsPort;
+  facts.port = base::kHttpsPort;
   facts.scheme = policy::Scheme::kHttps;
   return may_pass(policy, policy.decide(facts));
 }
@@ -76,7 +76,7 @@ policy::FlowFacts Http2Session::facts_of(const Http2Request& request) const {
   facts.original_destination = client_.connection.original_destination;
   facts.sni = client_.name;
   facts.host = request.host;
-  facts.port = kHttpsPort;
+  facts.port = base::kHttpsPort;
   facts.scheme = policy::Scheme::kHttps;
   facts.method = request.method;
   facts.target = request.path;
@@ -89,7 +89,7 @@ audit::DecisionRecord Http2Session::new_record() const {
   record.client = client_.connection.peer.address;
   record.host = client_.name.text();
   record.scheme = "https";
-  record.port = kHttpsPort;
+  record.port = base::kHttpsPort;
   const auto& destination = client_.connection.original_destination;
   if (destination.address != base::IpAddress{}) record.destination = destination.to_string();
   return record;
@@ -137,7 +137,7 @@ asio::awaitable<void> Http2Session::decide(Progress& progress) {
   record.path = progress.request.path.substr(0, progress.request.path.find('?'));
   record.reason = policy::to_string(progress.decision.reason);
   record.matched_host = progress.decision.matched_host;
-  record.rule = to_text(progress.decision.rule);
+  record.rule = policy::place_of(progress.decision.rule);
   if (!may_pass(*snapshot, progress.decision)) co_return co_await refuse(progress, *snapshot, facts);
   const auto injected = prepare_injection(progress.decision, progress.request.fields, context_.secrets);
   if (!injected) {  // allowed, but the policy sets headers that cannot be set

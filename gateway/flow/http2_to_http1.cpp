@@ -19,8 +19,8 @@ namespace asio = boost::asio;
 using policy::Reason;
 using sniffer::BodyFraming;
 
-constexpr std::size_t kReadSize = 16 * 1024;
-constexpr std::size_t kMaxHeld = 256 * 1024;  // of an answer that the client does not take
+constexpr std::size_t kAnswerReadSize = 16 * 1024;
+constexpr std::size_t kMaxHeldAnswer = 256 * 1024;  // of an answer that the client does not take
 
 Http1Body body_of(const http2::Stream& client, const Http2Request& request) {
   const auto& upload = *client.received();
@@ -248,7 +248,7 @@ bool Http1Receiver::accept(BodyFraming framing, std::uint64_t& left) {
 
 // Until the client has taken some of what is held for it.
 asio::awaitable<bool> Http1Receiver::make_room() {
-  while (answer_->size() >= kMaxHeld && !client_.closed()) {
+  while (answer_->size() >= kMaxHeldAnswer && !client_.closed()) {
     vigil_.expires_after(kBodyIdle);
     co_await vigil_.wait();
     if (!vigil_.timed_out()) continue;
@@ -267,7 +267,7 @@ asio::awaitable<bool> Http1Receiver::deliver(BodyFraming framing, std::uint64_t 
     if (chunks_.state() == sniffer::ChunkedScanner::State::kDone) co_return true;
     const bool room = co_await make_room();
     if (!room) co_return false;
-    const bool more = co_await read_more(kReadSize);
+    const bool more = co_await read_more(kAnswerReadSize);
     if (!more) co_return framing == BodyFraming::kUntilClose && !client_.closed() && !origin_.timed_out();
   }
 }

@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "base/web_ports.h"
 #include "gateway/flow/http1_to_http2.h"
 #include "gateway/flow/observe.h"
 #include "gateway/inspect/inspection.h"
@@ -15,12 +16,7 @@ namespace {
 namespace asio = boost::asio;
 using policy::Reason;
 
-constexpr std::uint16_t kHttpsPort = 443;
-constexpr std::chrono::milliseconds kHandshakeTimeout{10000};
-
-std::unexpected<DialFailure> failed(Reason reason, std::string message) {
-  return std::unexpected(DialFailure{reason, std::move(message)});
-}
+constexpr std::chrono::milliseconds kOriginHandshakeTimeout{10000};
 
 bool same(const std::weak_ptr<const policy::Policy>& one, const std::shared_ptr<const policy::Policy>& other) {
   return !one.owner_before(other) && !other.owner_before(one);
@@ -49,12 +45,12 @@ asio::awaitable<std::expected<Dialled, DialFailure>> InspectedOrigin::dial() {
   facts.phase = policy::Phase::kTls;
   facts.client = client_;
   facts.sni = name_;
-  facts.port = kHttpsPort;
+  facts.port = base::kHttpsPort;
   facts.scheme = policy::Scheme::kHttps;
   const auto decision = snapshot->decide(facts);
-  if (!may_pass(*snapshot, decision)) co_return failed(decision.reason, "the policy no longer allows this host");
+  if (!may_pass(*snapshot, decision)) co_return dial_failed(decision.reason, "the policy no longer allows this host");
   DialRequest request{
-      name_, kHttpsPort, {decision.permitted_addresses.begin(), decision.permitted_addresses.end()}, preferred_};
+      name_, base::kHttpsPort, {decision.permitted_addresses.begin(), decision.permitted_addresses.end()}, preferred_};
   co_return co_await context_.connector.dial(std::move(request));
 }
 
@@ -85,7 +81,7 @@ asio::awaitable<std::expected<OriginConnection, DialFailure>> InspectedOrigin::c
   auto connected = co_await connect_anew(std::move(http2));
   if (!connected || connected->version == HttpVersion::kHttp1) co_return connected;
   auto translated = http1_over_http2(context_, std::move(connected->stream));
-  if (translated == nullptr) co_return failed(Reason::kUpstreamFailed, "no descriptors are left");
+  if (translated == nullptr) co_return dial_failed(Reason::kUpstreamFailed, "no descriptors are left");
   co_return OriginConnection{std::move(translated), HttpVersion::kHttp1};
 }
 
@@ -93,7 +89,7 @@ asio::awaitable<std::expected<OriginConnection, DialFailure>> InspectedOrigin::c
     std::vector<HttpVersion> offered) {
   auto dialled = co_await dial();
   if (!dialled) co_return std::unexpected(std::move(dialled.error()));
-  dialled->stream->expires_after(kHandshakeTimeout);
+  dialled->stream->expires_after(kOriginHandshakeTimeout);
   std::vector<std::string> protocols;
   for (const HttpVersion version : offered) protocols.emplace_back(alpn_name(version));
   const auto inspection = context_.inspection;
@@ -102,7 +98,7 @@ asio::awaitable<std::expected<OriginConnection, DialFailure>> InspectedOrigin::c
   if (!stream) {
     http2_alone_ = http2_alone_ || stream.error().no_common_protocol;
     const Reason reason = stream.error().timed_out ? Reason::kTimedOut : Reason::kUpstreamFailed;
-    co_return failed(reason, std::move(stream.error().message));
+    co_return dial_failed(reason, std::move(stream.error().message));
   }
   const bool http2 = (*stream)->alpn() == alpn_name(HttpVersion::kHttp2);
   co_return OriginConnection{std::move(*stream), http2 ? HttpVersion::kHttp2 : HttpVersion::kHttp1};

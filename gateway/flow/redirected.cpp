@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/byte_reader.h"
+#include "base/web_ports.h"
 #include "gateway/flow/flows.h"
 #include "gateway/flow/refusal.h"
 #include "sniffer/http1_head.h"
@@ -20,8 +21,6 @@ using policy::Reason;
 using sniffer::Protocol;
 
 constexpr std::size_t kFirstRead = 16 * 1024;
-constexpr std::uint16_t kHttpPort = 80;
-constexpr std::uint16_t kHttpsPort = 443;
 
 // What the bytes that are there tell, once it is more than that there should be more; nothing: wait for them.
 // kNeedMore: the client went away.
@@ -58,9 +57,9 @@ void refuse(FlowContext& context, ClientConnection& client, Reason reason, std::
   client.stream->reset();
 }
 
-asio::awaitable<TunnelPtr> serve(FlowContext& context, ClientConnection client) {
+asio::awaitable<TunnelPtr> serve_until_tunnel(FlowContext& context, ClientConnection client) {
   const std::uint16_t port = client.original_destination.port;
-  const bool web = port == kHttpPort || port == kHttpsPort;
+  const bool web = base::is_web_port(port);
   if (!web || (context.web_port_endpoints && is_endpoint(context, client))) {
     co_return co_await serve_endpoint(context, std::move(client));
   }
@@ -72,10 +71,10 @@ asio::awaitable<TunnelPtr> serve(FlowContext& context, ClientConnection client) 
     told = readable ? first_bytes(*client.stream, read) : Protocol::kNeedMore;
   }
   const Protocol protocol = *told;
-  if (protocol == Protocol::kTls && port == kHttpsPort) {
+  if (protocol == Protocol::kTls && port == base::kHttpsPort) {
     co_return co_await serve_tls(context, std::move(client), std::move(read));
   }
-  if (protocol == Protocol::kHttp1 && port == kHttpPort) {
+  if (protocol == Protocol::kHttp1 && port == base::kHttpPort) {
     co_await serve_http1(context, std::move(client), std::move(read));
   } else if (protocol == Protocol::kHttp1) {
     co_await refuse_clear_text(context, std::move(client), std::move(read));
@@ -96,7 +95,7 @@ asio::awaitable<TunnelPtr> serve(FlowContext& context, ClientConnection client) 
 }  // namespace
 
 asio::awaitable<void> serve_redirected(FlowContext& context, ClientConnection client) {
-  auto tunnel = co_await serve(context, std::move(client));
+  auto tunnel = co_await serve_until_tunnel(context, std::move(client));
   co_await run_tunnel(context, std::move(tunnel));
 }
 

@@ -6,23 +6,20 @@
 #include <vector>
 
 #include "base/byte_reader.h"
+#include "base/web_ports.h"
 
 namespace soleroute::gateway::flow {
 namespace {
 
 constexpr std::chrono::milliseconds kLastWordTimeout{1000};
 constexpr std::size_t kDrainBytes = 4096;
-constexpr std::size_t kMaxDrained = 1 << 20;
+constexpr std::size_t kMaxDiscarded = 1 << 20;
 
 std::string_view scheme_of(std::uint16_t port) {
-  return port == 443 ? "https" : port == 80 ? "http" : "";
+  return port == base::kHttpsPort ? "https" : port == base::kHttpPort ? "http" : "";
 }
 
 }  // namespace
-
-std::string to_text(const policy::SourceLine& line) {
-  return line.line == 0 ? std::string{} : fmt::format("{}:{}", line.file, line.line);
-}
 
 void log_refusal(FlowContext& context, const ClientConnection& client, const Refusal& refusal) {
   ++context.counters.decisions_denied;
@@ -35,7 +32,7 @@ void log_refusal(FlowContext& context, const ClientConnection& client, const Ref
   record.scheme = scheme_of(client.original_destination.port);
   record.port = client.original_destination.port;
   record.matched_host = refusal.matched_host;
-  record.rule = to_text(refusal.rule);
+  record.rule = policy::place_of(refusal.rule);
   record.detail = refusal.detail;
   // Unknown inside an explicit proxy's tunnel, where only the port is.
   if (client.original_destination.address != base::IpAddress{})
@@ -50,7 +47,7 @@ boost::asio::awaitable<void> send_and_close(net::Stream& stream, std::string las
   if (!written) co_return stream.reset();
   stream.shutdown_send();
   std::vector<std::byte> ignored(kDrainBytes);
-  for (std::size_t drained = 0; drained < kMaxDrained;) {
+  for (std::size_t drained = 0; drained < kMaxDiscarded;) {
     const auto count = co_await stream.read_some(ignored);
     if (!count || *count == 0) break;
     drained += *count;

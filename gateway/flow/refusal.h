@@ -27,9 +27,6 @@ struct Refusal {
 };
 
 void log_refusal(FlowContext& context, const ClientConnection& client, const Refusal& refusal);
-// "policy.yaml:12", or empty.
-[[nodiscard]] std::string to_text(const policy::SourceLine& line);
-
 // Writes, sends FIN and reads what is still on its way, so that no reset overtakes the last word; then closes.
 [[nodiscard]] boost::asio::awaitable<void> send_and_close(net::Stream& stream, std::string last_word);
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/web_ports.h"
 #include "gateway/flow/connector.h"
 #include "gateway/flow/flows.h"
 #include "gateway/flow/inspected.h"
@@ -69,7 +70,7 @@ policy::FlowFacts facts_of(const ClientConnection& client, const ClientHello& he
   facts.original_destination = client.original_destination;
   facts.sni = hello.server_name;
   facts.host = authority;
-  facts.port = 443;
+  facts.port = base::kHttpsPort;
   facts.scheme = policy::Scheme::kHttps;
   return facts;
 }
@@ -80,7 +81,7 @@ bool passes(const policy::Policy& policy, const policy::Decision& decision) {
 }
 
 // What a live connection needs to be asked about again after a reload. Outlives the parsed hello.
-struct Question {
+struct TlsQuery {
   base::IpAddress client;
   base::Endpoint destination;
   base::HostName name;
@@ -91,7 +92,7 @@ struct Question {
     facts.client = client;
     facts.original_destination = destination;
     facts.sni = name;
-    facts.port = 443;
+    facts.port = base::kHttpsPort;
     facts.scheme = policy::Scheme::kHttps;
     return passes(policy, policy.decide(facts));
   }
@@ -109,9 +110,9 @@ void log_passed(FlowContext& context, const ClientConnection& client, const std:
   record.client = client.peer.address;
   record.host = host;
   record.scheme = "https";
-  record.port = 443;
+  record.port = base::kHttpsPort;
   record.matched_host = decision.matched_host;
-  record.rule = to_text(decision.rule);
+  record.rule = policy::place_of(decision.rule);
   context.log.decision(record);
 }
 
@@ -142,7 +143,7 @@ struct Termination {
 // What a decision lets through: the origin, already told what was read. Or what becomes of the connection instead.
 struct Passage {
   std::unique_ptr<net::Stream> origin;
-  Question question;
+  TlsQuery question;
   std::unique_ptr<Termination> termination{};
 };
 
@@ -230,8 +231,8 @@ asio::awaitable<void> terminate(FlowContext& context, ClientConnection client, R
   return serve_refused(context, std::move(client), std::move(read), std::move(asked), std::move(refusal));
 }
 
-asio::awaitable<TunnelPtr> serve(FlowContext& context, ClientConnection client, ReadAhead read,
-                                 std::optional<base::HostName> authority) {
+asio::awaitable<TunnelPtr> serve_tls_client(FlowContext& context, ClientConnection client, ReadAhead read,
+                                            std::optional<base::HostName> authority) {
   auto passage = co_await admit(context, client, read, std::move(authority));
   if (!passage) co_return nullptr;
   if (passage->termination) {
@@ -251,12 +252,12 @@ asio::awaitable<TunnelPtr> serve(FlowContext& context, ClientConnection client, 
 }  // namespace
 
 asio::awaitable<TunnelPtr> serve_tls(FlowContext& context, ClientConnection client, ReadAhead read) {
-  return serve(context, std::move(client), std::move(read), std::nullopt);
+  return serve_tls_client(context, std::move(client), std::move(read), std::nullopt);
 }
 
 asio::awaitable<TunnelPtr> serve_tunnelled_tls(FlowContext& context, ClientConnection client, ReadAhead read,
                                                base::HostName authority) {
-  return serve(context, std::move(client), std::move(read), std::move(authority));
+  return serve_tls_client(context, std::move(client), std::move(read), std::move(authority));
 }
 
 }  // namespace soleroute::gateway::flow

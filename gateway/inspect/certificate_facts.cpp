@@ -11,13 +11,10 @@
 #include <memory>
 #include <string_view>
 
+#include "gateway/inspect/bio.h"
+
 namespace soleroute::gateway::inspect {
 namespace {
-
-struct BioDeleter {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-using BioPtr = std::unique_ptr<BIO, BioDeleter>;
 
 std::string key_text(X509& certificate) {
   EVP_PKEY* key = X509_get0_pubkey(&certificate);

@@ -9,15 +9,11 @@
 #include <memory>
 #include <utility>
 
+#include "gateway/inspect/bio.h"
 #include "gateway/inspect/certificate_parts.h"
 
 namespace soleroute::gateway::inspect {
 namespace {
-
-struct BioDeleter {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-using BioPtr = std::unique_ptr<BIO, BioDeleter>;
 
 BioPtr reader(std::string_view text) {
   return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));

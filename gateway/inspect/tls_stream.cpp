@@ -17,7 +17,7 @@ using Kind = HandshakeFault::Kind;
 // Encrypted at once and sent in one call: four records.
 constexpr std::size_t kMostWritten = 64 * 1024;
 
-constexpr int kCertificateRequired = 116;  // RFC 8446 section 6.2: TLS 1.3 says so after the handshake
+constexpr int kCertificateRequiredAlert = 116;  // RFC 8446 section 6.2: TLS 1.3 says so after the handshake
 
 base::Error error_of(const char* what, int number) {
   return {what, base::ErrorKind::kSystem, number};
@@ -258,7 +258,7 @@ base::Error TlsStream::failure_to_read(int error) {
   if (wire_->broken) return *wire_->broken;
   if (wire_->ended) return error_of("the connection ended without TLS's close_notify", ECONNABORTED);
   const HandshakeFault fault = handshake_fault(error);
-  if (fault.alert == kCertificateRequired) return error_of(kWantsClientCertificate, EPROTO);
+  if (fault.alert == kCertificateRequiredAlert) return error_of(kWantsClientCertificate, EPROTO);
   return {"TLS: " + fault.message, base::ErrorKind::kSystem, EPROTO};
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <ranges>
 
+#include "base/web_ports.h"
 #include "gateway/audit/suggestion.h"
 
 namespace soleroute::gateway::jail {
@@ -26,7 +27,7 @@ std::string printable(std::string_view text) {
 }
 
 std::string subject_of(const audit::DecisionRecord& record) {
-  const bool web = record.port == 0 || record.port == 80 || record.port == 443;
+  const bool web = record.port == 0 || base::is_web_port(record.port);
   if (!record.host.empty()) return printable(web ? record.host : fmt::format("{}:{}", record.host, record.port));
   if (!record.destination.empty()) return printable(record.destination);
   return "(unnamed)";

@@ -7,6 +7,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "base/ascii.h"
 #include "policy/service_catalog.h"
 #include "policy/yaml_reader.h"
 
@@ -21,19 +22,6 @@ constexpr std::size_t kMaxName = 40;      // a part of image, volume and project
 constexpr std::size_t kMaxTitle = 60;     // a window's title
 constexpr std::size_t kMaxNpmName = 214;  // npm's own limit
 
-bool is_lower(char c) {
-  return c >= 'a' && c <= 'z';
-}
-bool is_upper(char c) {
-  return c >= 'A' && c <= 'Z';
-}
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-bool is_alphanumeric(char c) {
-  return is_lower(c) || is_upper(c) || is_digit(c);
-}
-
 bool all_of(std::string_view text, std::string_view others, bool (*kind)(char)) {
   return std::ranges::all_of(text, [&](char c) { return kind(c) || others.contains(c); });
 }
@@ -41,7 +29,7 @@ bool all_of(std::string_view text, std::string_view others, bool (*kind)(char)) 
 // These values become shell words, paths and Compose keys: each form admits nothing that has to be quoted.
 bool is_npm_part(std::string_view text) {
   return !text.empty() && !text.starts_with('.') && !text.starts_with('-') &&
-         all_of(text, "-._~", [](char c) { return is_lower(c) || is_digit(c); });
+         all_of(text, "-._~", [](char c) { return base::is_lower(c) || base::is_digit(c); });
 }
 
 bool is_npm_name(std::string_view text) {
@@ -53,22 +41,23 @@ bool is_npm_name(std::string_view text) {
 }
 
 bool is_exact_version(std::string_view text) {
-  return !text.empty() && is_digit(text.front()) && std::ranges::count(text, '.') >= 2 &&
-         all_of(text, ".+-", is_alphanumeric);
+  return !text.empty() && base::is_digit(text.front()) && std::ranges::count(text, '.') >= 2 &&
+         all_of(text, ".+-", base::is_alphanumeric);
 }
 
 bool is_program_name(std::string_view text) {
-  return !text.empty() && is_alphanumeric(text.front()) && all_of(text, "._-", is_alphanumeric);
+  return !text.empty() && base::is_alphanumeric(text.front()) && all_of(text, "._-", base::is_alphanumeric);
 }
 
 bool is_variable_name(std::string_view text) {
-  return !text.empty() && !is_digit(text.front()) && all_of(text, "_", is_alphanumeric);
+  return !text.empty() && !base::is_digit(text.front()) && all_of(text, "_", base::is_alphanumeric);
 }
 
 bool is_extension(std::string_view text) {
   const auto dot = text.find('.');
   return dot != std::string_view::npos && dot != 0 && dot + 1 < text.size() &&
-         all_of(text.substr(0, dot), "-", is_alphanumeric) && all_of(text.substr(dot + 1), "-.", is_alphanumeric);
+         all_of(text.substr(0, dot), "-", base::is_alphanumeric) &&
+         all_of(text.substr(dot + 1), "-.", base::is_alphanumeric);
 }
 
 // ".config/opencode": relative, plain, and nothing that leads up.
@@ -77,7 +66,7 @@ bool is_state_folder(std::string_view text) {
   while (true) {
     const auto slash = text.find('/');
     const auto part = text.substr(0, slash);
-    if (part.empty() || part == "." || part == ".." || !all_of(part, "._-", is_alphanumeric)) return false;
+    if (part.empty() || part == "." || part == ".." || !all_of(part, "._-", base::is_alphanumeric)) return false;
     if (slash == std::string_view::npos) return true;
     text.remove_prefix(slash + 1);
   }
@@ -243,8 +232,8 @@ base::Result<Agent> AgentReader::agent(const YamlNode& root, std::string_view na
 }  // namespace
 
 bool is_agent_name(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxName && is_lower(text.front()) && !text.ends_with('-') &&
-         all_of(text, "-", [](char c) { return is_lower(c) || is_digit(c); });
+  return !text.empty() && text.size() <= kMaxName && base::is_lower(text.front()) && !text.ends_with('-') &&
+         all_of(text, "-", [](char c) { return base::is_lower(c) || base::is_digit(c); });
 }
 
 base::Result<Agent> read_agent(std::string_view file, std::string_view name, std::string_view text) {

@@ -9,12 +9,12 @@ namespace soleroute::gateway::project {
 namespace {
 
 constexpr unsigned kAttempts = 64;
-constexpr int kPrefix = 24;
+constexpr int kFreePrefix = 24;
 
 }  // namespace
 
 base::Cidr subnet(std::string_view network) {
-  return base::Cidr::parse(fmt::format("{}.0/{}", network, kPrefix)).value_or(base::Cidr{});
+  return base::Cidr::parse(fmt::format("{}.0/{}", network, kFreePrefix)).value_or(base::Cidr{});
 }
 
 std::optional<UsedNetwork> conflict(std::string_view network, std::span<const UsedNetwork> used) {
@@ -33,7 +33,7 @@ std::string free_network(std::string_view path, std::span<const UsedNetwork> use
     std::string network = project_network(path, attempt);
     const auto other = conflict(network, used);
     if (!other) return network;
-    if (!behind_a_wider_one && other->network.prefix_length() < kPrefix) behind_a_wider_one = std::move(network);
+    if (!behind_a_wider_one && other->network.prefix_length() < kFreePrefix) behind_a_wider_one = std::move(network);
   }
   return behind_a_wider_one.value_or(project_network(path));
 }

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 
+#include "base/ascii.h"
 #include "base/ip_address.h"
 #include "policy/source_text.h"
 
@@ -15,13 +16,6 @@ namespace {
 
 constexpr std::size_t kMaxFolderName = 40;
 constexpr std::size_t kMaxProjectName = 63;  // a part of host and container names
-
-bool is_letter(char c) {
-  return c >= 'a' && c <= 'z';
-}
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 // FNV-1a: stable across builds and machines, which std::hash is not.
 std::uint32_t stable_hash(std::string_view text) {
@@ -34,7 +28,7 @@ std::string plain_name(std::string_view folder) {
   std::string name;
   for (const char given : folder) {
     const char c = given >= 'A' && given <= 'Z' ? static_cast<char>(given - 'A' + 'a') : given;
-    if (is_letter(c) || is_digit(c)) {
+    if (base::is_lower(c) || base::is_digit(c)) {
       name += c;
     } else if (!name.empty() && name.back() != '-') {
       name += '-';
@@ -51,14 +45,16 @@ std::string project_name(std::string_view absolute_folder, std::string_view fall
   const auto slash = absolute_folder.rfind('/');
   std::string name = plain_name(slash == std::string_view::npos ? absolute_folder : absolute_folder.substr(slash + 1));
   if (name.empty()) name = fallback;
-  if (!is_letter(name.front())) name.insert(0, "p-");
+  if (!base::is_lower(name.front())) name.insert(0, "p-");
   constexpr std::uint32_t kShown = 0xFFFFFFU;
   return fmt::format("{}-{:06x}", name, stable_hash(absolute_folder) & kShown);
 }
 
 bool is_project_name(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxProjectName && (is_letter(text.front()) || is_digit(text.front())) &&
-         std::ranges::all_of(text, [](char c) { return is_letter(c) || is_digit(c) || c == '-' || c == '_'; });
+  return !text.empty() && text.size() <= kMaxProjectName &&
+         (base::is_lower(text.front()) || base::is_digit(text.front())) && std::ranges::all_of(text, [](char c) {
+           return base::is_lower(c) || base::is_digit(c) || c == '-' || c == '_';
+         });
 }
 
 std::string project_network(std::string_view absolute_folder, unsigned attempt) {

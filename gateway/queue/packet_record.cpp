@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/web_ports.h"
 #include "sniffer/ip_packet.h"
 #include "sniffer/quic_initial.h"
 
@@ -54,7 +55,7 @@ std::string destination_text(const sniffer::IpPacket& packet) {
 // "1" and so on when this is the beginning of a QUIC connection on a port of the web.
 std::optional<std::string> quic_version(const sniffer::IpPacket& packet) {
   const auto port = packet.destination_port.value_or(0);
-  if (packet.protocol != kUdp || (port != 80 && port != 443)) return std::nullopt;
+  if (packet.protocol != kUdp || !base::is_web_port(port)) return std::nullopt;
   const auto initial = sniffer::parse_quic_initial(packet.payload);
   if (!initial.complete()) return std::nullopt;
   return sniffer::quic_version_text(initial.value().version);
@@ -85,7 +86,7 @@ policy::Decision decide_name(const sniffer::IpPacket& packet, const policy::Poli
 void take(audit::DecisionRecord& record, const policy::Decision& decision) {
   record.reason = policy::to_string(decision.reason);
   record.matched_host = decision.matched_host;
-  record.rule = decision.rule.line == 0 ? std::string{} : fmt::format("{}:{}", decision.rule.file, decision.rule.line);
+  record.rule = policy::place_of(decision.rule);
 }
 
 }  // namespace

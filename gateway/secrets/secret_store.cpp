@@ -164,7 +164,7 @@ Result<Secret> header_value(const policy::HeaderTransform& transform, const Secr
 
 Status SecretStore::check(const policy::Policy& policy) const {
   const auto failed = [](const policy::SecretUse& use, const base::Error& error) {
-    return base::usage_error(fmt::format("{}:{}: {}", use.line.file, use.line.line, error.message));
+    return base::usage_error(fmt::format("{}: {}", policy::place_of(use.line), error.message));
   };
   for (const auto& use : policy.secrets()) {
     const auto secret = read(use.transform->secret);

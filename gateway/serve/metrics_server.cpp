@@ -25,7 +25,7 @@ namespace {
 
 namespace asio = boost::asio;
 constexpr std::size_t kMaxRequest = 8192;
-constexpr std::chrono::milliseconds kClientTimeout{2000};
+constexpr std::chrono::milliseconds kScrapeTimeout{2000};
 
 }  // namespace
 
@@ -47,7 +47,7 @@ struct MetricsServer::State {
 
   static asio::awaitable<void> serve(std::shared_ptr<State> self, base::Fd socket) {
     net::TcpStream stream(self->loop, self->wheel, std::move(socket));
-    stream.expires_after(kClientTimeout);
+    stream.expires_after(kScrapeTimeout);
     std::vector<std::byte> request(kMaxRequest);
     std::size_t size = 0;
     while (base::as_text(std::span(request).first(size)).find("\r\n\r\n") == std::string_view::npos) {

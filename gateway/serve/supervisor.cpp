@@ -376,7 +376,7 @@ netrules::EndpointRule rule_of(const policy::EndpointView& endpoint) {
                                                                  : netrules::EndpointRule::Transport::kTcp;
   if (endpoint.host.empty()) rule.cidr = endpoint.cidr;
   rule.ports.assign(endpoint.ports.begin(), endpoint.ports.end());
-  rule.comment = fmt::format("{}:{}", endpoint.line.file, endpoint.line.line);
+  rule.comment = policy::place_of(endpoint.line);
   return rule;
 }
 

@@ -1,0 +1,20 @@
+// Classes of ASCII characters, whatever the locale is.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+namespace soleroute::base {
+
+[[nodiscard]] constexpr bool is_lower(char c) {
+  return c >= 'a' && c <= 'z';
+}
+[[nodiscard]] constexpr bool is_upper(char c) {
+  return c >= 'A' && c <= 'Z';
+}
+[[nodiscard]] constexpr bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+[[nodiscard]] constexpr bool is_alphanumeric(char c) {
+  return is_lower(c) || is_upper(c) || is_digit(c);
+}
+
+}  // namespace soleroute::base

@@ -2,15 +2,19 @@
 """Adds up ctest's JUnit reports case by case: what GoogleTest and pytest say they ran, one for any other program.
 
 Usage: test_summary.py REPORT.xml…
-Prints why tests were skipped, which failed, and last "N passed, N failed, N skipped". Exit status 1 on a failure or if
-nothing ran.
+Beside NAME.xml there may be NAME.again.xml: the failed tests of NAME.xml, run a second time. A test that passed then is
+flaky: it counts as passed and is named.
+Prints why tests were skipped, which are flaky, which failed, and last "N passed, N failed, N skipped". Exit status 1 on a
+failure, above MOST_FLAKY flaky tests, or if nothing ran.
 """
 
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
+from pathlib import Path
 
+MOST_FLAKY = 5
 
 @dataclass
 class Tally:
@@ -18,6 +22,7 @@ class Tally:
     failed: int = 0
     skipped: int = 0
     skip_reasons: list = field(default_factory=list)
+    failures: list = field(default_factory=list)  # the names of single tests, where the output has them
 
     def add(self, other):
         self.passed += other.passed
@@ -37,7 +42,7 @@ def of_googletest(output):
     for name in skips:
         body = output.split(f"[ RUN      ] {name}\n", 1)[-1].split("[  SKIPPED ]", 1)[0]
         reasons.append(f"{name}: {' '.join(body.split()) or 'no reason given'}")
-    return Tally(len(passes), len(failures), len(skips), reasons)
+    return Tally(len(passes), len(failures), len(skips), reasons, failures)
 
 
 def of_pytest(output):
@@ -49,7 +54,8 @@ def of_pytest(output):
     failed = sum(counts.get(word, 0) for word in ("failed", "error", "errors"))
     reasons = [line[len("SKIPPED "):] for line in output.splitlines() if line.startswith("SKIPPED ")]
     passed = counts.get("passed", 0) + counts.get("xfailed", 0)
-    return Tally(passed, failed, counts.get("skipped", 0), reasons)
+    names = re.findall(r"^(?:FAILED|ERROR) \S*?([^/\s]+::\S+)", output, re.MULTILINE)
+    return Tally(passed, failed, counts.get("skipped", 0), reasons, names)
 
 
 def of_case(case):
@@ -66,17 +72,36 @@ def of_case(case):
     return tally
 
 
+def cases_of(path):
+    """Tallies by the name of the test program."""
+    if not path.exists():
+        return {}
+    return {case.get("name"): of_case(case) for case in ElementTree.parse(path).getroot().iter("testcase")}
+
+
 def main(paths):
     total = Tally()
-    failures = []
-    for path in paths:
-        for case in ElementTree.parse(path).getroot().iter("testcase"):
-            tally = of_case(case)
+    failures, flaky = [], []
+    for path in map(Path, paths):
+        if path.name.endswith(".again.xml"):
+            continue
+        again = cases_of(path.with_suffix(".again.xml"))
+        for name, tally in cases_of(path).items():
+            second = again.get(name)
+            if tally.failed and second and second.passed and not second.failed:
+                flaky += [f"{path.stem}: {name}: {single}" for single in tally.failures] or [f"{path.stem}: {name}"]
+                tally.passed += tally.failed
+                tally.failed = 0
             total.add(tally)
             if tally.failed:
-                failures.append(f"{path.rsplit('/', 1)[-1].removesuffix('.xml')}: {case.get('name')}")
+                failures.append(f"{path.stem}: {name}")
     for reason in total.skip_reasons:
         print(f"skipped: {reason}")
+    for each in flaky:
+        print(f"flaky (failed, then passed): {each}")
+    if len(flaky) > MOST_FLAKY:
+        failures.append(f"{len(flaky)} flaky tests; more than {MOST_FLAKY} fail the run")
+        total.failed += 1
     for failure in failures:
         print(f"failed: {failure}")
     print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped")

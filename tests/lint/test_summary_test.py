@@ -28,10 +28,12 @@ def case(name, output="", inner="", status="run"):
     return f'<testcase name="{name}" status="{status}">{inner}<system-out>{escape(output)}</system-out></testcase>'
 
 
-def summary(*cases):
+def summary(*cases, again=()):
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         report.write_text(f"<testsuite>{''.join(cases)}</testsuite>")
+        if again:
+            report.with_suffix(".again.xml").write_text(f"<testsuite>{''.join(again)}</testsuite>")
         done = subprocess.run([sys.executable, "-B", str(SUMMARY), str(report)], capture_output=True, text=True,
                               check=False)
     return done.returncode, done.stdout.splitlines()
@@ -86,6 +88,28 @@ class TestSummary(unittest.TestCase):
     def test_counts_a_test_that_was_not_run_as_skipped(self):
         inner = '<skipped message="Not Run"/>'
         self.assertEqual(self.closing(case("ok", OK), case("gone", "", inner, "notrun")), (0, "3 passed, 0 failed, 1 skipped"))
+
+    def test_names_what_passed_the_second_time_as_flaky(self):
+        first = "FAILED tests/integration/test_a.py::test_x[one] - AssertionError\n1 failed, 4 passed in 3.00s\n"
+        code, lines = summary(case("p", first, FAILURE), again=[case("p", "1 passed, 4 deselected in 1.00s\n")])
+        self.assertEqual((code, lines[-1]), (0, "5 passed, 0 failed, 0 skipped"))
+        self.assertEqual(lines[0], "flaky (failed, then passed): report: p: test_a.py::test_x[one]")
+
+    def test_counts_what_failed_twice_as_failed(self):
+        code, lines = summary(case("a", FAILED, FAILURE), again=[case("a", FAILED, FAILURE)])
+        self.assertEqual((code, lines), (1, ["failed: report: a", "2 passed, 1 failed, 0 skipped"]))
+
+    def test_counts_what_was_skipped_the_second_time_as_failed(self):
+        code, lines = summary(case("p", "1 failed in 3.00s\n", FAILURE), again=[case("p", "1 skipped in 3.00s\n")])
+        self.assertEqual((code, lines[-1]), (1, "0 passed, 1 failed, 0 skipped"))
+
+    def test_fails_above_five_flaky_tests(self):
+        for count, expected in ((5, 0), (6, 1)):
+            names = "".join(f"FAILED test_a.py::test_{i} - x\n" for i in range(count))
+            code, lines = summary(case("p", f"{names}{count} failed, 1 passed in 3.00s\n", FAILURE),
+                                  again=[case("p", f"{count} passed in 1.00s\n")])
+            self.assertEqual(code, expected, lines)
+            self.assertEqual(lines[-1], f"{count + 1} passed, {expected} failed, 0 skipped")
 
     def test_fails_when_nothing_ran(self):
         self.assertEqual(self.closing(), (1, "0 passed, 0 failed, 0 skipped"))

@@ -34,7 +34,7 @@ def install(name):
     """The command line that starts this agent's program."""
     agent = described()[name]
     package, version = agent["package"]["npm"], agent["package"]["version"]
-    program = _installed(f"{name}-{version}", f"{package}@{version}") / "bin" / agent["command"]
+    program = installed(f"{name}-{version}", f"{package}@{version}") / "bin" / agent["command"]
     with program.open("rb") as file:
         first_line = file.readline(128)
     script = first_line.startswith(b"#!") and b"node" in first_line
@@ -45,10 +45,11 @@ def node():
     """The Node that the agents' images have; Debian's is older than what some agents need."""
     version = re.search(r"^ARG NODE_VERSION=(\S+)$", (_ROOT / "docker/agents/Dockerfile").read_text(), re.MULTILINE)[1]
     package = f"node-linux-{_ARCHITECTURES[platform.machine()]}"
-    return _installed(f"node-{version}", f"{package}@{version}") / "lib/node_modules" / package / "bin/node"
+    return installed(f"node-{version}", f"{package}@{version}") / "lib/node_modules" / package / "bin/node"
 
 
-def _installed(folder, package):
+def installed(folder, package):
+    """The place of an npm package, fetched once into build/npm/`folder`: programs are in its bin."""
     place = _KEPT / folder
     _KEPT.mkdir(parents=True, exist_ok=True)
     with (_KEPT / f"{folder}.lock").open("w") as lock:  # tests of two programs may want the same one

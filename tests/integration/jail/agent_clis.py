@@ -20,6 +20,7 @@ class Cli:
     arguments: tuple
     environment: dict = field(default_factory=dict)
     files: dict = field(default_factory=dict)  # by their path below its home
+    beside: tuple = ()  # further hosts that it needs for a reply
     replies: bool = True  # can be told which model API to use, and shows its reply
     hides: str = ""  # what it shows instead of the gateway's reason
 
@@ -48,10 +49,13 @@ schema: v1
 models:
   - {{name: test, provider: anthropic, model: claude-sonnet-4-5, apiKey: sk-ant-of-a-test, apiBase: "https://{_ANTHROPIC}/v1/"}}
 """}),
-    "factory": Cli("api.factory.ai", ("exec", QUESTION), {"FACTORY_API_KEY": "fk-of-a-test"}, replies=False,
-                   hides="Authentication failed. FACTORY_API_KEY is set but appears to be invalid."),
+    "factory": Cli("api.factory.ai", ("exec", "--model", "custom:test-0", QUESTION), {"FACTORY_API_KEY": "fk-of-a-test"}, {
+        ".factory/settings.json": json.dumps({"customModels": [{
+            "model": "gpt-4.1", "displayName": "test", "baseUrl": f"https://{_OPENAI}/v1", "apiKey": "sk-of-a-test",
+            "provider": "generic-chat-completion-api", "maxOutputTokens": 1000}]})},
+        beside=(_OPENAI,), hides="Error during droid execution: Exec failed"),
     "auggie": Cli(_AUGMENT, ("--print", QUESTION), {
-        "AUGMENT_SESSION_AUTH": json.dumps({"accessToken": "of-a-test", "tenantURL": f"https://{_AUGMENT}/", "scopes": ["read", "write"]})}, replies=False,
+        "AUGMENT_SESSION_AUTH": json.dumps({"accessToken": "of-a-test", "tenantURL": f"https://{_AUGMENT}/", "scopes": ["read", "write"]})},
         hides="CLI non-interactive mode access has been disabled for your account."),
     "pi": Cli(_ANTHROPIC, ("--provider", "anthropic", "--model", "claude-sonnet-4-5", "--print", QUESTION), {"ANTHROPIC_API_KEY": "sk-ant-of-a-test"},
               hides=MESSAGE_ALONE),

@@ -57,7 +57,7 @@ def programs():
 
 @pytest.fixture(scope="module")
 def api(lab):
-    names = sorted({cli.host for cli in CLIS.values()})
+    names = sorted({host for cli in CLIS.values() for host in (cli.host, *cli.beside)})
     for name in names:
         lab.dns.set(name, a=[at.SPARE])
     one = model_api.ModelApi(lab.up, at.SPARE, lab.ca, names)
@@ -74,8 +74,10 @@ def runs(lab, program, world, programs, api):
         cli = CLIS[agent]
         home = Path(tempfile.mkdtemp(prefix=f"{agent}-", dir=world))
         for path, text in cli.files.items():
+            (home / path).parent.mkdir(exist_ok=True)
             (home / path).write_text(text)
-        policy = f"domains: [{{host: {cli.host}, tls: inspect}}]\n" if allowed else "domains: []\n"
+        hosts = (cli.host, *cli.beside) if allowed else ()
+        policy = json.dumps({"domains": [{"host": host, "tls": "inspect"} for host in hosts]})
         jail = Jail(lab.gw, program, home, "root", policy=policy)
         own = {name: str(value).replace("/home/dev", str(home)) for name, value in agent_packages.described()[agent].get("environment", {}).items()}
         decisions = home / "decisions"

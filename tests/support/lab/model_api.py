@@ -1,4 +1,4 @@
-"""An origin that answers as the model APIs that agents use: Anthropic's messages, OpenAI's responses and completions, Gemini's."""
+"""An origin that answers as the model APIs that agents use: Anthropic's, OpenAI's two, Gemini's, and Augment's."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import json
@@ -33,7 +33,8 @@ class ModelApi:
                 if asked.get("stream") or ending == ":streamGenerateContent":
                     _stream(connection, events(asked.get("model", "m")))
                     return True
-        connection.send(origins.response(b"{}", headers=["Content-Type: application/json"]))
+        whole = _AUGMENT if path == "/chat-stream" else json.dumps(_OBJECTS.get(path, {}))
+        connection.send(origins.response(whole.encode(), headers=["Content-Type: application/json"]))
         return True
 
 
@@ -95,5 +96,11 @@ def _gemini(model):
     return [("", chunk(piece)) for piece in PIECES[:-1]] + [("", chunk(PIECES[-1], finishReason="STOP"))]
 
 
+# Lines of JSON; all at once, which Augment's client takes as well.
+_AUGMENT = "".join(
+    json.dumps({"text": piece, "nodes": [{"id": number, "type": 0, "content": piece}]}) + "\n" for number, piece in enumerate(PIECES)
+) + json.dumps({"text": "", "stop_reason": 1, "nodes": []})
+# Without a known user, Factory's droid asks no model.
+_OBJECTS = {"/api/cli/whoami": {"userId": "user", "orgId": "organization", "region": "global"}}
 _EVENTS = {"/v1/messages": _anthropic, "/responses": _responses, "/chat/completions": _completions,
            ":streamGenerateContent": _gemini}  # fmt: skip

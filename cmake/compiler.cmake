@@ -35,6 +35,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports these inside std::variant, std::expected and coroutine frames; clang is the compiler of record.
   target_compile_options(soleroute_flags INTERFACE -Wno-maybe-uninitialized -Wno-missing-field-initializers
     -Wno-stringop-overread -Wno-restrict -Wno-array-bounds -Wno-stringop-overflow)
+  # Sources that are compiled as one unit look like headers to it, whose types should not use an anonymous namespace.
+  target_compile_options(soleroute_flags INTERFACE -Wno-subobject-linkage)
   # It takes the casts in OpenSSL's macros for ours; clang, which tells them apart, holds us to it.
   target_compile_options(soleroute_flags INTERFACE -Wno-old-style-cast)
 endif()

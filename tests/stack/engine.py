@@ -82,12 +82,12 @@ class Client:
 def _inside(system):
     """Runs a command with the programs and libraries of `system`, a root folder, and everything else of this machine.
 
-    Its /usr and /etc are mounted over the machine's in a mount namespace, with which they go. Unlike in a chroot, paths mean
-    the same to the engine and to its clients.
+    Its /usr is mounted over the machine's in a mount namespace, and goes with that. Unlike in a chroot, paths mean the same to
+    the engine and to its clients.
     """
     if system is None:
         return []
-    script = 'mount --bind "$0/etc" /etc && mount --bind "$0/usr" /usr && exec "$@"'
+    script = 'mount --bind "$0/usr" /usr && exec "$@"'
     return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, system]
 
 
@@ -102,26 +102,27 @@ class Engine(Client):
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = (folder / "lock").open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self._run = Path(tempfile.mkdtemp(prefix="sre-", dir="/tmp"))  # short: paths of sockets are limited
+        self.run_folder = Path(tempfile.mkdtemp(prefix="sre-", dir="/tmp"))  # short: paths of sockets are limited
         self.group = f"soleroute-{os.getpid()}-{next(_engines)}"
-        self.log = self._run / "log"
-        self.socket = self._run / "docker.sock"
-        super().__init__(self.socket, self._run)
-        self._reaper = subprocess.Popen(["sh", "-c", _REAPER, "reaper", self.group, str(self._run)], stdin=subprocess.PIPE,
+        self.log = self.run_folder / "log"
+        self.socket = self.run_folder / "docker.sock"
+        super().__init__(self.socket, self.run_folder)
+        self._reaper = subprocess.Popen(["sh", "-c", _REAPER, "reaper", self.group, str(self.run_folder)], stdin=subprocess.PIPE,
                                         start_new_session=True)
         self._process = self._start(folder / "data")
         try:
-            wait.until(self._answers, "the engine to answer", START_SECONDS)
+            wait.until(self._answers, "the engine to answer", START_SECONDS, step=0.1)
+            self._remove_all()  # a run that was killed left them
         except BaseException:
             self.close()
             raise
 
     def _start(self, data):
         command = ["nsenter", f"--net=/run/netns/{self.world.host.name}", *_inside(self._system), "dockerd", "--data-root", data,
-                   "--exec-root", self._run / "exec", "--pidfile", self._run / "pid", "--host", f"unix://{self.socket}",
+                   "--exec-root", self.run_folder / "exec", "--pidfile", self.run_folder / "pid", "--host", f"unix://{self.socket}",
                    "--bip", "172.30.0.1/24", "--cgroup-parent", f"/{self.group}", "--dns", at.NS,
-                   "--userland-proxy=false", "--config-file", self._run / "no-configuration"]
-        (self._run / "no-configuration").write_text("{}")
+                   "--userland-proxy=false", "--config-file", self.run_folder / "no-configuration"]
+        (self.run_folder / "no-configuration").write_text("{}")
         # The usual state of a machine with an engine, and the harder one: bridged frames meet the engine's rules.
         with self.world.host.entered(), contextlib.suppress(OSError):
             Path("/proc/sys/net/bridge/bridge-nf-call-iptables").write_text("1")
@@ -145,10 +146,7 @@ class Engine(Client):
     def close(self):
         """Containers are ended and removed; images and the build cache stay for the next run."""
         with contextlib.suppress(subprocess.SubprocessError):
-            if running := self.docker("ps", "-aq", check=False).stdout.split():
-                self.docker("rm", "-f", "-v", *running, check=False)
-            self.docker("volume", "prune", "-f", check=False)
-            self.docker("network", "prune", "-f", check=False)
+            self._remove_all()
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -158,22 +156,29 @@ class Engine(Client):
                 self._process.wait(10)
         self._reaper.stdin.close()
         self._reaper.wait(60)
-        shutil.rmtree(self._run, ignore_errors=True)
+        shutil.rmtree(self.run_folder, ignore_errors=True)
         self._lock.close()
+
+    def _remove_all(self):
+        """Containers, volumes and networks."""
+        for listing, removal in (("ps -aq", "rm -f -v"), ("volume ls -q", "volume rm -f"), ("network ls -q --filter type=custom", "network rm")):
+            if found := self.docker(*listing.split(), check=False).stdout.split():
+                self.docker(*removal.split(), *found, check=False)
 
 
 # Ends what a killed run left: the processes of its control group, the daemon by its pid, mounts below its folder.
 _REAPER = r"""
   trap '' INT TERM HUP
   read -r _
-  for file in "$2/pid" "$2/exec/containerd/containerd.pid"; do
-    [ -s "$file" ] && kill -TERM "$(cat "$file")" 2>/dev/null
-  done
+  daemon=$(cat "$2/pid" 2>/dev/null) containerd=$(cat "$2/exec/containerd/containerd.pid" 2>/dev/null)
+  [ -z "$daemon" ] || kill -TERM "$daemon" 2>/dev/null
   for procs in $(find /sys/fs/cgroup -path "*/$1/*" -name cgroup.procs 2>/dev/null); do
     while read -r pid; do kill -KILL "$pid" 2>/dev/null; done < "$procs"
   done
   tries=0
-  while [ -s "$2/pid" ] && kill -0 "$(cat "$2/pid")" 2>/dev/null && [ $tries -lt 200 ]; do sleep 0.1; tries=$((tries + 1)); done
+  while [ -n "$daemon" ] && kill -0 "$daemon" 2>/dev/null && [ $tries -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
+  if [ -s "$2/pid" ]; then kill -KILL $daemon $containerd 2>/dev/null; fi
   grep -o " $2/[^ ]*" /proc/self/mounts | sort -r | while read -r at; do umount -l "$at" 2>/dev/null; done
-  find /sys/fs/cgroup -depth -type d -path "*/$1*" -exec rmdir {} + 2>/dev/null
+  find /sys/fs/cgroup -depth -type d \( -path "*/$1" -o -path "*/$1/*" \) -exec rmdir {} + 2>/dev/null
+  rm -rf --one-file-system "$2"
   exit 0"""

@@ -7,8 +7,11 @@ DEADLINE = 10.0
 _STEP = 0.005
 
 
-def until(condition, what="the condition", timeout=DEADLINE):
-    """The first true value of `condition()`; AssertionError after `timeout` seconds."""
+def until(condition, what="the condition", timeout=DEADLINE, step=_STEP):
+    """The first true value of `condition()`; AssertionError after `timeout` seconds.
+
+    `step` is the pause between two tries: longer where a try starts programs, which would slow what is waited for.
+    """
     end = time.monotonic() + timeout
     while True:
         value = condition()
@@ -16,7 +19,7 @@ def until(condition, what="the condition", timeout=DEADLINE):
             return value
         if time.monotonic() > end:
             raise AssertionError(f"not within {timeout} s: {what}")
-        time.sleep(_STEP)
+        time.sleep(step)
 
 
 def holds(condition, seconds, what="the condition"):

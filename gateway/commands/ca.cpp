@@ -225,10 +225,10 @@ void add_ca(CLI::App& program, Invocation& invocation) {
       [arguments] { return ca_body(*arguments); });
   std::vector<std::string> names;
   for (const Action& action : kActions) names.emplace_back(action.name);
-  command.add_option("action", arguments->action, "create, show, install or rotate")
+  command.add_option("action", arguments->action, "what to do with the CA")
       ->required()
       ->check(CLI::IsMember(names).description(""))
-      ->type_name("");
+      ->type_name(fmt::format("{}", fmt::join(names, "|")));
   add_ca_option(command, arguments->directory, "the CA's private directory; default: that of serving");
   command.add_option("--ca-out", arguments->out, "create, rotate: where the certificate goes, for agents")
       ->envname("GATEWAY_CA_OUT")

@@ -75,6 +75,7 @@ void add_init(CLI::App& program, Invocation& invocation);
 void add_watch(CLI::App& program, Invocation& invocation);
 void add_suggest(CLI::App& program, Invocation& invocation);
 void add_ca(CLI::App& program, Invocation& invocation);
+void add_completion(CLI::App& program, Invocation& invocation);
 
 // The program without a subcommand: serving, and `--dry-run`, whose body is dry_run.cpp.
 void add_serve(CLI::App& program, Invocation& invocation);

@@ -47,6 +47,7 @@ void add_commands(CLI::App& program, Invocation& invocation) {
   add_watch(program, invocation);
   add_suggest(program, invocation);
   add_ca(program, invocation);
+  add_completion(program, invocation);
 }
 
 // Everything behind the first `--` belongs to the jailed command: CLI11 would take "[a]" or "{}" in it for a list.

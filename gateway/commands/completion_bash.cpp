@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gateway/commands/completion_script.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+constexpr std::string_view kHead = R"(# bash completion of gateway. Made by: gateway completion bash
+_gateway_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur"); }
+_gateway_files() { compopt -o default 2> /dev/null; }
+_gateway_folders() { compopt -o filenames 2> /dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); }
+_gateway() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command='' i
+  COMPREPLY=()
+  if [[ $cur == '=' ]]; then cur=''; elif [[ $prev == '=' ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi
+  for ((i = 1; i < COMP_CWORD; i++)); do
+)";
+
+// What follows `--` is completed as a command line of its own, where bash-completion is there to do it.
+constexpr std::string_view kJailed = R"(    if [[ ${COMP_WORDS[i]} == '--' ]]; then
+      if declare -F _command_offset > /dev/null; then _command_offset $((i + 1)); return; fi
+      if ((COMP_CWORD == i + 1)); then mapfile -t COMPREPLY < <(compgen -c -- "$cur"); else _gateway_files; fi
+      return
+    fi
+)";
+
+std::string action(const CompletedArgument& argument) {
+  switch (argument.kind) {
+    case ValueKind::kFile:
+      return "_gateway_files";
+    case ValueKind::kFolder:
+      return "_gateway_folders";
+    case ValueKind::kChoice:
+      return fmt::format("_gateway_words '{}'", fmt::join(argument.choices, " "));
+    case ValueKind::kNone:
+    case ValueKind::kText:
+      break;
+  }
+  return ":";
+}
+
+std::string names_of(const std::vector<CompletedCommand>& program, std::string_view separator) {
+  std::vector<std::string_view> names;
+  for (const auto& command : program) {
+    if (!command.name.empty()) names.push_back(command.name);
+  }
+  return fmt::format("{}", fmt::join(names, separator));
+}
+
+std::string values(const CompletedCommand& command) {
+  std::string out;
+  for (const auto& option : command.options) {
+    if (option.kind == ValueKind::kNone) continue;
+    for (const auto& name : option.names) {
+      out += fmt::format("    {}:{}) {}; return ;;\n", command.name, name, action(option));
+    }
+  }
+  return out;
+}
+
+std::string words(const CompletedCommand& command, const std::string& commands) {
+  std::vector<std::string> options;
+  for (const auto& option : command.options) options.insert(options.end(), option.names.begin(), option.names.end());
+  std::string out = fmt::format("    {}:-*) _gateway_words '{}' ;;\n", command.name, fmt::join(options, " "));
+  if (command.name.empty()) out += fmt::format("    :*) _gateway_words '{}' ;;\n", commands);
+  if (!command.positionals.empty()) {
+    out += fmt::format("    {}:*) {} ;;\n", command.name, action(command.positionals.front()));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string bash_completion(const std::vector<CompletedCommand>& program) {
+  std::string out(kHead);
+  out += kJailed;
+  out += fmt::format("    case ${{COMP_WORDS[i]}} in {}) : \"${{command:=${{COMP_WORDS[i]}}}}\" ;; esac\n  done\n",
+                     names_of(program, " | "));
+  out += "  case $command:$prev in\n";
+  for (const auto& command : program) out += values(command);
+  out += "  esac\n  case $command:$cur in\n";
+  for (const auto& command : program) out += words(command, names_of(program, " "));
+  out += "  esac\n}\ncomplete -F _gateway gateway\n";
+  return out;
+}
+
+}  // namespace soleroute::gateway::commands

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# cmake --install and cpack -G DEB: the program, its man page, the policy files, the licence.
+# cmake --install and cpack -G DEB: the program, its man page and completion, the policy files, the AppArmor profile, the licence.
+# The Debian package has the program that is linked with Debian's shared libraries; everything else is the same in both.
 if(NOT TARGET gateway)
   return()
 endif()
@@ -12,24 +13,47 @@ add_custom_command(OUTPUT ${man_page}
   BYPRODUCTS ${man_page}.gz
   DEPENDS gateway ${CMAKE_CURRENT_LIST_DIR}/man.cmake
   VERBATIM)
-add_custom_target(man ALL DEPENDS ${man_page})
+set(completions "")
+foreach(shell bash zsh fish)
+  set(script ${CMAKE_BINARY_DIR}/completion/gateway.${shell})
+  add_custom_command(OUTPUT ${script} COMMAND gateway completion ${shell} > ${script} DEPENDS gateway VERBATIM)
+  list(APPEND completions ${script})
+endforeach()
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/completion)
+add_custom_target(man ALL DEPENDS ${man_page} ${completions})
 
+set(package_files ${PROJECT_SOURCE_DIR}/packaging)
 set(share ${CMAKE_INSTALL_DATADIR}/soleroute)
-install(TARGETS gateway RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(FILES ${man_page}.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${man_page}.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT common)
 foreach(folder services examples)
-  install(DIRECTORY ${PROJECT_SOURCE_DIR}/policy/${folder} DESTINATION ${share}/policy
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/policy/${folder} DESTINATION ${share}/policy COMPONENT common
     FILES_MATCHING PATTERN "*.yaml")
 endforeach()
 file(GLOB policy_schemas CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/policy/*.schema.json)
-install(FILES ${policy_schemas} DESTINATION ${share}/policy)
-install(FILES ${PROJECT_SOURCE_DIR}/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES ${policy_schemas} DESTINATION ${share}/policy COMPONENT common)
+install(FILES ${PROJECT_SOURCE_DIR}/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT common)
+install(FILES ${package_files}/apparmor DESTINATION ${share}/apparmor RENAME soleroute COMPONENT common)
+set(completion ${CMAKE_BINARY_DIR}/completion/gateway)
+install(FILES ${completion}.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME gateway COMPONENT common)
+install(FILES ${completion}.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d COMPONENT common)
+
+install(TARGETS gateway RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
+install(FILES ${completion}.zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions RENAME _gateway COMPONENT program)
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT program)
+
+set(packaged gateway)
+if(TARGET gateway_shared)
+  set(packaged gateway_shared)
+endif()
+install(PROGRAMS $<TARGET_FILE:${packaged}> DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT debian EXCLUDE_FROM_ALL)
+install(FILES ${completion}.zsh DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions RENAME _gateway COMPONENT debian
+  EXCLUDE_FROM_ALL)
 # Debian's place and form of the licence and the changes.
-configure_file(${CMAKE_CURRENT_LIST_DIR}/debian_changelog.in ${CMAKE_BINARY_DIR}/changelog @ONLY)
+configure_file(${package_files}/debian/changelog.in ${CMAKE_BINARY_DIR}/changelog @ONLY)
 execute_process(COMMAND gzip -9nkf ${CMAKE_BINARY_DIR}/changelog COMMAND_ERROR_IS_FATAL ANY)
-install(FILES ${CMAKE_BINARY_DIR}/changelog.gz DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/soleroute)
-install(FILES ${PROJECT_SOURCE_DIR}/cmake/debian_copyright DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/soleroute
-  RENAME copyright)
+set(doc ${CMAKE_INSTALL_DATADIR}/doc/soleroute)
+install(FILES ${CMAKE_BINARY_DIR}/changelog.gz DESTINATION ${doc} COMPONENT debian EXCLUDE_FROM_ALL)
+install(FILES ${package_files}/debian/copyright DESTINATION ${doc} COMPONENT debian EXCLUDE_FROM_ALL)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME soleroute)
@@ -50,5 +74,9 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS ca-certificates)
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS nftables)
 set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA "${package_files}/debian/postinst;${package_files}/debian/prerm")
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_COMPONENTS_ALL common debian)
+set(CPACK_COMPONENTS_GROUPING ALL_COMPONENTS_IN_ONE)
 set(CPACK_VERBATIM_VARIABLES ON)
 include(CPack)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+_DEB = Path(__file__).resolve().parents[2] / "tools/deb"
 COMMANDS = ("run", "check", "explain", "test", "verify", "services", "status")
 
 
@@ -22,6 +23,8 @@ def build(gateway_binary):
     folder = Path(gateway_binary).parents[1]
     assert (folder / "CMakeCache.txt").exists(), f"{gateway_binary} was not made by a build of this project"
     run("cmake", "--build", folder, "--target", "gateway", "man")
+    if "SOLEROUTE_STATIC_LIBS:BOOL=ON" in (folder / "CMakeCache.txt").read_text():
+        run("cmake", "--build", folder, "--target", "gateway_shared")
     return folder
 
 
@@ -35,8 +38,9 @@ def installed(build, tmp_path_factory):
 @pytest.fixture(scope="module")
 def package(build, tmp_path_factory):
     folder = tmp_path_factory.mktemp("package")
-    run("cpack", "-G", "DEB", "--config", build / "CPackConfig.cmake", "-B", folder, cwd=folder)
+    made = run(_DEB, "--build", build, "--output", folder).strip()
     (deb,) = folder.glob("*.deb")
+    assert str(deb) == made
     return deb
 
 
@@ -50,7 +54,9 @@ def test_installs_the_program_its_page_and_the_policy_files(installed):
     assert (share / "policy.schema.json").is_file()
     assert (share / "services/github.yaml").is_file()
     assert list((share / "examples").glob("*.yaml"))
-    assert (installed / "share/man/man1/gateway.1.gz").is_file()
+    for name in ("share/man/man1/gateway.1.gz", "share/bash-completion/completions/gateway", "share/zsh/site-functions/_gateway",
+                 "share/fish/vendor_completions.d/gateway.fish", "share/soleroute/apparmor/soleroute"):  # fmt: skip
+        assert (installed / name).stat().st_size > 0, name
 
 
 def test_installed_examples_are_valid_policies(installed):
@@ -86,7 +92,9 @@ def test_package_installs_into_an_empty_root_and_runs(package, tmp_path):
     run("dpkg-deb", "--extract", package, tmp_path)
     assert run(tmp_path / "usr/bin/gateway", "--version").startswith("gateway ")
     assert (tmp_path / "usr/share/doc/soleroute/copyright").is_file()
-    assert (tmp_path / "usr/share/man/man1/gateway.1.gz").is_file()
+    for name in ("share/man/man1/gateway.1.gz", "share/bash-completion/completions/gateway", "share/zsh/vendor-completions/_gateway",
+                 "share/fish/vendor_completions.d/gateway.fish", "share/soleroute/apparmor/soleroute"):  # fmt: skip
+        assert (tmp_path / "usr" / name).stat().st_size > 0, name
     listing = run("dpkg-deb", "--contents", package)
     assert all(line.split()[1] == "root/root" for line in listing.splitlines())
     names = [line.split(maxsplit=5)[5] for line in listing.splitlines()]

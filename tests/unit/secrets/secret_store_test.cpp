@@ -66,6 +66,26 @@ TEST_F(SecretStoreTest, ReadsItAnewForEachUse) {
   EXPECT_FALSE(kept.read("token"));
 }
 
+// A Secret's volume: everybody may write to its own folder and its names are links; "..data" leads to a folder of root.
+TEST_F(SecretStoreTest, ReadsAKubernetesVolumeByItsDataFolder) {
+  const fs::path first = directory_ / "..2026_11_30";
+  fs::create_directory(first);
+  write("..2026_11_30/token", "one", 0440);
+  fs::create_directory_symlink("..2026_11_30", directory_ / "..data");
+  fs::create_symlink("..data/token", directory_ / "token");
+  ASSERT_EQ(::chmod(directory_.c_str(), 01777), 0);
+  const SecretStore data(directory_ / "..data");
+  ASSERT_TRUE(data.read("token"));
+  EXPECT_EQ(data.read("token")->view(), "one");
+  EXPECT_NE(fault("token").find("others can write to the secrets directory"), std::string::npos);
+  // The cluster replaces the secret: a new folder, and the link leads there.
+  fs::create_directory(directory_ / "..2026_12_01");
+  write("..2026_12_01/token", "two", 0440);
+  fs::remove(directory_ / "..data");
+  fs::create_directory_symlink("..2026_12_01", directory_ / "..data");
+  EXPECT_EQ(data.read("token")->view(), "two");
+}
+
 TEST_F(SecretStoreTest, RefusesWhatCannotBeAHeadersValue) {
   const std::string value(kValue);
   for (const auto& bytes : {std::string(), std::string("\n"), value + "\n\n", value + "\r\n\r\n", value + "\nX: y",

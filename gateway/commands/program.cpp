@@ -30,6 +30,8 @@ constexpr const char* kFooter =
     "Exit status: 0 done, 1 the answer is no, 2 usage or policy error, 3 the system cannot.\n"
     "Every option can also be given as the environment variable named with it.";
 
+constexpr const char* kCannotWrite = "cannot write to standard output";
+
 void add_commands(CLI::App& program, Invocation& invocation) {
   add_serve(program, invocation);
   add_run(program, invocation);
@@ -120,8 +122,9 @@ int run_body(const Invocation& invocation) {
   try {
     const int status = invocation.body();
     const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.flush().good();
-    return written ? status : report(base::system_error("cannot write to standard output").error());
+    return written ? status : report(base::system_error(kCannotWrite).error());
   } catch (const std::exception& error) {
+    if (std::ferror(stdout) != 0) return report(base::system_error(kCannotWrite).error());  // more than fits its buffer
     return report(base::Error{fmt::format("the system cannot: {}", error.what()), base::ErrorKind::kSystem, 0});
   }
 }

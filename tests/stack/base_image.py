@@ -58,10 +58,20 @@ def provide(engine, folder):
     return name
 
 
-def _make(archive):
+def bare(folder):
+    """The archive of a system with apt and nothing more, made once and kept in `folder`."""
+    recipe = hashlib.sha256("\n".join([SUITE, *_sources()]).encode()).hexdigest()[:12]
+    archive = folder / f"bare-{recipe}.tar"
+    if not archive.exists():
+        _make(archive, "--variant=apt")
+    return archive
+
+
+def _make(archive, *options):
     part = archive.with_suffix(".part")
-    subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", "--format=tar", SUITE,
-                    str(part), *_sources()], check=True, timeout=SECONDS, stdin=subprocess.DEVNULL)
+    options = options or ("--variant=minbase", f"--include={','.join(PACKAGES)}")
+    subprocess.run(["mmdebstrap", "--quiet", *options, "--format=tar", SUITE, str(part), *_sources()], check=True, timeout=SECONDS,
+                   stdin=subprocess.DEVNULL)
     part.rename(archive)
 
 

@@ -74,22 +74,28 @@ def engine(folder):
     return kept, ""
 
 
-def clients(folder):
-    """(the clients, "") unpacked below `folder`, fetched once for all runs; or (None, why there are none)."""
-    kept = folder / f"{SUITE}-clients"
+def unpacked(folder, name, packages):
+    """(folder that holds what these packages do, "") below `folder`, fetched once for all runs; or (None, why there is none)."""
+    kept = folder / f"{SUITE}-{name}"
     if kept.exists():
-        return Clients(kept), ""
+        return kept, ""
     if reason := _no_mirror():
         return None, reason
-    work, part = folder / f"{SUITE}-apt", kept.with_suffix(".part")
+    work, part = folder / f"{SUITE}-{name}-apt", kept.with_suffix(".part")
     shutil.rmtree(work, ignore_errors=True)
     shutil.rmtree(part, ignore_errors=True)
-    for arguments in (["--error-on=any", "update"], ["download", *_CLIENTS]):
+    for arguments in (["--error-on=any", "update"], ["download", *packages]):
         done = _apt(work, *arguments)
         if done.returncode != 0:
-            return None, f"the mirror of this machine's Debian gives no {', '.join(_CLIENTS)} of {SUITE}: {done.stderr.strip()[-300:]}"
+            return None, f"the mirror of this machine's Debian gives no {', '.join(packages)} of {SUITE}: {done.stderr.strip()[-300:]}"
     for package in (work / "packages").glob("*.deb"):
         subprocess.run(["dpkg-deb", "-x", package, part], check=True, timeout=SECONDS)
     part.rename(kept)
     shutil.rmtree(work)
-    return Clients(kept), ""
+    return kept, ""
+
+
+def clients(folder):
+    """(the clients, "") or (None, why there are none)."""
+    kept, reason = unpacked(folder, "clients", _CLIENTS)
+    return (Clients(kept) if kept else None), reason

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import base_image
+import debian13
 from conftest import _KEPT
 from lab import gateway as gateways
 
@@ -121,3 +122,32 @@ def test_the_profile_comes_and_goes_where_apparmor_can_read_it(system):
     assert (system.root / _PROFILE).exists()
     system.run("dpkg", "--remove", "soleroute")
     assert not (system.root / _PROFILE).exists() and abi.exists()
+
+
+@pytest.fixture(scope="module")
+def parse():
+    """parse(text) compiles a profile with the parser of AppArmor 4, run with the libraries that it was made for."""
+    if reason := base_image.unavailable():
+        pytest.skip(reason)
+    _KEPT.mkdir(parents=True, exist_ok=True)
+    root, reason = debian13.unpacked(_KEPT, "apparmor", ("apparmor", "libapparmor1", "libc6"))
+    if not root:
+        pytest.skip(reason)
+    (loader,) = [path for path in root.glob("usr/lib*/ld-linux-*.so.*") if not path.is_symlink()] or list(root.glob("usr/lib/*/ld-linux-*.so.*"))[:1]
+    (libraries,) = {path.parent for path in root.glob("usr/lib/*/libc.so.6")}
+    options = ["--skip-kernel-load", "--skip-cache", "--skip-read-cache", "--base", root / "etc/apparmor.d", "--kernel-features",
+               root / "etc/apparmor.d/abi/4.0", "--debug"]  # fmt: skip
+
+    def compiled(text):
+        return subprocess.run([loader, "--library-path", libraries, root / "usr/sbin/apparmor_parser", *options], input=text, text=True,
+                              capture_output=True, check=False, timeout=60)
+
+    return compiled
+
+
+def test_apparmor_reads_the_profile(parse):
+    profile = (_ROOT / "packaging/apparmor").read_text()
+    done = parse(profile)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^Name:\s+soleroute$", done.stdout + done.stderr, re.MULTILINE) and "userns" in done.stdout + done.stderr
+    assert parse(profile.replace("userns,", "user_names,")).returncode != 0  # the control

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from agent_clis import CLIS, MESSAGE_ALONE
 from jail import Jail
@@ -22,6 +23,7 @@ from lab import agent_packages, model_api
 
 _asked = os.environ.get("SOLEROUTE_AGENTS", "claude copilot codex gemini")
 AGENTS = sorted(agent_packages.described()) if _asked == "all" else _asked.split()
+_SERVICES = Path(__file__).resolve().parents[3] / "policy/services"
 PATIENCE = 100  # seconds for one run: a denied program may try again for a while
 AT_ONCE = 2
 
@@ -128,6 +130,33 @@ def test_it_shows_why_it_was_denied(agent, runs):
     assert not [record for record in ended.decisions if record["action"] == "allowed"]
     assert model_api.REPLY not in ended.output
     assert CLIS[agent].shows_when_denied in ended.output, ended.output[-3000:]
+
+
+def asked_for(ended):
+    """Where its requests went, with a path where they were read."""
+    return {(record["host"], record.get("path", "/"), record.get("method", "GET")) for record in ended.decisions if record.get("phase") in ("tls", "http")}
+
+
+def services_in_full(agent):
+    """The policy of its services with all their optional hosts."""
+    def entry(name):
+        groups = yaml.safe_load((_SERVICES / f"{name}.yaml").read_text()).get("optional")
+        return {"name": name, "optional": list(groups)} if groups else name
+
+    return json.dumps({"services": [entry(name) for name in agent_packages.described()[agent]["services"]]})
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_what_it_asks_for_is_in_its_services(agent, runs, program, tmp_path):
+    own = (CLIS[agent].host, *CLIS[agent].beside)  # of which some are a model provider's, another service
+    requests = asked_for(runs[agent, "allowed"].result()) | asked_for(runs[agent, "denied"].result())
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(services_in_full(agent))
+    for host, path, method in sorted(requests):
+        if host not in own:
+            explain = [program, "explain", "--policy", policy, "--method", method, f"https://{host}{path}"]
+            done = subprocess.run(explain, check=False, capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("agent", AGENTS)

@@ -11,7 +11,7 @@
 namespace soleroute::gateway::commands {
 namespace {
 
-constexpr std::string_view kHead = R"(# bash completion of gateway. Made by: gateway completion bash
+constexpr std::string_view kBashHead = R"(# bash completion of gateway. Made by: gateway completion bash
 _gateway_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur"); }
 _gateway_files() { compopt -o default 2> /dev/null; }
 _gateway_folders() { compopt -o filenames 2> /dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); }
@@ -23,7 +23,7 @@ _gateway() {
 )";
 
 // What follows `--` is completed as a command line of its own, where bash-completion is there to do it.
-constexpr std::string_view kJailed = R"(    if [[ ${COMP_WORDS[i]} == '--' ]]; then
+constexpr std::string_view kBashJailed = R"(    if [[ ${COMP_WORDS[i]} == '--' ]]; then
       if declare -F _command_offset > /dev/null; then _command_offset $((i + 1)); return; fi
       if ((COMP_CWORD == i + 1)); then mapfile -t COMPREPLY < <(compgen -c -- "$cur"); else _gateway_files; fi
       return
@@ -78,8 +78,8 @@ std::string words(const CompletedCommand& command, const std::string& commands) 
 }  // namespace
 
 std::string bash_completion(const std::vector<CompletedCommand>& program) {
-  std::string out(kHead);
-  out += kJailed;
+  std::string out(kBashHead);
+  out += kBashJailed;
   out += fmt::format("    case ${{COMP_WORDS[i]}} in {}) : \"${{command:=${{COMP_WORDS[i]}}}}\" ;; esac\n  done\n",
                      names_of(program, " | "));
   out += "  case $command:$prev in\n";

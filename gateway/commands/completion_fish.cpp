@@ -11,7 +11,7 @@
 namespace soleroute::gateway::commands {
 namespace {
 
-constexpr std::string_view kHead = R"(# fish completion of gateway. Made by: gateway completion fish
+constexpr std::string_view kFishHead = R"(# fish completion of gateway. Made by: gateway completion fish
 function __gateway_before_dashes
     not contains -- -- (commandline -opc)
 end
@@ -28,7 +28,7 @@ complete -c gateway -f
 complete -c gateway -n 'contains -- -- (commandline -opc)' -a '(__gateway_jailed)'
 )";
 
-std::string quoted(std::string_view text) {
+std::string fish_quoted(std::string_view text) {
   std::string out = "'";
   for (const char c : text) {
     if (c == '\'' || c == '\\') out += '\\';
@@ -37,7 +37,7 @@ std::string quoted(std::string_view text) {
   return out + "'";
 }
 
-std::string value(const CompletedArgument& argument) {
+std::string fish_value(const CompletedArgument& argument) {
   switch (argument.kind) {
     case ValueKind::kNone:
       return "";
@@ -65,8 +65,8 @@ std::string options(const CompletedCommand& command) {
     for (const std::string_view name : option.names) {
       names += name.starts_with("--") ? fmt::format(" -l {}", name.substr(2)) : fmt::format(" -s {}", name.substr(1));
     }
-    out += fmt::format("complete -c gateway -n '{}'{}{} -d {}\n", condition(command), names, value(option),
-                       quoted(option.help));
+    out += fmt::format("complete -c gateway -n '{}'{}{} -d {}\n", condition(command), names, fish_value(option),
+                       fish_quoted(option.help));
   }
   return out;
 }
@@ -83,11 +83,11 @@ std::string positional(const CompletedCommand& command) {
 }  // namespace
 
 std::string fish_completion(const std::vector<CompletedCommand>& program) {
-  std::string out(kHead);
+  std::string out(kFishHead);
   for (const auto& command : program) {
     if (!command.name.empty()) {
       out += fmt::format("complete -c gateway -n '{}' -a {} -d {}\n", condition(program.front()), command.name,
-                         quoted(command.summary));
+                         fish_quoted(command.summary));
     }
     out += options(command);
     if (!command.positionals.empty()) out += positional(command);

@@ -12,7 +12,7 @@ namespace soleroute::gateway::commands {
 namespace {
 
 // What follows `--` is completed as a command line of its own.
-constexpr std::string_view kJailed = R"(
+constexpr std::string_view kZshJailed = R"(
       local -i dashes=${words[(i)--]}
       if (( dashes < CURRENT )); then
         shift dashes words
@@ -35,7 +35,7 @@ std::string escaped(std::string_view text, std::string_view special) {
   return out;
 }
 
-std::string value(const CompletedArgument& argument) {
+std::string zsh_value(const CompletedArgument& argument) {
   const std::string message = escaped(argument.placeholder.empty() ? " " : argument.placeholder, "\\:[]");
   switch (argument.kind) {
     case ValueKind::kNone:
@@ -60,11 +60,11 @@ std::string arguments(const CompletedCommand& command) {
       const bool separate = option.kind == ValueKind::kNone || name.starts_with("--");
       out += fmt::format(" \\\n      '{}{}{}[{}]{}'", option.repeatable ? "*" : "", name,
                          separate && option.kind != ValueKind::kNone ? "=" : "", escaped(option.help, "\\[]:"),
-                         value(option));
+                         zsh_value(option));
     }
   }
   for (const auto& positional : command.positionals) {
-    out += fmt::format(" \\\n      '{}{}'", positional.repeatable ? "*" : "", value(positional));
+    out += fmt::format(" \\\n      '{}{}'", positional.repeatable ? "*" : "", zsh_value(positional));
   }
   return out;
 }
@@ -81,7 +81,7 @@ std::string zsh_completion(const std::vector<CompletedCommand>& program) {
       continue;
     }
     commands += fmt::format("    '{}:{}'\n", command.name, escaped(command.summary, "\\:"));
-    cases += fmt::format("    {}){} _arguments -s -S{} ;;\n", command.name, command.runs_command ? kJailed : "",
+    cases += fmt::format("    {}){} _arguments -s -S{} ;;\n", command.name, command.runs_command ? kZshJailed : "",
                          arguments(command));
   }
   return fmt::format(

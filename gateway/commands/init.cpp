@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,6 +47,7 @@ struct InitOptions {
   std::string engine = "docker";
   std::string path;  // the folder's on the machine
   std::string folder = ".";
+  std::string build;  // a clone of the repository
   bool append = false;
 };
 
@@ -65,17 +67,40 @@ bool is_image_name(std::string_view text) {
   });
 }
 
+fs::path own_file(const fs::path& folder, const std::string& agent) {
+  return folder / kOwnAgents / (agent + ".yaml");
+}
+
 // A project's own file wins over the program's of the same name.
+bool is_own(const fs::path& folder, const std::string& agent) {
+  std::error_code failed;
+  return project::is_agent_name(agent) && fs::exists(fs::symlink_status(own_file(folder, agent), failed));
+}
+
 base::Result<project::Agent> agent_named(const fs::path& folder, const std::string& name) {
-  if (project::is_agent_name(name)) {
-    const fs::path own = folder / kOwnAgents / (name + ".yaml");
-    std::error_code failed;
-    if (fs::exists(fs::symlink_status(own, failed))) return project::agent_from_file(own.string());
-  }
+  if (is_own(folder, name)) return project::agent_from_file(own_file(folder, name).string());
   auto agent = project::built_in_agent(name);
   if (agent) return agent;
   return base::usage_error(
       fmt::format("--agent: {}. A project's own agent is a file: {}/NAME.yaml", agent.error().message, kOwnAgents));
+}
+
+// What `docker compose build` needs where no image is published.
+base::Result<std::optional<project::Build>> planned_build(const InitOptions& options, const fs::path& folder,
+                                                          const std::vector<project::Agent>& agents) {
+  if (options.build.empty()) return std::nullopt;
+  std::error_code failed;
+  const fs::path clone = fs::canonical(options.build, failed);
+  for (const char* file : {"docker/gateway/Dockerfile", "docker/base/Dockerfile"}) {
+    if (!failed && fs::exists(clone / file, failed)) continue;
+    return base::usage_error(fmt::format("--build: {} is not a clone of Soleroute's repository: it has no {}",
+                                         serve::printable_path(options.build), file));
+  }
+  project::Build build{.clone = clone.string()};
+  struct stat owner{};
+  if (::stat(folder.c_str(), &owner) == 0 && owner.st_uid != 0) build.user = owner.st_uid;
+  build.own_agents = std::ranges::any_of(agents, [&](const auto& agent) { return is_own(folder, agent.name); });
+  return build;
 }
 
 base::Result<std::vector<project::Agent>> chosen_agents(const fs::path& folder, std::vector<std::string> names) {
@@ -126,12 +151,16 @@ base::Result<project::Stack> planned_stack(const InitOptions& options, const fs:
   if (!identity) return std::unexpected(identity.error());
   auto agents = chosen_agents(folder, options.agents);
   if (!agents) return std::unexpected(agents.error());
+  auto build = planned_build(options, folder, *agents);
+  if (!build) return std::unexpected(build.error());
   project::Stack stack{.project = options.name,
                        .network = project::free_network(*identity, used_networks()),
                        .gateway_image = "soleroute/gateway:" SOLEROUTE_VERSION,
                        .agent_image = options.image,
                        .agents = std::move(*agents),
-                       .engine = options.engine == "podman" ? project::Engine::kPodman : project::Engine::kDocker};
+                       .engine = options.engine == "podman" ? project::Engine::kPodman : project::Engine::kDocker,
+                       .base_image = "soleroute/base:" SOLEROUTE_VERSION,
+                       .build = std::move(*build)};
   if (stack.project.empty()) stack.project = project::project_name(*identity, stack.agents.front().name);
   if (!project::is_project_name(stack.project)) {
     return base::usage_error(fmt::format(
@@ -241,7 +270,11 @@ void print_next(const Plan& plan) {
   if (!plan.env.short_command) {
     for (const std::string& file : project::compose_files(plan.stack)) compose += " -f .devcontainer/" + file;
   }
-  fmt::print("next: {0} up -d && {0} exec agent zsh\n", compose);
+  if (plan.stack.build) {
+    fmt::print("next: {0} build && {0} up -d && {0} exec agent zsh\n", compose);
+  } else {
+    fmt::print("next: {0} up -d && {0} exec agent zsh\n", compose);
+  }
 }
 
 int init(const InitOptions& options) {
@@ -290,6 +323,10 @@ void add_init(CLI::App& program, Invocation& invocation) {
       ->check(CLI::IsMember({"docker", "podman"}))
       ->type_name("docker|podman");
   command.add_flag("--append", options->append, "add the lines that Compose needs to an existing .env");
+  command
+      .add_option("--build", options->build,
+                  "build the images with 'docker compose build', from this clone of Soleroute")
+      ->type_name("CLONE");
   command.add_option("--path", options->path, "folder's path on the machine, where init runs in a container")
       ->type_name("PATH");
   command.add_option("folder", options->folder, "project's folder")->capture_default_str()->type_name("DIR");

@@ -110,6 +110,10 @@ base::Result<Lines> lines_of(const Stack& stack) {
   for (const std::string& service : united(stack.agents, &Agent::services)) {
     lines["services"].push_back("- " + service);
   }
+  lines["user"];
+  lines["own"];
+  if (stack.build && stack.build->user) lines["user"].push_back(fmt::format("DEV_UID: \"{}\"", *stack.build->user));
+  if (stack.build && stack.build->own_agents) lines["own"].emplace_back("additional_contexts: {own: ./agents}");
   lines["project"] = {fmt::format("COMPOSE_PROJECT_NAME={}", stack.project)};
   return lines;
 }
@@ -171,6 +175,7 @@ std::optional<std::string> one_file(const EmbeddedFile& file, const Stack& stack
   if (file.path == ".env") return environment_file(file.text, stack, lines);
   if (file.path == ".devcontainer/devcontainer.json") return devcontainer(file.text, stack);
   if (file.path == ".devcontainer/podman.yaml" && stack.engine != Engine::kPodman) return std::nullopt;
+  if (file.path == ".devcontainer/build.yaml" && !stack.build) return std::nullopt;
   return with_values(with_lines(file.text, lines), values);
 }
 
@@ -179,6 +184,7 @@ std::optional<std::string> one_file(const EmbeddedFile& file, const Stack& stack
 std::vector<std::string> compose_files(const Stack& stack) {
   std::vector<std::string> files{"compose.yaml"};
   if (stack.engine == Engine::kPodman) files.emplace_back("podman.yaml");
+  if (stack.build) files.emplace_back("build.yaml");
   return files;
 }
 
@@ -191,6 +197,9 @@ base::Result<std::vector<ProjectFile>> project_files(const Stack& stack) {
   if (!lines) return std::unexpected(lines.error());
   const Values values{{"GATEWAY_IMAGE", stack.gateway_image},
                       {"AGENT_IMAGE", stack.agent_image},
+                      {"BASE_IMAGE", stack.base_image},
+                      {"CLONE", compose_text(stack.build ? stack.build->clone : "")},
+                      {"AGENTS", fmt::format("{}", fmt::join(std::views::transform(stack.agents, &Agent::name), " "))},
                       {"NET", stack.network},
                       {"RUN", std::string(stack.engine == Engine::kPodman ? kPodmanRun : kDockerRun)}};
   std::vector<ProjectFile> files;

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,13 @@ namespace soleroute::gateway::project {
 
 enum class Engine { kDocker, kPodman };
 
+// For a project that builds its images itself.
+struct Build {
+  std::string clone;               // absolute path of a clone of the repository
+  std::optional<unsigned> user{};  // of the workspace's files; absent: the image's own default
+  bool own_agents = false;         // some of the agents are files of the project
+};
+
 struct Stack {
   std::string project;        // Compose's name for it
   std::string network;        // "10.1.2" of 10.1.2.0/24
@@ -21,6 +29,8 @@ struct Stack {
   std::string agent_image;
   std::vector<Agent> agents;  // at least one
   Engine engine = Engine::kDocker;
+  std::string base_image{};  // "soleroute/base:0.1.0"
+  std::optional<Build> build{};
 };
 
 struct ProjectFile {

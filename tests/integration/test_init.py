@@ -383,6 +383,32 @@ def test_a_network_that_was_asked_for_and_is_taken_is_said(init):
     assert subnet_of(init.website) == "10.150.3.0/24" and "10.150.3.0/24 shares addresses with 10.150.3.0/24 on lan0" in said
 
 
+# --- Images that are built here ---
+
+_CLONE = Path(__file__).resolve().parents[2]
+
+
+def test_build_adds_the_contexts_of_a_clone(init):
+    if os.geteuid() == 0:
+        os.chown(init.website, 1234, 1235)
+    said = init("--agent", "claude,copilot", "--build", str(_CLONE)).stdout
+    assert said.endswith("next: docker compose build && docker compose up -d && docker compose exec agent zsh\n")
+    short, long = compose_config(init.website), compose_config(init.website, "-f", ".devcontainer/compose.yaml", "-f", ".devcontainer/build.yaml")
+    assert short.returncode == 0 and short.stdout == long.stdout, short.stderr
+    for value in ("docker/gateway/Dockerfile", "docker/base/Dockerfile", "docker/agents/Dockerfile", "AGENTS: claude copilot", str(_CLONE),
+                  f"DEV_UID: '{1234 if os.geteuid() == 0 else os.geteuid()}'"):
+        assert value in short.stdout, short.stdout
+    config = json.loads((init.website / ".devcontainer/devcontainer.json").read_text())
+    assert config["dockerComposeFile"] == ["compose.yaml", "build.yaml"]
+
+
+@pytest.mark.parametrize("clone", ["nowhere", "."])
+def test_build_needs_a_clone(init, clone):
+    done = init("--build", clone, check=False)
+    assert done.returncode == 2 and f"--build: {clone} is not a clone of Soleroute's repository" in done.stderr
+    assert files_in(init.website) == set()
+
+
 # --- The template ---
 
 

@@ -3,6 +3,7 @@
 
 import copy
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -34,6 +35,7 @@ CASES = {
     "all agents": ("--agent", _ALL),
     "an agent of its own": ("--agent", "mine"),
     "Podman": ("--agent", "claude", "--engine", "podman"),
+    "images built here": ("--build", str(_ROOT)),
     "chosen values": ("--name", "website", "--network", "10.150.3.0/24", "--image", "registry.example/agent:1"),
 }
 
@@ -47,7 +49,8 @@ def written(request, tmp_path_factory):
     own.write_text(OWN_AGENT)
     if not (program := gateways.binary()):
         pytest.skip(f"the program is not built: {gateways.BINARY_VARIABLE} names no executable")
-    subprocess.run([program, "init", *CASES[request.param], folder], check=True, capture_output=True)
+    environment = {**os.environ, "HOME": str(folder.parent)}
+    subprocess.run([program, "init", *CASES[request.param], folder], check=True, capture_output=True, env=environment)
     return folder
 
 

@@ -146,6 +146,26 @@ TEST(StackTemplate, ForPodmanHasItsOverrideInEveryList) {
             (nlohmann::json{"compose.yaml", "podman.yaml"}));
 }
 
+TEST(StackTemplate, ThatBuildsHasItsContextsInAnOverride) {
+  Stack one = stack({agent("a"), agent("b")});
+  EXPECT_EQ(text_of(one, ".devcontainer/build.yaml"), "");
+  one.base_image = "soleroute/base:9.9.9";
+  one.build = Build{.clone = "/src/my \"clone\"", .user = 1000};
+  const std::string build = text_of(one, ".devcontainer/build.yaml");
+  EXPECT_THAT(build, HasSubstr("context: \"/src/my \\\"clone\\\"\"\n"));
+  EXPECT_THAT(build, HasSubstr("        DEV_UID: \"1000\"\n"));
+  EXPECT_THAT(build, HasSubstr("AGENTS: \"a b\"\n"));
+  EXPECT_THAT(build, Not(HasSubstr("SOLEROUTE_")));
+  EXPECT_THAT(build, Not(HasSubstr("additional_contexts")));
+  EXPECT_THAT(text_of(one, ".env"), HasSubstr("COMPOSE_FILE=.devcontainer/compose.yaml:.devcontainer/build.yaml\n"));
+  EXPECT_EQ(nlohmann::json::parse(text_of(one, ".devcontainer/devcontainer.json"))["dockerComposeFile"],
+            (nlohmann::json{"compose.yaml", "build.yaml"}));
+
+  one.build = Build{.clone = "/src/clone", .own_agents = true};
+  EXPECT_THAT(text_of(one, ".devcontainer/build.yaml"), HasSubstr("      additional_contexts: {own: ./agents}\n"));
+  EXPECT_THAT(text_of(one, ".devcontainer/build.yaml"), Not(HasSubstr("DEV_UID")));
+}
+
 TEST(StackTemplate, RefusesAgentsThatDisturbEachOther) {
   Agent other = agent("b");
   other.state = {".a"};

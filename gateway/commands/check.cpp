@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "base/standard_error.h"
 #include "gateway/commands/command.h"
 #include "gateway/commands/policy_input.h"
 
@@ -23,7 +24,7 @@ int check(const CheckOptions& options) {
   if (!options.quiet) fmt::print("{}", (*policy)->describe());
   std::fflush(stdout);
   const auto warnings = (*policy)->warnings();
-  for (const auto& warning : warnings) fmt::print(stderr, "warning: {}\n", warning);
+  for (const auto& warning : warnings) base::to_standard_error(fmt::format("warning: {}\n", warning));
   return options.strict && !warnings.empty() ? kExitNo : kExitDone;
 }
 

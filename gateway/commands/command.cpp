@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/standard_error.h"
+
 namespace soleroute::gateway::commands {
 namespace {
 
@@ -74,7 +76,8 @@ void add_trust_option(CLI::App& command, std::vector<std::string>& files, const 
 int report(const base::Error& error) {
   std::fflush(stdout);
   const bool colour = use_colour(STDERR_FILENO);
-  fmt::print(stderr, "{}gateway:{} {}\n", colour ? "\x1b[1;31m" : "", colour ? "\x1b[0m" : "", error.message);
+  base::to_standard_error(
+      fmt::format("{}gateway:{} {}\n", colour ? "\x1b[1;31m" : "", colour ? "\x1b[0m" : "", error.message));
   return error.kind == base::ErrorKind::kUsage ? kExitUsage : kExitSystem;
 }
 

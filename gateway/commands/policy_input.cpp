@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "base/standard_error.h"
 #include "gateway/serve/policy_files.h"
 #include "policy/source_text.h"
 
@@ -14,7 +15,7 @@ base::Result<std::shared_ptr<const policy::Policy>> load_policy_or_default(const
   if (!files.empty()) return serve::load_policy(files);
   const auto found = serve::find_default_policy("");
   if (found) return serve::load_policy(std::vector<std::string>{*found});
-  fmt::print(stderr, "gateway: no policy file, so everything is denied; name one with --policy\n");
+  base::to_standard_error("gateway: no policy file, so everything is denied; name one with --policy\n");
   return policy::Policy::compile({});
 }
 

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/fd.h"
+#include "base/standard_error.h"
 #include "gateway/audit/counters.h"
 #include "gateway/inspect/authority.h"
 #include "gateway/inspect/ca_directory.h"
@@ -22,6 +23,7 @@
 #include "gateway/jail/network.h"
 #include "gateway/jail/outside.h"
 #include "gateway/jail/process_state.h"
+#include "gateway/jail/standard_descriptors.h"
 #include "gateway/jail/surroundings.h"
 #include "gateway/jail/tally.h"
 #include "gateway/jail/trust.h"
@@ -42,7 +44,7 @@ constexpr std::uint16_t kDnsPort = 53;
 constexpr std::uint64_t kVerdictCapability = std::uint64_t{1} << CAP_NET_ADMIN;
 
 void say(std::string_view line) {
-  fmt::print(stderr, "gateway: {}\n", line);
+  base::to_standard_error(fmt::format("gateway: {}\n", line));
 }
 
 int worker_count(const JailOptions& options) {
@@ -99,6 +101,7 @@ class Run {
  private:
   base::Status prepare() {
     if (auto filled = fill_standard_descriptors(); !filled) return filled;
+    if (auto closed = check_standard_descriptors(); !closed) return closed;
     const auto invoker = examine_invoker();
     if (!invoker) return std::unexpected(invoker.error());
     privileged_ = invoker->privileged;
@@ -246,7 +249,7 @@ class Run {
     const bool wanted = options_.summary == Summary::kAlways ||
                         (options_.summary == Summary::kOnTerminal && ::isatty(STDERR_FILENO) == 1);
     if (!wanted) return;
-    fmt::print(stderr, "{}", summary_text(tally, *policy_.policy, {.colour = options_.colour}));
+    base::to_standard_error(summary_text(tally, *policy_.policy, {.colour = options_.colour}));
   }
 
   const JailOptions& options_;

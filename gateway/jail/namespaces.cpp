@@ -73,7 +73,7 @@ std::optional<long> read_switch(const char* path) {
 }  // namespace
 
 base::Result<pid_t> fork_into(const NamespaceSet& set) {
-  unsigned long flags = CLONE_NEWNET | CLONE_NEWNS;
+  unsigned long flags = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWIPC;
   if (set.user) flags |= CLONE_NEWUSER;
   if (set.pid) flags |= CLONE_NEWPID;
   // The system call itself: unshare(2) before fork(2) would cost one process more, and a process that has unshared its

@@ -15,6 +15,7 @@
 #include <string>
 #include <system_error>
 
+#include "base/standard_error.h"
 #include "gateway/jail/descendants.h"
 
 namespace soleroute::gateway::jail {
@@ -204,7 +205,7 @@ void Jail::stop_ourselves(int signal) {
 
 int Jail::cannot_execute(int err) const {
   const std::string reason = err == ENOENT ? "not found" : std::generic_category().message(err);
-  fmt::print(stderr, "gateway: {}: {}\n", command_name_, reason);
+  base::to_standard_error(fmt::format("gateway: {}: {}\n", command_name_, reason));
   return err == ENOENT ? kNotFound : kCannotExecute;
 }
 

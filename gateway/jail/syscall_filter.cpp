@@ -27,20 +27,33 @@ struct CallNumbers {
   std::uint32_t socket;
   std::uint32_t socketpair;
   std::uint32_t io_uring_setup;
-  std::uint32_t socketcall;  // kNone where there is none
+  std::uint32_t socketcall;               // kNone where there is none
+  std::array<std::uint32_t, 3> keyrings;  // add_key, request_key, keyctl
 };
 constexpr std::uint32_t kNone = UINT32_MAX;
 
 #if defined(__x86_64__)
 constexpr std::uint32_t kX32Bit = 0x40000000;
 constexpr std::array kArchitectures{
-    CallNumbers{AUDIT_ARCH_X86_64, SYS_ioctl, SYS_socket, SYS_socketpair, SYS_io_uring_setup, kNone},
-    CallNumbers{AUDIT_ARCH_I386, 54, 359, 360, 425, 102},  // arch/x86/entry/syscalls/syscall_32.tbl
+    CallNumbers{AUDIT_ARCH_X86_64,
+                SYS_ioctl,
+                SYS_socket,
+                SYS_socketpair,
+                SYS_io_uring_setup,
+                kNone,
+                {SYS_add_key, SYS_request_key, SYS_keyctl}},
+    CallNumbers{AUDIT_ARCH_I386, 54, 359, 360, 425, 102, {286, 287, 288}},  // arch/x86/entry/syscalls/syscall_32.tbl
 };
 #elif defined(__aarch64__)
 constexpr std::array kArchitectures{
-    CallNumbers{AUDIT_ARCH_AARCH64, SYS_ioctl, SYS_socket, SYS_socketpair, SYS_io_uring_setup, kNone},
-    CallNumbers{AUDIT_ARCH_ARM, 54, 281, 288, 425, 102},  // arch/arm/tools/syscall.tbl
+    CallNumbers{AUDIT_ARCH_AARCH64,
+                SYS_ioctl,
+                SYS_socket,
+                SYS_socketpair,
+                SYS_io_uring_setup,
+                kNone,
+                {SYS_add_key, SYS_request_key, SYS_keyctl}},
+    CallNumbers{AUDIT_ARCH_ARM, 54, 281, 288, 425, 102, {309, 310, 311}},  // arch/arm/tools/syscall.tbl
 };
 #else
 #error "state the system call numbers of this architecture"
@@ -107,6 +120,7 @@ std::vector<sock_filter> checks(const CallNumbers& calls) {
   on_call(program, calls.socketpair, family);
   on_call(program, calls.io_uring_setup, absent);
   on_call(program, calls.socketcall, absent);
+  for (const std::uint32_t keyring : calls.keyrings) on_call(program, keyring, absent);
   program.push_back(answer(kAllow));
   return program;
 }

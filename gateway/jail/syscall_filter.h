@@ -1,5 +1,5 @@
-// A seccomp filter against the few ways out that no namespace closes: terminal input injection and socket families that
-// know no network namespace.
+// A seccomp filter against the few ways out that no namespace closes: terminal input injection, socket families that
+// know no network namespace, and the kernel's keyrings.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
@@ -16,6 +16,8 @@ namespace soleroute::gateway::jail {
 // - socket and socketpair of a family other than UNIX, IPv4, IPv6, NETLINK, PACKET, ALG (EAFNOSUPPORT): AF_VSOCK leads
 //   to the hypervisor's host whatever the network namespace; families to come are refused until they are known;
 // - io_uring_setup (ENOSYS): IORING_OP_SOCKET makes a socket without socket(2); programs fall back;
+// - add_key, request_key and keyctl (ENOSYS): a key that is not there makes the kernel start /sbin/request-key in the
+//   machine's own namespaces, which for the type dns_resolver looks up a name of the command's choice (request-key(8));
 // - socketcall of 32-bit programs (ENOSYS): its arguments are in memory, where a filter cannot look;
 // - system calls of any other architecture (ENOSYS).
 [[nodiscard]] std::vector<sock_filter> syscall_filter();

@@ -72,6 +72,16 @@ def test_output_that_cannot_be_written_is_an_error(gateway_binary, tmp_path, arg
     assert "cannot write" not in status[1].stderr, "the control"
 
 
+@pytest.mark.parametrize(("arguments", "expected"), [(["check", "--policy", "absent.yaml"], 2), (["nonsense"], 2), (["check"], 0)])
+def test_messages_that_cannot_be_written_change_no_exit_status(gateway_binary, tmp_path, arguments, expected):
+    (tmp_path / "policy.yaml").write_text("domains: [a.test, '*.blogspot.com']\n")  # the second is worth a warning
+    with open("/dev/full", "w", encoding="ascii") as full, open(tmp_path / "err", "w", encoding="ascii") as good:
+        status = [subprocess.run([gateway_binary, *arguments], stdout=subprocess.DEVNULL, stderr=err, timeout=20, check=False, cwd=tmp_path).returncode
+                  for err in (full, good)]
+    assert status == [expected, expected]
+    assert (tmp_path / "err").read_text(), "the control: there is something to write"
+
+
 def test_status_without_a_gateway_says_so(gateway_binary, tmp_path):
     done = subprocess.run([gateway_binary, "status", "--control", str(tmp_path / "none.sock")], capture_output=True,
                           text=True, check=False, timeout=20)

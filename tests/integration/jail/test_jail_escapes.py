@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -148,6 +149,12 @@ class TestSockets:
     def test_io_uring_makes_no_sockets_past_the_filter(self, any_jail):
         assert any_jail.call("io_uring") == "ENOSYS"
 
+    def test_keyrings_are_absent(self, any_jail):
+        """A key that is not there makes the kernel start a program in the machine's own namespaces."""
+        outside = subprocess.run(any_jail.python("keyrings"), capture_output=True, text=True, check=True)
+        assert "ENOSYS" not in outside.stdout, "control: this kernel has them"
+        assert any_jail.call("keyrings") == ["ENOSYS"] * 3
+
     def test_raw_and_packet_sockets_are_refused(self, any_jail):
         assert set(any_jail.call("raw_sockets").values()) == {"EPERM"}
 
@@ -174,6 +181,24 @@ class TestSockets:
         )
         assert {found["how"] for found in multicast} <= {"timeout", "EPERM", "EHOSTUNREACH"}
         assert broadcast["how"] == "EACCES", "without SO_BROADCAST"
+
+
+class TestSharedMemory:
+    @pytest.fixture
+    def segment(self):
+        """A System V segment of the machine's, open to every user."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        key = 0x50000000 | os.getpid()
+        number = libc.shmget(key, 4096, 0o1666)  # IPC_CREAT
+        assert number >= 0
+        yield key
+        libc.shmctl(number, 0, None)  # IPC_RMID
+
+    def test_that_of_processes_outside_is_not_there(self, any_jail, segment):
+        prefix = any_jail.command_line()[: any_jail.command_line().index(any_jail.program)]
+        outside = subprocess.run([*prefix, *any_jail.python("shared_memory", segment)], capture_output=True, text=True, check=True)
+        assert outside.stdout.strip() == '"ok"', "control: it is there"
+        assert any_jail.call("shared_memory", segment) == "ENOENT"
 
 
 class TestUnixSockets:

@@ -96,6 +96,9 @@ TEST(SyscallFilter, DecidesAsStated) {
       {"a pair of Unix sockets", kNative, SYS_socketpair, AF_UNIX, SOCK_STREAM, kAllowed},
       {"a pair of another family", kNative, SYS_socketpair, AF_TIPC, SOCK_STREAM, refused(EAFNOSUPPORT)},
       {"io_uring", kNative, SYS_io_uring_setup, 8, 0, refused(ENOSYS)},
+      {"a key is added", kNative, SYS_add_key, 0, 0, refused(ENOSYS)},
+      {"a key is asked for, outside", kNative, SYS_request_key, 0, 0, refused(ENOSYS)},
+      {"keyrings", kNative, SYS_keyctl, 0, 0, refused(ENOSYS)},
       {"another architecture", AUDIT_ARCH_PPC64LE, SYS_read, 0, 0, refused(ENOSYS)},
   });
 }
@@ -110,6 +113,8 @@ TEST(SyscallFilter, HoldsForThe32BitArchitecturesToo) {
       {"the hypervisor", AUDIT_ARCH_I386, 359, AF_VSOCK, SOCK_STREAM, refused(EAFNOSUPPORT)},
       {"arguments in memory", AUDIT_ARCH_I386, 102, 1, 0, refused(ENOSYS)},
       {"io_uring", AUDIT_ARCH_I386, 425, 8, 0, refused(ENOSYS)},
+      {"a key is asked for, outside", AUDIT_ARCH_I386, 287, 0, 0, refused(ENOSYS)},
+      {"keyrings", AUDIT_ARCH_I386, 288, 0, 0, refused(ENOSYS)},
       {"x32", AUDIT_ARCH_X86_64, 0x40000000 | 41, AF_VSOCK, SOCK_STREAM, refused(ENOSYS)},
       {"native number 102 is getuid", AUDIT_ARCH_X86_64, 102, 0, 0, kAllowed},
   });

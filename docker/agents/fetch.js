@@ -9,11 +9,15 @@ const path = require('node:path')
 
 const OLDEST_NODE = 22 // that all agents in JavaScript run on
 
+// An optional package may be compiled. Its compiler would fetch Node's headers from nodejs.org: it takes those that are here,
+// or goes without the package.
+const NODE = path.resolve(process.execPath, '../..')
+
 const [described, nodeVersion, out] = process.argv.slice(2)
 
 function install(prefix, ...packages) {
   const options = ['--global', '--prefix', path.join(out, prefix), '--no-audit', '--no-fund', '--loglevel', 'error']
-  execFileSync('npm', ['install', ...options, ...packages], { stdio: 'inherit' })
+  execFileSync('npm', ['install', ...options, ...packages], { stdio: 'inherit', env: { ...process.env, npm_config_nodedir: NODE } })
 }
 
 // What starts the installed program: nothing, or the Node that its first line asks for.

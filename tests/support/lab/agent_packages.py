@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import fcntl
+import os
 import platform
 import re
 import shutil
@@ -58,7 +59,10 @@ def installed(folder, package):
             part = place.with_name(place.name + ".part")
             shutil.rmtree(part, ignore_errors=True)
             fetch = ["npm", "install", "--global", "--prefix", part, "--no-audit", "--no-fund", package]
-            done = subprocess.run([str(word) for word in fetch], check=False, capture_output=True, text=True, timeout=_INSTALL_SECONDS)
+            # Where an optional package is compiled, node-gyp would fetch Node's headers from a host that is no mirror.
+            environment = {**os.environ, "npm_config_nodedir": str(Path(shutil.which("node")).resolve().parents[1])}
+            done = subprocess.run([str(word) for word in fetch], env=environment, check=False, capture_output=True, text=True,
+                                  timeout=_INSTALL_SECONDS)  # fmt: skip
             if done.returncode != 0:
                 raise NotFetched(f"npm cannot install {package}: {done.stderr[-1000:]}")
             part.rename(place)

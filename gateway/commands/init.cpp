@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -20,6 +21,7 @@
 #include "gateway/project/env_file.h"
 #include "gateway/project/free_network.h"
 #include "gateway/project/host_path.h"
+#include "gateway/project/joined_dockerfile.h"
 #include "gateway/project/machine_networks.h"
 #include "gateway/project/new_files.h"
 #include "gateway/project/project_identity.h"
@@ -34,6 +36,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kOwnAgents = ".devcontainer/agents";
 constexpr std::size_t kMaxEnvFile = std::size_t{1} << 20;
+constexpr std::size_t kMaxRecipe = std::size_t{1} << 20;
 constexpr std::size_t kMaxMountInfo = std::size_t{4} << 20;
 // Where `docker compose` alone means the project's own files. The agent must not be able to write one: what an .env
 // says decides what Compose starts on the machine.
@@ -91,12 +94,24 @@ base::Result<std::optional<project::Build>> planned_build(const InitOptions& opt
   if (options.build.empty()) return std::nullopt;
   std::error_code failed;
   const fs::path clone = fs::canonical(options.build, failed);
-  for (const char* file : {"docker/gateway/Dockerfile", "docker/base/Dockerfile"}) {
-    if (!failed && fs::exists(clone / file, failed)) continue;
-    return base::usage_error(fmt::format("--build: {} is not a clone of Soleroute's repository: it has no {}",
-                                         serve::printable_path(options.build), file));
+  std::array<project::Recipe, 3> recipes{{{"docker/gateway/Dockerfile", {}, "gateway-image", "GATEWAY_IMAGE"},
+                                          {"docker/base/Dockerfile", {}, "base-image", "AGENT_BASE_IMAGE"},
+                                          {"docker/agents/Dockerfile", {}, "agent-image", {}}}};
+  std::array<std::string, 3> texts;
+  for (std::size_t i = 0; i < recipes.size(); ++i) {
+    auto text = serve::read_small_file((clone / recipes[i].file).string(), kMaxRecipe);
+    if (failed || !text) {
+      return base::usage_error(fmt::format("--build: {} is not a clone of Soleroute's repository: it has no {}",
+                                           serve::printable_path(options.build), recipes[i].file));
+    }
+    texts[i] = std::move(*text);
+    recipes[i].text = texts[i];
   }
-  project::Build build{.clone = clone.string()};
+  auto dockerfile = project::joined_dockerfile(recipes);
+  if (!dockerfile) return base::usage_error("--build: " + dockerfile.error().message);
+  project::Build build{.dockerfile = std::move(*dockerfile),
+                       .dockerfile_path = (folder / project::kDockerfile).string(),
+                       .clone = clone.string()};
   struct stat owner{};
   if (::stat(folder.c_str(), &owner) == 0 && owner.st_uid != 0) build.user = owner.st_uid;
   build.own_agents = std::ranges::any_of(agents, [&](const auto& agent) { return is_own(folder, agent.name); });
@@ -159,7 +174,6 @@ base::Result<project::Stack> planned_stack(const InitOptions& options, const fs:
                        .agent_image = options.image,
                        .agents = std::move(*agents),
                        .engine = options.engine == "podman" ? project::Engine::kPodman : project::Engine::kDocker,
-                       .base_image = "soleroute/base:" SOLEROUTE_VERSION,
                        .build = std::move(*build)};
   if (stack.project.empty()) stack.project = project::project_name(*identity, stack.agents.front().name);
   if (!project::is_project_name(stack.project)) {

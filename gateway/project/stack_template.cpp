@@ -197,8 +197,8 @@ base::Result<std::vector<ProjectFile>> project_files(const Stack& stack) {
   if (!lines) return std::unexpected(lines.error());
   const Values values{{"GATEWAY_IMAGE", stack.gateway_image},
                       {"AGENT_IMAGE", stack.agent_image},
-                      {"BASE_IMAGE", stack.base_image},
                       {"CLONE", compose_text(stack.build ? stack.build->clone : "")},
+                      {"DOCKERFILE", compose_text(stack.build ? stack.build->dockerfile_path : "")},
                       {"AGENTS", fmt::format("{}", fmt::join(std::views::transform(stack.agents, &Agent::name), " "))},
                       {"NET", stack.network},
                       {"RUN", std::string(stack.engine == Engine::kPodman ? kPodmanRun : kDockerRun)}};
@@ -208,6 +208,7 @@ base::Result<std::vector<ProjectFile>> project_files(const Stack& stack) {
       files.push_back({std::string(file.path), std::move(*text)});
     }
   }
+  if (stack.build) files.push_back({std::string(kDockerfile), stack.build->dockerfile});
   return files;
 }
 

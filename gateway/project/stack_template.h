@@ -17,6 +17,8 @@ enum class Engine { kDocker, kPodman };
 
 // For a project that builds its images itself.
 struct Build {
+  std::string dockerfile;          // its text, which is written beside compose.yaml
+  std::string dockerfile_path;     // absolute
   std::string clone;               // absolute path of a clone of the repository
   std::optional<unsigned> user{};  // of the workspace's files; absent: the image's own default
   bool own_agents = false;         // some of the agents are files of the project
@@ -29,7 +31,6 @@ struct Stack {
   std::string agent_image;
   std::vector<Agent> agents;  // at least one
   Engine engine = Engine::kDocker;
-  std::string base_image{};  // "soleroute/base:0.1.0"
   std::optional<Build> build{};
 };
 
@@ -39,6 +40,9 @@ struct ProjectFile {
 
   bool operator==(const ProjectFile&) const = default;
 };
+
+// Below the project's folder.
+inline constexpr std::string_view kDockerfile = ".devcontainer/Dockerfile";
 
 // "soleroute/claude-codex:0.1.0": the image that has these agents.
 [[nodiscard]] std::string image_name(const std::vector<Agent>& agents, std::string_view version);

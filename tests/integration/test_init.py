@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 _TEMPLATE = Path(__file__).resolve().parents[2] / "compose/template"
 _FILES = {".devcontainer/.env", ".devcontainer/compose.yaml", ".devcontainer/devcontainer.json", ".devcontainer/policy.yaml", ".env"}
@@ -395,11 +396,29 @@ def test_build_adds_the_contexts_of_a_clone(init):
     assert said.endswith("next: docker compose build && docker compose up -d && docker compose exec agent zsh\n")
     short, long = compose_config(init.website), compose_config(init.website, "-f", ".devcontainer/compose.yaml", "-f", ".devcontainer/build.yaml")
     assert short.returncode == 0 and short.stdout == long.stdout, short.stderr
-    for value in ("docker/gateway/Dockerfile", "docker/base/Dockerfile", "docker/agents/Dockerfile", "AGENTS: claude copilot", str(_CLONE),
-                  f"DEV_UID: '{1234 if os.geteuid() == 0 else os.geteuid()}'"):
-        assert value in short.stdout, short.stdout
+    services = yaml.safe_load(short.stdout)["services"]
+    dockerfile = str(init.website.resolve() / ".devcontainer/Dockerfile")
+    assert services["proxy"]["build"] == {"context": str(_CLONE), "dockerfile": dockerfile, "target": "gateway-image"}
+    arguments = {"AGENTS": "claude copilot", "DEV_UID": str(1234 if os.geteuid() == 0 else os.geteuid())}
+    assert services["agent"]["build"] == {"context": str(_CLONE), "dockerfile": dockerfile, "target": "agent-image", "args": arguments}
     config = json.loads((init.website / ".devcontainer/devcontainer.json").read_text())
     assert config["dockerComposeFile"] == ["compose.yaml", "build.yaml"]
+
+
+def test_build_asks_no_registry_for_an_image_of_ours(init):
+    init("--build", str(_CLONE))
+    stack, build = (yaml.safe_load((init.website / f".devcontainer/{name}.yaml").read_text())["services"] for name in ("compose", "build"))
+    assert {name for name, service in build.items() if "build" in service} == {"proxy", "agent"}
+    for name in stack:
+        assert name in ("proxy", "agent") or build.get(name, {}).get("pull_policy") == "never", f"build.yaml: {name} needs `pull_policy: never`"
+
+
+def test_the_documentation_begins_with_three_commands_and_init_takes_the_first(init, tmp_path):
+    before = (_CLONE / "docs/compose.md").read_text().split("\n## ")[0]
+    commands = [line.removeprefix("$ ").split() for line in before.splitlines() if line.startswith("$ ")]
+    assert len(commands) == 3 and commands[0][:2] == ["gateway", "init"] and all(command[:2] == ["docker", "compose"] for command in commands[1:])
+    (tmp_path / "soleroute").symlink_to(_CLONE)
+    assert "next: docker compose" in init(*commands[0][2:]).stdout
 
 
 @pytest.mark.parametrize("clone", ["nowhere", "."])

@@ -149,10 +149,15 @@ TEST(StackTemplate, ForPodmanHasItsOverrideInEveryList) {
 TEST(StackTemplate, ThatBuildsHasItsContextsInAnOverride) {
   Stack one = stack({agent("a"), agent("b")});
   EXPECT_EQ(text_of(one, ".devcontainer/build.yaml"), "");
-  one.base_image = "soleroute/base:9.9.9";
-  one.build = Build{.clone = "/src/my \"clone\"", .user = 1000};
+  EXPECT_EQ(text_of(one, kDockerfile), "");
+  one.build = Build{.dockerfile = "FROM scratch\n",
+                    .dockerfile_path = "/src/web/.devcontainer/Dockerfile",
+                    .clone = "/src/my \"clone\"",
+                    .user = 1000};
+  EXPECT_EQ(text_of(one, kDockerfile), "FROM scratch\n");
   const std::string build = text_of(one, ".devcontainer/build.yaml");
   EXPECT_THAT(build, HasSubstr("context: \"/src/my \\\"clone\\\"\"\n"));
+  EXPECT_THAT(build, HasSubstr("dockerfile: \"/src/web/.devcontainer/Dockerfile\"\n"));
   EXPECT_THAT(build, HasSubstr("        DEV_UID: \"1000\"\n"));
   EXPECT_THAT(build, HasSubstr("AGENTS: \"a b\"\n"));
   EXPECT_THAT(build, Not(HasSubstr("SOLEROUTE_")));
@@ -161,7 +166,8 @@ TEST(StackTemplate, ThatBuildsHasItsContextsInAnOverride) {
   EXPECT_EQ(nlohmann::json::parse(text_of(one, ".devcontainer/devcontainer.json"))["dockerComposeFile"],
             (nlohmann::json{"compose.yaml", "build.yaml"}));
 
-  one.build = Build{.clone = "/src/clone", .own_agents = true};
+  one.build->user = std::nullopt;
+  one.build->own_agents = true;
   EXPECT_THAT(text_of(one, ".devcontainer/build.yaml"), HasSubstr("      additional_contexts: {own: ./agents}\n"));
   EXPECT_THAT(text_of(one, ".devcontainer/build.yaml"), Not(HasSubstr("DEV_UID")));
 }

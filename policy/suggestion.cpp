@@ -103,6 +103,7 @@ std::string packet_endpoint(const FlowFacts& facts) {
   if (!facts.original_destination) return {};
   const auto address = facts.original_destination->address.unmapped();
   const auto port = facts.original_destination->port;
+  if (is_never_suggested(address)) return {};
   if (!facts.resolved_names.empty() && !is_web(port)) {
     const base::Cidr only = just(address);
     const std::string addresses =
@@ -127,6 +128,7 @@ bool is_web_flow(const FlowFacts& facts) {
 // An entry with addresses and no rules would admit everything, so one of the host's own rules is said again.
 std::string private_addresses(const Policy& policy, const HostRecord& record, const FlowFacts& facts) {
   if (!facts.original_destination || is_public(facts.original_destination->address)) return {};
+  if (is_never_suggested(facts.original_destination->address)) return {};
   const base::Cidr only = just(facts.original_destination->address.unmapped());
   std::string out = fmt::format("domains:\n  - host: {}\n    addresses: {}\n", quoted_host(record.pattern),
                                 ranges_text(std::span(&only, 1)));

@@ -16,6 +16,7 @@ struct Counters {
   Counter connections_refused{0};  // over a limit, before any decision
   Counter decisions_allowed{0};
   Counter decisions_denied{0};
+  Counter probes_denied{0};  // by `gateway verify`, which asks for it; not among decisions_denied
   Counter http_requests{0};
   Counter bytes_in{0};   // from clients
   Counter bytes_out{0};  // to clients

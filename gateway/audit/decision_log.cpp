@@ -8,6 +8,7 @@
 
 #include "gateway/audit/json_line.h"
 #include "gateway/audit/line_writer.h"
+#include "gateway/audit/probe.h"
 
 namespace soleroute::gateway::audit {
 namespace {
@@ -51,6 +52,7 @@ void render(std::string& out, const DecisionRecord& record, SystemClock::time_po
   line.text("phase", policy::to_string(record.phase));
   line.text("action", record.allowed ? "allowed" : "blocked");
   if (record.observed) line.boolean("observed", true);
+  if (is_probe(record)) line.boolean("probe", true);
   line.text("reason", record.reason);
   line.text("client", AddressText(record.client).view());
   line.text("host", record.host);

@@ -18,6 +18,9 @@
 
 namespace soleroute::gateway::audit {
 
+// In `detail` where the destination is the gateway's own address, to which denied names lead.
+inline constexpr std::string_view kOwnAddress = "this gateway";
+
 // One decision. Strings are untrusted and escaped on writing; over-long ones are cut and marked `"truncated":true`.
 struct DecisionRecord {
   policy::Phase phase = policy::Phase::kDns;
@@ -32,7 +35,7 @@ struct DecisionRecord {
   std::string path;  // without the query: queries can hold secrets
   std::string matched_host;
   std::string rule;         // "policy.yaml:12" or empty
-  std::string detail;       // free text for people: "quic", "dns type TXT", "looked up as evil.test"
+  std::string detail;       // for people: "quic", "dns type TXT", "tcp, this gateway" (kOwnAddress)
   std::string destination;  // original destination where known, "45.33.32.66:9999"
   std::optional<int> status;
   std::optional<std::uint64_t> bytes_in;   // from the client

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "gateway/audit/probe.h"
+
 namespace soleroute::gateway::audit {
 namespace {
 
@@ -86,6 +88,7 @@ std::optional<LogLine> parse_log_line(std::string_view line) {
   auto decision = decision_of(object);
   if (!decision) return std::nullopt;
   out.decision = std::move(*decision);
+  out.probe = is_probe(out.decision);  // by what it says: whoever wrote the mark may be anybody
   return out;
 }
 

@@ -20,6 +20,7 @@ struct LogLine {
   std::string ts;  // as written
   LineType type = LineType::kDecision;
   DecisionRecord decision;  // of a decision
+  bool probe = false;       // of a decision: a denial that `gateway verify` asked for
   std::string event;        // of a lifecycle
   std::string text;         // detail or message of the others
   bool accepted = true;     // of a reload

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/audit/suggestion.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
 #include <optional>
 #include <vector>
 
+#include "gateway/audit/probe.h"
 #include "policy/address_class.h"
 #include "policy/explanation.h"
 
@@ -36,6 +42,12 @@ std::optional<base::Endpoint> address_asked(const DecisionRecord& record,
   return http || tls ? destination : std::nullopt;
 }
 
+// The gateway's own address, where denied names lead: it says nothing about where the flow was going, a name does.
+bool went_to_the_gateway(const DecisionRecord& record) {
+  const bool may = record.phase == policy::Phase::kPacket || record.phase == policy::Phase::kConnect;
+  return may && record.detail.contains(kOwnAddress);
+}
+
 // The facts as far as the record tells; borrows from it and from `names`. An address is asked about as `gateway
 // explain` does.
 policy::FlowFacts facts_of(const DecisionRecord& record, std::vector<base::HostName>& names) {
@@ -46,13 +58,17 @@ policy::FlowFacts facts_of(const DecisionRecord& record, std::vector<base::HostN
   facts.port = record.port;
   facts.scheme = scheme_of(record.scheme);
   if (auto host = base::HostName::parse(record.host)) names.push_back(std::move(*host));
-  if (record.phase == policy::Phase::kPacket) {
+  if (went_to_the_gateway(record)) {
+    facts.phase = policy::Phase::kConnect;
+    if (!names.empty()) facts.host = names.front();
+  } else if (record.phase == policy::Phase::kPacket) {
     facts.resolved_names = names;
   } else if (!names.empty()) {
     facts.host = names.front();
     if (record.phase == policy::Phase::kTls) facts.sni = names.front();
   }
-  if (auto destination = base::Endpoint::parse(record.destination)) facts.original_destination = *destination;
+  const auto destination = base::Endpoint::parse(record.destination);
+  if (destination && !went_to_the_gateway(record)) facts.original_destination = *destination;
   if (auto asked = address_asked(record, facts.original_destination)) {
     facts.phase = policy::Phase::kPacket;
     facts.original_destination = asked;
@@ -62,9 +78,67 @@ policy::FlowFacts facts_of(const DecisionRecord& record, std::vector<base::HostN
   return facts;
 }
 
+// As the DNS server remarks on names that it never asks for.
+constexpr std::string_view kSpecialName = "special-use name";
+
+bool is_name_of_a_service_record(const DecisionRecord& record) {
+  return record.phase == policy::Phase::kDns && record.host.starts_with('_');
+}
+
+bool is_below_the_probe(std::string_view host) {
+  return host == kProbeName || (host.ends_with(kProbeName) && host[host.size() - kProbeName.size() - 1] == '.');
+}
+
+// "  - a.test" and "# 3x", in front of what the line already remarks.
+std::string with_count(std::string_view item, std::uint64_t count) {
+  if (count == 0) return std::string(item);
+  constexpr std::string_view kComment = "  # ";
+  const auto line_end = std::min(item.find('\n'), item.size());
+  const auto remark = item.substr(0, line_end).find(kComment);
+  if (remark == std::string_view::npos) {
+    return fmt::format("{}{}{}x{}", item.substr(0, line_end), kComment, count, item.substr(line_end));
+  }
+  const auto rest = item.substr(remark + kComment.size());
+  return fmt::format("{}{}{}x, {}", item.substr(0, remark), kComment, count, rest);
+}
+
 }  // namespace
 
+bool is_curable(const DecisionRecord& refused) {
+  using policy::Reason;
+  constexpr std::array kCurable{
+      Reason::kHostNotAllowed,   Reason::kHttpsNotPermitted,  Reason::kSchemeNotPermitted, Reason::kNoRuleMatched,
+      Reason::kInspectionNeeded, Reason::kEndpointNotAllowed, Reason::kPrivateAddress,     Reason::kNoSni};
+  const bool known = std::ranges::any_of(
+      kCurable, [&](Reason reason) { return policy::to_string(reason) == std::string_view(refused.reason); });
+  return known && !is_probe(refused) && !is_below_the_probe(refused.host) && !is_name_of_a_service_record(refused) &&
+         !refused.detail.contains(kSpecialName);
+}
+
+std::optional<policy::OptionalUse> optional_use(const DecisionRecord& refused, const policy::Policy& policy) {
+  const bool may_be = refused.reason == policy::to_string(policy::Reason::kHostNotAllowed) ||
+                      refused.reason == policy::to_string(policy::Reason::kNoRuleMatched);
+  if (refused.allowed || !may_be) return std::nullopt;
+  std::vector<base::HostName> names;
+  const policy::FlowFacts facts = facts_of(refused, names);
+  return policy::optional_use(policy, facts, policy.decide(facts));
+}
+
+std::uint64_t times(const DecisionRecord& record) {
+  constexpr std::string_view kMore = " more like it";
+  std::string_view detail = record.detail;
+  const auto more = detail.find(kMore);
+  if (more == std::string_view::npos) return 1;
+  detail = detail.substr(0, more);
+  const auto space = detail.rfind(' ');
+  const auto digits = space == std::string_view::npos ? detail : detail.substr(space + 1);
+  std::uint64_t count = 0;
+  const auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), count);
+  return fault == std::errc{} && end == digits.data() + digits.size() && count > 0 ? count : 1;
+}
+
 std::string lines_to_allow(const DecisionRecord& refused, const policy::Policy& policy) {
+  if (!is_curable(refused)) return {};
   std::vector<base::HostName> names;
   const policy::FlowFacts facts = facts_of(refused, names);
   return policy::how_to_allow(policy, facts, policy.decide(facts));
@@ -82,19 +156,25 @@ std::string lines_to_allow(std::span<const DecisionRecord> refused, const policy
   return lines.text();
 }
 
-bool PolicyLines::add(std::string_view snippet) {
+bool PolicyLines::add(std::string_view snippet, std::uint64_t count) {
   const std::size_t heading_end = snippet.find('\n');
   if (heading_end == std::string_view::npos || seen_.size() == most_) return false;
   std::string heading(snippet.substr(0, heading_end));
   std::string item(snippet.substr(heading_end + 1));
   if (!seen_.emplace(heading, item).second) return false;
-  items_[std::move(heading)] += item;
+  items_[std::move(heading)].push_back({std::move(item), count});
   return true;
 }
 
 std::string PolicyLines::text() const {
   std::string out;
-  for (const auto& [heading, items] : items_) out.append(heading).append("\n").append(items);
+  for (const auto& [heading, items] : items_) {
+    out.append(heading).append("\n");
+    std::vector<std::pair<std::uint64_t, std::size_t>> order;  // equal ones as they came
+    for (const auto& item : items) order.emplace_back(item.count, items.size() - order.size());
+    std::ranges::sort(order, std::ranges::greater{});
+    for (const auto& [count, rank] : order) out.append(with_count(items[items.size() - rank].text, count));
+  }
   return out;
 }
 

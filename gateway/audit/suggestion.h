@@ -4,14 +4,18 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "gateway/audit/decision_log.h"
+#include "policy/optional_hosts.h"
 #include "policy/policy.h"
 
 namespace soleroute::gateway::audit {
@@ -22,6 +26,14 @@ namespace soleroute::gateway::audit {
 // Of all of them, merged and each once; at most so many items.
 [[nodiscard]] std::string lines_to_allow(std::span<const DecisionRecord> refused, const policy::Policy& policy,
                                          std::size_t most_items);
+// Could any line of a policy allow this? Not a probe of `gateway verify`, nor a name that is no host's (of a SRV
+// record, of special use), nor a denial for what was sent or went wrong.
+[[nodiscard]] bool is_curable(const DecisionRecord& refused);
+// The service that asks for this and works without it, as far as the record tells. Borrows from the policy.
+[[nodiscard]] std::optional<policy::OptionalUse> optional_use(const DecisionRecord& refused,
+                                                              const policy::Policy& policy);
+// How many refusals the record stands for: those that were held back are written as a count.
+[[nodiscard]] std::uint64_t times(const DecisionRecord& record);
 // What `policy` says today of the flow, as far as the record tells it.
 [[nodiscard]] bool is_allowed_now(const DecisionRecord& record, const policy::Policy& policy);
 
@@ -30,14 +42,19 @@ class PolicyLines {
  public:
   explicit PolicyLines(std::size_t most_items) : most_(most_items) {}
 
-  // False: nothing new, or no room.
-  bool add(std::string_view snippet);
+  // False: nothing new, or no room. `count`: how often it was wanted; 0: not told.
+  bool add(std::string_view snippet, std::uint64_t count = 0);
+  // Under each heading what was wanted most comes first, with its count as a comment.
   [[nodiscard]] std::string text() const;
   [[nodiscard]] std::size_t size() const { return seen_.size(); }
 
  private:
+  struct Item {
+    std::string text;
+    std::uint64_t count = 0;
+  };
   std::size_t most_;
-  std::map<std::string, std::string> items_;  // by heading
+  std::map<std::string, std::vector<Item>> items_;  // by heading
   std::set<std::pair<std::string, std::string>> seen_;
 };
 

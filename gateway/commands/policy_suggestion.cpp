@@ -3,18 +3,40 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "gateway/audit/probe.h"
 #include "gateway/audit/suggestion.h"
 
 namespace soleroute::gateway::commands {
 namespace {
 
 constexpr std::size_t kMaxItems = 500;
-constexpr std::string_view kSpecialName = "special-use name";  // as the DNS server remarks on names it never asks for
 
 using Compiled = base::Result<std::shared_ptr<const policy::Policy>>;
+
+using Demand = std::map<std::string, std::uint64_t>;
+
+bool is_lookup(const Refusals::Kind& kind) {
+  return kind.record.phase == policy::Phase::kDns;
+}
+
+// What each line would allow of what was used, or of what was only looked up if nobody used it.
+Demand demand_of(const Refusals& refusals, const policy::Policy& policy) {
+  Demand uses;
+  Demand lookups;
+  for (const auto& kind : refusals.kinds()) {
+    const std::string line = audit::lines_to_allow(kind.record, policy);
+    if (!line.empty()) (is_lookup(kind) ? lookups : uses)[line] += kind.count;
+  }
+  uses.merge(lookups);
+  return uses;
+}
 
 // A policy that grows by what proves to help.
 class Draft {
@@ -22,11 +44,15 @@ class Draft {
   Draft(std::vector<policy::PolicySource> layers, std::shared_ptr<const policy::Policy> policy)
       : layers_(std::move(layers)), policy_(std::move(policy)) {}
 
-  // False: no line helps.
-  bool allow(const audit::DecisionRecord& refused) {
+  // False: no line helps. `demand`: how often each line is wanted.
+  bool allow(const Refusals::Kind& kind, const Demand& demand) {
+    const auto& refused = kind.record;
+    if (!audit::is_curable(refused)) return false;
     if (audit::is_allowed_now(refused, *policy_)) return true;
     audit::PolicyLines grown = lines_;
-    if (!grown.add(audit::lines_to_allow(refused, *policy_))) return false;
+    const std::string line = audit::lines_to_allow(refused, *policy_);
+    const auto wanted = demand.find(line);
+    if (!grown.add(line, wanted == demand.end() ? kind.count : wanted->second)) return false;
     const Compiled fresh = with(grown.text());
     if (!fresh || !audit::is_allowed_now(refused, **fresh)) return false;
     lines_ = std::move(grown);
@@ -50,30 +76,33 @@ class Draft {
 }  // namespace
 
 void Refusals::add(const audit::DecisionRecord& record) {
-  if (record.allowed) return;
+  if (record.allowed || audit::is_probe(record)) return;
   auto key = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}", policy::to_string(record.phase), record.reason, record.host,
                          record.scheme, record.port, record.method, record.path,
                          record.phase == policy::Phase::kPacket || record.host.empty() ? record.destination : "");
-  if (known_.contains(key)) return;
+  if (const auto known = known_.find(key); known != known_.end()) {
+    kinds_[known->second].count += audit::times(record);
+    return;
+  }
   if (kinds_.size() == kMaxKinds) {
     ++not_kept_;
     return;
   }
   known_.emplace(std::move(key), kinds_.size());
-  kinds_.push_back(record);
+  kinds_.push_back({record, audit::times(record)});
 }
 
 base::Result<PolicySuggestion> suggest(const Refusals& refusals, std::vector<policy::PolicySource> layers) {
   auto policy = policy::Policy::compile(layers);
   if (!policy) return std::unexpected(std::move(policy.error()));
+  const Demand demand = demand_of(refusals, **policy);
   Draft draft(std::move(layers), std::move(*policy));
   PolicySuggestion out;
   // A look-up alone says least: it is asked about last, when what followed it may have allowed the name already.
   for (const bool lookups : {false, true}) {
-    for (const auto& refused : refusals.kinds()) {
-      if ((refused.phase == policy::Phase::kDns) != lookups) continue;
-      const bool never = refused.detail.find(kSpecialName) != std::string::npos;
-      if (never || !draft.allow(refused)) ++out.without[refused.reason];
+    for (const auto& kind : refusals.kinds()) {
+      if (is_lookup(kind) != lookups) continue;
+      if (!draft.allow(kind, demand)) out.without[kind.record.reason] += kind.count;
     }
   }
   out.yaml = draft.yaml();

@@ -20,13 +20,17 @@ class Refusals {
  public:
   static constexpr std::size_t kMaxKinds = 10000;
 
-  void add(const audit::DecisionRecord& record);  // an allowed one is ignored
-  [[nodiscard]] const std::vector<audit::DecisionRecord>& kinds() const { return kinds_; }
+  struct Kind {
+    audit::DecisionRecord record;
+    std::uint64_t count = 0;
+  };
+  void add(const audit::DecisionRecord& record);  // an allowed one is ignored, and a probe of `gateway verify`
+  [[nodiscard]] const std::vector<Kind>& kinds() const { return kinds_; }
   [[nodiscard]] std::uint64_t not_kept() const { return not_kept_; }
 
  private:
   std::map<std::string, std::size_t> known_;
-  std::vector<audit::DecisionRecord> kinds_;
+  std::vector<Kind> kinds_;
   std::uint64_t not_kept_ = 0;
 };
 
@@ -35,8 +39,9 @@ struct PolicySuggestion {
   std::map<std::string, std::size_t> without;  // reasons of refusals that no line of a policy would lift
 };
 
-// Over `layers`, the policy in force. What a line suggested before already allows needs none of its own, and every line
-// has been tried: with it the refusal is allowed. Errors are those of `layers`.
+// Over `layers`, the policy in force; under each heading, what was denied most comes first. What a line suggested
+// before already allows needs none of its own, and every line has been tried: with it the refusal is allowed. Errors
+// are those of `layers`.
 [[nodiscard]] base::Result<PolicySuggestion> suggest(const Refusals& refusals,
                                                      std::vector<policy::PolicySource> layers);
 

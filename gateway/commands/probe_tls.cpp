@@ -96,9 +96,9 @@ bool is_enough(std::string_view answer) {
   return !answer.starts_with("HTTP/1.1 403") || answer.find('\n', head + 4) != std::string_view::npos;
 }
 
-std::string ask(Conversation& conversation, std::string_view name) {
+std::string ask(Conversation& conversation, std::string_view name, std::string_view path) {
   const auto request =
-      fmt::format("GET / HTTP/1.1\r\nHost: {}\r\nUser-Agent: gateway-verify\r\nConnection: close\r\n\r\n", name);
+      fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: gateway-verify\r\nConnection: close\r\n\r\n", path, name);
   std::string answer;
   SSL* session = conversation.session();
   const auto written =
@@ -115,7 +115,8 @@ std::string ask(Conversation& conversation, std::string_view name) {
 
 }  // namespace
 
-base::Result<TlsProbe> probe_tls(const base::Endpoint& to, std::string_view name, std::chrono::milliseconds limit) {
+base::Result<TlsProbe> probe_tls(const base::Endpoint& to, std::string_view name, std::string_view path,
+                                 std::chrono::milliseconds limit) {
   using Outcome = TlsProbe::Outcome;
   const Context context(SSL_CTX_new(TLS_client_method()));
   if (!context) return base::system_error("cannot prepare a TLS client");
@@ -127,7 +128,7 @@ base::Result<TlsProbe> probe_tls(const base::Endpoint& to, std::string_view name
   Conversation conversation(std::move(*socket), std::move(*session));
   const auto shaken = conversation.drive([&] { return SSL_do_handshake(conversation.session()); });
   if (!shaken && conversation.first_byte() == 0) return std::unexpected(shaken.error());
-  if (shaken.value_or(false)) return TlsProbe{Outcome::kDone, ask(conversation, name)};
+  if (shaken.value_or(false)) return TlsProbe{Outcome::kDone, ask(conversation, name, path)};
   switch (conversation.first_byte()) {
     case 0:
     case kAlertRecord:

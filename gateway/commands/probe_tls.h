@@ -18,13 +18,13 @@ struct TlsProbe {
     kRefused,  // an alert or the end, before any server spoke
     kNotTls,   // something else than TLS answered
     kBegan,    // a server answered the hello, and the handshake went no further
-    kDone,     // the handshake was completed; `answer` is what came on GET /
+    kDone,     // the handshake was completed; `answer` is what came on GET of `path`
   } outcome = Outcome::kRefused;
   std::string answer;
 };
 
 // Errors: those of the connection, in Error::sys_errno.
-[[nodiscard]] base::Result<TlsProbe> probe_tls(const base::Endpoint& to, std::string_view name,
+[[nodiscard]] base::Result<TlsProbe> probe_tls(const base::Endpoint& to, std::string_view name, std::string_view path,
                                                std::chrono::milliseconds limit);
 
 }  // namespace soleroute::gateway::commands

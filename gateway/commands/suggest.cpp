@@ -26,19 +26,28 @@ struct SuggestOptions {
 base::Status read_log(const std::string& path, Refusals& refusals) {
   auto source = LineSource::open(path, false);
   if (!source) return std::unexpected(source.error());
+  std::size_t lines = 0;
+  std::size_t records = 0;
   while (const auto text = source->next()) {
+    ++lines;
     const auto line = audit::parse_log_line(*text);
-    if (line && line->type == audit::LineType::kDecision) refusals.add(line->decision);
+    if (!line) continue;
+    ++records;
+    if (line->type == audit::LineType::kDecision) refusals.add(line->decision);
   }
-  return {};
+  if (records > 0) return {};
+  const std::string name = path == "-" ? "standard input" : policy::shown(path);
+  if (lines == 0) return base::usage_error(fmt::format("nothing was read: {} is empty", name));
+  return base::usage_error(fmt::format("{} is not a decision log: none of its {} lines is a record", name, lines));
 }
 
 void tell_what_is_left(const Refusals& refusals, const PolicySuggestion& suggestion) {
   for (const auto& [reason, count] : suggestion.without) {
-    fmt::print(stderr, "gateway: {} refused as {}: no line of a policy would allow it\n", count, policy::shown(reason));
+    fmt::print(stderr, "gateway: {} denial{} ({}) cannot be allowed by a policy\n", count, count == 1 ? "" : "s",
+               policy::shown(reason));
   }
   if (refusals.not_kept() > 0) {
-    fmt::print(stderr, "gateway: {} further records were not looked at: suggest again once these lines are in force\n",
+    fmt::print(stderr, "gateway: {} further records were not read; run again after applying these lines\n",
                refusals.not_kept());
   }
 }
@@ -57,7 +66,10 @@ int suggest_body(const SuggestOptions& options) {
   }
   const auto suggestion = suggest(refusals, std::move(*layers));
   if (!suggestion) return report(suggestion.error());
-  if (suggestion->yaml.empty()) fmt::print(stderr, "gateway: nothing to add\n");
+  if (suggestion->yaml.empty()) {
+    fmt::print(stderr, "gateway: {}\n",
+               refusals.kinds().empty() ? "no denials in the log; nothing to suggest" : "nothing to suggest");
+  }
   fmt::print("{}", suggestion->yaml);
   tell_what_is_left(refusals, *suggestion);
   return kExitDone;

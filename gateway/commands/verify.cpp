@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/audit/probe.h"
 #include "gateway/commands/command.h"
 #include "gateway/commands/verify_checks.h"
 #include "gateway/serve/system_resolvers.h"
@@ -18,11 +19,9 @@
 namespace soleroute::gateway::commands {
 namespace {
 
-constexpr const char* kDeniedName = "verify.soleroute.example";  // RFC 2606: nobody's, and in nobody's policy
-
 struct VerifyOptions {
   std::vector<std::string> allowed;
-  std::string denied = kDeniedName;
+  std::string denied{audit::kProbeName};  // exists nowhere (RFC 2606) and is in no policy
 };
 
 base::Result<base::HostName> parse_name(const char* option, const std::string& text) {

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/web_ports.h"
+#include "gateway/audit/probe.h"
 #include "gateway/commands/probe_socket.h"
 #include "gateway/commands/probe_tls.h"
 #include "policy/source_text.h"
@@ -22,20 +23,8 @@
 namespace soleroute::gateway::commands {
 namespace {
 
-// Nobody has these addresses: whatever answers there is in the path.
-base::IpAddress nobody_v4() {
-  return base::IpAddress::v4({192, 0, 2, 1});
-}
-base::IpAddress nobody_v6() {
-  return base::IpAddress::v6({0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
-}
-base::IpAddress metadata() {
-  return base::IpAddress::v4({169, 254, 169, 254});
-}
-
 constexpr std::uint16_t kDns = 53;
 constexpr std::uint16_t kDnsOverTls = 853;
-constexpr std::uint16_t kSomeOtherPort = 9999;
 
 std::string_view as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -120,7 +109,7 @@ CheckResult check_dns(ProbeKind kind, const base::Endpoint& server, const base::
 
 // Both must come from the gateway: then they are the same, and the denied name has the gateway's address or none.
 CheckResult check_foreign_resolver(const base::Endpoint& usual, const base::HostName& denied) {
-  const base::Endpoint foreign{nobody_v4(), kDns};
+  const base::Endpoint foreign{audit::probe_v4(), kDns};
   const auto theirs = ask_dns(ProbeKind::kUdp, foreign, denied);
   if (!theirs) return judge_refusal(theirs.error());
   const auto ours = ask_dns(ProbeKind::kUdp, usual, denied);
@@ -132,11 +121,11 @@ CheckResult check_foreign_resolver(const base::Endpoint& usual, const base::Host
 
 // --- HTTP and TLS ---
 
-base::Result<std::string> http_get(const base::Endpoint& to, std::string_view host) {
+base::Result<std::string> http_get(const base::Endpoint& to, std::string_view host, std::string_view path) {
   const auto socket = ProbeSocket::connect(ProbeKind::kTcp, to, kAnsweredWithin);
   if (!socket) return std::unexpected(socket.error());
   const auto request =
-      fmt::format("GET / HTTP/1.1\r\nHost: {}\r\nUser-Agent: gateway-verify\r\nConnection: close\r\n\r\n", host);
+      fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: gateway-verify\r\nConnection: close\r\n\r\n", path, host);
   if (auto sent = socket->send(request); !sent) return std::unexpected(sent.error());
   return socket->receive_until([](const std::string&) { return false; });
 }
@@ -150,25 +139,27 @@ bool is_refusal_page(std::string_view response) {
 }
 
 CheckResult check_refusal_page(const base::Endpoint& to, std::string_view host) {
-  const auto response = http_get(to, host);
+  const auto response = http_get(to, host, audit::kProbePath);
   if (!response) return failed(response.error().message);
   if (response->empty()) return failed("closed without an answer");
   if (!is_refusal_page(*response)) return failed("answered '" + first_line(*response) + "', not the refusal page");
   return passed("403, Blocked by proxy policy");
 }
 
-// What is not a page here is the refusal of an address in place of a name: also good, if it is quick.
+// A metadata service answers 4xx too where it wants a token or has no such path: the gateway must have said it.
 CheckResult check_metadata() {
-  const auto response = http_get({metadata(), base::kHttpPort}, metadata().to_string());
+  const auto response =
+      http_get({audit::metadata_v4(), base::kHttpPort}, audit::metadata_v4().to_string(), audit::kProbePath);
   if (!response) return judge_refusal(response.error());
-  if (response->starts_with("HTTP/1.1 4")) return passed("refused: " + first_line(*response));
+  const bool gateway = response->starts_with("HTTP/1.1 4") && response->contains("\r\nX-Soleroute-Reason: ");
+  if (gateway) return passed("refused: " + first_line(*response));
   if (response->empty()) return passed("refused: closed without an answer");
   return failed("answered '" + first_line(*response) + "'");
 }
 
 // An alert, or the page on a certificate of the gateway's own.
 CheckResult check_tls_refused(const base::Endpoint& to, const base::HostName& name) {
-  const auto probe = probe_tls(to, name.text(), kAnsweredWithin);
+  const auto probe = probe_tls(to, name.text(), audit::kProbePath, kAnsweredWithin);
   if (!probe) return judge_refusal(probe.error());
   switch (probe->outcome) {
     case TlsProbe::Outcome::kRefused:
@@ -206,11 +197,11 @@ CheckResult check_allowed(const base::Endpoint& resolver, const base::HostName& 
   if (!answer) return failed(answer.error().message);
   if (answer->addresses.empty()) return failed("has no address");
   const base::IpAddress address = answer->addresses.front();
-  const auto tls = probe_tls({address, base::kHttpsPort}, name.text(), kAnsweredWithin);
+  const auto tls = probe_tls({address, base::kHttpsPort}, name.text(), "/", kAnsweredWithin);
   if (tls && is_refusal_page(tls->answer)) return failed("the policy denies it");
   const bool served = tls && (tls->outcome == TlsProbe::Outcome::kDone || tls->outcome == TlsProbe::Outcome::kBegan);
   if (served) return passed("https: its server answers the handshake");
-  const auto page = http_get({address, base::kHttpPort}, name.text());
+  const auto page = http_get({address, base::kHttpPort}, name.text(), "/");
   if (!page) return failed("neither https nor http is answered: " + page.error().message);
   if (is_refusal_page(*page)) return failed("the policy denies it");
   if (page->starts_with("HTTP/1.")) return passed("http: " + first_line(*page));
@@ -222,8 +213,8 @@ CheckResult check_allowed(const base::Endpoint& resolver, const base::HostName& 
 std::vector<Check> verify_checks(const VerifyRequest& request) {
   const base::Endpoint resolver = request.resolvers.front();
   const base::HostName& denied = request.denied;
-  const base::IpAddress v4 = nobody_v4();
-  const base::IpAddress v6 = nobody_v6();
+  const base::IpAddress v4 = audit::probe_v4();
+  const base::IpAddress v6 = audit::probe_v6();
   std::vector<Check> checks{
       {"DNS over UDP is answered", [=] { return check_dns(ProbeKind::kUdp, resolver, denied); }},
       {"DNS over TCP is answered", [=] { return check_dns(ProbeKind::kTcp, resolver, denied); }},
@@ -233,11 +224,11 @@ std::vector<Check> verify_checks(const VerifyRequest& request) {
        [=] { return check_refusal_page({v4, base::kHttpPort}, denied.text()); }},
       {"a denied name over https is refused", [=] { return check_tls_refused({v4, base::kHttpsPort}, denied); }},
       {"cloud metadata is refused", [] { return check_metadata(); }},
-      {"another TCP port is refused at once", [=] { return check_tcp_refused({v4, kSomeOtherPort}); }},
-      {"UDP is refused at once", [=] { return check_udp_refused({v4, kSomeOtherPort}); }},
+      {"another TCP port is refused at once", [=] { return check_tcp_refused({v4, audit::kProbePort}); }},
+      {"UDP is refused at once", [=] { return check_udp_refused({v4, audit::kProbePort}); }},
       {"QUIC is refused at once", [=] { return check_udp_refused({v4, base::kHttpsPort}); }},
-      {"another TCP port over IPv6 is refused at once", [=] { return check_tcp_refused({v6, kSomeOtherPort}); }},
-      {"UDP over IPv6 is refused at once", [=] { return check_udp_refused({v6, kSomeOtherPort}); }},
+      {"another TCP port over IPv6 is refused at once", [=] { return check_tcp_refused({v6, audit::kProbePort}); }},
+      {"UDP over IPv6 is refused at once", [=] { return check_udp_refused({v6, audit::kProbePort}); }},
   };
   for (const base::HostName& name : request.allowed) {
     checks.push_back({fmt::format("{} passes", name.text()), [=] { return check_allowed(resolver, name); }});

@@ -50,7 +50,7 @@ std::string subject(const audit::DecisionRecord& record) {
 
 std::string decision(const audit::LogLine& line, bool colour) {
   const auto& record = line.decision;
-  const Word word = verdict(record);
+  const Word word = line.probe ? Word{"probe", kPlain} : verdict(record);
   std::string out =
       fmt::format("{}  {}{:<10}{}  {:<15}  {:<7}  {}  {}", time_of(line.ts), colour ? word.colour : "", word.text,
                   colour ? kPlain : "", record.client == base::IpAddress{} ? "-" : record.client.to_string(),
@@ -66,7 +66,7 @@ std::string decision(const audit::LogLine& line, bool colour) {
 bool is_denial(const audit::LogLine& line) {
   switch (line.type) {
     case audit::LineType::kDecision:
-      return !line.decision.allowed;
+      return !line.decision.allowed && !line.probe;
     case audit::LineType::kReload:
       return !line.accepted;
     case audit::LineType::kError:

@@ -105,6 +105,10 @@ void NameBook::set_own_addresses(std::vector<base::IpAddress> addresses) {
   state_->own_addresses = std::move(addresses);
 }
 
+bool NameBook::is_own(const base::IpAddress& address) const {
+  return state_->is_own(address);
+}
+
 void NameBook::remember(const base::HostName& name, const std::vector<base::IpAddress>& addresses,
                         Clock::time_point expires) {
   if (addresses.empty()) return;

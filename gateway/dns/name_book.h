@@ -28,6 +28,8 @@ class NameBook {
   // The gateway as clients see it: where denied names lead. Told by each Server when it is made.
   void set_own_addresses(std::vector<base::IpAddress> addresses);
 
+  [[nodiscard]] bool is_own(const base::IpAddress& address) const;
+
   // The gateway resolved `name` to `addresses`; remembered until `expires` plus a grace for clients that cache.
   void remember(const base::HostName& name, const std::vector<base::IpAddress>& addresses, Clock::time_point expires);
   // `client` asked for `name` (allowed or not); the newest few per client are kept, for the packet log.

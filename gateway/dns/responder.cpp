@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "gateway/audit/probe.h"
 #include "gateway/dns/special_names.h"
 #include "policy/address_class.h"
 
@@ -296,7 +297,7 @@ void Responder::log_allowed(const Question& question, std::string_view detail) {
   auto record = record_of(question, policy::to_string(question.decision.reason));
   record.allowed = question.decision.allowed();
   record.observed = !record.allowed;
-  ++(record.allowed ? counters_.decisions_allowed : counters_.decisions_denied);
+  audit::count_decision(counters_, record);
   record.detail = type_detail(question.query.question.type);
   if (record.observed) record.detail += ", passed: the policy's mode is observe";
   if (!detail.empty()) record.detail += fmt::format(", {}", detail);
@@ -315,9 +316,9 @@ void Responder::log_failed(const Question& question, std::string_view reason, st
 }
 
 void Responder::log_denied(audit::DecisionRecord record) {
-  ++counters_.decisions_denied;
-  ++counters_.dns_denied;
   record.allowed = false;
+  audit::count_decision(counters_, record);
+  if (!audit::is_probe(record)) ++counters_.dns_denied;
   denials_.write(record);
 }
 

@@ -2,8 +2,11 @@
 #include "gateway/flow/denial_book.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
+#include "gateway/audit/probe.h"
+#include "gateway/audit/suggestion.h"
 #include "policy/address_class.h"
 
 namespace soleroute::gateway::flow {
@@ -43,6 +46,21 @@ void DenialBook::note(const audit::DecisionRecord& refused) {
   auto& denials = clients_.touch(known_as(refused.client));
   if (denials.size() == kPerClient) denials.pop_back();
   denials.push_front(std::move(denial));
+}
+
+void RememberingLog::decision(const audit::DecisionRecord& record) {
+  if (record.allowed || audit::is_probe(record)) return next_.decision(record);
+  const auto policy = policy_();
+  const auto use = policy ? audit::optional_use(record, *policy) : std::nullopt;
+  if (!use) {
+    book_.note(record);
+    return next_.decision(record);
+  }
+  audit::DecisionRecord remarked = record;
+  if (!remarked.detail.empty()) remarked.detail += ", ";
+  remarked.detail += policy::describe(*use);
+  book_.note(remarked);
+  next_.decision(remarked);
 }
 
 std::vector<Denial> DenialBook::of(const base::IpAddress& client) const {

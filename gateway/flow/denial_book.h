@@ -6,13 +6,17 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <functional>
+#include <memory>
 #include <mutex>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/ip_address.h"
 #include "gateway/audit/decision_log.h"
 #include "gateway/dns/bounded_map.h"
+#include "policy/policy.h"
 
 namespace soleroute::gateway::flow {
 
@@ -42,15 +46,16 @@ class DenialBook {
   dns::BoundedMap<base::IpAddress, std::deque<Denial>> clients_{kMaxClients};  // newest at the front
 };
 
-// A decision log that also enters refusals in a book. Everything goes on to `next`; both are borrowed.
+// A decision log that also enters refusals in a book, and remarks on those of optional hosts. Everything goes on to
+// `next`; it and the book are borrowed. `policy`: the snapshot in force, from any thread.
 class RememberingLog final : public audit::DecisionLog {
  public:
-  RememberingLog(audit::DecisionLog& next, DenialBook& book) : next_(next), book_(book) {}
+  using Snapshot = std::function<std::shared_ptr<const policy::Policy>()>;
 
-  void decision(const audit::DecisionRecord& record) override {
-    if (!record.allowed) book_.note(record);
-    next_.decision(record);
-  }
+  RememberingLog(audit::DecisionLog& next, DenialBook& book, Snapshot policy)
+      : next_(next), book_(book), policy_(std::move(policy)) {}
+
+  void decision(const audit::DecisionRecord& record) override;
   void lifecycle(std::string_view event, std::string_view detail) override { next_.lifecycle(event, detail); }
   void reload(bool accepted, std::string_view detail) override { next_.reload(accepted, detail); }
   void error(std::string_view message) override { next_.error(message); }
@@ -58,6 +63,7 @@ class RememberingLog final : public audit::DecisionLog {
  private:
   audit::DecisionLog& next_;
   DenialBook& book_;
+  Snapshot policy_;
 };
 
 }  // namespace soleroute::gateway::flow

@@ -2,6 +2,7 @@
 #include <optional>
 #include <utility>
 
+#include "gateway/audit/probe.h"
 #include "gateway/flow/connector.h"
 #include "gateway/flow/flows.h"
 #include "gateway/flow/observe.h"
@@ -56,7 +57,6 @@ bool is_observed_address(const FlowContext& context, const policy::Policy& polic
 }
 
 void log_passed(FlowContext& context, const ClientConnection& client, const policy::Decision& decision) {
-  ++(decision.allowed() ? context.counters.decisions_allowed : context.counters.decisions_denied);
   audit::DecisionRecord record;
   record.phase = policy::Phase::kConnect;
   record.allowed = decision.allowed();
@@ -73,6 +73,7 @@ void log_passed(FlowContext& context, const ClientConnection& client, const poli
   record.matched_host = decision.matched_host;
   record.rule = policy::place_of(decision.rule);
   record.destination = client.original_destination.to_string();
+  audit::count_decision(context.counters, record);
   context.log.decision(record);
 }
 
@@ -91,6 +92,7 @@ void refuse(FlowContext& context, ClientConnection& client, const policy::Decisi
             std::string detail) {
   const auto& destination = client.original_destination;
   const auto name = context.names.looked_up_as(client.peer.address, destination.address);
+  if (detail.empty() && context.is_own(destination.address)) detail = audit::kOwnAddress;
   const Refusal refusal{.phase = policy::Phase::kConnect,
                         .reason = reason,
                         .host = name ? name->text() : "",

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/web_ports.h"
+#include "gateway/audit/probe.h"
 #include "gateway/flow/connector.h"
 #include "gateway/flow/flows.h"
 #include "gateway/flow/http1_io.h"
@@ -68,7 +69,7 @@ asio::awaitable<void> refuse(FlowContext& context, net::Stream& client, const De
   if (!json) page.body += kWhereToLook;
   auto record = record_of(to, decision);
   record.status = page.status;
-  ++context.counters.decisions_denied;
+  audit::count_decision(context.counters, record);
   context.log.decision(record);
   co_await send_and_close(client, render(page, false, true));
 }
@@ -76,12 +77,12 @@ asio::awaitable<void> refuse(FlowContext& context, net::Stream& client, const De
 asio::awaitable<void> answer_dial_failure(FlowContext& context, net::Stream& client, const Destination& to,
                                           policy::Decision decision, DialFailure failure) {
   ++context.counters.upstream_failures;
-  ++context.counters.decisions_denied;
   decision.action = policy::Action::kDeny;
   decision.reason = failure.reason;
   auto record = record_of(to, decision);
   record.status = failure.reason == Reason::kTimedOut ? 504 : 502;
   record.detail = failure.message;
+  audit::count_decision(context.counters, record);
   context.log.decision(record);
   const Page page = upstream_page(*record.status, record.reason, to.text(), failure.message);
   co_await send_and_close(client, render(page, false, true));
@@ -107,11 +108,11 @@ asio::awaitable<TunnelPtr> connect(FlowContext& context, ClientConnection client
     co_await answer_dial_failure(context, inner, to, decision, std::move(failure));
     co_return nullptr;
   }
-  ++(decision.allowed() ? context.counters.decisions_allowed : context.counters.decisions_denied);
   auto record = record_of(to, decision);
   record.status = 200;
   record.observed = !decision.allowed();
   if (record.observed) record.detail = kObservedDetail;
+  audit::count_decision(context.counters, record);
   context.log.decision(record);
 
   const auto still_allowed = [to](const policy::Policy& fresh) { return may_pass(fresh, fresh.decide(to.facts())); };

@@ -63,6 +63,7 @@ struct ClientConnection {
   std::unique_ptr<net::Stream> stream;
   base::Endpoint peer;
   base::Endpoint original_destination;  // before redirection; for the explicit proxy, the proxy itself
+  bool self_check = false;              // the gateway's own: refused as any other, and no decision about an agent
 };
 
 }  // namespace soleroute::gateway::flow

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/web_ports.h"
+#include "gateway/audit/probe.h"
 #include "gateway/flow/http1_forward.h"
 #include "gateway/flow/http1_io.h"
 #include "gateway/flow/http1_page.h"
@@ -473,7 +474,7 @@ void Http1Session::log(bool allowed) {
   record.allowed = allowed;
   const auto elapsed = net::Clock::now() - progress_.started;
   record.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(elapsed).count();
-  ++(allowed ? context_.counters.decisions_allowed : context_.counters.decisions_denied);
+  audit::count_decision(context_.counters, record);
   context_.counters.bytes_in += record.bytes_in.value_or(0);
   context_.counters.bytes_out += record.bytes_out.value_or(0);
   context_.log.decision(record);

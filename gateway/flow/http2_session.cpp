@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/web_ports.h"
+#include "gateway/audit/probe.h"
 #include "gateway/flow/header_injection.h"
 #include "gateway/flow/http2_response.h"
 #include "gateway/flow/observe.h"
@@ -259,7 +260,7 @@ void Http2Session::log(Progress& progress, bool allowed) {
   record.allowed = allowed;
   const auto elapsed = net::Clock::now() - progress.started;
   record.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(elapsed).count();
-  ++(allowed ? context_.counters.decisions_allowed : context_.counters.decisions_denied);
+  audit::count_decision(context_.counters, record);
   context_.counters.bytes_in += record.bytes_in.value_or(0);
   context_.counters.bytes_out += record.bytes_out.value_or(0);
   context_.log.decision(record);

@@ -7,6 +7,7 @@
 
 #include "base/byte_reader.h"
 #include "base/web_ports.h"
+#include "gateway/audit/probe.h"
 
 namespace soleroute::gateway::flow {
 namespace {
@@ -22,7 +23,7 @@ std::string_view scheme_of(std::uint16_t port) {
 }  // namespace
 
 void log_refusal(FlowContext& context, const ClientConnection& client, const Refusal& refusal) {
-  ++context.counters.decisions_denied;
+  if (client.self_check) return;
   audit::DecisionRecord record;
   record.phase = refusal.phase;
   record.allowed = false;
@@ -38,6 +39,7 @@ void log_refusal(FlowContext& context, const ClientConnection& client, const Ref
   if (client.original_destination.address != base::IpAddress{})
     record.destination = client.original_destination.to_string();
   record.status = refusal.status;
+  audit::count_decision(context.counters, record);
   context.log.decision(record);
 }
 

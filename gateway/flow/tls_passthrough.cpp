@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/web_ports.h"
+#include "gateway/audit/probe.h"
 #include "gateway/flow/connector.h"
 #include "gateway/flow/flows.h"
 #include "gateway/flow/inspected.h"
@@ -100,7 +101,6 @@ struct TlsQuery {
 
 void log_passed(FlowContext& context, const ClientConnection& client, const std::string& host,
                 const policy::Decision& decision) {
-  ++(decision.allowed() ? context.counters.decisions_allowed : context.counters.decisions_denied);
   audit::DecisionRecord record;
   record.phase = policy::Phase::kTls;
   record.allowed = decision.allowed();
@@ -113,6 +113,7 @@ void log_passed(FlowContext& context, const ClientConnection& client, const std:
   record.port = base::kHttpsPort;
   record.matched_host = decision.matched_host;
   record.rule = policy::place_of(decision.rule);
+  audit::count_decision(context.counters, record);
   context.log.decision(record);
 }
 

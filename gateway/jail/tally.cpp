@@ -7,6 +7,7 @@
 #include <ranges>
 
 #include "base/web_ports.h"
+#include "gateway/audit/probe.h"
 #include "gateway/audit/suggestion.h"
 
 namespace soleroute::gateway::jail {
@@ -42,13 +43,19 @@ std::vector<Tallied> most_used_first(std::vector<Tallied> hosts) {
   return hosts;
 }
 
-std::string host_list(const std::vector<Tallied>& hosts, std::size_t most, bool with_reason) {
+std::string why_denied(const Tallied& host, const policy::Policy& policy) {
+  std::string out = printable(host.example.reason);
+  if (const auto use = audit::optional_use(host.example, policy)) out += ", " + policy::describe(*use);
+  return out;
+}
+
+std::string host_list(const std::vector<Tallied>& hosts, std::size_t most, const policy::Policy* why) {
   std::string out;
   for (const Tallied& host : hosts | std::views::take(most)) {
     const std::uint64_t count = host.uses != 0 ? host.uses : host.lookups;
     out += fmt::format("    {:<40} {:>6}", host.subject, fmt::format("{}x", count));
-    if (with_reason) out += fmt::format("  {}", printable(host.example.reason));
-    if (!with_reason && host.uses == 0) out += "  looked up only";
+    if (why != nullptr) out += fmt::format("  {}", why_denied(host, *why));
+    if (why == nullptr && host.uses == 0) out += "  looked up only";
     out += '\n';
   }
   if (hosts.size() > most) out += fmt::format("    and {} more\n", hosts.size() - most);
@@ -69,6 +76,7 @@ std::string indented(std::string_view text) {
 
 void TallyLog::decision(const audit::DecisionRecord& record) {
   next_->decision(record);
+  if (audit::is_probe(record)) return;
   const bool lookup = record.phase == policy::Phase::kDns;
   std::pair<bool, std::string> key(record.allowed, subject_of(record));
   const std::lock_guard lock(mutex_);
@@ -113,10 +121,10 @@ std::string summary_text(const Tally& tally, const policy::Policy& policy, const
   std::string out = fmt::format("{} {} allowed, {} {}\n", paint(kBold, "gateway:"), tally.allowed.size(),
                                 tally.denied.size(), denied);
   if (!tally.allowed.empty()) {
-    out += fmt::format("  {}\n{}", paint(kGreen, "allowed"), host_list(tally.allowed, style.most_hosts, false));
+    out += fmt::format("  {}\n{}", paint(kGreen, "allowed"), host_list(tally.allowed, style.most_hosts, nullptr));
   }
   if (!tally.denied.empty()) {
-    out += fmt::format("  {}\n{}", paint(kRed, denied), host_list(tally.denied, style.most_hosts, true));
+    out += fmt::format("  {}\n{}", paint(kRed, denied), host_list(tally.denied, style.most_hosts, &policy));
   }
   if (tally.not_kept != 0) out += fmt::format("  {} decisions about further hosts are not listed\n", tally.not_kept);
   const std::string lines = lines_to_allow(tally, policy);

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/audit/probe.h"
 #include "gateway/dns/denial_log.h"
 #include "gateway/queue/nfqueue.h"
 #include "gateway/queue/packet_record.h"
@@ -70,8 +71,9 @@ struct PacketLog::State {
 };
 
 void PacketLog::State::record(base::Bytes packet, const policy::Policy& snapshot) {
-  ++counters.decisions_denied;
-  const bool written = denials.write(record_of_packet(packet, snapshot, *names));
+  const auto refused = record_of_packet(packet, snapshot, *names);
+  audit::count_decision(counters, refused);
+  const bool written = denials.write(refused);
   ++(written ? counters.packets_logged : counters.packets_suppressed);
 }
 

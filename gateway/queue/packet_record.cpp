@@ -110,6 +110,7 @@ audit::DecisionRecord record_of_packet(base::Bytes bytes, const policy::Policy& 
   const auto resolved = names.names_of(packet.destination);
   const auto decision = decide_packet(packet, policy, resolved);
   take(record, decision);
+  if (names.is_own(packet.destination)) record.detail += fmt::format(", {}", audit::kOwnAddress);
   if (decision.allowed()) record.detail += ", allowed by the policy but not carried here";
   if (const auto version = quic_version(packet)) {
     record.reason = policy::to_string(policy::Reason::kQuicRefused);

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <exception>
 #include <latch>
 #include <mutex>
@@ -60,12 +61,18 @@ WorkerSockets sockets_of(net::Listeners& listeners, std::size_t index) {
 struct Runtime::State {
   State(RuntimeOptions options, audit::DecisionLog& next, audit::Counters& counters, std::size_t connections)
       : denials(addresses_here(options)),
-        log(next, denials),
+        log(next, denials, [this] { return snapshot(); }),
         shared{std::move(options), dns::make_cache(), std::make_shared<dns::NameBook>(), log, counters, denials,
-               connections} {}
+               self_check_port,    connections} {}
+
+  [[nodiscard]] std::shared_ptr<const policy::Policy> snapshot() const {
+    const std::lock_guard lock(mutex);
+    return policy;
+  }
 
   flow::DenialBook denials;
   flow::RememberingLog log;
+  std::atomic<std::uint16_t> self_check_port{0};
   Shared shared;
   std::vector<std::unique_ptr<Worker>> workers;
   mutable std::mutex mutex;
@@ -112,9 +119,12 @@ void Runtime::reload(std::shared_ptr<const policy::Policy> policy) {
   done->wait();  // no worker waits for anything: each comes round to it
 }
 
+void Runtime::announce_self_check(std::uint16_t port) {
+  state_->self_check_port = port;
+}
+
 std::shared_ptr<const policy::Policy> Runtime::policy() const {
-  const std::lock_guard lock(state_->mutex);
-  return state_->policy;
+  return state_->snapshot();
 }
 
 void Runtime::stop(std::chrono::milliseconds grace) {

@@ -44,6 +44,9 @@ class Runtime {
   // worker when this returns.
   void reload(std::shared_ptr<const policy::Policy> policy);
   [[nodiscard]] std::shared_ptr<const policy::Policy> policy() const;
+  // From now on a connection from 127.0.0.1 and this port is the gateway's check of itself: refused as any other, and
+  // not logged. 0: no connection is.
+  void announce_self_check(std::uint16_t port);
   // Stops accepting, lets connections finish for `grace`, then closes them and joins the workers.
   void stop(std::chrono::milliseconds grace);
 

@@ -16,16 +16,38 @@ namespace {
 
 constexpr int kTimeoutMs = 1000;
 
-base::Result<base::Fd> connected(int type, std::uint16_t port, std::uint32_t mark) {
+using Announce = std::function<void(std::uint16_t)>;
+
+base::Endpoint here(std::uint16_t port) {
+  return {base::IpAddress::v4(0x7f000001U), port};
+}
+
+// On a port of loopback that the kernel chooses.
+base::Result<base::Fd> bound(int type, std::uint32_t mark) {
   base::Fd fd(::socket(AF_INET, type | SOCK_CLOEXEC, 0));
   if (mark != 0) ::setsockopt(fd.get(), SOL_SOCKET, SO_MARK, &mark, sizeof mark);
   sockaddr_storage address{};
-  const base::Endpoint here{base::IpAddress::v4(0x7f000001U), port};
-  const auto length = static_cast<socklen_t>(here.to_sockaddr(address));
-  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0) {
-    return base::errno_error("connect to " + here.to_string());
+  const auto length = static_cast<socklen_t>(here(0).to_sockaddr(address));
+  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0) {
+    return base::errno_error("self-check: cannot bind to loopback");
   }
   return fd;
+}
+
+base::Result<std::uint16_t> port_of(const base::Fd& fd) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0) {
+    return base::errno_error("self-check: getsockname");
+  }
+  return base::Endpoint::from_sockaddr(reinterpret_cast<const sockaddr&>(address)).port;
+}
+
+base::Status connect_to(const base::Fd& fd, std::uint16_t port) {
+  sockaddr_storage address{};
+  const auto length = static_cast<socklen_t>(here(port).to_sockaddr(address));
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0) return {};
+  return base::errno_error("connect to " + here(port).to_string());
 }
 
 bool readable(int fd) {
@@ -34,25 +56,44 @@ bool readable(int fd) {
 }
 
 base::Status dns_answers(std::uint16_t port, std::uint32_t mark) {
-  auto fd = connected(SOCK_DGRAM, port, mark);
+  auto fd = bound(SOCK_DGRAM, mark);
   if (!fd) return std::unexpected(fd.error());
-  // RFC 1035 section 4.1: one question, gateway.internal, A, IN.
+  if (auto connected = connect_to(*fd, port); !connected) return connected;
+  // RFC 1035 section 4.1: one question, gateway.internal, A, of class CH, which is refused to everybody.
   constexpr std::array<std::uint8_t, 34> kQuestion{0x53, 0x4f, 0x01, 0x00, 0,   1,   0,   0,   0, 0,   0,   0,
                                                    7,    'g',  'a',  't',  'e', 'w', 'a', 'y', 8, 'i', 'n', 't',
-                                                   'e',  'r',  'n',  'a',  'l', 0,   0,   1,   0, 1};
+                                                   'e',  'r',  'n',  'a',  'l', 0,   0,   1,   0, 3};
   std::array<std::uint8_t, 512> answer{};
   if (::send(fd->get(), kQuestion.data(), kQuestion.size(), 0) < 0 || !readable(fd->get())) {
     return base::system_error("self-check: the gateway's own DNS does not answer");
   }
   const ssize_t size = ::recv(fd->get(), answer.data(), answer.size(), 0);
-  const bool good = size > 12 && answer[0] == kQuestion[0] && answer[1] == kQuestion[1] && (answer[3] & 0x0f) == 0;
+  constexpr std::uint8_t kRefused = 5;
+  const bool good = size >= 12 && answer[0] == kQuestion[0] && answer[1] == kQuestion[1] && (answer[2] & 0x80) != 0 &&
+                    (answer[3] & 0x0f) == kRefused;
   if (!good) return base::system_error("self-check: the gateway's own DNS answers wrongly");
   return {};
 }
 
-base::Status direct_connection_refused(std::uint16_t port, std::uint32_t mark) {
-  auto fd = connected(SOCK_STREAM, port, mark);
-  if (!fd) return {};  // refused at once
+// Known to the workers until it is destroyed, while the port is still held.
+class Announced {
+ public:
+  Announced(const Announce& announce, std::uint16_t port) : announce_(announce) { announce_(port); }
+  Announced(const Announced&) = delete;
+  Announced& operator=(const Announced&) = delete;
+  ~Announced() { announce_(0); }
+
+ private:
+  const Announce& announce_;
+};
+
+base::Status direct_connection_refused(std::uint16_t port, std::uint32_t mark, const Announce& announce) {
+  auto fd = bound(SOCK_STREAM, mark);
+  if (!fd) return std::unexpected(fd.error());
+  const auto own = port_of(*fd);
+  if (!own) return std::unexpected(own.error());
+  const Announced announced(announce, *own);
+  if (!connect_to(*fd, port)) return {};  // refused at once
   std::array<std::uint8_t, 1> byte{};
   const bool ended = readable(fd->get()) && ::recv(fd->get(), byte.data(), byte.size(), 0) <= 0;
   if (ended) return {};
@@ -61,9 +102,9 @@ base::Status direct_connection_refused(std::uint16_t port, std::uint32_t mark) {
 
 }  // namespace
 
-base::Status self_check(const net::ListenPorts& ports, std::uint32_t mark) {
+base::Status self_check(const net::ListenPorts& ports, std::uint32_t mark, const Announce& announce) {
   if (auto answered = dns_answers(ports.dns, mark); !answered) return answered;
-  return direct_connection_refused(ports.redirected, mark);
+  return direct_connection_refused(ports.redirected, mark, announce);
 }
 
 }  // namespace soleroute::gateway::serve

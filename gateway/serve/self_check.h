@@ -3,15 +3,18 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "base/result.h"
 #include "gateway/net/listen.h"
 
 namespace soleroute::gateway::serve {
 
-// Over loopback, so outside the agents' rules: a DNS question that must be answered (gateway.internal), and a
-// connection that was not redirected, which must be refused. `mark`: SO_MARK in a shared namespace, 0 none. Blocks for
-// at most two seconds.
-[[nodiscard]] base::Status self_check(const net::ListenPorts& ports, std::uint32_t mark);
+// Over loopback, so outside the agents' rules: a DNS question that must be answered (by a refusal of its class, which
+// is no decision about a name), and a connection that was not redirected, which must be refused. `mark`: SO_MARK in a
+// shared namespace, 0 none. `announce` is told the port of that connection before it is made and 0 after it ended, so
+// that it is not logged as an agent's; nobody else can have the port meanwhile. Blocks for at most two seconds.
+[[nodiscard]] base::Status self_check(const net::ListenPorts& ports, std::uint32_t mark,
+                                      const std::function<void(std::uint16_t)>& announce);
 
 }  // namespace soleroute::gateway::serve

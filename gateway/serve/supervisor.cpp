@@ -221,7 +221,7 @@ class Supervisor {
 
   base::Status check_self() {
     if (auto verified = rules_.verify(); !verified) return verified;
-    return self_check(ports_, mark());
+    return self_check(ports_, mark(), [this](std::uint16_t port) { runtime_->announce_self_check(port); });
   }
 
   netrules::Intent intent() const {

@@ -209,6 +209,11 @@ void Worker::shed(int listener) {
   }
 }
 
+bool Worker::is_self_check(const base::Endpoint& peer) const {
+  const auto port = shared_.self_check_port.load();
+  return port != 0 && peer.port == port && peer.address.unmapped() == base::IpAddress::v4({127, 0, 0, 1});
+}
+
 void Worker::admit(base::Fd socket, const base::Endpoint& peer, Entrance entrance) {
   const auto mine = open_by_client_.find(peer.address);
   const std::size_t of_client = mine == open_by_client_.end() ? 0 : mine->second;
@@ -223,7 +228,7 @@ void Worker::admit(base::Fd socket, const base::Endpoint& peer, Entrance entranc
     return;
   }
   auto stream = std::make_unique<net::TcpStream>(loop_, wheel_, std::move(socket));
-  flow::ClientConnection client{std::move(stream), peer, *destination};
+  flow::ClientConnection client{std::move(stream), peer, *destination, is_self_check(peer)};
   auto flow = entrance == Entrance::kRedirected ? flow::serve_redirected(context_, std::move(client))
                                                 : flow::serve_explicit_proxy(context_, std::move(client));
   auto ended = [this, admission = std::make_unique<Admission>(*this, peer.address)](const std::exception_ptr& error) {

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
@@ -43,6 +44,7 @@ struct Shared {
   audit::DecisionLog& log;
   audit::Counters& counters;
   const flow::DenialBook& denials;
+  const std::atomic<std::uint16_t>& self_check_port;  // of Runtime::announce_self_check
   std::size_t connections_per_worker = 0;
 };
 
@@ -89,6 +91,7 @@ class Worker {
   // Accepts what is waiting.
   Batch accept_batch(int listener, Entrance entrance);
   void admit(base::Fd socket, const base::Endpoint& peer, Entrance entrance);
+  [[nodiscard]] bool is_self_check(const base::Endpoint& peer) const;
   void shed(int listener);  // out of descriptors: refuse rather than leave waiting
   void finish_if_idle();
 

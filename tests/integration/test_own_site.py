@@ -103,3 +103,20 @@ def test_no_policy_can_shadow_or_remove_it(lab, make_gateway):
         one.stop()
         lab.reset_gateway_namespace()
     lab.dns.forget("gateway.internal")
+
+
+def test_a_denied_host_that_is_optional_for_a_service_says_so_everywhere(lab, make_gateway):
+    one = make_gateway(policy="services: [gemini]\ndomains: [allowed.test]\n").start()
+    page = web.http(lab.agent, "play.googleapis.com", "/log", address=at.EV)
+    said = "optional for gemini (telemetry): works without"
+    assert page.status == 403 and f" It is {said}.".encode() in page.body, page.body
+    assert b"services:\n  - {name: gemini, optional: [telemetry]}\n" in page.body
+    assert one.log.wait_for(0, phase="http", host="play.googleapis.com")["detail"] == said
+    told = json.loads(web.http(lab.agent, "gateway.internal", "/denials", at.GW).body)
+    assert told["denials"][0]["detail"] == said
+    assert told["suggestion"] == "services:\n  - {name: gemini, optional: [telemetry]}\n"
+    assert b"gemini telemetry: play.googleapis.com" in web.http(lab.agent, "gateway.internal", "/policy", at.GW).body
+    asked = web.http(lab.agent, "play.googleapis.com", "/log", address=at.EV, headers=["Accept: application/json"])
+    assert json.loads(asked.body)["message"].startswith("Blocked by proxy policy: play.googleapis.com. "), asked.body
+    other = web.http(lab.agent, "evil.test", "/log", address=at.EV)
+    assert other.status == 403 and b"optional" not in other.body, "the control"

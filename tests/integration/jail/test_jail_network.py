@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -142,6 +143,12 @@ class TestSummary:
         assert "    domains:\n      - denied.test" in done.stderr
         assert "\x1b" not in done.stderr
 
+    def test_the_probes_of_verify_are_no_denials(self, jail):
+        done = jail.run(jail.program, "verify", args=["--summary"])
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "FAILED" not in done.stdout
+        assert "denied" not in done.stderr and "verify.soleroute.example" not in done.stderr, done.stderr
+
     def test_what_it_suggests_allows_it(self, jail, folder):
         done = jail.run(*jail.python("get", "http://denied.test/"), args=["--summary"])
         suggested = done.stderr.split("add to the policy:\n")[1]
@@ -163,7 +170,7 @@ class TestSummary:
         told = subprocess.run([jail.program, "explain", f"http://{at.AL}/"], cwd=folder, capture_output=True, text=True, check=False)
         assert told.returncode == 1 and "endpoint_not_allowed" in told.stdout and web.strip() in told.stdout, told.stdout
         suggested = subprocess.run([jail.program, "suggest", str(log)], cwd=folder, capture_output=True, text=True, check=False).stdout
-        assert "endpoints:\n" + web + secure in suggested, suggested
+        assert "endpoints:\n" + web + secure in re.sub(r"  # \d+x", "", suggested), suggested
         lines = done.stderr.split("add to the policy:\n")[1]
         more.write_text("".join(line[4:] + "\n" for line in lines.splitlines()))
         assert more.read_text() == "endpoints:\n" + web + secure

@@ -44,7 +44,7 @@ TEST(PolicySuggestion, SaysEachHostOnceHoweverItWasRefused) {
   const auto made = suggestion_for({refused(policy::Phase::kDns, "a.test"), refused(policy::Phase::kTls, "a.test", 443),
                                     refused(policy::Phase::kTls, "a.test", 443), request("a.test", "GET", "/"),
                                     refused(policy::Phase::kDns, "b.test")});
-  EXPECT_EQ(made.yaml, "domains:\n  - a.test\n  - b.test\n");
+  EXPECT_EQ(made.yaml, "domains:\n  - a.test  # 3x\n  - b.test  # 1x\n");
   EXPECT_THAT(made.without, IsEmpty());
 }
 
@@ -70,7 +70,8 @@ TEST(PolicySuggestion, NamesEndpointsByTheirPorts) {
   packet.destination = "45.33.32.7:5432";
   packet.detail = "tcp, looked up as db.test";
   packet.reason = "endpoint_not_allowed";
-  EXPECT_THAT(suggestion_for({packet}).yaml, HasSubstr("endpoints:\n  - {host: db.test, port: 5432, protocol: tcp}"));
+  EXPECT_THAT(suggestion_for({packet}).yaml,
+              HasSubstr("endpoints:\n  - {host: db.test, port: 5432, protocol: tcp}  # 1x\n"));
 }
 
 TEST(PolicySuggestion, CountsWhatNoPolicyWouldAllow) {
@@ -83,7 +84,7 @@ TEST(PolicySuggestion, CountsWhatNoPolicyWouldAllow) {
   auto nameless = refused(policy::Phase::kTls, "", 443);
   nameless.reason = "no_sni";
   const auto made = suggestion_for({quic, local, nameless, refused(policy::Phase::kTls, "a.test", 443)});
-  EXPECT_EQ(made.yaml, "domains:\n  - a.test\n");
+  EXPECT_EQ(made.yaml, "domains:\n  - a.test  # 1x\n");
   EXPECT_EQ(made.without.at("no_sni"), 1U);
   EXPECT_EQ(made.without.at("host_not_allowed"), 1U);
 }
@@ -103,10 +104,10 @@ TEST(PolicySuggestion, NamesAddressesThatWereAskedForAsSuch) {
   tunnel.reason = "endpoint_not_allowed";
   const auto made = suggestion_for({http, http, https, v6, tunnel});
   EXPECT_EQ(made.yaml,
-            "endpoints:\n  - {cidr: \"45.33.32.1/32\", port: 80, protocol: tcp}\n"
-            "  - {cidr: \"45.33.32.1/32\", port: 443, protocol: tcp}\n"
-            "  - {cidr: \"2001:4860::1/128\", port: 80, protocol: tcp}\n"
-            "  - {cidr: \"45.33.32.1/32\", port: 8000, protocol: tcp}\n");
+            "endpoints:\n  - {cidr: \"45.33.32.1/32\", port: 80, protocol: tcp}  # 2x\n"
+            "  - {cidr: \"45.33.32.1/32\", port: 443, protocol: tcp}  # 1x\n"
+            "  - {cidr: \"2001:4860::1/128\", port: 80, protocol: tcp}  # 1x\n"
+            "  - {cidr: \"45.33.32.1/32\", port: 8000, protocol: tcp}  # 1x\n");
   EXPECT_THAT(made.without, IsEmpty());
   EXPECT_EQ(suggestion_for({http, https, v6, tunnel}, made.yaml).yaml, "") << "the policy of today allows it";
 }
@@ -131,6 +132,86 @@ TEST(PolicySuggestion, NamesNoAddressWhereAnEndpointWouldNotHelp) {
   const auto made = suggestion_for({astray, proxied, inside, no_name, to_the_gateway, garbage});
   EXPECT_EQ(made.yaml, "");
   EXPECT_EQ(made.without.at("invalid_name"), 4U);
+}
+
+audit::DecisionRecord packet(const std::string& destination, const std::string& host = "") {
+  auto record = refused(policy::Phase::kPacket, host, base::Endpoint::parse(destination)->port);
+  record.destination = destination;
+  record.detail = "tcp";
+  record.reason = "endpoint_not_allowed";
+  return record;
+}
+
+TEST(PolicySuggestion, PutsFirstWhatWasDeniedMost) {
+  auto held = refused(policy::Phase::kDns, "looked-up.test");
+  held.detail = "dns type A; 7 more like it";
+  const auto once = refused(policy::Phase::kTls, "once.test", 443);
+  const auto often = refused(policy::Phase::kTls, "often.test", 443);
+  const auto made = suggestion_for({once, often, often, held, often});
+  EXPECT_EQ(made.yaml, "domains:\n  - looked-up.test  # 7x\n  - often.test  # 3x\n  - once.test  # 1x\n");
+}
+
+TEST(PolicySuggestion, NeverNamesAnAddressThatNoPolicyIsMeantToList) {
+  for (const char* address :
+       {"169.254.169.254:80", "169.254.1.1:22", "[fd00:ec2::254]:80", "[fd20:ce::254]:80", "[fe80::1]:22",
+        "100.100.100.200:80", "168.63.129.16:80", "192.0.0.192:80", "127.0.0.1:42697", "127.8.8.8:22", "[::1]:8080",
+        "0.0.0.0:22", "[::]:22", "224.0.0.251:5353", "[ff02::fb]:5353", "255.255.255.255:67",
+        "[::ffff:169.254.169.254]:80", "[64:ff9b::a9fe:a9fe]:80"}) {
+    EXPECT_EQ(suggestion_for({packet(address)}).yaml, "") << address;
+    EXPECT_EQ(suggestion_for({packet(address, "named.test")}).yaml, "") << address;
+    auto connection = packet(address);
+    connection.phase = policy::Phase::kConnect;
+    connection.detail.clear();
+    EXPECT_EQ(suggestion_for({connection}).yaml, "") << address;
+    auto http = request(address, "GET", "/");
+    http.host = base::Endpoint::parse(address)->address.to_string();
+    http.destination = address;
+    http.reason = "endpoint_not_allowed";
+    EXPECT_EQ(suggestion_for({http}).yaml, "") << address;
+    auto rebound = refused(policy::Phase::kTls, "rebound.test", 443);
+    rebound.reason = "private_address";
+    rebound.destination = address;
+    EXPECT_EQ(suggestion_for({rebound}, "domains: [rebound.test]").yaml, "") << address;
+  }
+  EXPECT_THAT(suggestion_for({packet("10.0.0.5:22")}).yaml, HasSubstr("10.0.0.5/32")) << "the control";
+}
+
+TEST(PolicySuggestion, NeverNamesTheGatewaysOwnAddress) {
+  auto nameless = packet("10.77.0.2:22");
+  nameless.detail = "tcp, this gateway";
+  EXPECT_EQ(suggestion_for({nameless}).yaml, "");
+  auto named = packet("10.77.0.2:22", "git.test");
+  named.detail = "tcp, this gateway";
+  EXPECT_EQ(suggestion_for({named}).yaml, "endpoints:\n  - {host: git.test, port: 22, protocol: tcp}  # 1x\n");
+}
+
+TEST(PolicySuggestion, LeavesOutProbesAndNamesThatAreNoHosts) {
+  auto probe = refused(policy::Phase::kDns, "verify.soleroute.example");
+  probe.detail = "dns type A";
+  auto below = refused(policy::Phase::kTls, "x.verify.soleroute.example", 443);
+  auto service = refused(policy::Phase::kDns, "_http._tcp.registry.example");
+  service.detail = "dns type SRV";
+  const auto made = suggestion_for({probe, below, service, refused(policy::Phase::kTls, "a.test", 443)});
+  EXPECT_EQ(made.yaml, "domains:\n  - a.test  # 1x\n");
+}
+
+// Without the policy that was in force, the reason alone tells that no line is missing.
+TEST(PolicySuggestion, HasNoLineForAReasonThatNoneCures) {
+  for (const char* reason : {"certificate_refused", "type_not_answered", "name_mismatch", "malformed", "timed_out",
+                             "upstream_failed", "secret_unavailable", "header_not_permitted", "what_is_this"}) {
+    auto record = refused(policy::Phase::kTls, "a.test", 443);
+    record.reason = reason;
+    const auto made = suggestion_for({record});
+    EXPECT_EQ(made.yaml, "") << reason;
+    EXPECT_EQ(made.without.at(reason), 1U);
+  }
+}
+
+TEST(PolicySuggestion, NamesTheOptionalGroupOfAServiceThatThePolicyLists) {
+  const auto log = refused(policy::Phase::kTls, "play.googleapis.com", 443);
+  EXPECT_EQ(suggestion_for({log, log}, "services: [gemini]").yaml,
+            "services:\n  - {name: gemini, optional: [telemetry]}  # 2x\n");
+  EXPECT_EQ(suggestion_for({log}).yaml, "domains:\n  - play.googleapis.com  # 1x\n");
 }
 
 TEST(PolicySuggestion, TakesNothingFromALineThatWouldForgeYaml) {

@@ -32,6 +32,21 @@ TEST(WatchLine, TellsObservedRefusalsFromReal) {
   EXPECT_TRUE(is_denial(read(observed)));
 }
 
+TEST(WatchLine, ShowsAProbeAsOneAndNotAmongDenials) {
+  std::string probe(kDenied);
+  probe.replace(probe.find("example.com"), 11, "verify.soleroute.example");
+  probe.replace(probe.find("\"/x\""), 4, "\"/gateway-verify\"");
+  EXPECT_FALSE(is_denial(read(probe)));
+  EXPECT_THAT(watch_line(read(probe), false), HasSubstr("03:05:01  probe "));
+}
+
+TEST(WatchLine, SaysThatADeniedHostIsOptional) {
+  std::string optional(kDenied);
+  optional.replace(optional.find("\"status\""), 0, R"("detail":"optional for gemini (telemetry): works without",)");
+  EXPECT_TRUE(is_denial(read(optional)));
+  EXPECT_THAT(watch_line(read(optional), false), HasSubstr("  optional for gemini (telemetry): works without"));
+}
+
 TEST(WatchLine, ReadsLinesWithAServiceNameInFront) {
   EXPECT_THAT(watch_line(read("proxy-1  | " + std::string(kDenied)), false), HasSubstr("example.com"));
 }

@@ -178,7 +178,7 @@ endpoints:
   dns::Resolver resolver_{
       io_, {.upstreams = {{base::IpAddress::parse("127.0.0.1").value(), 9}}}, cache_, names_, counters_};
   Connector connector_{io_, wheel_, resolver_, *names_, 0, {}};
-  RememberingLog remembering_{log_, denials_};
+  RememberingLog remembering_{log_, denials_, [] { return nullptr; }};
   FlowRegistry registry_;
   PipePool pipes_;
 

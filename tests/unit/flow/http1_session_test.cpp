@@ -138,7 +138,7 @@ TEST_F(Http1Requests, AnAddressThatIsAskedByItselfIsAMatterOfEndpoints) {
     EXPECT_THAT(page, StartsWith("HTTP/1.1 403")) << mode;
     EXPECT_THAT(page, HasSubstr("X-Soleroute-Reason: endpoint_not_allowed")) << mode;
     EXPECT_THAT(page, HasSubstr("\r\n\r\nBlocked by proxy policy: 127.0.0.2\n")) << mode;
-    EXPECT_THAT(page, HasSubstr("endpoints:\n  - {cidr: \"127.0.0.2/32\", port: 80, protocol: tcp}\n")) << mode;
+    EXPECT_THAT(page, Not(HasSubstr("endpoints:"))) << "loopback is never suggested" << mode;
     EXPECT_THAT(page, Not(HasSubstr("CANARY"))) << mode;
   }
   for (const auto& record : records(2)) {

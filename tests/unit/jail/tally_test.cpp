@@ -103,6 +103,19 @@ TEST_F(Tallies, AreBoundedHoweverManyNamesACommandMakesUp) {
   EXPECT_LT(text.size(), 4000U) << "short, whatever happened";
 }
 
+TEST_F(Tallies, LeaveOutProbesAndSayWhatIsOptional) {
+  auto probe = record(policy::Phase::kDns, false, "verify.soleroute.example");
+  probe.detail = "dns type A";
+  log_.decision(probe);
+  EXPECT_TRUE(log_.tally().empty());
+  log_.decision(record(policy::Phase::kTls, false, "play.googleapis.com"));
+  const policy::PolicySource source{"policy.yaml", "services: [gemini]"};
+  const auto gemini = policy::Policy::compile(std::span(&source, 1)).value();
+  const std::string text = summary_text(log_.tally(), *gemini, {});
+  EXPECT_THAT(text, HasSubstr("host_not_allowed, optional for gemini (telemetry): works without"));
+  EXPECT_THAT(text, HasSubstr("- {name: gemini, optional: [telemetry]}"));
+}
+
 TEST_F(Tallies, OfNothingSayNothing) {
   EXPECT_THAT(summary(), IsEmpty());
 }

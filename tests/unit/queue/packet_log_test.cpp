@@ -298,7 +298,7 @@ TEST_P(PacketLogOf, NamesEveryRefusedFlowOfANamespaceItDoesNotLiveIn) {
     EXPECT_THAT(outside.summary(), IsSupersetOf({
                                        "endpoint_not_allowed 45.33.32.66:9999 tcp ",
                                        "endpoint_not_allowed [2606:2800::66]:25 tcp ",
-                                       "host_not_allowed 100.64.0.2:22 tcp evil.test",
+                                       "host_not_allowed 100.64.0.2:22 tcp, this gateway evil.test",
                                        "endpoint_not_allowed 45.33.32.66:9998 udp ",
                                        "quic_refused 45.33.32.66:443 udp, quic version 1 ",
                                        "quic_refused [2606:2800::66]:443 udp, quic version 1 ",

@@ -88,6 +88,20 @@ std::string rules_text(const Policy& policy, const HostRecord& record) {
   return out + "\n";
 }
 
+// " To allow it, add to policy.yaml: domains: [a.test]", where the lines are a heading and one item of one line.
+std::string remedy(std::string_view lines) {
+  constexpr std::string_view kItem = "  - ";
+  constexpr std::string_view kComment = "  # ";
+  if (lines.empty()) return {};
+  const auto heading = lines.substr(0, lines.find('\n'));
+  auto item = lines.substr(std::min(heading.size() + 1, lines.size()));
+  const bool one_line = item.starts_with(kItem) && item.find('\n') == item.size() - 1 && !item.contains(kComment);
+  if (!one_line) return " http://gateway.internal/denials has the lines for policy.yaml that allow it.";
+  item.remove_prefix(kItem.size());
+  item.remove_suffix(1);
+  return fmt::format(" To allow it, add to policy.yaml: {} [{}]", heading, item);
+}
+
 std::string sentence(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
   switch (decision.reason) {
     case Reason::kAllowed:
@@ -165,12 +179,17 @@ std::string refusal_page(const Policy& policy, const FlowFacts& facts, const Dec
   return out;
 }
 
+std::string refusal_message(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
+  return fmt::format("Blocked by proxy policy: {}. {}{}", subject(facts), reason_sentence(policy, facts, decision),
+                     remedy(how_to_allow(policy, facts, decision)));
+}
+
 std::string refusal_json(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
   nlohmann::ordered_json body;
   body["error"] = "Blocked by proxy policy: " + subject(facts);
   body["host"] = subject(facts);
   body["reason"] = to_string(decision.reason);
-  body["message"] = reason_sentence(policy, facts, decision);
+  body["message"] = refusal_message(policy, facts, decision);
   body["rule"] =
       decision.rule.line == 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(shown(place_of(decision.rule)));
   const std::string lines = how_to_allow(policy, facts, decision);

@@ -18,7 +18,10 @@ namespace soleroute::policy {
 // The whole body of the refusal page of DESIGN section 10: first line exactly
 // "Blocked by proxy policy: <host>", then reason, deciding rule, existing rules of that host, lines to add.
 [[nodiscard]] std::string refusal_page(const Policy& policy, const FlowFacts& facts, const Decision& decision);
-// The same as a JSON object with keys error, host, reason, message, rule, suggestion.
+// All of it in one line, as some clients show nothing else of a refusal: "Blocked by proxy policy: <host>. ", the
+// reason and the remedy. Plain ASCII.
+[[nodiscard]] std::string refusal_message(const Policy& policy, const FlowFacts& facts, const Decision& decision);
+// The same as a JSON object with keys error, host, reason, message (refusal_message()), rule, suggestion.
 [[nodiscard]] std::string refusal_json(const Policy& policy, const FlowFacts& facts, const Decision& decision);
 
 }  // namespace soleroute::policy

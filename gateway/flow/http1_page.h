@@ -17,7 +17,8 @@ struct Page {
   std::string_view reason;  // X-Soleroute-Reason; empty: left out
   std::string body{};
   bool json = false;
-  std::string_view content_type{};                                          // empty: as `json` says
+  std::string message{};            // in one line, for clients that show no body; empty: the body's first line
+  std::string_view content_type{};  // empty: as `json` says
   std::string_view allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";  // with 405
 };
 

@@ -13,6 +13,14 @@
 namespace soleroute::gateway::flow {
 namespace {
 
+// application/grpc, with what may follow it: "+proto", ";charset". Not application/grpc-web, whose status is in a body.
+bool is_grpc(std::string_view content_type) {
+  constexpr std::string_view kGrpc = "application/grpc";
+  if (!content_type.starts_with(kGrpc)) return false;
+  const auto rest = content_type.substr(kGrpc.size());
+  return rest.empty() || rest.front() == '+' || rest.front() == ';';
+}
+
 using http2::Field;
 using http2::Fields;
 namespace text = sniffer::http1;
@@ -80,6 +88,7 @@ std::expected<Http2Request, RequestFault> read_http2_request(Fields head) {
       host = std::move(field.value);
     } else {
       if (field.name == "accept") accepted.see(field.value);
+      if (field.name == "content-type") request.grpc = is_grpc(field.value);
       request.fields.push_back(std::move(field));
     }
   }

@@ -24,6 +24,7 @@ struct Http2Request {
   bool websocket = false;   // extended CONNECT
   bool may_repeat = false;  // idempotent (RFC 9110 section 9.2.2)
   bool wants_json = false;
+  bool grpc = false;     // by its content type
   http2::Fields fields;  // the others, in order
 
   [[nodiscard]] bool is_head() const { return method == "HEAD"; }

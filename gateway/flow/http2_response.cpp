@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/flow/http2_response.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <string>
@@ -10,6 +12,23 @@
 
 namespace soleroute::gateway::flow {
 namespace {
+
+std::string_view first_line(std::string_view text) {
+  return text.substr(0, text.find('\n'));
+}
+
+// As grpc-message is written: everything but printable ASCII, and the percent sign.
+std::string percent_encoded(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c >= ' ' && c <= '~' && c != '%') {
+      out += c;
+    } else {
+      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return out;
+}
 
 namespace text = sniffer::http1;
 
@@ -57,6 +76,19 @@ http2::Fields forwarded_response(const sniffer::ResponseHead& head) {
 http2::Fields page_head(const Page& page) {
   http2::Fields out{{":status", std::to_string(page.status)}};
   for (const auto& [name, value] : fields_of(page)) out.push_back({lowered(name), value});
+  return out;
+}
+
+http2::Fields grpc_head(const Page& page) {
+  constexpr std::string_view kPermissionDenied = "7";
+  constexpr std::string_view kUnavailable = "14";
+  const bool refused = page.status < 500;
+  http2::Fields out{{":status", "200"},
+                    {"content-type", "application/grpc"},
+                    {"cache-control", "no-store"},
+                    {"grpc-status", std::string(refused ? kPermissionDenied : kUnavailable)},
+                    {"grpc-message", percent_encoded(page.message.empty() ? first_line(page.body) : page.message)}};
+  if (!page.reason.empty()) out.push_back({"x-soleroute-reason", std::string(page.reason)});
   return out;
 }
 

@@ -161,6 +161,7 @@ asio::awaitable<void> Http2Session::refuse(Progress& progress, const policy::Pol
   Page page{progress.record.status.value_or(status), policy::to_string(progress.decision.reason), {}, json};
   page.body = json ? policy::refusal_json(policy, facts, progress.decision)
                    : policy::refusal_page(policy, facts, progress.decision);
+  page.message = policy::refusal_message(policy, facts, progress.decision);
   progress.record.status = page.status;
   progress.record.bytes_out = page.body.size();
   log(progress, false);
@@ -169,7 +170,11 @@ asio::awaitable<void> Http2Session::refuse(Progress& progress, const policy::Pol
 
 asio::awaitable<void> Http2Session::answer(Progress& progress, Page page) {
   const bool to_head = progress.request.is_head();
-  progress.stream->respond(page_head(page), to_head ? nullptr : page_body(page));
+  if (progress.request.grpc) {
+    progress.stream->respond(grpc_head(page), nullptr);
+  } else {
+    progress.stream->respond(page_head(page), to_head ? nullptr : page_body(page));
+  }
   co_await finish_answer(context_.wheel, *progress.stream);
 }
 

@@ -51,6 +51,26 @@ asio::awaitable<void> refuse_clear_text(FlowContext& context, ClientConnection c
   co_await send_and_close(*client.stream, page);
 }
 
+// HTTP/2 without TLS and without asking first: its client reads no page, but shows why a connection ends.
+asio::awaitable<void> refuse_http2_in_clear(FlowContext& context, ClientConnection client) {
+  constexpr std::string_view kWhy =
+      "Blocked by proxy policy: HTTP/2 without TLS cannot be decided. Use HTTP/1.1, or https.";
+  constexpr std::size_t kFrameHead = 9;  // RFC 9113 section 4.1
+  constexpr char kSettings = 0x4;
+  constexpr char kGoaway = 0x7;
+  constexpr char kHttp11Required = 0xd;
+  const Refusal refusal{.phase = policy::Phase::kHttp, .reason = Reason::kMalformed, .detail = "HTTP/2 in clear"};
+  log_refusal(context, client, refusal);
+  std::string frames(kFrameHead, '\0');
+  frames[3] = kSettings;
+  std::string goaway(kFrameHead + 8, '\0');  // no stream was taken
+  goaway[2] = static_cast<char>(8 + kWhy.size());
+  goaway[3] = kGoaway;
+  goaway[kFrameHead + 7] = kHttp11Required;
+  frames.append(goaway).append(kWhy);
+  co_await send_and_close(*client.stream, std::move(frames));
+}
+
 void refuse(FlowContext& context, ClientConnection& client, Reason reason, std::string detail) {
   const Refusal refusal{.phase = policy::Phase::kTls, .reason = reason, .detail = std::move(detail)};
   log_refusal(context, client, refusal);
@@ -81,7 +101,7 @@ asio::awaitable<TunnelPtr> serve_until_tunnel(FlowContext& context, ClientConnec
   } else if (protocol == Protocol::kTls) {
     refuse(context, client, Reason::kMalformed, "TLS on port 80");
   } else if (protocol == Protocol::kHttp2Preface) {
-    refuse(context, client, Reason::kMalformed, "HTTP/2 in clear");
+    co_await refuse_http2_in_clear(context, std::move(client));
   } else if (protocol == Protocol::kOther) {
     refuse(context, client, Reason::kMalformed, "neither TLS nor HTTP");
   } else if (client.stream->timed_out()) {

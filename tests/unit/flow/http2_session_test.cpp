@@ -87,6 +87,25 @@ TEST_F(Http2Streams, ToADeniedHostGetThePage) {
   EXPECT_EQ(log_.records().at(0).path, "/secret");
 }
 
+// Clients of gRPC show their own status and message, and no message beside a status of HTTP that is not 200.
+TEST_F(Http2Streams, OfGrpcGetTheReasonAsTheirsIs) {
+  connect("denied.test");
+  const auto asked =
+      ask(head("POST", "/pkg.Service/Call", "denied.test", {{"content-type", "application/grpc+proto"}}));
+  const auto web = ask(head("POST", "/", "denied.test", {{"content-type", "application/grpc-web+proto"}}));
+  answered(asked);
+  answered(web);
+  EXPECT_EQ(status(*asked), "200");
+  EXPECT_EQ(http2::find(asked->head(), "content-type")->value, "application/grpc");
+  EXPECT_EQ(http2::find(asked->head(), "grpc-status")->value, "7");
+  EXPECT_THAT(http2::find(asked->head(), "grpc-message")->value, StartsWith("Blocked by proxy policy: denied.test. "));
+  EXPECT_EQ(http2::find(asked->head(), "x-soleroute-reason")->value, "host_not_allowed");
+  EXPECT_EQ(text(*asked), "");
+  EXPECT_EQ(status(*web), "403");
+  EXPECT_EQ(dials_, 0);
+  EXPECT_EQ(log_.records().at(0).status, 403) << "what was decided";
+}
+
 // A body that nobody wants is ended by the gateway, and takes nothing of the connection's window.
 TEST_F(Http2Streams, RefusedWithABodyAreEndedAtOnce) {
   connect("denied.test");

@@ -110,11 +110,44 @@ TEST(RefusalJson, HoldsTheSameAsAnObject) {
   EXPECT_EQ(body["host"], "api.test");
   EXPECT_EQ(body["reason"], "no_rule_matched");
   EXPECT_EQ(body["rule"], "policy.yaml:1");
-  EXPECT_EQ(body["message"], "The policy allows this host, but none of its rules allows this request.");
+  EXPECT_EQ(body["message"],
+            "Blocked by proxy policy: api.test. The policy allows this host, but none of its rules allows this "
+            "request. http://gateway.internal/denials has the lines for policy.yaml that allow it.");
   EXPECT_THAT(body["suggestion"].get<std::string>(), HasSubstr("methods: [\"POST\"]"));
   const auto unknown = dns("other.test");
   const auto bare = nlohmann::json::parse(refusal_json(*policy, unknown, policy->decide(unknown)));
   EXPECT_TRUE(bare["rule"].is_null());
+}
+
+// Claude Code and Copilot show this text and nothing else.
+TEST(RefusalMessage, BeginsWithTheProxyAndTheHostAndEndsWithTheRemedy) {
+  const auto message = [](std::string_view policy_text, const FlowFacts& facts) {
+    const auto policy = compile(policy_text);
+    return refusal_message(*policy, facts, policy->decide(facts));
+  };
+  EXPECT_EQ(message("domains: [a.test]", tls("api.anthropic.com")),
+            "Blocked by proxy policy: api.anthropic.com. No entry of the policy allows this host. To allow it, add to "
+            "policy.yaml: domains: [api.anthropic.com]");
+  EXPECT_EQ(message("services: [gemini]", tls("play.googleapis.com")),
+            "Blocked by proxy policy: play.googleapis.com. No entry of the policy allows this host. It is optional for "
+            "gemini (telemetry): works without. To allow it, add to policy.yaml: services: [{name: gemini, optional: "
+            "[telemetry]}]");
+  EXPECT_EQ(
+      message("domains: [a.test]", packet("45.33.32.66", 22)),
+      "Blocked by proxy policy: 45.33.32.66. No endpoint of the policy allows TCP port 22 there. To allow it, add "
+      "to policy.yaml: endpoints: [{cidr: \"45.33.32.66/32\", port: 22, protocol: tcp}]");
+  EXPECT_EQ(message("domains: [a.test]", packet("45.33.32.66", 22, Transport::kIcmp)),
+            "Blocked by proxy policy: 45.33.32.66. ICMP is never forwarded.");
+}
+
+TEST(RefusalMessage, HasARemedyThatIsAPolicy) {
+  for (const auto& facts : {tls("b.test"), tls("1.e5.test"), packet("45.33.32.66", 22)}) {
+    const auto policy = compile("domains: [a.test]");
+    const auto message = refusal_message(*policy, facts, policy->decide(facts));
+    constexpr std::string_view kRemedy = "policy.yaml: ";
+    const auto line = message.substr(message.find(kRemedy) + kRemedy.size());
+    EXPECT_TRUE(compile({"domains: [a.test]", line})->decide(facts).allowed()) << message;
+  }
 }
 
 TEST(HowToAllow, IsAsNarrowAsTheFlow) {

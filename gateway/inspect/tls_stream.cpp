@@ -19,6 +19,13 @@ constexpr std::size_t kMostWritten = 64 * 1024;
 
 constexpr int kCertificateRequiredAlert = 116;  // RFC 8446 section 6.2: TLS 1.3 says so after the handshake
 
+// Handshake messages after the handshake, for which no data has come yet: KeyUpdate (RFC 8446 section 4.6.3), tickets,
+// HelloRequest. OpenSSL goes on over them in one call for as long as some come, at 10 to 25 microseconds each, and a
+// peer can send a million in a second.
+constexpr int kMostIdleMessages = 32;
+// Records read in one call: with a byte in each, a buffer's worth of them would take a tenth of a second.
+constexpr int kMostRecords = 64;
+
 base::Error error_of(const char* what, int number) {
   return {what, base::ErrorKind::kSystem, number};
 }
@@ -44,6 +51,18 @@ struct TlsStream::Wire {
   std::vector<std::byte>* sink = nullptr;
   std::optional<base::Error> broken{};
   bool ended = false;
+  bool established = false;  // the handshake is over
+  int idle_messages = 0;     // not yet made up for by data
+
+  [[nodiscard]] bool flooded() const { return idle_messages > kMostIdleMessages; }
+  void received_data() { idle_messages = std::max(0, idle_messages - 1); }
+  // Too many: OpenSSL ends at the next record, as after close_notify.
+  static void saw_message(int sent, int, int type, const void*, std::size_t, SSL* ssl, void* wire) {
+    Wire& self = *static_cast<Wire*>(wire);
+    if (sent != 0 || type != SSL3_RT_HANDSHAKE || !self.established) return;
+    ++self.idle_messages;
+    if (self.flooded()) SSL_set_shutdown(ssl, SSL_get_shutdown(ssl) | SSL_RECEIVED_SHUTDOWN);
+  }
 
   int read(BIO* bio, std::span<std::byte> into) {
     if (given < replayed.size()) return static_cast<int>(replay(into));
@@ -114,6 +133,8 @@ TlsStream::TlsStream(std::unique_ptr<net::Stream> below, SslPtr ssl, std::vector
   BIO_set_data(bio, wire_.get());
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl_.get(), bio, bio);
+  SSL_set_msg_callback(ssl_.get(), Wire::saw_message);
+  SSL_set_msg_callback_arg(ssl_.get(), wire_.get());
   SSL_set_mode(ssl_.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_set_read_ahead(ssl_.get(), 1);
 }
@@ -157,6 +178,7 @@ asio::awaitable<std::expected<void, HandshakeFault>> TlsStream::handshake() {
       co_return std::unexpected(handshake_fault(SSL_ERROR_SYSCALL));
     }
   }
+  wire_->established = true;
   std::vector<std::byte>().swap(unsent_);
   co_return std::expected<void, HandshakeFault>{};
 }
@@ -265,16 +287,22 @@ base::Error TlsStream::failure_to_read(int error) {
 std::optional<base::Result<std::size_t>> TlsStream::try_read_some(std::span<std::byte> into) {
   if (failed_) return std::unexpected(*failed_);
   std::size_t total = 0;
-  while (total < into.size()) {
+  for (int records = 0; total < into.size() && records < kMostRecords; ++records) {
     ERR_clear_error();
     std::size_t count = 0;
     if (SSL_read_ex(ssl_.get(), into.data() + total, into.size() - total, &count) == 1) {
       starved_ = false;
       total += count;
+      wire_->received_data();
       if (SSL_has_pending(ssl_.get()) == 1) continue;
       return total;
     }
     const int error = SSL_get_error(ssl_.get(), 0);
+    if (wire_->flooded()) {
+      failed_ = error_of("TLS: too many messages that carry nothing", EPROTO);
+      if (total > 0) return total;
+      return std::unexpected(*failed_);
+    }
     starved_ = error == SSL_ERROR_WANT_READ;
     if (!unsent_.empty()) (void)flush();  // an answer of TLS's own, such as to a KeyUpdate
     if (total > 0) return total;          // what it was, the next call tells

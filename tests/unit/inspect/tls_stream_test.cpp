@@ -126,6 +126,71 @@ TEST_F(TlsStreams, TakeWhatTheyCanWithoutWaiting) {
   EXPECT_EQ(received.get().size(), sent) << "what was offered twice is sent once";
 }
 
+// One key update each, answered or not.
+bool update_keys(TlsPeer& peer, int count, int how) {
+  for (int i = 0; i < count; ++i) {
+    if (SSL_key_update(peer.ssl(), how) != 1 || SSL_do_handshake(peer.ssl()) != 1) return false;
+  }
+  return true;
+}
+
+TEST_F(TlsStreams, EndAFloodOfMessagesThatCarryNothing) {
+  for (const int how : {SSL_KEY_UPDATE_NOT_REQUESTED, SSL_KEY_UPDATE_REQUESTED}) {
+    auto [far, near] = test::tcp_pair();
+    TlsPeer peer(std::move(far), trusting_.get());
+    auto up = std::async(std::launch::async, [&] {
+      return peer.connect("a.test") && peer.send("first") && (update_keys(peer, 20'000, how), true);
+    });
+    auto stream = accepting(std::move(near), 0);
+    ASSERT_TRUE(handshake(*stream));
+    EXPECT_EQ(read(*stream, 5).value(), "first");
+    const auto end = read(*stream, 1);
+    ASSERT_FALSE(end);
+    EXPECT_THAT(end.error().message, HasSubstr("messages that carry nothing"));
+    stream->close();
+    EXPECT_TRUE(up.get());
+  }
+}
+
+TEST_F(TlsStreams, LetKeysBeUpdatedBetweenData) {
+  for (const int how : {SSL_KEY_UPDATE_NOT_REQUESTED, SSL_KEY_UPDATE_REQUESTED}) {
+    auto [far, near] = test::tcp_pair();
+    TlsPeer peer(std::move(far), trusting_.get());
+    auto up = std::async(std::launch::async, [&] {
+      bool good = peer.connect("a.test") && update_keys(peer, 20, how);
+      for (int i = 0; good && i < 500; ++i) good = update_keys(peer, 1, how) && peer.send("x");
+      return good && peer.exactly(4) == "pong";
+    });
+    auto stream = accepting(std::move(near), 0);
+    ASSERT_TRUE(handshake(*stream));
+    EXPECT_EQ(read(*stream, 500).value_or("").size(), 500u);
+    EXPECT_TRUE(write(*stream, "pong"));
+    EXPECT_TRUE(up.get());
+  }
+}
+
+TEST_F(TlsStreams, ReadABoundedNumberOfRecordsAtOnce) {
+  auto [far, near] = test::tcp_pair();
+  TlsPeer peer(std::move(far), trusting_.get());
+  auto up = std::async(std::launch::async, [&] {
+    bool good = peer.connect("a.test");
+    for (int i = 0; good && i < 300; ++i) good = peer.send("x");
+    return good;
+  });
+  auto stream = accepting(std::move(near), 0);
+  ASSERT_TRUE(handshake(*stream));
+  ASSERT_TRUE(up.get());
+  std::vector<std::byte> into(65536);
+  std::size_t total = 0;
+  while (total < 300) {
+    const auto some = testing::await(io_, stream->read_some(into));
+    ASSERT_TRUE(some && *some > 0);
+    EXPECT_LE(*some, 64u);
+    total += *some;
+  }
+  EXPECT_EQ(total, 300u);
+}
+
 TEST_F(TlsStreams, TellAnEndFromACut) {
   for (const bool announced : {true, false}) {
     auto [far, near] = test::tcp_pair();

@@ -107,9 +107,10 @@ class Engine(Client):
         self.log = self.run_folder / "log"
         self.socket = self.run_folder / "docker.sock"
         super().__init__(self.socket, self.run_folder)
-        self._reaper = subprocess.Popen(["sh", "-c", _REAPER, "reaper", self.group, str(self.run_folder)], stdin=subprocess.PIPE,
+        data = folder / "data"
+        self._reaper = subprocess.Popen(["sh", "-c", _REAPER, "reaper", self.group, self.run_folder, data], stdin=subprocess.PIPE,
                                         start_new_session=True)
-        self._process = self._start(folder / "data")
+        self._process = self._start(data)
         try:
             wait.until(self._answers, "the engine to answer", START_SECONDS, step=0.1)
             self._remove_all()  # a run that was killed left them
@@ -166,19 +167,24 @@ class Engine(Client):
                 self.docker(*removal.split(), *found, check=False)
 
 
-# Ends what a killed run left: the processes of its control group, the daemon by its pid, mounts below its folder.
+# Ends what a killed run left: the processes of its control group, the daemon by its pid, mounts below its folders.
 _REAPER = r"""
+  set -u
+  group=${1:?} run=${2:?} data=${3:?}  # an empty one would mean every mount of the machine
   trap '' INT TERM HUP
   read -r _
-  daemon=$(cat "$2/pid" 2>/dev/null) containerd=$(cat "$2/exec/containerd/containerd.pid" 2>/dev/null)
+  daemon=$(cat "$run/pid" 2>/dev/null) containerd=$(cat "$run/exec/containerd/containerd.pid" 2>/dev/null)
   [ -z "$daemon" ] || kill -TERM "$daemon" 2>/dev/null
-  for procs in $(find /sys/fs/cgroup -path "*/$1/*" -name cgroup.procs 2>/dev/null); do
+  for procs in $(find /sys/fs/cgroup -path "*/$group/*" -name cgroup.procs 2>/dev/null); do
     while read -r pid; do kill -KILL "$pid" 2>/dev/null; done < "$procs"
   done
   tries=0
   while [ -n "$daemon" ] && kill -0 "$daemon" 2>/dev/null && [ $tries -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
-  if [ -s "$2/pid" ]; then kill -KILL $daemon $containerd 2>/dev/null; fi
-  grep -o " $2/[^ ]*" /proc/self/mounts | sort -r | while read -r at; do umount -l "$at" 2>/dev/null; done
-  find /sys/fs/cgroup -depth -type d \( -path "*/$1" -o -path "*/$1/*" \) -exec rmdir {} + 2>/dev/null
-  rm -rf --one-file-system "$2"
+  if [ -s "$run/pid" ]; then kill -KILL $daemon $containerd 2>/dev/null; fi
+  for folder in "$run" "$data"; do
+    awk -v at="$folder" '$2 == at || index($2, at "/") == 1 { print $2 }' /proc/self/mounts | sort -r |
+      while read -r at; do umount -l "$at" 2>/dev/null; done
+  done
+  find /sys/fs/cgroup -depth -type d \( -path "*/$group" -o -path "*/$group/*" \) -exec rmdir {} + 2>/dev/null
+  rm -rf --one-file-system "$run"
   exit 0"""

@@ -144,6 +144,7 @@ class Service(Client):
 
 # Ends what a killed run left: containers and their monitors, known by the folder of their state.
 _REAPER = r"""
+  : "${1:?}"  # an empty one would mean every process and mount of the machine
   trap '' INT TERM HUP
   read -r _
   for pid in $(grep -lsF "$1/" /proc/[0-9]*/cmdline | cut -d/ -f3); do

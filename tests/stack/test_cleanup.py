@@ -58,7 +58,8 @@ def test_a_killed_run_leaves_nothing(engine, archive, tmp_path, which):
     def left():
         found = [path for path in (Path(folder), Path("/run/netns") / namespace, Path(f"/proc/{process}")) if path.exists()]
         found += [path for path in Path("/sys/fs/cgroup").glob(f"*/{group}")] + [path for path in Path("/sys/fs/cgroup").glob(group)]
-        return found + [line for line in Path("/proc/self/mounts").read_text().splitlines() if folder in line]
+        mounts = Path("/proc/self/mounts").read_text().splitlines()
+        return found + [line for line in mounts if folder in line or str(tmp_path) in line]
 
     wait.until(lambda: not left(), "everything to be gone", 60, step=0.1)
     assert subprocess.run(["pgrep", "-f", folder], check=False, capture_output=True, text=True).stdout == ""

@@ -20,7 +20,7 @@ import podman as podmen  # noqa: E402
 from lab import gateway as gateways  # noqa: E402
 from lab import netns  # noqa: E402
 from lab.coverage import pytest_addoption, pytest_collection_modifyitems, pytest_configure  # noqa: E402, F401
-from project import Project  # noqa: E402
+from project import POLICY, Project  # noqa: E402
 from world import World  # noqa: E402
 
 # Images and their base are kept here from file to file and from run to run.
@@ -84,10 +84,20 @@ def podman(engine, images, world):
     one.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def host_service(world):
+    return world.host_service(8888)
+
+
+@pytest.fixture(scope="session")
 def stack(engine, images, tmp_path_factory):
-    """A project of its own, up and running."""
-    one = Project(engine, images, tmp_path_factory.mktemp("project"))
+    """A project of its own, up and running, for tests that leave it as it is.
+
+    One host of its policy has rules, so that it is inspected; the others pass through.
+    """
+    inspected = "  - {host: inspected.wild.test, rules: [{methods: [GET]}]}\n"
+    one = Project(engine, images, tmp_path_factory.mktemp("project"), policy=POLICY + inspected)
+    one.gateway_trusts_origins()
     one.up()
     one.trust_origins()
     yield one

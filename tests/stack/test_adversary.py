@@ -94,11 +94,6 @@ def test_no_process_of_the_agent_has_or_can_gain_a_capability(stack, user):
     assert set(powers.values()) == {"0" * 16}, powers
 
 
-@pytest.fixture(scope="module")
-def host_service(world):
-    return world.host_service(8888)
-
-
 def machine_addresses(engine, stack):
     gateways = [config["Gateway"] for name in ("inside", "egress")
                 for config in engine.inspect(f"{stack.name}_{name}")["IPAM"]["Config"]]

@@ -12,21 +12,8 @@ import base_image
 import probes
 from lab import addresses as at
 from lab import repositories
-from project import POLICY, Project
 
 threat = pytest.mark.threat
-
-
-@pytest.fixture(scope="module")
-def stack(engine, images, tmp_path_factory):
-    """One host of the policy has rules, so that it is inspected; the others pass through."""
-    inspected = "  - {host: inspected.wild.test, rules: [{methods: [GET]}]}\n"
-    one = Project(engine, images, tmp_path_factory.mktemp("project"), policy=POLICY + inspected)
-    one.gateway_trusts_origins()
-    one.up()
-    one.trust_origins()
-    yield one
-    one.down()
 
 
 def test_no_proxy_variable_is_set(stack):

@@ -85,11 +85,6 @@ def user(request):
     return request.param
 
 
-@pytest.fixture(scope="module")
-def host_service(world):
-    return world.host_service(8888)
-
-
 def outside(podman, source, *arguments):
     """A probe in an ordinary container of the same network, which no gateway holds."""
     command = ["run", "--rm", "--network", "podman", "--entrypoint", "python3", image_builds.BASE, "-c", source, *arguments]

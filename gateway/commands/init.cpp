@@ -35,6 +35,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kOwnAgents = ".devcontainer/agents";
+constexpr std::string_view kPolicy = ".devcontainer/policy.yaml";
 constexpr std::size_t kMaxEnvFile = std::size_t{1} << 20;
 constexpr std::size_t kMaxRecipe = std::size_t{1} << 20;
 constexpr std::size_t kMaxMountInfo = std::size_t{4} << 20;
@@ -52,6 +53,7 @@ struct InitOptions {
   std::string folder = ".";
   std::string build;  // a clone of the repository
   bool append = false;
+  bool replace = false;
 };
 
 // What `init` is about to do.
@@ -59,7 +61,9 @@ struct Plan {
   fs::path folder;
   project::Stack stack;
   std::vector<project::ProjectFile> files;  // new ones
+  std::vector<std::string> set_aside;       // of these, the ones that exist and become NAME.old
   project::EnvPlan env;
+  std::string new_env;  // where the .env that exists changes
 };
 
 // What may stand in an image's name: it goes into YAML between quotes.
@@ -212,13 +216,34 @@ base::Result<project::FolderState> look_at(const fs::path& folder) {
   return state;
 }
 
+std::string printable_list(std::vector<std::string> paths) {
+  for (std::string& path : paths) path = serve::printable_path(path);
+  return fmt::format("{}", fmt::join(paths, ", "));
+}
+
 base::Status nothing_taken(const Plan& plan) {
-  std::vector<std::string> taken = project::taken_paths(plan.folder.string(), plan.files);
+  const auto taken = project::taken_paths(plan.folder.string(), plan.files);
   if (taken.empty()) return {};
-  for (std::string& path : taken) path = serve::printable_path(path);
   return base::usage_error(fmt::format(
-      "{} already has {}: nothing was written. Move {} away to set the project up again",
-      serve::printable_path(plan.folder.string()), fmt::join(taken, ", "), taken.size() == 1 ? "it" : "them"));
+      "{} already has {}: nothing was written. --replace keeps {} as NAME.old and writes new ones",
+      serve::printable_path(plan.folder.string()), printable_list(taken), taken.size() == 1 ? "it" : "them"));
+}
+
+// The policy is the user's from the first edit on, and stays.
+base::Status set_aside(Plan& plan) {
+  const std::string folder = plan.folder.string();
+  std::error_code failed;
+  if (fs::exists(fs::symlink_status(plan.folder / kPolicy, failed))) {
+    std::erase_if(plan.files, [](const auto& file) { return file.path == kPolicy; });
+  }
+  plan.set_aside = project::taken_paths(folder, plan.files);
+  std::vector<project::ProjectFile> old;
+  for (const std::string& path : plan.set_aside) old.push_back({path + ".old", {}});
+  const auto taken = project::taken_paths(folder, old);
+  if (taken.empty()) return {};
+  return base::usage_error(fmt::format("{} already has {}: nothing was written. Move {} away",
+                                       serve::printable_path(folder), printable_list(taken),
+                                       taken.size() == 1 ? "it" : "them"));
 }
 
 base::Result<Plan> planned(const InitOptions& options) {
@@ -230,8 +255,15 @@ base::Result<Plan> planned(const InitOptions& options) {
   if (!files) return std::unexpected(files.error());
   const auto state = look_at(*folder);
   if (!state) return std::unexpected(state.error());
-  Plan plan{*folder, std::move(*stack), std::move(*files), {}};
-  plan.env = project::plan_env(*state, project::env_lines(plan.stack), options.append);
+  Plan plan{.folder = *folder,
+            .stack = std::move(*stack),
+            .files = std::move(*files),
+            .set_aside = {},
+            .env = {},
+            .new_env = {}};
+  const std::string lines = project::env_lines(plan.stack);
+  plan.env = project::plan_env(*state, lines, {.append = options.append, .replace = options.replace});
+  if (plan.env.action == project::EnvAction::kUpdate) plan.new_env = project::updated_env(*state->env, lines);
   if (options.append && plan.env.action != project::EnvAction::kAppend && !plan.env.short_command) {
     return base::usage_error(fmt::format("--append: {}. Nothing was written", fmt::join(plan.env.notes, ". ")));
   }
@@ -239,7 +271,7 @@ base::Result<Plan> planned(const InitOptions& options) {
     if (file.path == ".env" && plan.env.action == project::EnvAction::kComment) file.text = kSilentEnv;
   }
   if (state->env) std::erase_if(plan.files, [](const auto& file) { return file.path == ".env"; });
-  if (auto free = nothing_taken(plan); !free) return std::unexpected(free.error());
+  if (auto free = options.replace ? set_aside(plan) : nothing_taken(plan); !free) return std::unexpected(free.error());
   return plan;
 }
 
@@ -264,6 +296,10 @@ void print_notes(const Plan& plan) {
   if (plan.env.append_possible && plan.env.action == project::EnvAction::kKeep && !plan.env.short_command) {
     fmt::print("note: .env was not changed. To leave out -f below, add these lines to it:\n\n{}\n",
                project::env_lines(plan.stack));
+  }
+  if (plan.stack.build && plan.stack.build->own_agents) {
+    fmt::print(
+        "note: to build an image with an agent of the project's own, use Compose v2 (not docker-compose 1.29)\n");
   }
   if (const auto other = project::conflict(plan.stack.network, used_networks())) {
     fmt::print(
@@ -294,7 +330,7 @@ void print_next(const Plan& plan) {
 int init(const InitOptions& options) {
   const auto plan = planned(options);
   if (!plan) return report(plan.error());
-  if (auto written = project::write_new_files(plan->folder.string(), plan->files); !written) {
+  if (auto written = project::write_new_files(plan->folder.string(), plan->files, plan->set_aside); !written) {
     return report({written.error().message + ". Nothing was written", written.error().kind});
   }
   for (const project::ProjectFile& file : plan->files) {
@@ -304,6 +340,14 @@ int init(const InitOptions& options) {
     const std::string env = (plan->folder / ".env").string();
     if (auto added = project::append_lines(env, project::env_lines(plan->stack)); !added) return report(added.error());
     fmt::print("added to {}\n", serve::printable_path(env));
+  }
+  if (plan->env.action == project::EnvAction::kUpdate) {
+    const std::string env = (plan->folder / ".env").string();
+    if (auto changed = project::replace_text(env, plan->new_env); !changed) return report(changed.error());
+    fmt::print("updated {}\n", serve::printable_path(env));
+  }
+  for (const std::string& path : plan->set_aside) {
+    fmt::print("kept {0} as {0}.old\n", serve::printable_path((plan->folder / path).string()));
   }
   make_own_folders();
   print_notes(*plan);
@@ -336,6 +380,8 @@ void add_init(CLI::App& program, Invocation& invocation) {
       ->capture_default_str()
       ->check(CLI::IsMember({"docker", "podman"}))
       ->type_name("docker|podman");
+  command.add_flag("--replace", options->replace,
+                   "set up again: keep existing files as NAME.old, policy.yaml as it is");
   command.add_flag("--append", options->append, "add the lines that Compose needs to an existing .env");
   command
       .add_option("--build", options->build,

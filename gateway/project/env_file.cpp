@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "policy/source_text.h"
 
 namespace soleroute::gateway::project {
@@ -39,7 +41,7 @@ std::optional<std::string> env_value(std::string_view text, std::string_view nam
   return value;
 }
 
-EnvPlan plan_env(const FolderState& state, std::string_view lines, bool append) {
+EnvPlan plan_env(const FolderState& state, std::string_view lines, const EnvWish& wish) {
   EnvPlan plan;
   const std::string text = state.env.value_or("");
   const auto name = env_value(text, "COMPOSE_PROJECT_NAME");
@@ -47,6 +49,10 @@ EnvPlan plan_env(const FolderState& state, std::string_view lines, bool append) 
   const auto own_name = env_value(lines, "COMPOSE_PROJECT_NAME");
   const auto own_files = env_value(lines, "COMPOSE_FILE");
   const bool complete = name && files && name == own_name && files == own_files;
+  if (wish.replace && name && files && files->starts_with(".devcontainer/compose.yaml") && !complete) {
+    plan.action = EnvAction::kUpdate;
+    return plan;
+  }
   if (name && name != own_name) {
     plan.notes.push_back(fmt::format(
         ".env sets COMPOSE_PROJECT_NAME={0}. IDEs take that name, `docker compose -f` takes {1}: two stacks. Remove "
@@ -63,12 +69,27 @@ EnvPlan plan_env(const FolderState& state, std::string_view lines, bool append) 
   }
   plan.append_possible = state.env && !name && !files && state.compose_files.empty();
   if (state.env) {
-    plan.action = append && plan.append_possible ? EnvAction::kAppend : EnvAction::kKeep;
+    plan.action = wish.append && plan.append_possible ? EnvAction::kAppend : EnvAction::kKeep;
   } else if (!state.compose_files.empty()) {
     plan.action = EnvAction::kComment;
   }
   plan.short_command = complete || plan.action == EnvAction::kWrite || plan.action == EnvAction::kAppend;
   return plan;
+}
+
+std::string updated_env(std::string_view text, std::string_view lines) {
+  std::string out;
+  while (!text.empty()) {
+    const auto end = std::min(text.find('\n'), text.size() - 1) + 1;
+    std::string line(text.substr(0, end));
+    text.remove_prefix(end);
+    for (const char* name : {"COMPOSE_FILE", "COMPOSE_PROJECT_NAME"}) {
+      const auto value = env_value(line, name) ? env_value(lines, name) : std::nullopt;
+      if (value) line = fmt::format("{}={}\n", name, *value);
+    }
+    out += line;
+  }
+  return out;
 }
 
 }  // namespace soleroute::gateway::project

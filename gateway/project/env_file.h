@@ -22,6 +22,7 @@ struct FolderState {
 enum class EnvAction {
   kWrite,   // a new .env that names the stack
   kAppend,  // the lines are added to the .env that exists
+  kUpdate,  // the two lines of an earlier init get new values
   kKeep,    // the .env that exists is left as it is
   kComment  // a new .env that says nothing: `docker compose` alone goes on to mean the project's own files
 };
@@ -33,7 +34,15 @@ struct EnvPlan {
   std::vector<std::string> notes;  // for the user
 };
 
+struct EnvWish {
+  bool append = false;   // lines may be added to an .env
+  bool replace = false;  // lines of an earlier init may change
+};
+
 // `lines` are those of a new .env: COMPOSE_FILE and COMPOSE_PROJECT_NAME of the stack.
-[[nodiscard]] EnvPlan plan_env(const FolderState& state, std::string_view lines, bool append);
+[[nodiscard]] EnvPlan plan_env(const FolderState& state, std::string_view lines, const EnvWish& wish);
+
+// `text` with the values that `lines` have for COMPOSE_FILE and COMPOSE_PROJECT_NAME; all else as it is.
+[[nodiscard]] std::string updated_env(std::string_view text, std::string_view lines);
 
 }  // namespace soleroute::gateway::project

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -105,7 +106,7 @@ class Transaction {
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
 
-  Status write(const ProjectFile& file);
+  Status write(const ProjectFile& file, bool set_aside);
   Status publish();
 
  private:
@@ -113,6 +114,8 @@ class Transaction {
     std::size_t place;
     std::string temporary;
     std::string name;
+    bool set_aside = false;  // a file of this name is there, and becomes NAME.old
+    bool moved = false;
     bool published = false;
   };
 
@@ -147,13 +150,13 @@ base::Result<std::size_t> Transaction::place(const std::string& name) {
   return places_.size() - 1;
 }
 
-Status Transaction::write(const ProjectFile& file) {
+Status Transaction::write(const ProjectFile& file, bool set_aside) {
   const auto slash = file.path.rfind('/');
   const auto where = place(slash == std::string::npos ? "" : file.path.substr(0, slash));
   if (!where) return std::unexpected(where.error());
   const int folder = places_[*where].fd.get();
   Written written{*where, fmt::format(".soleroute-init-{}-{}", ::getpid(), files_.size()),
-                  slash == std::string::npos ? file.path : file.path.substr(slash + 1)};
+                  slash == std::string::npos ? file.path : file.path.substr(slash + 1), set_aside};
   constexpr mode_t kMode = 0644;
   const Fd fd(::openat(folder, written.temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, kMode));
   if (!fd) return failed(path_of(file.path), owner_);
@@ -172,6 +175,13 @@ Status Transaction::write(const ProjectFile& file) {
 Status Transaction::publish() {
   for (Written& file : files_) {
     const Place& place = places_[file.place];
+    if (file.set_aside) {
+      const std::string old = file.name + ".old";
+      if (rename_new(place.fd.get(), file.name.c_str(), old.c_str()) != 0) {
+        return failed(path_of(place.name.empty() ? old : place.name + "/" + old), owner_);
+      }
+      file.moved = true;
+    }
     if (rename_new(place.fd.get(), file.temporary.c_str(), file.name.c_str()) != 0) {
       return failed(path_of(place.name.empty() ? file.name : place.name + "/" + file.name), owner_);
     }
@@ -184,7 +194,9 @@ Status Transaction::publish() {
 void Transaction::undo() {
   for (const Written& file : files_) {
     const std::string& name = file.published ? file.name : file.temporary;
-    ::unlinkat(places_[file.place].fd.get(), name.c_str(), 0);
+    const int folder = places_[file.place].fd.get();
+    ::unlinkat(folder, name.c_str(), 0);
+    if (file.moved) ::renameat(folder, (file.name + ".old").c_str(), folder, file.name.c_str());
   }
   for (const Place& place : places_) {
     if (place.made) ::unlinkat(places_.front().fd.get(), place.name.c_str(), AT_REMOVEDIR);
@@ -202,14 +214,16 @@ std::vector<std::string> taken_paths(const std::string& folder, std::span<const 
   return taken;
 }
 
-Status write_new_files(const std::string& folder, std::span<const ProjectFile> files) {
+Status write_new_files(const std::string& folder, std::span<const ProjectFile> files,
+                       std::span<const std::string> set_aside) {
   const SignalsLater later;
   Fd root(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   struct stat owner{};
   if (::stat(folder.c_str(), &owner) != 0 || !root) return failed(folder, owner);
   Transaction transaction(folder, std::move(root), owner);
   for (const ProjectFile& file : files) {
-    if (auto status = transaction.write(file); !status) return status;
+    const bool there = std::ranges::find(set_aside, file.path) != set_aside.end();
+    if (auto status = transaction.write(file, there); !status) return status;
   }
   return transaction.publish();
 }
@@ -227,6 +241,24 @@ Status append_lines(const std::string& path, std::string_view lines) {
   const int err = written ? errno : written.error().sys_errno;
   if (::ftruncate(fd.get(), before.st_size) != 0) return base::errno_error(shown(path) + ": half-written");
   return base::errno_error(shown(path), err);
+}
+
+Status replace_text(const std::string& path, std::string_view text) {
+  const SignalsLater later;
+  struct stat before{};
+  if (::lstat(path.c_str(), &before) != 0) return base::errno_error(shown(path));
+  if (!S_ISREG(before.st_mode)) return base::usage_error(shown(path) + " is not an ordinary file");
+  const std::string temporary = fmt::format("{}.soleroute-init-{}", path, ::getpid());
+  const Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR));
+  if (!fd) return failed(path, before);
+  constexpr mode_t kBits = 07777;
+  const bool whole = write_all(fd.get(), text) && ::fchown(fd.get(), before.st_uid, before.st_gid) == 0 &&
+                     ::fchmod(fd.get(), before.st_mode & kBits) == 0 && ::fsync(fd.get()) == 0 &&
+                     ::rename(temporary.c_str(), path.c_str()) == 0;
+  if (whole) return {};
+  const int err = errno;
+  ::unlink(temporary.c_str());
+  return failed(path, before, err);
 }
 
 Status make_folders(const std::string& base, const std::string& below) {

@@ -17,8 +17,12 @@ namespace soleroute::gateway::project {
 [[nodiscard]] std::vector<std::string> taken_paths(const std::string& folder, std::span<const ProjectFile> files);
 
 // The files are at most one folder deep; the last one appears last. Written as root, they become the folder's owner's.
-// Errors say which path, and what a user can do.
-[[nodiscard]] base::Status write_new_files(const std::string& folder, std::span<const ProjectFile> files);
+// Errors say which path, and what a user can do. Of the files, those in `set_aside` exist: they become NAME.old.
+[[nodiscard]] base::Status write_new_files(const std::string& folder, std::span<const ProjectFile> files,
+                                           std::span<const std::string> set_aside = {});
+
+// The whole text of an ordinary file, which keeps its owner and mode: the new one or the old one.
+[[nodiscard]] base::Status replace_text(const std::string& path, std::string_view text);
 
 // Adds lines to the end of an ordinary file: all of them or none.
 [[nodiscard]] base::Status append_lines(const std::string& path, std::string_view lines);

@@ -172,6 +172,27 @@ def test_one_file_in_the_way_is_named_alone(init):
     assert files_in(init.website) == {".devcontainer/devcontainer.json"}
 
 
+def test_replace_sets_a_copied_project_up_again_and_keeps_what_was_there(init, tmp_path):
+    """A copy of a project has the first one's name and network until it is set up again."""
+    init()
+    policy = init.website / ".devcontainer/policy.yaml"
+    policy.write_text("domains: [mine.example]\n")
+    (init.website / ".env").write_text("MINE=1\n" + (init.website / ".env").read_text())
+    copy = tmp_path / "copy"
+    shutil.copytree(init.website, copy)
+    first, old = variables(copy / ".env"), (copy / ".devcontainer/compose.yaml").read_text()
+    said = init("--replace", here=copy).stdout
+    second = variables(copy / ".env")
+    assert second["COMPOSE_PROJECT_NAME"].startswith("copy-") and first["COMPOSE_PROJECT_NAME"].startswith("my-website-")
+    assert second["MINE"] == "1" and variables(copy / ".devcontainer/.env")["COMPOSE_PROJECT_NAME"] == second["COMPOSE_PROJECT_NAME"]
+    assert (copy / ".devcontainer/compose.yaml").read_text() != old == (copy / ".devcontainer/compose.yaml.old").read_text()
+    assert (copy / ".devcontainer/policy.yaml").read_text() == "domains: [mine.example]\n" and "compose.yaml.old" in said
+    assert said.endswith(SHORT) and variables(init.website / ".env") == first
+    # What was kept is not lost to a third time.
+    again = init("--replace", here=copy, check=False)
+    assert again.returncode == 2 and "already has .devcontainer/.env.old, .devcontainer/compose.yaml.old" in again.stderr
+
+
 SHORT = "next: docker compose up -d && docker compose exec agent zsh\n"
 LONG = "next: docker compose -f .devcontainer/compose.yaml up -d && docker compose -f .devcontainer/compose.yaml exec agent zsh\n"
 
@@ -411,6 +432,15 @@ def test_build_asks_no_registry_for_an_image_of_ours(init):
     assert {name for name, service in build.items() if "build" in service} == {"proxy", "agent"}
     for name in stack:
         assert name in ("proxy", "agent") or build.get(name, {}).get("pull_policy") == "never", f"build.yaml: {name} needs `pull_policy: never`"
+
+
+def test_an_agent_of_the_projects_own_is_built_by_compose_v2_alone(init):
+    own = init.website / ".devcontainer/agents/mine.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text(OWN_AGENT)
+    assert "use Compose v2 (not docker-compose 1.29)" in init("--agent", "mine", "--build", str(_CLONE)).stdout
+    build = yaml.safe_load((init.website / ".devcontainer/build.yaml").read_text())
+    assert build["services"]["agent"]["build"]["additional_contexts"] == {"own": "./agents"}
 
 
 def test_the_documentation_begins_with_three_commands_and_init_takes_the_first(init, tmp_path):

@@ -104,6 +104,35 @@ TEST_F(NewFiles, AreNoneWhereOneDoesNotFit) {
   EXPECT_TRUE(write_new_files(folder(), files).has_value());
 }
 
+TEST_F(NewFiles, TakeThePlaceOfOldOnesThatAreKept) {
+  put(".devcontainer/a", "old\n");
+  const std::vector<std::string> aside{".devcontainer/a"};
+  ASSERT_TRUE(write_new_files(folder(), files_, aside).has_value());
+  EXPECT_EQ(text(".devcontainer/a"), "A\n");
+  EXPECT_EQ(text(".devcontainer/a.old"), "old\n");
+}
+
+// The last file is in the way: the old one is back where it was.
+TEST_F(NewFiles, LeaveOldOnesWhereTheyWereIfOneFails) {
+  put(".devcontainer/a", "old\n");
+  put(".env", "mine\n");
+  const std::vector<std::string> aside{".devcontainer/a"};
+  EXPECT_FALSE(write_new_files(folder(), files_, aside).has_value());
+  EXPECT_THAT(everything(), ElementsAre(".devcontainer", ".devcontainer/a", ".env"));
+  EXPECT_EQ(text(".devcontainer/a"), "old\n");
+}
+
+TEST_F(NewFiles, TextIsReplacedWithOwnerAndMode) {
+  put("one", "old\n");
+  fs::permissions(folder_ / "one", fs::perms::owner_read | fs::perms::owner_write);
+  ASSERT_TRUE(replace_text(folder() + "/one", "new\n").has_value());
+  EXPECT_EQ(text("one"), "new\n");
+  EXPECT_EQ(fs::status(folder_ / "one").permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  fs::create_symlink("one", folder_ / "link");
+  EXPECT_FALSE(replace_text(folder() + "/link", "x\n").has_value());
+  EXPECT_THAT(everything(), ElementsAre("link", "one"));
+}
+
 TEST_F(NewFiles, NameThePathsThatAreTaken) {
   EXPECT_THAT(taken_paths(folder(), files_), IsEmpty());
   put(".devcontainer/b", "mine\n");

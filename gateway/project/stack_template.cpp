@@ -93,6 +93,24 @@ std::vector<std::string> united(const std::vector<Agent>& agents, List Agent::* 
   return all;
 }
 
+// The services that run the gateway's image without building it: "agent-net: {pull_policy: never}".
+std::vector<std::string> prebuilt_services() {
+  std::vector<std::string> lines;
+  for (const EmbeddedFile& file : template_files()) {
+    if (file.path != ".devcontainer/compose.yaml") continue;
+    std::string service;
+    for (const auto part : std::views::split(file.text, '\n')) {
+      const std::string line(part.begin(), part.end());
+      constexpr std::size_t kIndent = 2;
+      const bool key = line.size() > kIndent && line.starts_with("  ") && line[kIndent] != ' ' && line.ends_with(':');
+      if (key) service = line.substr(kIndent, line.size() - kIndent - 1);
+      const bool gateway = line.contains("image:") && line.contains("${SOLEROUTE_GATEWAY_IMAGE");
+      if (gateway && service != "proxy") lines.push_back(service + ": {pull_policy: never}");
+    }
+  }
+  return lines;
+}
+
 base::Result<Lines> lines_of(const Stack& stack) {
   Lines lines;
   const auto volumes = state_volumes(stack.agents);
@@ -110,6 +128,7 @@ base::Result<Lines> lines_of(const Stack& stack) {
   for (const std::string& service : united(stack.agents, &Agent::services)) {
     lines["services"].push_back("- " + service);
   }
+  lines["prebuilt"] = prebuilt_services();
   lines["user"];
   lines["own"];
   if (stack.build && stack.build->user) lines["user"].push_back(fmt::format("DEV_UID: \"{}\"", *stack.build->user));

@@ -54,13 +54,10 @@ std::string read_setting(const std::string& path) {
 }
 
 // Nothing to say where it already has the value or does not exist (IPv6 off).
-std::optional<std::string> set(const Setting& setting) {
-  if (::access(setting.path.c_str(), F_OK) != 0 || read_setting(setting.path) == setting.value) return std::nullopt;
+bool set(const Setting& setting) {
+  if (::access(setting.path.c_str(), F_OK) != 0 || read_setting(setting.path) == setting.value) return true;
   const base::Fd fd(::open(setting.path.c_str(), O_WRONLY | O_CLOEXEC));
-  const bool written = fd && ::write(fd.get(), setting.value.data(), setting.value.size()) > 0;
-  if (written) return std::nullopt;
-  return fmt::format("cannot set {} to {}: set it where the container is started (sysctls:)", setting.path,
-                     setting.value);
+  return fd && ::write(fd.get(), setting.value.data(), setting.value.size()) > 0;
 }
 
 constexpr std::string_view kAllButUnreachable = "6160";      // the default, 6168, without bit 3, RFC 792
@@ -107,8 +104,10 @@ base::Result<Interface> find_inside(const std::vector<Interface>& interfaces, co
   if (claim.empty()) {
     return base::usage_error("say where the agents are: --inside INTERFACE, or --claim ADDRESS/PREFIX on their subnet");
   }
-  return base::system_error(fmt::format("no interface is on the subnet of {}; there are: {}. Name it with --inside",
-                                        claim.front().to_string(), names_of(interfaces)));
+  return base::system_error(
+      fmt::format("no interface has an address in the subnet of {} (found: {}); pass --inside IFACE. If SOLEROUTE_NET "
+                  "was changed, the network is an older one: docker compose down, then docker compose up -d",
+                  claim.front().to_string(), names_of(interfaces)));
 }
 
 namespace {
@@ -195,10 +194,16 @@ std::vector<std::string> mend_default_route(const std::vector<Interface>& interf
   return done;
 }
 
-std::vector<std::string> set_sysctls(const std::string& inside) {
-  std::vector<std::string> refused;
+RefusedSettings set_sysctls(const std::string& inside) {
+  RefusedSettings refused;
   for (const auto& setting : settings(inside)) {
-    if (auto problem = set(setting)) refused.push_back(std::move(*problem));
+    if (set(setting)) continue;
+    if (setting.path.ends_with("forward") || setting.path.ends_with("forwarding")) {
+      refused.forwarding.push_back(fmt::format("cannot set {} to {}: set it where the container is started (sysctls:)",
+                                               setting.path, setting.value));
+    } else {
+      ++refused.others;
+    }
   }
   return refused;
 }

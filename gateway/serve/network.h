@@ -29,8 +29,13 @@ namespace soleroute::gateway::serve {
                                                           const netrules::Interface& inside);
 
 // Forwarding off (a gateway that lost its rules must not become a router), source routing off, no route from loopback,
-// no router advertisements on the inside, ICMP refusals not held back. Returns what could not be set.
-[[nodiscard]] std::vector<std::string> set_sysctls(const std::string& inside);
+// no router advertisements on the inside, ICMP refusals not held back. Engines mount /proc/sys read-only: returns what
+// could not be set.
+struct RefusedSettings {
+  std::vector<std::string> forwarding;  // a line for each
+  int others = 0;                       // a second lock behind the rules, which do not depend on them
+};
+[[nodiscard]] RefusedSettings set_sysctls(const std::string& inside);
 
 // Every address of this namespace.
 [[nodiscard]] std::vector<base::IpAddress> all_addresses(const std::vector<netrules::Interface>& interfaces);

@@ -123,7 +123,13 @@ class Supervisor {
     }
     if (auto closed = rules_.program(netrules::closed_rules(intent()), "closed"); !closed) return closed;
     if (options_.program_rules && options_.topology == netrules::Topology::kRouter) {
-      for (const auto& problem : set_sysctls(inside_.name)) log_.error(problem);
+      const RefusedSettings refused = set_sysctls(inside_.name);
+      for (const auto& problem : refused.forwarding) log_.error(problem);
+      if (refused.others > 0) {
+        log_.lifecycle("settings", fmt::format("{} network settings of the kernel stay as the engine made them "
+                                               "(/proc/sys is read-only here); the rules do not depend on them",
+                                               refused.others));
+      }
     }
     if (auto trusted = open_ca(); !trusted) return trusted;
     if (auto started = start_runtime(); !started) return started;

@@ -22,6 +22,7 @@ namespace {
 struct VerifyOptions {
   std::vector<std::string> allowed;
   std::string denied{audit::kProbeName};  // exists nowhere (RFC 2606) and is in no policy
+  std::string guard = "off";
 };
 
 base::Result<base::HostName> parse_name(const char* option, const std::string& text) {
@@ -42,6 +43,8 @@ base::Result<VerifyRequest> to_request(const VerifyOptions& options) {
   auto resolvers = serve::system_resolvers();
   if (!resolvers) return std::unexpected(resolvers.error());
   request.resolvers = std::move(*resolvers);
+  if (options.guard == "check") request.guard = GuardCheck::kAlso;
+  if (options.guard == "only") request.guard = GuardCheck::kOnly;
   return request;
 }
 
@@ -93,6 +96,11 @@ void add_verify(CLI::App& program, Invocation& invocation) {
       ->capture_default_str()
       ->envname("GATEWAY_VERIFY_DENIED")
       ->type_name("NAME");
+  command.add_option("--guard", options->guard, "check that this network namespace has rules of its own")
+      ->capture_default_str()
+      ->envname("GATEWAY_VERIFY_GUARD")
+      ->type_name("off|check|only")
+      ->check(CLI::IsMember({"off", "check", "only"}).description(""));
 }
 
 }  // namespace soleroute::gateway::commands

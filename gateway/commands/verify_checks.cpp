@@ -2,21 +2,28 @@
 #include "gateway/commands/verify_checks.h"
 
 #include <fmt/format.h>
+#include <linux/errqueue.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
+#include "base/fd.h"
 #include "base/web_ports.h"
 #include "gateway/audit/probe.h"
 #include "gateway/commands/probe_socket.h"
 #include "gateway/commands/probe_tls.h"
+#include "netrules/links.h"
 #include "policy/source_text.h"
 #include "sniffer/dns_message.h"
 
@@ -191,6 +198,63 @@ CheckResult check_udp_refused(const base::Endpoint& to) {
   return answer ? failed("answered") : judge_refusal(answer.error());
 }
 
+// The call that sends it fails (EPERM) where a rule of this namespace refuses a packet, or the ICMP error comes from
+// this namespace itself, once the gateway that shares it has logged the packet. From elsewhere it proves nothing.
+constexpr std::chrono::milliseconds kRuleAnswersWithin{500};
+
+bool is_own(const base::IpAddress& address) {
+  if (address.bytes()[0] == 127) return true;
+  const auto interfaces = netrules::list_interfaces();
+  return interfaces && std::ranges::any_of(*interfaces, [&](const netrules::Interface& interface) {
+           return std::ranges::any_of(interface.addresses, [&](const auto& own) { return own.address == address; });
+         });
+}
+
+// Who sent the ICMP error that waits at this socket (ip(7), IP_RECVERR).
+std::optional<base::IpAddress> sender_of_error(int fd) {
+  std::array<char, 256> text{};
+  alignas(cmsghdr) std::array<char, 512> control{};
+  iovec piece{text.data(), text.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  if (::recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return std::nullopt;
+  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
+    if (part->cmsg_level != IPPROTO_IP || part->cmsg_type != IP_RECVERR) continue;
+    if (part->cmsg_len < CMSG_LEN(sizeof(sock_extended_err) + sizeof(sockaddr_in))) continue;
+    sock_extended_err error{};
+    sockaddr_in from{};
+    std::memcpy(&error, CMSG_DATA(part), sizeof(error));
+    std::memcpy(&from, CMSG_DATA(part) + sizeof(error), sizeof(from));
+    if (error.ee_origin != SO_EE_ORIGIN_ICMP) continue;
+    std::array<std::uint8_t, 4> bytes{};
+    std::memcpy(bytes.data(), &from.sin_addr, bytes.size());
+    return base::IpAddress::v4(bytes);
+  }
+  return std::nullopt;
+}
+
+CheckResult check_guard() {
+  const base::Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  sockaddr_storage to{};
+  const auto size = base::Endpoint{audit::probe_v4(), audit::kProbePort}.to_sockaddr(to);
+  if (!socket || ::setsockopt(socket.get(), IPPROTO_IP, IP_RECVERR, &on, sizeof(on)) != 0 ||
+      ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&to), size) != 0) {
+    return failed(std::generic_category().message(errno));
+  }
+  const bool sent = ::send(socket.get(), "gateway verify", 14, MSG_NOSIGNAL) >= 0;
+  if (!sent && errno == EPERM) return passed("a rule here refuses it");
+  pollfd wanted{.fd = socket.get(), .events = 0, .revents = 0};
+  if (sent && ::poll(&wanted, 1, static_cast<int>(kRuleAnswersWithin.count())) == 1) {
+    const auto from = sender_of_error(socket.get());
+    if (from && is_own(*from)) return passed("a rule here refuses it");
+  }
+  return failed("no rule here refuses it: is agent-guard running?");
+}
+
 // An allowed name passes when its own server answers; that server's opinion does not matter.
 CheckResult check_allowed(const base::Endpoint& resolver, const base::HostName& name) {
   const auto answer = ask_dns(ProbeKind::kUdp, resolver, name);
@@ -211,6 +275,8 @@ CheckResult check_allowed(const base::Endpoint& resolver, const base::HostName& 
 }  // namespace
 
 std::vector<Check> verify_checks(const VerifyRequest& request) {
+  const Check guard{"what leads around the gateway is refused in this namespace", check_guard};
+  if (request.guard == GuardCheck::kOnly) return {guard};
   const base::Endpoint resolver = request.resolvers.front();
   const base::HostName& denied = request.denied;
   const base::IpAddress v4 = audit::probe_v4();
@@ -230,6 +296,7 @@ std::vector<Check> verify_checks(const VerifyRequest& request) {
       {"another TCP port over IPv6 is refused at once", [=] { return check_tcp_refused({v6, audit::kProbePort}); }},
       {"UDP over IPv6 is refused at once", [=] { return check_udp_refused({v6, audit::kProbePort}); }},
   };
+  if (request.guard == GuardCheck::kAlso) checks.push_back(guard);
   for (const base::HostName& name : request.allowed) {
     checks.push_back({fmt::format("{} passes", name.text()), [=] { return check_allowed(resolver, name); }});
   }

@@ -18,10 +18,15 @@ namespace soleroute::gateway::commands {
 inline constexpr std::chrono::milliseconds kRefusedWithin{1000};
 inline constexpr std::chrono::milliseconds kAnsweredWithin{5000};
 
+// Whether rules of this namespace itself must refuse what leads around the gateway: that takes milliseconds, the
+// other checks up to kAnsweredWithin.
+enum class GuardCheck { kNone, kAlso, kOnly };
+
 struct VerifyRequest {
   base::HostName denied;                  // a name that the policy must not allow
   std::vector<base::HostName> allowed;    // names that it must
   std::vector<base::Endpoint> resolvers;  // as the agent's programs know them
+  GuardCheck guard = GuardCheck::kNone;
 };
 
 struct CheckResult {

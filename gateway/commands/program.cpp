@@ -43,6 +43,7 @@ void add_commands(CLI::App& program, Invocation& invocation) {
   add_status(program, invocation);
   add_reload(program, invocation);
   add_guard(program, invocation);
+  add_pause(program, invocation);
   add_doctor(program, invocation);
   add_agents(program, invocation);
   add_init(program, invocation);

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "gateway/serve/control_socket.h"
+#include "gateway/serve/lost_network.h"
 #include "gateway/serve/neighbours.h"
 #include "gateway/serve/policy_files.h"
 #include "gateway/serve/rules_keeper.h"
@@ -32,7 +33,7 @@ using namespace std::chrono_literals;
 constexpr auto kWatch = 2000ms;
 constexpr auto kEnginesRules =
     "the engine's rules for its resolver (127.0.0.11) are not this program's to put back: if names no longer resolve, "
-    "restart this container and then the agent's";
+    "docker compose restart agent-net, and the others follow";
 constexpr std::size_t kMaxWarnings = 100;  // told apart; after that nothing new is said
 
 // The interface on whose subnet the gateway is.
@@ -46,7 +47,9 @@ base::Result<int> interface_towards(const base::IpAddress& gateway) {
     if (near) return interface.index;
   }
   return base::system_error(fmt::format(
-      "no interface here is on the subnet of {}: attach this container to the agents' network", gateway.to_string()));
+      "no interface here has an address in the subnet of {}: attach the container to the agents' network. If "
+      "SOLEROUTE_NET was changed, the network is an older one: docker compose down, then docker compose up -d",
+      gateway.to_string()));
 }
 
 base::Status set_route_to(const base::IpAddress& gateway) {
@@ -94,7 +97,7 @@ class Guard {
       return opened;
     }
     loop_.run();
-    return {};
+    return ended_;
   }
 
  private:
@@ -128,8 +131,10 @@ class Guard {
 
   // Each thing once: it is said again only if it went away and came back.
   void look() {
-    auto seen = route_problems(options_.gateways);
-    const bool routed = seen.empty();
+    presence_ = network_.look();
+    const bool connected = presence_ == NetworkPresence::kPresent;
+    auto seen = connected ? route_problems(options_.gateways) : std::vector<std::string>{kNetworkLost};
+    const bool routed = connected && seen.empty();
     for (auto& line : describe_neighbours()) seen.push_back(std::move(line));
     if (seen.size() > kMaxWarnings) seen.resize(kMaxWarnings);
     std::set<std::string> now(seen.begin(), seen.end());
@@ -147,6 +152,7 @@ class Guard {
     watch_.async_wait([this](const boost::system::error_code& error) {
       if (error) return;
       look();
+      if (presence_ == NetworkPresence::kReplaced) return end_with(kNetworkReplaced);
       watch();
     });
   }
@@ -169,6 +175,12 @@ class Guard {
     if (ask == "status") return status();
     if (ask == "reload") return reload_answer(reload());
     return {};
+  }
+
+  void end_with(const char* reason) {
+    log_.error(reason);
+    ended_ = base::system_error(reason);
+    stop();
   }
 
   void stop() {
@@ -201,6 +213,9 @@ class Guard {
   std::shared_ptr<const policy::Policy> policy_;
   std::uint64_t version_ = 1;
   std::set<std::string> warned_;
+  NetworkWatch network_;
+  NetworkPresence presence_ = NetworkPresence::kPresent;
+  base::Status ended_;  // why, unless it was told to
   std::string health_ = "starting";
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   std::unique_ptr<ControlSocket> control_;

@@ -27,7 +27,8 @@ struct GuardOptions {
 [[nodiscard]] netrules::Intent guard_intent(const GuardOptions& options, const policy::Policy& policy);
 
 // Until SIGTERM or SIGINT. Closed rules stand before anything else, open ones when all is well; SIGHUP reads the policy
-// again. Answers `gateway status` on the control socket. On the way out the closed rules are put back.
+// again. Answers `gateway status` on the control socket. On the way out the closed rules are put back. An error where
+// the namespace is a dead one: its owner was restarted and has another.
 [[nodiscard]] base::Status guard(const GuardOptions& options, audit::DecisionLog& log);
 
 }  // namespace soleroute::gateway::serve

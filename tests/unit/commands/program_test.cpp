@@ -34,8 +34,8 @@ Outcome run(std::vector<std::string> arguments) {
   return outcome;
 }
 
-constexpr const char* kCommands[] = {"run",   "check",  "explain", "test",   "verify", "services", "status", "ca",
-                                     "guard", "doctor", "init",    "agents", "watch",  "suggest",  "reload"};
+constexpr const char* kCommands[] = {"run",   "check", "explain", "test", "verify", "services", "status",  "ca",
+                                     "guard", "pause", "doctor",  "init", "agents", "watch",    "suggest", "reload"};
 
 TEST(Program, ShowsEveryCommandInItsHelp) {
   const Outcome help = run({"--help"});

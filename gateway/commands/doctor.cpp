@@ -43,9 +43,11 @@ std::string read_text(const char* path) {
 base::Result<Place> place_of(const DoctorOptions& options) {
   if (options.place == "machine") return Place::kMachine;
   if (options.place == "gateway") return Place::kGateway;
+  if (options.place == "guard") return Place::kGuard;
   if (options.place == "agent") return Place::kAgent;
-  if (!options.place.empty()) return base::usage_error("--in: one of machine, gateway, agent");
+  if (!options.place.empty()) return base::usage_error("--in: one of machine, gateway, guard, agent");
   if (!options.claim.empty()) return Place::kGateway;
+  if (std::getenv("GATEWAY_GUARD_GATEWAY") != nullptr) return Place::kGuard;
   return is_container(look_around()) ? Place::kAgent : Place::kMachine;
 }
 
@@ -151,7 +153,8 @@ void add_doctor(CLI::App& program, Invocation& invocation) {
       "Check kernel, engine and capabilities, each line with the fix; asked on the machine, in the gateway's container "
       "or in the agent's; exit status 1 if there is a problem",
       "gateway doctor", [options] { return doctor(*options); });
-  command.add_option("--in", options->place, "where this is; default: found out")->type_name("machine|gateway|agent");
+  command.add_option("--in", options->place, "where this is; default: found out")
+      ->type_name("machine|gateway|guard|agent");
   command.add_option("--engine", options->engine, "socket of the container engine")
       ->capture_default_str()
       ->type_name("SOCKET");

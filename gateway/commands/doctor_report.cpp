@@ -49,6 +49,22 @@ void on_the_machine(const DoctorFacts& facts, Findings& out) {
   }
 }
 
+// Such as a home network that happens to have the project's numbers.
+void same_numbers_elsewhere(const EngineNetwork& network, const std::vector<netrules::Interface>& interfaces,
+                            Findings& out) {
+  for (const auto& interface : interfaces) {
+    if (interface.loopback || interface.name == network.bridge) continue;
+    for (const auto& subnet : network.subnets) {
+      const auto inside = [&](const base::InterfaceAddress& own) { return subnet.contains(own.address); };
+      if (std::ranges::none_of(interface.addresses, inside)) continue;
+      problem(out,
+              fmt::format("network {} has the subnet {}, and so has this machine's {}: each hides the other",
+                          policy::shown(network.name), subnet.to_string(), interface.name),
+              "docker compose down, another SOLEROUTE_NET for the project, docker compose up -d");
+    }
+  }
+}
+
 void one_network(const EngineNetwork& network, bool netfilter, Findings& out) {
   const std::string name = "network " + policy::shown(network.name);
   if (network.internal && netfilter) {
@@ -80,12 +96,30 @@ void engine(const DoctorFacts& facts, Findings& out) {
     ++agents;
     const std::size_t before = out.size();
     one_network(network, netfilter, out);
+    same_numbers_elsewhere(network, facts.interfaces, out);
     if (out.size() == before) ok(out, "network " + policy::shown(network.name) + " leads to its gateway alone");
   }
   if (agents == 0) {
     note(out, "the engine has no network whose route is left to a gateway (aux_addresses DefaultGatewayIPv4)",
          "docker compose up -d with a template makes one");
   }
+}
+
+// Is there a way out at all? What else could be said of the network follows from it.
+bool ways_out(const DoctorFacts& facts, Findings& out) {
+  const auto links = std::ranges::count_if(facts.interfaces, [](const auto& one) { return !one.loopback; });
+  if (links == 0) {
+    problem(out,
+            "this container has no network interface: the container that owns its network (agent-net) was stopped or "
+            "restarted",
+            "docker compose up -d");
+  } else if (links > 1) {
+    problem(out, fmt::format("this container has {} networks: the gateway is in the path of one", links),
+            "attach the agent to the gateway's network alone");
+  } else {
+    ok(out, "there is one way out");
+  }
+  return links > 0;
 }
 
 void in_the_gateway(const DoctorFacts& facts, Findings& out) {
@@ -113,6 +147,15 @@ void in_the_gateway(const DoctorFacts& facts, Findings& out) {
   }
 }
 
+void in_the_guard(const DoctorFacts& facts, Findings& out) {
+  if (facts.powers.admin) {
+    ok(out, "CAP_NET_ADMIN is there");
+  } else {
+    problem(out, "CAP_NET_ADMIN is missing: no rule can be programmed", "cap_add: [NET_ADMIN] for this service");
+  }
+  ways_out(facts, out);
+}
+
 void in_the_agent(const DoctorFacts& facts, Findings& out) {
   if (facts.powers.any()) {
     problem(out, fmt::format("this container has {}: what runs here can go around the rules", to_string(facts.powers)),
@@ -120,19 +163,13 @@ void in_the_agent(const DoctorFacts& facts, Findings& out) {
   } else {
     ok(out, "no capability here reaches the network");
   }
-  const auto links = std::ranges::count_if(facts.interfaces, [](const auto& one) { return !one.loopback; });
-  if (links > 1) {
-    problem(out, fmt::format("this container has {} networks: the gateway is in the path of one", links),
-            "attach the agent to the gateway's network alone");
-  } else {
-    ok(out, "there is one way out");
-  }
+  if (!ways_out(facts, out)) return;
   for (const auto& resolver : facts.refusing_resolvers) {
     problem(out,
             fmt::format("the resolver {} refuses questions: an engine's own (127.0.0.11) stands on rules in this "
                         "namespace, which somebody removed",
                         resolver.to_string()),
-            "docker compose restart agent-net, then agent: the engine makes its rules anew");
+            "docker compose restart agent-net: the engine makes its rules anew, the other containers follow");
   }
 }
 
@@ -150,6 +187,30 @@ std::optional<std::string> aux_address(const nlohmann::json& network, const char
     }
   }
   return std::nullopt;
+}
+
+std::string text_of(const nlohmann::json& object, const char* name) {
+  const auto found = object.is_object() ? object.find(name) : object.end();
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string{};
+}
+
+std::vector<base::Cidr> subnets_of(const nlohmann::json& network) {
+  std::vector<base::Cidr> all;
+  const auto ipam = network.find("IPAM");
+  if (ipam == network.end() || !ipam->is_object() || !ipam->contains("Config")) return all;
+  for (const auto& config : (*ipam)["Config"]) {
+    if (auto subnet = base::Cidr::parse(text_of(config, "Subnet")); subnet) all.push_back(*subnet);
+  }
+  return all;
+}
+
+// As Docker names it, unless the network's options do.
+std::string bridge_of(const nlohmann::json& network) {
+  constexpr std::size_t kShortIdentity = 12;
+  const auto options = network.find("Options");
+  const std::string given =
+      options == network.end() ? std::string{} : text_of(*options, "com.docker.network.bridge.name");
+  return given.empty() ? "br-" + text_of(network, "Id").substr(0, kShortIdentity) : given;
 }
 
 bool flag(const nlohmann::json& object, const char* name) {
@@ -178,6 +239,10 @@ std::vector<Finding> diagnose(const DoctorFacts& facts) {
       kernel(facts, out);
       in_the_gateway(facts, out);
       break;
+    case Place::kGuard:
+      kernel(facts, out);
+      in_the_guard(facts, out);
+      break;
     case Place::kAgent:
       in_the_agent(facts, out);
       break;
@@ -199,6 +264,8 @@ base::Result<std::vector<EngineNetwork>> parse_networks(std::string_view json) {
     network.internal = flag(item, "Internal");
     network.ipv6 = flag(item, "EnableIPv6");
     network.masquerade = masqueraded(item);
+    network.bridge = bridge_of(item);
+    network.subnets = subnets_of(item);
     network.route_v4 = aux_address(item, "DefaultGatewayIPv4");
     network.route_v6 = aux_address(item, "DefaultGatewayIPv6");
     networks.push_back(std::move(network));

@@ -17,13 +17,15 @@
 
 namespace soleroute::gateway::commands {
 
-enum class Place { kMachine, kGateway, kAgent };  // where doctor was asked: outside containers, or in whose
+enum class Place { kMachine, kGateway, kGuard, kAgent };  // where doctor was asked: outside containers, or in whose
 
 struct EngineNetwork {  // one network as the engine describes it
   std::string name;
   bool internal = false;
   bool ipv6 = false;
   bool masquerade = true;
+  std::string bridge;  // name of its interface on the machine
+  std::vector<base::Cidr> subnets;
   std::optional<std::string> route_v4;  // aux address DefaultGatewayIPv4
   std::optional<std::string> route_v6;
   bool operator==(const EngineNetwork&) const = default;

@@ -55,3 +55,15 @@ def test_a_network_that_would_not_hold_is_named_with_the_fix(doctor, network, na
     done = doctor()
     assert done.returncode == 1
     assert f"PROBLEM  {problem}" in done.stdout and fix in done.stdout.split(problem)[1]
+
+
+def test_a_network_of_the_machine_with_the_same_numbers_is_named(doctor, network, engine):
+    network("home", *CLOSED)
+    assert "PROBLEM" not in doctor().stdout, "the network's own bridge is no such network"
+    engine.world.host.ip("addr", "add", "10.214.0.77/24", "dev", "up0")
+    try:
+        done = doctor()
+    finally:
+        engine.world.host.ip("addr", "del", "10.214.0.77/24", "dev", "up0")
+    assert done.returncode == 1 and "network home has the subnet 10.214.0.0/24, and so has this machine's up0" in done.stdout
+    assert "another SOLEROUTE_NET" in done.stdout

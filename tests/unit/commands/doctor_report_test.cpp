@@ -26,16 +26,18 @@ DoctorFacts healthy(Place place) {
   DoctorFacts facts;
   facts.place = place;
   facts.kernel = whole_kernel();
-  facts.powers.admin = place == Place::kGateway;
+  facts.powers.admin = place == Place::kGateway || place == Place::kGuard;
   facts.user_namespaces = true;
   facts.bridge_netfilter = true;
   facts.networks = std::vector<EngineNetwork>{{.name = "p_inside",
                                                .internal = false,
                                                .ipv6 = false,
                                                .masquerade = false,
+                                               .bridge = "br-p",
+                                               .subnets = {*base::Cidr::parse("10.77.0.0/24")},
                                                .route_v4 = "10.77.0.2",
                                                .route_v6 = {}}};
-  facts.interfaces = {link("eth0", {"10.77.0.3/24"})};
+  facts.interfaces = {link(place == Place::kMachine ? "br-p" : "eth0", {"10.77.0.3/24"})};
   if (place == Place::kGateway) facts.claim = {*base::InterfaceAddress::parse("10.77.0.2/24")};
   return facts;
 }
@@ -58,7 +60,7 @@ EngineNetwork& network(DoctorFacts& facts) {
 }
 
 TEST(Doctor, FindsNothingWhereAllIsWell) {
-  for (const Place place : {Place::kMachine, Place::kGateway, Place::kAgent}) {
+  for (const Place place : {Place::kMachine, Place::kGateway, Place::kGuard, Place::kAgent}) {
     EXPECT_EQ(fixes(healthy(place)), "");
     EXPECT_FALSE(diagnose(healthy(place)).empty());
   }
@@ -76,7 +78,17 @@ TEST(Doctor, NamesEachProblemWithItsFix) {
       {Place::kMachine, [](DoctorFacts& f) { network(f).ipv6 = true; }, "has IPv6", "enable_ipv6"},
       {Place::kMachine, [](DoctorFacts& f) { network(f).masquerade = true; }, "masqueraded", "enable_ip_masquerade"},
       {Place::kMachine, [](DoctorFacts& f) { f.kernel->reject = false; }, "reject is missing", "load the module"},
+      {Place::kMachine, [](DoctorFacts& f) { f.interfaces.push_back(link("wlan0", {"10.77.0.40/24"})); },
+       "so has this machine's wlan0", "SOLEROUTE_NET"},
       {Place::kGateway, [](DoctorFacts& f) { f.powers.admin = false; }, "CAP_NET_ADMIN is missing", "cap_add"},
+      {Place::kGuard, [](DoctorFacts& f) { f.powers.admin = false; }, "CAP_NET_ADMIN is missing", "cap_add"},
+      {Place::kGuard, [](DoctorFacts& f) { f.interfaces.clear(); }, "no network interface", "up -d"},
+      {Place::kAgent,
+       [](DoctorFacts& f) {
+         f.interfaces.clear();
+         f.refusing_resolvers = {*base::Endpoint::parse("127.0.0.11", 53)};  // follows from it: one problem, one fix
+       },
+       "no network interface", "up -d"},
       {Place::kGateway, [](DoctorFacts& f) { f.claimed_elsewhere = {f.claim.front().address}; }, "already answered for",
        "SOLEROUTE_NET"},
       {Place::kGateway, [](DoctorFacts& f) { f.interfaces = {link("eth0", {"10.77.0.3/24", "fd77::3/64"})}; },
@@ -134,17 +146,25 @@ TEST(Doctor, TellsAContainerFromAMachineWithALeftOverMark) {
   for (const Row& row : rows) EXPECT_EQ(is_container(row.surroundings), row.container) << row.reason;
 }
 
+TEST(Doctor, LeavesAWiderNetworkOfTheMachineAlone) {
+  DoctorFacts facts = healthy(Place::kMachine);
+  facts.interfaces.push_back(link("tun0", {"10.0.0.5/8"}));
+  EXPECT_EQ(problems(facts), 0) << "the more precise route wins";
+}
+
 TEST(ParseNetworks, ReadsWhatTheEngineSays) {
   const auto networks = parse_networks(
       R"([{"Name":"p_inside","Internal":false,"EnableIPv6":true,"Options":{"com.docker.network.bridge.enable_ip_masquerade":"false"},)"
       R"("IPAM":{"Config":[{"Subnet":"10.77.0.0/24","AuxiliaryAddresses":{"DefaultGatewayIPv4":"10.77.0.2"}}]}},)"
-      R"({"Name":"none","Internal":false,"EnableIPv6":false,"IPAM":{"Config":null},"Options":null}])");
+      R"({"Name":"none","Id":"0123456789abcdef","Internal":false,"EnableIPv6":false,"IPAM":{"Config":null},"Options":null}])");
   ASSERT_TRUE(networks.has_value());
   ASSERT_EQ(networks->size(), 2U);
   EXPECT_EQ((*networks)[0], (EngineNetwork{.name = "p_inside",
                                            .internal = false,
                                            .ipv6 = true,
                                            .masquerade = false,
+                                           .bridge = "br-",
+                                           .subnets = {*base::Cidr::parse("10.77.0.0/24")},
                                            .route_v4 = "10.77.0.2",
                                            .route_v6 = {}}));
   EXPECT_FALSE((*networks)[1].route_v4.has_value());

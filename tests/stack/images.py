@@ -37,12 +37,18 @@ def build_gateway(engine, path, debian, tag=GATEWAY, buildkit=False):
                   "--build-arg", "PREBUILT=dist/gateway", "-t", tag, path, env={"DOCKER_BUILDKIT": str(int(buildkit))})
 
 
+def build_base(engine, path, debian, tag=BASE, **arguments):
+    """Without the tools and Node, which take minutes to install, unless `arguments` of the build say otherwise."""
+    given = {"BASE_IMAGE": debian, "TOOLS": "", "NODE": "no", "NODE_IMAGE": debian, "EXTRA_PACKAGES": _EXTRA, **arguments}
+    return engine.docker("build", "-f", path / "docker/base/Dockerfile", *(f"--build-arg={name}={value}" for name, value in given.items()),
+                         "-t", tag, path)  # fmt: skip
+
+
 def build(engine, folder, program):
     debian = base_image.provide(engine, folder)
     path = context(folder, program)
     build_gateway(engine, path, debian)
-    engine.docker("build", "-q", "-f", path / "docker/base/Dockerfile", "--build-arg", f"BASE_IMAGE={debian}",
-                  "--build-arg", f"EXTRA_PACKAGES={_EXTRA}", "-t", BASE, path)
+    build_base(engine, path, debian)
     return Images(debian, path)
 
 

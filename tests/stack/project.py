@@ -183,8 +183,8 @@ class Project(Agent):
         """Until the entry point has proved the network and become the command."""
         def ready():
             state = self.engine.inspect(self.container("agent"))["State"]
-            assert state["Running"], f"the agent ended with {state['ExitCode']}: {self.logs()}"
-            return "checks hold" in self.engine.docker("logs", self.container("agent"), check=False).stderr
+            assert state["Running"] or state.get("Restarting"), f"the agent ended with {state['ExitCode']}: {self.logs()}"
+            return self.engine.docker("exec", self.container("agent"), "proved", check=False).returncode == 0
         wait.until(ready, "the agent's entry point", timeout)
 
     def gateway_trusts_origins(self):

@@ -2,10 +2,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import json
+import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
 import images as image_builds
+
+_ROOT = Path(__file__).resolve().parents[2]
 
 BUILDERS = {"classic": False, "buildkit": True}
 
@@ -50,9 +55,44 @@ def test_the_base_image_runs_as_dev_with_the_tools_and_the_environment(engine, i
     environment = dict(entry.split("=", 1) for entry in engine.inspect("soleroute/base:0.1.0")["Config"]["Env"])
     bundle = "/etc/ssl/certs/ca-certificates.crt"
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT", "CARGO_HTTP_CAINFO",
-                 "AWS_CA_BUNDLE"):  # fmt: skip
+                 "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "DENO_CERT"):  # fmt: skip
         assert environment[name] == bundle
-    assert environment["NODE_EXTRA_CA_CERTS"] == environment["DENO_CERT"] == "/etc/mitmproxy/ca.crt"
+    owned = engine.docker(*run, "stat -c '%U %n' /home/dev/.config/soleroute/dotfiles /home/dev/.config/soleroute/shell.d /home/dev/.local/bin /workspace")
+    assert {line.split()[0] for line in owned.stdout.splitlines()} == {"dev"}
+
+
+def test_the_base_image_where_a_person_is_root(engine, images):
+    """DEV_UID=0, as `id -u` says there, keeps dev an ordinary user."""
+    done = image_builds.build_base(engine, images.context, images.debian, "soleroute-test/base:root", DEV_UID=0)
+    assert "dev keeps uid 501" in done.stdout + done.stderr
+    assert engine.docker("run", "--rm", "--entrypoint", "id", "soleroute-test/base:root", "-u").stdout == "501\n"
+
+
+def test_every_package_of_the_default_image_exists():
+    """By name alone: to install them takes minutes. The image is Debian 12's, and so is the machine that runs the tests."""
+    dockerfile = (_ROOT / "docker/base/Dockerfile").read_text()
+    tools = re.search(r'^ARG TOOLS="([^"]*)"', dockerfile, re.MULTILINE).group(1).replace("\\\n", "")
+    listed = subprocess.run([_ROOT / "docker/base/packages", tools, "cpp go java node python rust", "ffmpeg"], check=True, capture_output=True, text=True)
+    names = listed.stdout.split()
+    assert {"python3-venv", "make", "gcc", "wget", "unzip", "xz-utils", "file", "iputils-ping", "ffmpeg", "cargo"} <= set(names)
+    known = subprocess.run(["apt-cache", "--names-only", "search", "^ca-certificates$"], check=False, capture_output=True, text=True)
+    if not known.stdout:
+        pytest.skip("apt has no package lists: apt-get update")
+    simulated = subprocess.run(["apt-get", "install", "--simulate", "--no-install-recommends", *names], check=False, capture_output=True, text=True)
+    assert simulated.returncode == 0, simulated.stderr
+    wrong = subprocess.run([_ROOT / "docker/base/packages", "", "cobol", ""], check=False, capture_output=True, text=True)
+    assert wrong.returncode == 1 and "'cobol' is not one of" in wrong.stderr
+
+
+def test_the_node_stage_brings_node_and_npm(engine, images, tmp_path):
+    """From an image that is laid out as the Node project's are."""
+    layout = "mkdir -p lib/node_modules/npm/bin && printf '#!/bin/sh\\necho v99\\n' > bin/node && cp bin/node lib/node_modules/npm/bin/npm-cli.js && chmod +x bin/node lib/node_modules/npm/bin/npm-cli.js"
+    (tmp_path / "Dockerfile").write_text(f"FROM {images.debian}\nWORKDIR /usr/local\nRUN {layout} && ln -s ../lib/node_modules/npm/bin/npm-cli.js bin/npm\n")
+    engine.docker("build", "-q", "-t", "soleroute-test/node-layout", tmp_path)
+    image_builds.build_base(engine, images.context, images.debian, "soleroute-test/base:node", NODE="yes", NODE_IMAGE="soleroute-test/node-layout")
+    run = ["run", "--rm", "--entrypoint", "sh", "soleroute-test/base:node", "-c", "npm --version && node --version && ls -l /usr/local/bin/npm"]
+    assert engine.docker(*run).stdout.split()[:2] == ["v99", "v99"]
+
 
 
 def test_no_program_of_the_base_image_can_give_a_capability(engine, images):

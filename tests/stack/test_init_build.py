@@ -13,8 +13,9 @@ GATEWAY, AGENT = "soleroute-test/built-gateway:1", "soleroute-test/built-agent:1
 
 @pytest.fixture(scope="module")
 def arguments(images):
-    """A program that is compiled already, and the base that the tests have."""
-    return [f"--build-arg={value}" for value in ("PREBUILT=dist/gateway", f"BASE_IMAGE={images.debian}")]
+    """A program that is compiled already, the base that the tests have, and nothing that takes minutes to install."""
+    return [f"--build-arg={value}" for value in ("PREBUILT=dist/gateway", f"BASE_IMAGE={images.debian}", "TOOLS=", "NODE=no",
+                                                    f"NODE_IMAGE={images.debian}")]  # fmt: skip
 
 
 @pytest.fixture

@@ -144,6 +144,18 @@ class Engine(Client):
                 self.docker("load", stdin=archive.stdout)
             self.docker("image", "prune", "-f")
 
+    def restart(self, how):
+        """Ended by the signal `how` and started again until it answers, as a machine's service manager does."""
+        self._process.send_signal(how)
+        self._process.wait(60)
+
+        def started():
+            if self._process.poll() is not None:
+                (self.run_folder / "pid").unlink(missing_ok=True)
+                self._process = self._start(self.folder / "data")
+            return self.docker("version", check=False).returncode == 0
+        wait.until(started, "the engine to answer again", START_SECONDS, step=0.1)
+
     def close(self):
         """Containers are ended and removed; images and the build cache stay for the next run."""
         with contextlib.suppress(subprocess.SubprocessError):

@@ -58,7 +58,8 @@ def changed(engine, images, client, plain, tmp_path_factory):
     feature.mkdir()
     (feature / "devcontainer-feature.json").write_text(json.dumps(FEATURE))
     (feature / "install.sh").write_text("#!/bin/sh\necho built > /opt/marker\n")
-    one.change(features={"./marker": {}}, postCreateCommand="gateway verify > /workspace/verified")
+    one.change(features={"./marker": {}}, onCreateCommand="curl -sS https://denied.test/ > /workspace/created",
+               postCreateCommand="gateway verify > /workspace/verified")
     yield one.open(client)
     one.down("-v")
 
@@ -110,11 +111,13 @@ def test_a_second_project_beside_it_has_a_name_a_network_an_image_and_state_of_i
 
 def test_a_local_feature_is_built_in_and_the_entry_point_stays(changed):
     assert changed.agent("cat", "/opt/marker").stdout == "built\n"
-    assert "12 of 12 checks hold" in changed.agent("gateway", "verify").stdout
+    assert "13 of 13 checks hold" in changed.agent("gateway", "verify").stdout
 
 
 def test_a_command_of_the_devcontainer_meets_the_held_network(changed):
-    assert "12 of 12 checks hold" in (changed.folder / "verified").read_text()
+    assert "13 of 13 checks hold" in (changed.folder / "verified").read_text()
+    # On a certificate of the gateway's own: trust stands, whenever the client starts it.
+    assert (changed.folder / "created").read_text().startswith("Blocked by proxy policy: denied.test")
 
 
 def test_up_again_uses_the_container_that_runs(changed, client):

@@ -3,11 +3,13 @@
 
 import json
 import secrets
+import signal
 
 import pytest
 
 import debian13
 import engine as engines
+import healing
 import images as image_builds
 import probes
 from lab import addresses as at
@@ -61,8 +63,8 @@ def test_the_engine_is_the_one_that_is_meant(modern):
 
 
 def test_it_comes_up_proved_and_an_allowed_host_answers_and_a_denied_one_does_not(project):
-    assert project.health("proxy") == project.health("agent-net") == "healthy"
-    assert "12 of 12 checks hold" in project.agent("gateway", "verify").stdout
+    assert project.health("proxy") == project.health("agent-guard") == "healthy"
+    assert "13 of 13 checks hold" in project.agent("gateway", "verify").stdout
     for scheme in ("http", "https"):
         assert project.agent("curl", "-sS", f"{scheme}://allowed.test/").stdout == "AL\n"
         refused = project.agent("curl", "-sS", "-w", "%{http_code}", f"{scheme}://denied.test/").stdout
@@ -107,3 +109,20 @@ def test_without_the_proxy_nothing_passes_until_it_is_back(project, modern_world
     assert modern_world.ev.since(mark) == []
     project.compose("start", "proxy")
     wait.until(lambda: works(project), "the network to come back", 30)
+
+
+@threat("T028")
+@pytest.mark.parametrize("how", ["restart", "crash", "engine"])
+def test_a_network_whose_owner_went_away_is_joined_again(project, modern, how):
+    """As tests/stack/test_healing.py has it for the other engine, in its essentials."""
+    project.forget_shells()
+    before = healing.started(project, "agent")
+    if how == "restart":
+        project.compose("restart", "-t", "2", "agent-net")
+    elif how == "crash":
+        healing.crash(project, "agent-net")
+    else:
+        modern.restart(signal.SIGTERM)
+        project.compose("up", "-d")
+    wait.until(lambda: healing.started(project, "agent") != before, "the agent to be started again", 60, step=0.2)
+    wait.until(lambda: healing.works(project), f"the stack to heal after: {how}", 60, step=0.2)

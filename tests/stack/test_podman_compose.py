@@ -30,7 +30,7 @@ class PodmanProject(Project):
         self.forget_shells()
         if not self.container("proxy"):
             return
-        self.compose("rm", "-fs", "agent")
+        self.compose("rm", "-fs", "agent", "agent-guard")
         self.compose("down", "-t", "3", *arguments)
 
 
@@ -91,7 +91,7 @@ def in_namespace_of(project, service, source, argument):
 
 
 def test_an_allowed_host_answers_and_a_denied_one_is_refused_with_its_page(project):
-    assert project.health("proxy") == project.health("agent-net") == "healthy"
+    assert project.health("proxy") == project.health("agent-guard") == "healthy"
     for scheme in ("http", "https"):
         assert project.agent("curl", "-sS", f"{scheme}://allowed.test/").stdout == "AL\n"
         refused = project.agent("curl", "-sS", "-w", "%{http_code}", f"{scheme}://denied.test/").stdout

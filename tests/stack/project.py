@@ -185,7 +185,7 @@ class Project(Agent):
             state = self.engine.inspect(self.container("agent"))["State"]
             assert state["Running"] or state.get("Restarting"), f"the agent ended with {state['ExitCode']}: {self.logs()}"
             return self.engine.docker("exec", self.container("agent"), "proved", check=False).returncode == 0
-        wait.until(ready, "the agent's entry point", timeout)
+        wait.until(ready, "the agent's entry point", timeout, step=0.2)
 
     def gateway_trusts_origins(self):
         """The same for the gateway, which verifies the origins of inspected hosts. To be called before up()."""

@@ -8,8 +8,10 @@ import pytest
 import debian13
 import devcontainer
 from lab import agent_packages
-from project import Project
+from project import POLICY, Project
 
+INSPECTED = "inspected.wild.test"
+RULE = f"  - {{host: {INSPECTED}, rules: [{{methods: [GET]}}]}}\n"
 FEATURE = {"id": "marker", "version": "1.0.0", "name": "marker"}
 
 
@@ -53,12 +55,14 @@ def plain(engine, images, client, tmp_path_factory):
 def changed(engine, images, client, plain, tmp_path_factory):
     """A second project while the first runs, with a feature and a command that uses the network."""
     del plain
-    one = Opened(engine, images, tmp_path_factory.mktemp("changed"), agents="copilot")
+    one = Opened(engine, images, tmp_path_factory.mktemp("changed"), agents="copilot", policy=POLICY + RULE)
+    one.gateway_trusts_origins()
     feature = one.folder / ".devcontainer/marker"
     feature.mkdir()
     (feature / "devcontainer-feature.json").write_text(json.dumps(FEATURE))
     (feature / "install.sh").write_text("#!/bin/sh\necho built > /opt/marker\n")
-    one.change(features={"./marker": {}}, onCreateCommand="curl -sS https://denied.test/ > /workspace/created",
+    one.change(dockerComposeFile=["compose.yaml", "trust.yaml"], features={"./marker": {}},
+               onCreateCommand=f"curl -sS https://denied.test/ > /workspace/created && curl -sS --fail-with-body https://{INSPECTED}/ > /workspace/inspected",
                postCreateCommand="gateway verify > /workspace/verified")
     yield one.open(client)
     one.down("-v")
@@ -118,6 +122,7 @@ def test_a_command_of_the_devcontainer_meets_the_held_network(changed):
     assert "13 of 13 checks hold" in (changed.folder / "verified").read_text()
     # On a certificate of the gateway's own: trust stands, whenever the client starts it.
     assert (changed.folder / "created").read_text().startswith("Blocked by proxy policy: denied.test")
+    assert (changed.folder / "inspected").read_text() == "WILD\n"
 
 
 def test_up_again_uses_the_container_that_runs(changed, client):

@@ -60,7 +60,7 @@ void same_numbers_elsewhere(const EngineNetwork& network, const std::vector<netr
       problem(out,
               fmt::format("network {} has the subnet {}, and so has this machine's {}: each hides the other",
                           policy::shown(network.name), subnet.to_string(), interface.name),
-              "docker compose down, another SOLEROUTE_NET for the project, docker compose up -d");
+              "docker compose down, gateway init --replace --network CIDR, docker compose up -d");
     }
   }
 }
@@ -131,7 +131,7 @@ void in_the_gateway(const DoctorFacts& facts, Findings& out) {
   }
   for (const auto& address : facts.claimed_elsewhere) {
     problem(out, fmt::format("{} is already answered for by another machine on this network", address.to_string()),
-            "stop the other gateway, or give this project another SOLEROUTE_NET");
+            "stop the other gateway, or move this project: gateway init --replace --network CIDR");
   }
   const bool claims_v6 = std::ranges::any_of(facts.claim, [](const auto& own) { return own.address.is_v6(); });
   for (const auto& interface : facts.interfaces) {

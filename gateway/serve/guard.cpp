@@ -47,8 +47,8 @@ base::Result<int> interface_towards(const base::IpAddress& gateway) {
     if (near) return interface.index;
   }
   return base::system_error(fmt::format(
-      "no interface here has an address in the subnet of {}: attach the container to the agents' network. If "
-      "SOLEROUTE_NET was changed, the network is an older one: docker compose down, then docker compose up -d",
+      "no interface here has an address in the subnet of {}: attach the container to the agents' network. If this "
+      "project's network was changed, the engine still has the old one: docker compose down, then docker compose up -d",
       gateway.to_string()));
 }
 

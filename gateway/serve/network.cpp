@@ -105,8 +105,9 @@ base::Result<Interface> find_inside(const std::vector<Interface>& interfaces, co
     return base::usage_error("say where the agents are: --inside INTERFACE, or --claim ADDRESS/PREFIX on their subnet");
   }
   return base::system_error(
-      fmt::format("no interface has an address in the subnet of {} (found: {}); pass --inside IFACE. If SOLEROUTE_NET "
-                  "was changed, the network is an older one: docker compose down, then docker compose up -d",
+      fmt::format("no interface has an address in the subnet of {} (found: {}); pass --inside IFACE. If this "
+                  "project's network was changed, the engine still has the old one: docker compose down, then "
+                  "docker compose up -d",
                   claim.front().to_string(), names_of(interfaces)));
 }
 

@@ -66,4 +66,4 @@ def test_a_network_of_the_machine_with_the_same_numbers_is_named(doctor, network
     finally:
         engine.world.host.ip("addr", "del", "10.214.0.77/24", "dev", "up0")
     assert done.returncode == 1 and "network home has the subnet 10.214.0.0/24, and so has this machine's up0" in done.stdout
-    assert "another SOLEROUTE_NET" in done.stdout
+    assert "init --replace --network" in done.stdout

@@ -67,17 +67,21 @@ base::Result<std::vector<EngineNetwork>> engine_networks(const std::string& path
   return parse_networks(std::string_view(*answer).substr(body + 4));
 }
 
+// On a network of this interface, and not this machine's own.
+bool is_claimed_on(const netrules::Interface& interface, const base::IpAddress& wanted) {
+  const auto near = [&](const base::InterfaceAddress& own) { return own.subnet().contains(wanted); };
+  const auto ours = [&](const base::InterfaceAddress& own) { return own.address == wanted; };
+  if (interface.loopback || std::ranges::none_of(interface.addresses, near)) return false;
+  if (std::ranges::any_of(interface.addresses, ours)) return false;
+  return netrules::address_in_use(interface.index, wanted).value_or(false);
+}
+
 std::vector<base::IpAddress> claimed_elsewhere(const std::vector<netrules::Interface>& interfaces,
                                                const std::vector<base::InterfaceAddress>& claim) {
   std::vector<base::IpAddress> taken;
   for (const auto& wanted : claim) {
     for (const auto& interface : interfaces) {
-      const auto near = [&](const base::InterfaceAddress& own) { return own.subnet().contains(wanted.address); };
-      const auto ours = [&](const base::InterfaceAddress& own) { return own.address == wanted.address; };
-      if (interface.loopback || std::ranges::none_of(interface.addresses, near)) continue;
-      if (std::ranges::any_of(interface.addresses, ours)) continue;
-      const auto used = netrules::address_in_use(interface.index, wanted.address);
-      if (used && *used) taken.push_back(wanted.address);
+      if (is_claimed_on(interface, wanted.address)) taken.push_back(wanted.address);
     }
   }
   return taken;

@@ -49,14 +49,17 @@ void on_the_machine(const DoctorFacts& facts, Findings& out) {
   }
 }
 
+bool has_address_in(const netrules::Interface& interface, const base::Cidr& subnet) {
+  return std::ranges::any_of(interface.addresses, [&](const auto& own) { return subnet.contains(own.address); });
+}
+
 // Such as a home network that happens to have the project's numbers.
 void same_numbers_elsewhere(const EngineNetwork& network, const std::vector<netrules::Interface>& interfaces,
                             Findings& out) {
   for (const auto& interface : interfaces) {
     if (interface.loopback || interface.name == network.bridge) continue;
     for (const auto& subnet : network.subnets) {
-      const auto inside = [&](const base::InterfaceAddress& own) { return subnet.contains(own.address); };
-      if (std::ranges::none_of(interface.addresses, inside)) continue;
+      if (!has_address_in(interface, subnet)) continue;
       problem(out,
               fmt::format("network {} has the subnet {}, and so has this machine's {}: each hides the other",
                           policy::shown(network.name), subnet.to_string(), interface.name),
@@ -122,6 +125,19 @@ bool ways_out(const DoctorFacts& facts, Findings& out) {
   return links > 0;
 }
 
+bool is_global_v6(const base::InterfaceAddress& own) {
+  return own.address.is_v6() && own.address.bytes()[0] != 0xfe;
+}
+
+// Is it on a network of one of these addresses?
+bool faces(const netrules::Interface& interface, const std::vector<base::InterfaceAddress>& claim) {
+  for (const auto& claimed : claim) {
+    const auto near = [&](const auto& own) { return own.subnet().contains(claimed.address); };
+    if (std::ranges::any_of(interface.addresses, near)) return true;
+  }
+  return false;
+}
+
 void in_the_gateway(const DoctorFacts& facts, Findings& out) {
   if (facts.powers.admin) {
     ok(out, "CAP_NET_ADMIN is there");
@@ -135,13 +151,8 @@ void in_the_gateway(const DoctorFacts& facts, Findings& out) {
   }
   const bool claims_v6 = std::ranges::any_of(facts.claim, [](const auto& own) { return own.address.is_v6(); });
   for (const auto& interface : facts.interfaces) {
-    const auto holds = [&](auto test) { return std::ranges::any_of(interface.addresses, test); };
-    const bool inside = holds([&](const base::InterfaceAddress& own) {
-      return std::ranges::any_of(facts.claim,
-                                 [&](const auto& claimed) { return own.subnet().contains(claimed.address); });
-    });
-    const bool global_v6 = holds([](const auto& own) { return own.address.is_v6() && own.address.bytes()[0] != 0xfe; });
-    if (!inside || !global_v6 || claims_v6) continue;
+    const bool global_v6 = std::ranges::any_of(interface.addresses, is_global_v6);
+    if (!faces(interface, facts.claim) || !global_v6 || claims_v6) continue;
     problem(out, fmt::format("the agents' network on {} has IPv6, which nobody routes there", interface.name),
             "remove `enable_ipv6` from the network, or --claim an IPv6 address too");
   }
@@ -173,17 +184,21 @@ void in_the_agent(const DoctorFacts& facts, Findings& out) {
   }
 }
 
+std::optional<std::string> text_in(const nlohmann::json& config, const char* key, const char* name) {
+  const auto found = config.find(key);
+  if (found == config.end() || !found->is_object()) return std::nullopt;
+  const auto value = found->find(name);
+  if (value == found->end() || !value->is_string()) return std::nullopt;
+  return value->get<std::string>();
+}
+
 std::optional<std::string> aux_address(const nlohmann::json& network, const char* name) {
   const auto ipam = network.find("IPAM");
   if (ipam == network.end() || !ipam->is_object() || !ipam->contains("Config")) return std::nullopt;
   for (const auto& config : (*ipam)["Config"]) {
     if (!config.is_object()) continue;
     for (const char* key : {"AuxiliaryAddresses", "AuxAddress"}) {
-      const auto found = config.find(key);
-      if (found == config.end() || !found->is_object()) continue;
-      if (const auto value = found->find(name); value != found->end() && value->is_string()) {
-        return value->get<std::string>();
-      }
+      if (auto value = text_in(config, key, name)) return value;
     }
   }
   return std::nullopt;

@@ -60,6 +60,7 @@ void print(const Check& check, const CheckResult& result) {
 std::vector<CheckResult> run_all(const std::vector<Check>& checks) {
   std::vector<CheckResult> results(checks.size());
   std::vector<std::thread> running;
+  running.reserve(checks.size());
   for (std::size_t i = 0; i < checks.size(); ++i) {
     running.emplace_back([&check = checks[i], &result = results[i]] { result = check.run(); });
   }

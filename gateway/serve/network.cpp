@@ -72,11 +72,11 @@ std::vector<Setting> settings(const std::string& inside) {
   all.push_back({v6 + "conf/all/forwarding", "0"});
   all.push_back({v4 + "ip_forward", "0"});
   for (const std::string& scope : {std::string("all"), std::string("default"), inside}) {
-    all.push_back({v4 + "conf/" + scope + "/accept_source_route", "0"});
-    all.push_back({v4 + "conf/" + scope + "/route_localnet", "0"});
-    all.push_back({v4 + "conf/" + scope + "/accept_redirects", "0"});
-    all.push_back({v6 + "conf/" + scope + "/accept_source_route", "0"});
-    all.push_back({v6 + "conf/" + scope + "/accept_redirects", "0"});
+    all.push_back({fmt::format("{}conf/{}/accept_source_route", v4, scope), "0"});
+    all.push_back({fmt::format("{}conf/{}/route_localnet", v4, scope), "0"});
+    all.push_back({fmt::format("{}conf/{}/accept_redirects", v4, scope), "0"});
+    all.push_back({fmt::format("{}conf/{}/accept_source_route", v6, scope), "0"});
+    all.push_back({fmt::format("{}conf/{}/accept_redirects", v6, scope), "0"});
   }
   all.push_back({v4 + "conf/" + inside + "/send_redirects", "0"});
   all.push_back({v4 + "conf/all/send_redirects", "0"});
@@ -85,6 +85,24 @@ std::vector<Setting> settings(const std::string& inside) {
   all.push_back({v4 + "icmp_ratemask", kAllButUnreachable});
   all.push_back({v6 + "icmp/ratemask", kAllButUnreachable6});
   return all;
+}
+
+// By custom the engine's bridge has the first address of the outside subnet. What was done, if there is such a subnet.
+std::optional<std::string> set_route_outside(const std::vector<Interface>& interfaces, const Interface& inside) {
+  for (const auto& interface : interfaces) {
+    if (interface.loopback || interface.index == inside.index) continue;
+    const auto own = std::ranges::find_if(interface.addresses, [](const auto& a) { return a.address.is_v4(); });
+    if (own == interface.addresses.end()) continue;
+    const auto network = own->subnet().address().bytes();
+    const std::uint32_t first = ((std::uint32_t{network[0]} << 24) | (std::uint32_t{network[1]} << 16) |
+                                 (std::uint32_t{network[2]} << 8) | network[3]) +
+                                1;
+    const netrules::DefaultRoute outside{base::Family::kV4, base::IpAddress::v4(first), interface.index, 0};
+    const auto added = netrules::add_default_route(outside);
+    return added ? fmt::format("default route set to {} on {}", outside.via->to_string(), interface.name)
+                 : added.error().message;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -163,34 +181,17 @@ std::vector<std::string> mend_default_route(const std::vector<Interface>& interf
   const auto routes = netrules::list_default_routes();
   if (!routes) return {routes.error().message};
   for (const auto& route : *routes) {
-    const bool to_ourselves = route.via && std::ranges::any_of(claim, [&](const base::InterfaceAddress& own) {
-                                return own.address == *route.via;
-                              });
-    if (!to_ourselves) continue;
+    const auto ours = [&](const base::InterfaceAddress& own) { return own.address == *route.via; };
+    if (!route.via || std::ranges::none_of(claim, ours)) continue;
     const auto removed = netrules::remove_default_route(route);
     done.push_back(
         removed ? fmt::format("default route through {} led to this gateway itself: removed", route.via->to_string())
                 : removed.error().message);
-    const bool others = std::ranges::any_of(*routes, [&](const netrules::DefaultRoute& other) {
-      return other.family == route.family && other.via != route.via;
-    });
-    if (others || route.family != base::Family::kV4) continue;
-    // By custom the engine's bridge has the first address of the outside subnet.
-    for (const auto& interface : interfaces) {
-      if (interface.loopback || interface.index == inside.index) continue;
-      const auto own =
-          std::ranges::find_if(interface.addresses, [](const base::InterfaceAddress& a) { return a.address.is_v4(); });
-      if (own == interface.addresses.end()) continue;
-      const auto network = own->subnet().address().bytes();
-      const std::uint32_t first = ((std::uint32_t{network[0]} << 24) | (std::uint32_t{network[1]} << 16) |
-                                   (std::uint32_t{network[2]} << 8) | network[3]) +
-                                  1;
-      const netrules::DefaultRoute outside{base::Family::kV4, base::IpAddress::v4(first), interface.index, 0};
-      const auto added = netrules::add_default_route(outside);
-      done.push_back(added ? fmt::format("default route set to {} on {}", outside.via->to_string(), interface.name)
-                           : added.error().message);
-      break;
-    }
+    const auto other = [&](const netrules::DefaultRoute& one) {
+      return one.family == route.family && one.via != route.via;
+    };
+    if (route.family != base::Family::kV4 || std::ranges::any_of(*routes, other)) continue;
+    if (auto said = set_route_outside(interfaces, inside)) done.push_back(std::move(*said));
   }
   return done;
 }

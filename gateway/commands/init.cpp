@@ -174,7 +174,7 @@ base::Result<project::Stack> planned_stack(const InitOptions& options, const fs:
   if (!build) return std::unexpected(build.error());
   project::Stack stack{.project = options.name,
                        .network = project::free_network(*identity, used_networks()),
-                       .gateway_image = "soleroute/gateway:" SOLEROUTE_VERSION,
+                       .gateway_image = SOLEROUTE_IMAGES "/gateway:" SOLEROUTE_VERSION,
                        .agent_image = options.image,
                        .agents = std::move(*agents),
                        .engine = options.engine == "podman" ? project::Engine::kPodman : project::Engine::kDocker,

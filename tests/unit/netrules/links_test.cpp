@@ -111,7 +111,8 @@ TEST_F(Links, ListsRoutesOfEveryTableButNoDefaultRoute) {
   ip("route add default via 10.77.0.3");
   ip("route add blackhole 10.7.0.0/16");
   std::vector<std::string> found;
-  for (const auto& route : list_routes().value()) {
+  const auto routes = list_routes().value();
+  for (const auto& route : routes) {
     if (route.interface_index == index && route.destination.address().is_v4()) {
       found.push_back(route.destination.to_string());
     }

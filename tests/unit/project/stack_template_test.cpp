@@ -49,7 +49,8 @@ std::string text_of(const Stack& stack, std::string_view path) {
 
 TEST(StackTemplate, BecomesTheFilesOfAProject) {
   std::vector<std::string> paths;
-  for (const auto& file : project_files(stack({agent("a")})).value()) paths.push_back(file.path);
+  const auto files = project_files(stack({agent("a")})).value();
+  for (const auto& file : files) paths.push_back(file.path);
   EXPECT_THAT(paths, ElementsAre(".devcontainer/.env", ".devcontainer/compose.yaml", ".devcontainer/devcontainer.json",
                                  ".devcontainer/policy.yaml", ".env"));
 }
@@ -58,7 +59,8 @@ TEST(StackTemplate, LeavesNothingToFillIn) {
   for (const Engine engine : {Engine::kDocker, Engine::kPodman}) {
     Stack one = stack({agent("a")});
     one.engine = engine;
-    for (const auto& file : project_files(one).value()) {
+    const auto files = project_files(one).value();
+    for (const auto& file : files) {
       EXPECT_THAT(file.text, Not(HasSubstr("SOLEROUTE_"))) << file.path;
       EXPECT_THAT(file.text, Not(HasSubstr("#@"))) << file.path;
       EXPECT_TRUE(file.text.ends_with('\n') && !file.text.ends_with("\n\n")) << file.path;

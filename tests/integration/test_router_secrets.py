@@ -162,7 +162,7 @@ def test_git_clones_fetches_and_pushes_with_a_token_that_it_never_sees(setting, 
     done = place.git("ls-remote", "https://github.com/OWNER/repo")
     assert done.returncode != 0 and "401" not in done.stderr and "403" not in done.stderr, "the forge's files know case; the policy none"
     assert place.git("ls-remote", "https://github.com/owner/repo").returncode == 0
-    assert place.gateway.log.find(0, reason="request_rule_matched", host="github.com", path="/owner/repo.git/git-receive-pack")
+    place.gateway.log.wait_for(0, reason="request_rule_matched", host="github.com", path="/owner/repo.git/git-receive-pack")
     place.nothing_shows(done.stderr, done.stdout)
 
 
@@ -174,7 +174,7 @@ def test_another_repository_is_denied_and_never_asked_for(setting, forge):
     assert done.returncode == 128
     assert "403" in done.stderr
     assert not forge.origin.since(mark, "repo2")
-    assert place.gateway.log.find(0, action="blocked", reason="no_rule_matched", host="github.com")
+    place.gateway.log.wait_for(0, action="blocked", reason="no_rule_matched", host="github.com")
     # The control: the forge has it, and gives it to whoever reaches it.
     assert place.git("ls-remote", "https://github.com/owner/repo.git").returncode == 0
 

@@ -238,6 +238,7 @@ base::Status set_aside(Plan& plan) {
   }
   plan.set_aside = project::taken_paths(folder, plan.files);
   std::vector<project::ProjectFile> old;
+  old.reserve(plan.set_aside.size());
   for (const std::string& path : plan.set_aside) old.push_back({path + ".old", {}});
   const auto taken = project::taken_paths(folder, old);
   if (taken.empty()) return {};

@@ -7,16 +7,16 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "base/ascii.h"
+
 namespace soleroute::sniffer::http1 {
 
 constexpr char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
-constexpr bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
+using base::is_digit;
 constexpr bool is_alnum(char c) {
-  return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z');
+  return base::is_alphanumeric(c);
 }
 
 // What a byte may be part of, looked up once.

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/standard_error.h"
 #include "gateway/audit/log_line.h"
 #include "gateway/commands/command.h"
 #include "gateway/commands/line_source.h"
@@ -43,12 +44,12 @@ base::Status read_log(const std::string& path, Refusals& refusals) {
 
 void tell_what_is_left(const Refusals& refusals, const PolicySuggestion& suggestion) {
   for (const auto& [reason, count] : suggestion.without) {
-    fmt::print(stderr, "gateway: {} denial{} ({}) cannot be allowed by a policy\n", count, count == 1 ? "" : "s",
-               policy::shown(reason));
+    base::to_standard_error(fmt::format("gateway: {} denial{} ({}) cannot be allowed by a policy\n", count,
+                                        count == 1 ? "" : "s", policy::shown(reason)));
   }
   if (refusals.not_kept() > 0) {
-    fmt::print(stderr, "gateway: {} further records were not read; run again after applying these lines\n",
-               refusals.not_kept());
+    base::to_standard_error(fmt::format(
+        "gateway: {} further records were not read; run again after applying these lines\n", refusals.not_kept()));
   }
 }
 
@@ -67,8 +68,9 @@ int suggest_body(const SuggestOptions& options) {
   const auto suggestion = suggest(refusals, std::move(*layers));
   if (!suggestion) return report(suggestion.error());
   if (suggestion->yaml.empty()) {
-    fmt::print(stderr, "gateway: {}\n",
-               refusals.kinds().empty() ? "no denials in the log; nothing to suggest" : "nothing to suggest");
+    base::to_standard_error(fmt::format("gateway: {}\n", refusals.kinds().empty()
+                                                             ? "no denials in the log; nothing to suggest"
+                                                             : "nothing to suggest"));
   }
   fmt::print("{}", suggestion->yaml);
   tell_what_is_left(refusals, *suggestion);

@@ -72,9 +72,10 @@ def test_output_that_cannot_be_written_is_an_error(gateway_binary, tmp_path, arg
     assert "cannot write" not in status[1].stderr, "the control"
 
 
-@pytest.mark.parametrize(("arguments", "expected"), [(["check", "--policy", "absent.yaml"], 2), (["nonsense"], 2), (["check"], 0)])
+@pytest.mark.parametrize(("arguments", "expected"), [(["check", "--policy", "absent.yaml"], 2), (["nonsense"], 2), (["check"], 0), (["suggest", "log.json"], 0)])
 def test_messages_that_cannot_be_written_change_no_exit_status(gateway_binary, tmp_path, arguments, expected):
     (tmp_path / "policy.yaml").write_text("domains: [a.test, '*.blogspot.com']\n")  # the second is worth a warning
+    (tmp_path / "log.json").write_text('{"type": "lifecycle", "event": "healthy"}\n')  # nothing to suggest, which it says
     with open("/dev/full", "w", encoding="ascii") as full, open(tmp_path / "err", "w", encoding="ascii") as good:
         status = [subprocess.run([gateway_binary, *arguments], stdout=subprocess.DEVNULL, stderr=err, timeout=20, check=False, cwd=tmp_path).returncode
                   for err in (full, good)]

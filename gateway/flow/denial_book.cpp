@@ -43,7 +43,10 @@ base::IpAddress DenialBook::known_as(const base::IpAddress& client) const {
 void DenialBook::note(const audit::DecisionRecord& refused) {
   Denial denial{std::chrono::system_clock::now(), shortened(refused)};
   const std::lock_guard lock(mutex_);
-  auto& denials = clients_.touch(known_as(refused.client));
+  auto& entry = clients_.touch(known_as(refused.client));
+  auto& denials = entry.denials;
+  ++entry.noted;
+  entry.told.reset();
   if (denials.size() == kPerClient) denials.pop_back();
   denials.push_front(std::move(denial));
 }
@@ -65,8 +68,33 @@ void RememberingLog::decision(const audit::DecisionRecord& record) {
 
 std::vector<Denial> DenialBook::of(const base::IpAddress& client) const {
   const std::lock_guard lock(mutex_);
-  const auto* denials = clients_.find(known_as(client));
-  return denials == nullptr ? std::vector<Denial>{} : std::vector<Denial>(denials->begin(), denials->end());
+  const auto* entry = clients_.find(known_as(client));
+  if (entry == nullptr) return {};
+  return {entry->denials.begin(), entry->denials.end()};
+}
+
+std::shared_ptr<const ToldDenials> DenialBook::told(const base::IpAddress& client,
+                                                    const std::shared_ptr<const void>& policy,
+                                                    const Teller& tell) const {
+  std::vector<Denial> denials;
+  std::uint64_t noted = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto* entry = clients_.find(known_as(client))) {
+      const bool same_policy = !entry->told_under.owner_before(policy) && !policy.owner_before(entry->told_under);
+      if (entry->told && same_policy) return entry->told;
+      denials.assign(entry->denials.begin(), entry->denials.end());
+      noted = entry->noted;
+    }
+  }
+  auto told = std::make_shared<const ToldDenials>(tell(denials));  // not under the lock: every refusal waits for it
+  const std::lock_guard lock(mutex_);
+  auto* entry = clients_.find(known_as(client));
+  if (entry != nullptr && entry->noted == noted) {
+    entry->told = told;
+    entry->told_under = policy;
+  }
+  return told;
 }
 
 }  // namespace soleroute::gateway::flow

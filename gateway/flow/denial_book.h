@@ -5,10 +5,12 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -25,6 +27,13 @@ struct Denial {
   audit::DecisionRecord record;  // its texts cut at kMaxText
 };
 
+// What a client is told of its refusals.
+struct ToldDenials {
+  std::size_t count = 0;
+  std::string lines;  // of a policy that would allow them
+  std::shared_ptr<const std::string> json;
+};
+
 class DenialBook {
  public:
   static constexpr std::size_t kMaxClients = 256;
@@ -38,12 +47,25 @@ class DenialBook {
   void note(const audit::DecisionRecord& refused);
   [[nodiscard]] std::vector<Denial> of(const base::IpAddress& client) const;  // newest first
 
+  // What `tell` makes of them, made again only after another refusal or under another policy, which `policy` is the
+  // identity of: whoever asks a thousand times gets the same text a thousand times.
+  using Teller = std::function<ToldDenials(const std::vector<Denial>&)>;
+  [[nodiscard]] std::shared_ptr<const ToldDenials> told(const base::IpAddress& client,
+                                                        const std::shared_ptr<const void>& policy,
+                                                        const Teller& tell) const;
+
  private:
+  struct Client {
+    std::deque<Denial> denials;  // newest at the front
+    std::uint64_t noted = 0;
+    std::shared_ptr<const ToldDenials> told;
+    std::weak_ptr<const void> told_under;
+  };
   [[nodiscard]] base::IpAddress known_as(const base::IpAddress& client) const;
 
   const std::vector<base::IpAddress> here_;
   mutable std::mutex mutex_;
-  dns::BoundedMap<base::IpAddress, std::deque<Denial>> clients_{kMaxClients};  // newest at the front
+  mutable dns::BoundedMap<base::IpAddress, Client> clients_{kMaxClients};
 };
 
 // A decision log that also enters refusals in a book, and remarks on those of optional hosts. Everything goes on to

@@ -8,11 +8,12 @@
 
 namespace soleroute::gateway::flow {
 
-void FlowContext::use(std::shared_ptr<const policy::Policy> snapshot) {
+void FlowContext::use(std::shared_ptr<const policy::Policy> snapshot, std::shared_ptr<const PolicyPages> pages) {
   web_port_endpoints = std::ranges::any_of(snapshot->endpoints(), [](const policy::EndpointView& endpoint) {
     return std::ranges::any_of(endpoint.ports, base::is_web_port);
   });
   policy = std::move(snapshot);
+  policy_pages = std::move(pages);
   origin_sessions = std::make_shared<inspect::OriginSessions>();
 }
 

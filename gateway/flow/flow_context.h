@@ -27,6 +27,7 @@ class Connector;
 class DenialBook;
 class FlowRegistry;
 class PipePool;
+struct PolicyPages;
 
 struct FlowContext {
   boost::asio::io_context& io;
@@ -50,11 +51,14 @@ struct FlowContext {
   const secrets::SecretStore* secrets = nullptr;
   // What gateway.internal tells a client of its refusals; null: nothing.
   const DenialBook* denials = nullptr;
+  // What it says of the snapshot in force.
+  std::shared_ptr<const PolicyPages> policy_pages{};
   // Those of the snapshot in force.
   std::shared_ptr<inspect::OriginSessions> origin_sessions = std::make_shared<inspect::OriginSessions>();
   RefusalPages refusal_pages{};
 
-  void use(std::shared_ptr<const policy::Policy> snapshot);
+  // `pages`: of this snapshot.
+  void use(std::shared_ptr<const policy::Policy> snapshot, std::shared_ptr<const PolicyPages> pages);
   [[nodiscard]] bool is_own(const base::IpAddress& address) const;
 };
 

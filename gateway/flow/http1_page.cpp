@@ -61,7 +61,7 @@ std::string_view content_type(const Page& page) {
 std::vector<std::pair<std::string_view, std::string>> fields_of(const Page& page) {
   std::vector<std::pair<std::string_view, std::string>> fields{
       {"Content-Type", std::string(content_type(page))},
-      {"Content-Length", std::to_string(page.body.size())},
+      {"Content-Length", std::to_string(page.size())},
       {"Cache-Control", "no-store"},
       {"X-Content-Type-Options", "nosniff"},
   };

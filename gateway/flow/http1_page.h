@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,13 +21,16 @@ struct Page {
   std::string message{};            // in one line, for clients that show no body; empty: the body's first line
   std::string_view content_type{};  // empty: as `json` says
   std::string_view allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";  // with 405
+  std::shared_ptr<const std::string> rest{};  // the end of the body, shared with others and not copied; null: none
+
+  [[nodiscard]] std::size_t size() const { return body.size() + (rest ? rest->size() : 0); }
 };
 
 // Its header fields, in order.
 [[nodiscard]] std::vector<std::pair<std::string_view, std::string>> fields_of(const Page& page);
 
-// The whole response. `to_head`: the answer to HEAD, whose body is only announced. Otherwise the connection stays
-// unless `close`.
+// The response but for `rest`. `to_head`: the answer to HEAD, whose body is only announced. Otherwise the connection
+// stays unless `close`.
 [[nodiscard]] std::string render(const Page& page, bool to_head, bool close);
 
 // "400 Bad Request: two Hosts". `fault` is static text.

@@ -303,24 +303,32 @@ asio::awaitable<Http1Session::Next> Http1Session::refuse(const sniffer::RequestH
 // From here, without an origin. The body of such a request is not read: the connection closes instead.
 asio::awaitable<Http1Session::Next> Http1Session::answer(const sniffer::RequestHead& head, Page page, bool allowed) {
   const bool stays = head.framing == sniffer::BodyFraming::kNone && head.keep_alive && head.http11;
-  const std::string out = render(page, request_.is_head(), !stays);
   progress_.record.status = page.status;
-  progress_.record.bytes_out = out.size();
+  std::string out = render(page, request_.is_head(), !stays);
+  const auto rest = request_.is_head() ? nullptr : std::move(page.rest);
+  page = {};  // a client that does not read holds its answer once, not twice
+  progress_.record.bytes_out = out.size() + (rest ? rest->size() : 0);
   log(allowed);
-  if (!stays) {
-    co_await last_word(stream(), out);
+  if (stays) received_.consume(head.size);
+  if (rest) {
+    const auto begun = co_await stream().write_all(base::as_bytes(out));
+    if (!begun) co_return Next::kOver;
+    out = {};
+  }
+  if (!stays && !rest) {
+    co_await last_word(stream(), std::move(out));
     co_return Next::kOver;
   }
-  received_.consume(head.size);
-  const auto written = co_await stream().write_all(base::as_bytes(out));
-  co_return written ? Next::kGoOn : Next::kOver;
+  const auto written = co_await stream().write_all(base::as_bytes(rest ? *rest : out));
+  if (written && !stays) co_await last_word(stream(), {});
+  co_return written&& stays ? Next::kGoOn : Next::kOver;
 }
 
 // DESIGN section 10, gateway.internal: decided before any policy is asked, and no origin is.
 Page Http1Session::page_about_ourselves(const sniffer::RequestHead& head, const policy::Policy& policy) const {
   const SiteRequest request{head.method, request_.target, client_.peer.address, wants_json(head)};
   const std::string_view ca = context_.inspection ? context_.inspection->ca_certificate_pem : std::string_view{};
-  return own_page(request, {policy, context_.denials, ca});
+  return own_page(request, {policy, context_.policy_pages, context_.denials, ca});
 }
 
 // One that was dialled and, inside TLS, verified under another policy is not used under this one.

@@ -297,7 +297,7 @@ std::string Translation::next_piece() {
   if (!answering_ && asked_->has_head() && !asked_->head_too_large()) out += begin_answer();
   auto& body = *asked_->received();
   if (!answering_ || body.size() == 0) return out;
-  const auto bytes = body.bytes().first(std::min(body.size(), kBulkRead));
+  const auto bytes = body.bytes().first(std::min(body.bytes().size(), kBulkRead));
   if (coding_ == Coding::kChunked) {
     out += chunk(bytes);
   } else {

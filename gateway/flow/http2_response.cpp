@@ -95,6 +95,7 @@ http2::Fields grpc_head(const Page& page) {
 std::shared_ptr<http2::Body> page_body(const Page& page) {
   auto body = std::make_shared<http2::Body>();
   body->append(base::as_bytes(page.body));
+  if (page.rest) body->append_shared(page.rest);
   body->finish();
   return body;
 }

@@ -163,7 +163,7 @@ asio::awaitable<void> Http2Session::refuse(Progress& progress, const policy::Pol
                    : policy::refusal_page(policy, facts, progress.decision);
   page.message = policy::refusal_message(policy, facts, progress.decision);
   progress.record.status = page.status;
-  progress.record.bytes_out = page.body.size();
+  progress.record.bytes_out = page.size();
   log(progress, false);
   co_await answer(progress, std::move(page));
 }

@@ -107,7 +107,7 @@ asio::awaitable<void> Http1Sender::run() {
       }
       continue;
     }
-    const auto bytes = body_.bytes().first(std::min(body_.size(), kBulkRead));
+    const auto bytes = body_.bytes().first(std::min(body_.bytes().size(), kBulkRead));
     std::string out = coding_ == Http1Body::kChunked ? chunk_line(bytes.size()) : std::string();
     out.append(base::as_text(bytes));
     if (coding_ == Http1Body::kChunked) out += "\r\n";

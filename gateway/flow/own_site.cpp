@@ -4,19 +4,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <span>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "gateway/audit/json_line.h"
 #include "gateway/audit/suggestion.h"
 #include "gateway/dns/special_names.h"
-#include "policy/effective.h"
 
 namespace soleroute::gateway::flow {
 namespace {
 
-constexpr std::size_t kHostsShown = 20;
 constexpr std::size_t kSuggestions = 20;
 
 Page text_page(int status, std::string body) {
@@ -26,14 +24,12 @@ Page text_page(int status, std::string body) {
   return page;
 }
 
-Page json_page(std::string body) {
-  Page page = text_page(200, std::move(body));
-  page.json = true;
+// A page that many may be given at once: `rest` is sent from where it is, not copied.
+Page shared_page(std::shared_ptr<const std::string> rest) {
+  Page page;
+  page.status = 200;
+  page.rest = std::move(rest);
   return page;
-}
-
-std::vector<Denial> denials_of(const SiteRequest& request, const SiteSources& sources) {
-  return sources.denials == nullptr ? std::vector<Denial>{} : sources.denials->of(request.client);
 }
 
 std::string lines_for(const std::vector<Denial>& denials, const policy::Policy& policy) {
@@ -52,46 +48,9 @@ std::string indented(std::string_view text) {
   return out;
 }
 
-std::string allowed_in_short(const policy::Policy& policy) {
-  if (policy.mode() == policy::Mode::kObserve) {
-    return "Everything that is not private passes for now (mode observe), and what the policy does not allow is "
-           "logged.\n";
-  }
-  if (policy.denies_everything()) return "Nothing is allowed.\n";
-  const auto hosts = policy::host_patterns(policy);
-  std::string out = "Allowed, some of it within rules:\n\n";
-  for (const auto host : std::span(hosts).first(std::min(hosts.size(), kHostsShown)))
-    out += fmt::format("  {}\n", host);
-  if (hosts.size() > kHostsShown) out += fmt::format("  and {} more\n", hosts.size() - kHostsShown);
-  const auto endpoints = policy.endpoints().size();
-  if (endpoints > 0) out += fmt::format("  and {} other endpoint{}\n", endpoints, endpoints == 1 ? "" : "s");
-  return out;
-}
-
-Page home(const SiteRequest& request, const SiteSources& sources) {
-  const auto denials = denials_of(request, sources);
-  std::string out =
-      "This is the gateway, the only way out of this network. It passes what its policy allows and refuses the rest.\n"
-      "Nothing in this network can change the policy or lead around it.\n\n";
-  out += allowed_in_short(sources.policy);
-  out +=
-      "\n  http://gateway.internal/policy   all that is allowed (as JSON: /policy.json)\n"
-      "  http://gateway.internal/denials  what was refused to you lately, as JSON\n"
-      "  http://gateway.internal/ca.pem   the certificate that inspected https is signed by\n\n"
-      "To get more, ask whoever runs the gateway to add lines to its policy.yaml; a refusal names them.\n";
-  if (denials.empty()) return text_page(200, out + "Nothing was refused to you lately.\n");
-  const std::string lines = lines_for(denials, sources.policy);
-  out += fmt::format("Refused to you lately: {}.{}\n", denials.size(),
-                     lines.empty() ? "" : " These lines would allow what a policy can allow of it:\n");
-  return text_page(200, out + indented(lines));
-}
-
-// The records as the log has them, newest first.
-Page refusals(const SiteRequest& request, const SiteSources& sources) {
-  const auto denials = denials_of(request, sources);
-  std::string out = "{\"client\":\"";
-  audit::append_escaped(out, request.client.to_string());
-  out += "\",\"denials\":[";
+// The records as the log has them, newest first; "client" stands in front.
+std::string records_json(const std::vector<Denial>& denials, std::string_view lines) {
+  std::string out = "\"denials\":[";
   std::string_view separator = "\n";
   for (const auto& denial : denials) {
     std::string line = audit::to_json_line(denial.record, denial.when);
@@ -100,8 +59,44 @@ Page refusals(const SiteRequest& request, const SiteSources& sources) {
     separator = ",\n";
   }
   out += "],\n\"suggestion\":\"";
-  audit::append_escaped(out, lines_for(denials, sources.policy));
-  return json_page(out + "\"}\n");
+  audit::append_escaped(out, lines);
+  return out + "\"}\n";
+}
+
+std::shared_ptr<const ToldDenials> denials_of(const SiteRequest& request, const SiteSources& sources) {
+  const auto tell = [&](const std::vector<Denial>& denials) {
+    ToldDenials told{denials.size(), lines_for(denials, sources.policy), nullptr};
+    told.json = std::make_shared<const std::string>(records_json(denials, told.lines));
+    return told;
+  };
+  if (sources.denials != nullptr) return sources.denials->told(request.client, sources.pages, tell);
+  return std::make_shared<const ToldDenials>(tell({}));
+}
+
+Page home(const SiteRequest& request, const SiteSources& sources) {
+  const auto denials = denials_of(request, sources);
+  std::string out =
+      "This is the gateway, the only way out of this network. It passes what its policy allows and refuses the rest.\n"
+      "Nothing in this network can change the policy or lead around it.\n\n";
+  out += sources.pages->in_short;
+  out +=
+      "\n  http://gateway.internal/policy   all that is allowed (as JSON: /policy.json)\n"
+      "  http://gateway.internal/denials  what was refused to you lately, as JSON\n"
+      "  http://gateway.internal/ca.pem   the certificate that inspected https is signed by\n\n"
+      "To get more, ask whoever runs the gateway to add lines to its policy.yaml; a refusal names them.\n";
+  if (denials->count == 0) return text_page(200, out + "Nothing was refused to you lately.\n");
+  out += fmt::format("Refused to you lately: {}.{}\n", denials->count,
+                     denials->lines.empty() ? "" : " These lines would allow what a policy can allow of it:\n");
+  return text_page(200, out + indented(denials->lines));
+}
+
+Page refusals(const SiteRequest& request, const SiteSources& sources) {
+  Page page = shared_page(denials_of(request, sources)->json);
+  page.json = true;
+  page.body = "{\"client\":\"";
+  audit::append_escaped(page.body, request.client.to_string());
+  page.body += "\",";
+  return page;
 }
 
 Page certificate(const SiteSources& sources) {
@@ -128,9 +123,11 @@ Page own_page(const SiteRequest& request, const SiteSources& sources) {
   const auto path = request.target.substr(0, request.target.find('?'));
   if (path == "/") return home(request, sources);
   if (path == "/policy.json" || (path == "/policy" && request.json)) {
-    return json_page(policy::effective_json(sources.policy));
+    Page page = shared_page(sources.pages->json);
+    page.json = true;
+    return page;
   }
-  if (path == "/policy") return text_page(200, policy::effective_text(sources.policy));
+  if (path == "/policy") return shared_page(sources.pages->text);
   if (path == "/denials") return refusals(request, sources);
   if (path == "/ca.pem") return certificate(sources);
   return text_page(404, "gateway.internal has /, /policy, /policy.json, /denials and /ca.pem.\n");

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -10,6 +11,7 @@
 #include "base/ip_address.h"
 #include "gateway/flow/denial_book.h"
 #include "gateway/flow/http1_page.h"
+#include "gateway/flow/policy_pages.h"
 #include "policy/policy.h"
 
 namespace soleroute::gateway::flow {
@@ -29,11 +31,13 @@ struct SiteRequest {
 
 struct SiteSources {
   const policy::Policy& policy;
-  const DenialBook* denials = nullptr;  // null: none are remembered
-  std::string_view ca_pem{};            // the public certificate; empty: there is no CA
+  std::shared_ptr<const PolicyPages> pages;  // of this policy
+  const DenialBook* denials = nullptr;       // null: none are remembered
+  std::string_view ca_pem{};                 // the public certificate; empty: there is no CA
 };
 
-// Nothing of the request stands in the page. 405 for every method but GET and HEAD, 404 for what is not there.
+// Nothing of the request stands in the page. What it costs does not grow with the policy, and with what was refused to
+// the client only once for each refusal. 405 for every method but GET and HEAD, 404 for what is not there.
 [[nodiscard]] Page own_page(const SiteRequest& request, const SiteSources& sources);
 
 }  // namespace soleroute::gateway::flow

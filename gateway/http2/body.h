@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -27,6 +28,12 @@ class Body {
     total_ += bytes.size();
     notify();
   }
+  // The last that comes: not copied.
+  void append_shared(std::shared_ptr<const std::string> last) {
+    total_ += last->size();
+    shared_ = std::move(last);
+    notify();
+  }
   void finish(Fields trailers = {}) {
     trailers_ = std::move(trailers);
     if (unwanted_) std::erase_if(trailers_, unwanted_);
@@ -40,10 +47,22 @@ class Body {
   }
 
   // --- Who takes it.
-  [[nodiscard]] base::Bytes bytes() const { return base::as_bytes(std::string_view(bytes_).substr(begin_)); }
-  [[nodiscard]] std::size_t size() const { return bytes_.size() - begin_; }
+  // What can be taken at once: all, but for a shared end with something in front of it.
+  [[nodiscard]] base::Bytes bytes() const {
+    const bool at_shared = shared_ != nullptr && bytes_.empty();
+    return base::as_bytes(std::string_view(at_shared ? *shared_ : bytes_).substr(begin_));
+  }
+  [[nodiscard]] std::size_t size() const { return bytes_.size() + (shared_ ? shared_->size() : 0) - begin_; }
   void consume(std::size_t count) {
     begin_ += count;
+    if (shared_ != nullptr && bytes_.empty()) {
+      if (begin_ == shared_->size()) {
+        shared_.reset();
+        begin_ = 0;
+      }
+      if (on_consumed) on_consumed(count);
+      return;
+    }
     if (begin_ == bytes_.size()) {
       bytes_ = {};  // an idle body holds nothing
       begin_ = 0;
@@ -74,6 +93,7 @@ class Body {
   }
 
   std::string bytes_;
+  std::shared_ptr<const std::string> shared_;  // behind bytes_; begin_ counts in the one that is in front
   std::size_t begin_ = 0;
   std::uint64_t total_ = 0;
   bool finished_ = false;

@@ -194,7 +194,7 @@ ssize_t Session::Callbacks::read_outgoing(nghttp2_session* session, std::int32_t
                                           std::uint32_t* flags, nghttp2_data_source* source, void*) {
   auto& target = *static_cast<Stream*>(source->ptr);
   const Body& body = *target.outgoing_;
-  const std::size_t count = std::min(size, body.size());
+  const std::size_t count = std::min(size, body.bytes().size());
   if (count == 0 && !body.finished()) {
     target.deferred_ = true;
     return NGHTTP2_ERR_DEFERRED;

@@ -96,10 +96,11 @@ base::Result<std::unique_ptr<Runtime>> Runtime::start(RuntimeOptions options, ne
   try {
     auto state = std::make_unique<State>(std::move(options), log, counters, connections / count);
     state->policy = policy;
+    const PolicyAndPages in_force{policy, flow::policy_pages(*policy)};
     for (std::size_t i = 0; i < count; ++i) {
       WorkerSockets sockets = sockets_of(listeners, i);
       if (i == 0) sockets.packet_queue = std::move(packet_queue);
-      state->workers.push_back(std::make_unique<Worker>(state->shared, std::move(sockets), policy));
+      state->workers.push_back(std::make_unique<Worker>(state->shared, std::move(sockets), in_force));
     }
     auto runtime = std::unique_ptr<Runtime>(new Runtime(std::move(state)));  // joins those that were started
     for (auto& worker : runtime->state_->workers) worker->start();
@@ -114,8 +115,9 @@ void Runtime::reload(std::shared_ptr<const policy::Policy> policy) {
     const std::lock_guard lock(state_->mutex);
     state_->policy = policy;
   }
+  const PolicyAndPages in_force{policy, flow::policy_pages(*policy)};  // here: it may take longer than a worker has
   const auto done = std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(state_->workers.size()));
-  for (auto& worker : state_->workers) worker->reload(policy, done);
+  for (auto& worker : state_->workers) worker->reload(in_force, done);
   done->wait();  // no worker waits for anything: each comes round to it
 }
 

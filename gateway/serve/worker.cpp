@@ -77,7 +77,7 @@ class Worker::Admission {
   base::IpAddress client_;
 };
 
-Worker::Worker(const Shared& shared, WorkerSockets sockets, std::shared_ptr<const policy::Policy> policy)
+Worker::Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages policy)
     : shared_(shared),
       wheel_(loop_),
       resolver_(loop_, resolver_options(shared.options), shared.cache, shared.names, shared.counters),
@@ -93,7 +93,7 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, std::shared_ptr<cons
   context_.secrets = &secrets_;
   context_.inspection = shared.options.inspection;
   context_.denials = &shared.denials;
-  context_.use(std::move(policy));
+  context_.use(std::move(policy.policy), std::move(policy.pages));
   const auto snapshot = [this] { return context_.policy; };
   dns_.emplace(loop_, dns::ServerOptions{shared.options.own_addresses, snapshot, shared.options.local_addresses},
                std::move(sockets.dns_udp), std::move(sockets.dns_tcp), resolver_, shared.names, shared.log,
@@ -124,10 +124,10 @@ void Worker::start() {
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-void Worker::reload(std::shared_ptr<const policy::Policy> policy, std::shared_ptr<std::latch> done) {
+void Worker::reload(PolicyAndPages policy, std::shared_ptr<std::latch> done) {
   asio::post(loop_, [this, policy = std::move(policy), done = std::move(done)] {
-    context_.use(policy);
-    registry_.apply(*policy);
+    context_.use(policy.policy, policy.pages);
+    registry_.apply(*policy.policy);
     done->count_down();
   });
 }

@@ -28,6 +28,7 @@
 #include "gateway/flow/flow_context.h"
 #include "gateway/flow/flow_registry.h"
 #include "gateway/flow/pipe_pool.h"
+#include "gateway/flow/policy_pages.h"
 #include "gateway/net/deadline_wheel.h"
 #include "gateway/net/readiness.h"
 #include "gateway/queue/packet_log.h"
@@ -48,6 +49,12 @@ struct Shared {
   std::size_t connections_per_worker = 0;
 };
 
+// A snapshot, and what gateway.internal says of it.
+struct PolicyAndPages {
+  std::shared_ptr<const policy::Policy> policy;
+  std::shared_ptr<const flow::PolicyPages> pages;
+};
+
 // This worker's sockets; any may be empty.
 struct WorkerSockets {
   base::Fd redirected;
@@ -59,12 +66,12 @@ struct WorkerSockets {
 
 class Worker {
  public:
-  Worker(const Shared& shared, WorkerSockets sockets, std::shared_ptr<const policy::Policy> policy);
+  Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages policy);
   ~Worker();  // stop(0) has been called and join() has returned, or start() never was
 
   void start();
   // From any thread; `done` is counted down on the worker's thread once the policy is in force there.
-  void reload(std::shared_ptr<const policy::Policy> policy, std::shared_ptr<std::latch> done);
+  void reload(PolicyAndPages policy, std::shared_ptr<std::latch> done);
   void stop(std::chrono::milliseconds grace);  // from any thread, once
   void join();
 

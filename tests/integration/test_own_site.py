@@ -1,13 +1,15 @@
 """gateway.internal: what the agent can ask the gateway about itself, and that nothing else can stand in its place."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+import contextlib
 import json
+import threading
 
 import pytest
 
 from lab import addresses as at
 from lab import web
-from lab.case import Case
+from lab.case import Case, Live
 
 threat = pytest.mark.threat
 
@@ -120,3 +122,49 @@ def test_a_denied_host_that_is_optional_for_a_service_says_so_everywhere(lab, ma
     assert json.loads(asked.body)["message"].startswith("Blocked by proxy policy: play.googleapis.com. "), asked.body
     other = web.http(lab.agent, "evil.test", "/log", address=at.EV)
     assert other.status == 403 and b"optional" not in other.body, "the control"
+
+
+def ask_and_hang_up(lab, path, stop):
+    """Eight connections of 16 requests each, none of whose answers is read; again and again."""
+    requests = web.request_bytes("gateway.internal", path) * 16
+    while not stop.is_set():
+        with contextlib.ExitStack() as links, contextlib.suppress(OSError):
+            for _ in range(8):
+                links.enter_context(web.connected(lab.agent, at.GW, 80)).sendall(requests)
+
+
+@threat("T190")
+def test_asking_for_the_policy_without_end_delays_nobody(lab, make_gateway):
+    """T190: an answer of gateway.internal costs the worker its sending, whatever the size of the policy."""
+    names = "".join(f"  - host{i}.wild.test\n" for i in range(10000))
+    one = make_gateway(policy="domains:\n  - allowed.test\n" + names, arguments=("--workers", "1")).start()
+    assert get(lab, "/policy.json").body.count(b'"host"') == 10001, "the control: all of it is told"
+    stop = threading.Event()
+    flood = [threading.Thread(target=ask_and_hang_up, args=(lab, path, stop)) for path in ("/policy.json", "/denials")]
+    with Live(lab, lab.neighbour, p95=0.1) as neighbour:
+        for thread in flood:
+            thread.start()
+        try:
+            threading.Event().wait(2)
+        finally:
+            stop.set()
+            for thread in flood:
+                thread.join()
+    assert len(neighbour.seconds) > 10 and one.process.poll() is None
+
+
+@threat("T190")
+def test_clients_that_read_nothing_share_one_copy_of_the_policy(lab, make_gateway):
+    """T190: forty unread answers of 1.4 MB each are one text in memory."""
+    names = "".join(f"  - host{i}.wild.test\n" for i in range(30000))
+    one = make_gateway(policy="domains:\n  - allowed.test\n" + names).start()
+    size = len(get(lab, "/policy.json").body)
+    assert size > 1 << 20
+    before = one.resident_bytes()
+    with contextlib.ExitStack() as links:
+        held = [links.enter_context(web.connected(lab.agent, at.GW, 80)) for _ in range(40)]
+        for link in held:
+            link.sendall(web.request_bytes("gateway.internal", "/policy.json"))
+            link.recv(1)
+        assert one.resident_bytes() - before < 20 * size
+        assert len(web.Reader(held[0]).exactly(size)) == size, "the control: who reads gets it"

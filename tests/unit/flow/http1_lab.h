@@ -22,6 +22,7 @@
 #include "gateway/flow/flow_registry.h"
 #include "gateway/flow/flows.h"
 #include "gateway/flow/pipe_pool.h"
+#include "gateway/flow/policy_pages.h"
 #include "gateway/net/listen.h"
 #include "tests/support/on_loop.h"
 #include "tests/support/peer.h"
@@ -78,13 +79,16 @@ endpoints:
     EXPECT_TRUE(policy.has_value()) << (policy ? "" : policy.error().message);
     return policy.value();
   }
-  void use(const std::string& text) { context_.use(compiled(text)); }
+  void use(const std::string& text) {
+    const auto policy = compiled(text);
+    context_.use(policy, policy_pages(*policy));
+  }
   // As a reload does; in force when it returns.
   void reload(const std::string& text) {
     std::promise<void> done;
     auto policy = compiled(text);
     boost::asio::post(io_, [this, policy, &done] {
-      context_.use(policy);
+      context_.use(policy, policy_pages(*policy));
       registry_.apply(*policy);
       done.set_value();
     });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <gmock/gmock.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -164,6 +165,29 @@ TEST(DenialBook, ForgetsTheClientThatWasRefusedLongestAgo) {
   }
   EXPECT_THAT(book.of(base::IpAddress::parse("10.0.0.2").value()), IsEmpty());
   EXPECT_EQ(book.of(base::IpAddress::parse("10.0.0.1").value()).size(), 2U);
+}
+
+TEST(DenialBook, IsToldOnceForEachRefusalAndPolicy) {
+  DenialBook book({});
+  const auto client = base::IpAddress::parse("10.0.0.1").value();
+  const auto policy = std::make_shared<const int>(1);
+  int asked = 0;
+  const auto tell = [&](const std::vector<Denial>& denials) {
+    ++asked;
+    return ToldDenials{denials.size(), {}, std::make_shared<const std::string>(std::to_string(asked))};
+  };
+  book.note(refusal("10.0.0.1", "x"));
+  const auto first = book.told(client, policy, tell);
+  EXPECT_EQ(book.told(client, policy, tell), first) << "the same text, not another like it";
+  EXPECT_EQ(asked, 1);
+  book.note(refusal("10.0.0.2", "x"));
+  EXPECT_EQ(book.told(client, policy, tell), first) << "another client's refusal changes nothing";
+  book.note(refusal("10.0.0.1", "y"));
+  EXPECT_EQ(book.told(client, policy, tell)->count, 2U);
+  EXPECT_EQ(asked, 2);
+  const auto next = std::make_shared<const int>(2);
+  (void)book.told(client, next, tell);
+  EXPECT_EQ(asked, 3) << "the lines that would allow it are another policy's";
 }
 
 TEST(DenialBook, CutsLongTexts) {

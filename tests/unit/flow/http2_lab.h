@@ -18,6 +18,7 @@
 #include "gateway/flow/flow_registry.h"
 #include "gateway/flow/inspected.h"
 #include "gateway/flow/pipe_pool.h"
+#include "gateway/flow/policy_pages.h"
 #include "gateway/http2/connection.h"
 #include "tests/support/await.h"
 #include "tests/support/recording_log.h"
@@ -84,7 +85,10 @@ class Http2Lab : public ::testing::Test, public OriginSource {
     EXPECT_TRUE(policy.has_value()) << (policy ? "" : policy.error().message);
     return policy.value();
   }
-  void use(const std::string& text) { context_.use(compiled(text)); }
+  void use(const std::string& text) {
+    const auto policy = compiled(text);
+    context_.use(policy, policy_pages(*policy));
+  }
   void reload(const std::string& text) {
     use(text);
     registry_.apply(*context_.policy);

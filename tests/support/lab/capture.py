@@ -6,6 +6,7 @@ everything sent before it is known; a capture that lost frames refuses to say th
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import ctypes
+import errno
 import os
 import select
 import socket
@@ -61,7 +62,12 @@ class Capture:
             ready, _, _ = select.select([self._socket, self._stop_read], [], [])
             if self._stop_read in ready:
                 return
-            frame, address = self._socket.recvfrom(_WHOLE)
+            try:
+                frame, address = self._socket.recvfrom(_WHOLE)
+            except OSError as error:
+                if error.errno == errno.ENETDOWN:  # said once; the capture goes on when the link is up again
+                    continue
+                raise
             self._packets.append((time.monotonic(), address[2] == _PACKET_OUTGOING, frame))
 
     @contextmanager
@@ -86,8 +92,21 @@ class Capture:
         """Everything sent on the interface before this call is captured after it."""
         nonce = os.urandom(16)
         start = len(self._packets)
-        self._sender.send(b"\x02" + b"\0" * 11 + struct.pack("!H", _ETH_MARKER) + nonce + b"\0" * 30)
+        frame = b"\x02" + b"\0" * 11 + struct.pack("!H", _ETH_MARKER) + nonce + b"\0" * 30
+        try:
+            self._sender.send(frame)
+        except OSError as error:
+            if error.errno != errno.ENETDOWN:  # the link was down since the last frame; this socket is told once
+                raise
+            self._sender.send(frame)
         wait.until(lambda: any(nonce in p[2] for p in self._packets[start:]), "the capture's own frame")
+
+    def forget(self, mark):
+        """Drops everything captured before `mark`, for runs of many minutes: the mark to go on with. Others are void."""
+        lost = self._lost_at[mark]
+        self._lost_at = {0: lost}
+        del self._packets[:mark]
+        return 0
 
     def mark(self):
         """A position in time: pass it to the questions below."""

@@ -37,9 +37,13 @@ class Case:
 
     # --- Oracles ---
 
+    def strays(self):
+        """Packets that left and are not the gateway's own work for allowed hosts."""
+        return [p for p in self.lab.capture.outgoing(self.start) if not self._legitimate(p)]
+
     def no_packet(self):
         """NOPKT: nothing on the outside but the gateway's own errands, nothing at the attacker, no canary."""
-        strays = [p for p in self.lab.capture.outgoing(self.start) if not self._legitimate(p)]
+        strays = self.strays()
         assert not strays, f"{len(strays)} packets left, first {strays[0]}: {strays[0].frame[:96]!r}"
         leaked = self.lab.ev.since(self._ev_start)
         assert not leaked, f"the attacker received {leaked[:3]}"

@@ -33,6 +33,7 @@ class NameServer:
     def __init__(self, namespace, addresses):
         self.asked = []
         self.silent = False
+        self.failing = False  # SERVFAIL to every question
         self._records = {}
         self._suffixes = []
         self._scripts = {}
@@ -129,6 +130,8 @@ class NameServer:
         self.asked.append(asked)
         if self.silent:
             return []
+        if self.failing:
+            return [dns_wire.reply(asked.raw, rcode=dns_wire.SERVFAIL)]
         script = self._scripts.get(asked.name)
         if script:
             return script(asked) or []

@@ -57,6 +57,11 @@ class Lab:
 
     # --- Namespaces ---
 
+    @property
+    def prefix(self):
+        """What the names of all namespaces of this laboratory begin with."""
+        return self._prefix
+
     def _namespace(self, role):
         namespace = Namespace(f"{self._prefix}-{role}")
         self.namespaces.append(namespace)

@@ -1,0 +1,181 @@
+"""Too little of something: a log that is not read, a full disk, a full table, low limits, another clock."""
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import secrets
+import signal
+import socket
+import subprocess
+import time
+
+from lab import addresses as at
+from lab import dns_wire, gateway, wait, web
+from results import Skipped
+from scenario import scenario
+
+_UNPRIVILEGED = 54321  # a user of no other process, so that its limit of processes is its own
+_DENIALS = 3000
+
+
+def _deny_many(world, count):
+    with world.lab.agent.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
+        link.connect((at.GW, 53))
+        for _ in range(count // 100):
+            for _ in range(100):
+                link.send(dns_wire.question(f"{secrets.token_hex(12)}.evil.test"))
+            dns_wire.ask(at.GW, dns_wire.question("allowed.test"))  # not faster than they are answered
+
+
+@scenario("log-unread", "the reader of the log stops, then reads again", repeats=1, short=1, calm=True)
+def log_unread(world, row):
+    """T209"""
+    log = world.gateway.log
+    log.pause()
+    try:
+        _deny_many(world, _DENIALS)
+        for _ in range(20):
+            assert web.http(world.lab.agent, "denied.test", address=at.EV).status == 403
+            assert world.try_allowed()
+        dropped = world.gateway.status()["counters"]
+    finally:
+        log.resume()
+    mark = log.mark()
+    begin = time.monotonic()
+    path = f"/{secrets.token_hex(8)}"
+    assert web.http(world.lab.agent, "denied.test", path, address=at.EV).status == 403
+    log.wait_for(mark, type="decision", path=path)
+    row.took("record written", time.monotonic() - begin, 5)
+    assert not log.broken, f"not JSON in the log: {log.broken[:1]}"
+    row.note(f"{dropped.get('log_records_dropped', 'unknown')} records dropped, as status says")
+
+
+def _serve(world, one, before, *inside):
+    """Starts `one` behind a shell command, in a mount namespace, `inside` behind the program's arguments."""
+    one.process = subprocess.Popen(
+        ["unshare", "-m", "sh", "-c", before, "sh", *world.lab.gw.command(gateway.binary(), *one.arguments), *inside],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
+
+
+@scenario("log-disk-full", "the log's file system of 64 KiB is full", repeats=1)
+def log_disk_full(world, row):
+    """T209"""
+    one = world.make_gateway()
+    disk = one.folder / "disk"
+    disk.mkdir()
+    with world.another_gateway(one):
+        begin = time.monotonic()
+        _serve(world, one, f'mount -t tmpfs -o size=64k none {disk} && exec "$@" > {disk}/log')
+        wait.until(one.healthy, "the gateway to be healthy", 20)
+        world.lab.forget_neighbours()
+        _deny_many(world, _DENIALS)
+        assert web.http(world.lab.agent, "denied.test", address=at.EV).status == 403
+        row.took("allowed", world.until_allowed(begin), 20)
+        assert one.process.poll() is None and one.healthy()
+
+
+@scenario("ca-disk-full", "no room for the CA at the start", repeats=1)
+def ca_disk_full(world, row):
+    """T209"""
+    one = world.make_gateway()
+    disk = one.folder / "ca"
+    disk.mkdir(mode=0o700)
+    with world.another_gateway(one):
+        full = f'mount -t tmpfs -o size=4k,mode=700 none {disk} && head -c 4096 /dev/zero > {disk}/other; exec "$@"'
+        _serve(world, one, full)
+        _, said = one.process.communicate(timeout=20)
+        assert one.process.returncode == 3, f"exit status {one.process.returncode}"
+        assert str(disk) in said.decode(), said
+        assert not world.try_allowed()
+    row.took("allowed", world.until_allowed(time.monotonic()), 10)
+
+
+@scenario("descriptors", "a start with 256 descriptors, 400 connections at once", repeats=1, short=1)
+def descriptors(world, row):
+    """T209"""
+    one = world.make_gateway(limit_files=256)
+    with world.another_gateway(one):
+        one.start()
+        said = one.errors.decode() + str([r for r in one.log.records if r["type"] != "decision"]) + str(one.status())
+        links = _connect(world, 400)
+        try:
+            assert one.process.poll() is None
+            assert web.resolve(world.lab.agent, "denied.test").addresses() == [at.GW], "DNS goes on"
+        finally:
+            for link in links:
+                link.close()
+        row.took("allowed", world.until_allowed(time.monotonic()), 25)
+        assert one.process.poll() is None and one.healthy()
+    assert "descriptors" in said, "neither the start nor the status says that the limit is low"
+
+
+def _connect(world, count):
+    links = []
+    with world.lab.agent.entered():
+        for _ in range(count):
+            links.append(socket.socket())
+            links[-1].setblocking(False)
+            links[-1].connect_ex((at.AL, 443))
+    return links
+
+
+@scenario("processes", "a start that may make one thread", repeats=1)
+def processes(world, row):
+    """T209"""
+    _limited(world, row, "--nproc=1", ["setpriv", f"--reuid={_UNPRIVILEGED}", f"--regid={_UNPRIVILEGED}", "--clear-groups",
+                                       "--inh-caps=-all,+net_admin,+net_raw,+net_bind_service", "--ambient-caps=-all,+net_admin,+net_raw,+net_bind_service"])  # fmt: skip
+
+
+@scenario("memory", "starts with 16 to 128 MiB of address space", repeats=1)
+def memory(world, row):
+    """T209"""
+    for mib in (16, 32, 64, 128):
+        _limited(world, row, f"--as={mib << 20}")
+
+
+def _limited(world, row, limit, user=()):
+    """A start under a limit serves, or ends with a message; it does not hang, and nothing passes that is denied."""
+    one = world.make_gateway()
+    one.folder.chmod(0o755)
+    if user:
+        subprocess.run(["chown", "-R", f"{_UNPRIVILEGED}:{_UNPRIVILEGED}", str(one.folder)], check=True)
+    with world.another_gateway(one):
+        one.process = subprocess.Popen(world.lab.gw.command("prlimit", limit, *user, gateway.binary(), *one.arguments),
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
+        wait.until(lambda: one.process.poll() is not None or one.healthy(), f"a start or an end with {limit}", 20)
+        if one.process.poll() is None:
+            row.note(f"{limit[2:]}: serves")
+            world.lab.forget_neighbours()
+            assert world.until_allowed(time.monotonic()) < 10
+            one.process.send_signal(signal.SIGTERM)
+            one.process.communicate(timeout=20)
+        else:
+            _, said = one.process.communicate(timeout=5)
+            row.note(f"{limit[2:]}: ends with {one.process.returncode}")
+            assert said.strip(), f"{limit}: ended with {one.process.returncode} and without a word"
+            assert not world.try_allowed()
+    row.took("allowed", world.until_allowed(time.monotonic()), 10)
+
+
+_CONNTRACK = "net.netfilter.nf_conntrack_max"
+
+
+@scenario("conntrack", "a connection tracking table with room for 20")
+def conntrack(world, row):
+    """T209"""
+    before = world.lab.gw.sysctl(_CONNTRACK)
+    try:
+        world.lab.gw.sysctl(_CONNTRACK, 20)
+    except OSError:
+        raise Skipped(f"{_CONNTRACK} belongs to the whole machine in this kernel") from None
+    try:
+        for _ in range(20):
+            world.try_allowed()
+    finally:
+        world.lab.gw.sysctl(_CONNTRACK, before)
+    row.took("allowed", world.until_allowed(time.monotonic()), 10)
+
+
+@scenario("clock", "the system's clock jumps")
+def clock(world, row):
+    """No namespace has a clock of its own that can jump while a program runs."""
+    del world, row
+    raise Skipped("the system's clock belongs to the whole machine; time limits use the monotonic clock")

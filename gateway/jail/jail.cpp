@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -83,6 +84,12 @@ std::vector<std::string> ca_directories(const std::string& given) {
   return directories;
 }
 
+std::string home_of(const Identity& identity) {
+  if (identity.borrowed) return identity.home;
+  const char* home = std::getenv("HOME");
+  return home == nullptr ? "" : home;
+}
+
 // Everything that is known before the first process is made, and everything that can be wrong without one.
 class Run {
  public:
@@ -145,13 +152,25 @@ class Run {
         {.roots_pem = origin_roots_, .ca_pem = authority_->certificate_pem(), .environment = current_environment()});
   }
 
-  base::Result<InsidePlan> inside_plan(const SignalState& signals) const {
-    auto mounts = plan_mounts(identity_.uid, jail_address_v4(), options_.unix_sockets);
-    if (!mounts) return std::unexpected(mounts.error());
-    if (!options_.secrets_directory.empty()) mounts->empty_directories.push_back(options_.secrets_directory);
+  base::Result<MountPlan> mount_plan() const {
+    auto surroundings = plan_mounts({.uid = identity_.uid,
+                                     .home = home_of(identity_),
+                                     .environment = current_environment(),
+                                     .nameserver = jail_address_v4(),
+                                     .kept_sockets = options_.unix_sockets});
+    if (!surroundings) return std::unexpected(surroundings.error());
+    if (const std::string hidden = say_hidden(surroundings->foreign_sockets); !hidden.empty()) say(hidden);
+    MountPlan mounts = std::move(surroundings->mounts);
+    if (!options_.secrets_directory.empty()) mounts.empty_directories.push_back(options_.secrets_directory);
     for (std::string& directory : ca_directories(options_.ca_directory)) {
-      mounts->empty_directories.push_back(std::move(directory));
+      mounts.empty_directories.push_back(std::move(directory));
     }
+    return mounts;
+  }
+
+  base::Result<InsidePlan> inside_plan(const SignalState& signals) const {
+    auto mounts = mount_plan();
+    if (!mounts) return std::unexpected(mounts.error());
     const NetworkRequest network{.intent = intent_of(*policy_.policy),
                                  .explicit_proxy_port = options_.explicit_proxy_port,
                                  .workers = worker_count(options_)};

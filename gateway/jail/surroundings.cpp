@@ -6,8 +6,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <utility>
 
+#include "base/mount_info.h"
+#include "gateway/jail/socket_places.h"
+#include "gateway/jail/socket_search.h"
 #include "gateway/jail/unix_sockets.h"
 #include "gateway/serve/policy_files.h"
 
@@ -92,22 +96,46 @@ base::Result<std::vector<std::string>> sockets_to_mask(std::vector<std::string> 
   return bound;
 }
 
-base::Result<MountPlan> plan_mounts(uid_t uid, const base::IpAddress& nameserver,
-                                    std::span<const std::string> kept_sockets) {
+base::Result<Surroundings> plan_mounts(const MountRequest& request) {
   auto bound = reachable_unix_sockets();
   if (!bound) return std::unexpected(bound.error());
-  auto masked = sockets_to_mask(std::move(*bound), kept_sockets);
-  if (!masked) return std::unexpected(masked.error());
+  const auto mountinfo = base::read_mount_info();
+  if (!mountinfo) return std::unexpected(mountinfo.error());
+  const std::vector<base::Mount> mounts = base::parse_mount_info(*mountinfo);
+  std::vector<std::string> own = with_other_paths(*bound, mounts);
+  std::vector<std::string> found =
+      find_live_sockets(socket_places(request.environment, mounts, request.home, request.uid), mounts);
+  std::vector<std::string> foreign;
+  std::ranges::set_difference(with_other_paths(found, mounts), own, std::back_inserter(foreign));
+  auto masked_own = sockets_to_mask(std::move(own), request.kept_sockets);
+  if (!masked_own) return std::unexpected(masked_own.error());
+  auto masked_foreign = sockets_to_mask(std::move(foreign), request.kept_sockets);
+  if (!masked_foreign) return std::unexpected(masked_foreign.error());
 
-  MountPlan plan;
-  plan.masked_sockets = std::move(*masked);
-  const std::string runtime_directory = fmt::format("/run/user/{}", uid);
-  if (can_be_emptied(runtime_directory, kept_sockets)) plan.empty_directories.push_back(runtime_directory);
+  Surroundings out;
+  out.mounts.masked_sockets = std::move(*masked_own);
+  out.mounts.masked_sockets.insert(out.mounts.masked_sockets.end(), masked_foreign->begin(), masked_foreign->end());
+  out.foreign_sockets = std::move(*masked_foreign);
+  const std::string runtime_directory = fmt::format("/run/user/{}", request.uid);
+  if (can_be_emptied(runtime_directory, request.kept_sockets)) {
+    out.mounts.empty_directories.push_back(runtime_directory);
+  }
   // Unreadable or absent: programs then ask 127.0.0.1, which is answered too.
   if (const auto resolv_conf = serve::read_small_file(kResolvConf, kMaxResolvConf)) {
-    plan.files.push_back({kResolvConf, resolv_conf_with(*resolv_conf, nameserver.to_string())});
+    out.mounts.files.push_back({kResolvConf, resolv_conf_with(*resolv_conf, request.nameserver.to_string())});
   }
-  return plan;
+  return out;
+}
+
+std::string say_hidden(std::span<const std::string> sockets) {
+  constexpr std::size_t kNamed = 3;
+  if (sockets.empty()) return {};
+  std::string names;
+  for (const std::string& socket : sockets.first(std::min(sockets.size(), kNamed))) {
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", serve::printable_path(socket));
+  }
+  if (sockets.size() > kNamed) names += fmt::format(" and {} more", sockets.size() - kNamed);
+  return fmt::format("hidden Unix sockets: {} (to keep one: --unix-socket PATH)", names);
 }
 
 }  // namespace soleroute::gateway::jail

@@ -31,8 +31,23 @@ struct LoadedPolicy {
 [[nodiscard]] base::Result<std::vector<std::string>> sockets_to_mask(std::vector<std::string> bound,
                                                                      std::span<const std::string> kept);
 
-// The whole view of the file system for a command that is `uid`, but for what it is to trust.
-[[nodiscard]] base::Result<MountPlan> plan_mounts(uid_t uid, const base::IpAddress& nameserver,
-                                                  std::span<const std::string> kept_sockets);
+struct MountRequest {
+  uid_t uid = 0;                         // the command's
+  std::string home;                      // likewise; may be empty
+  std::vector<std::string> environment;  // the gateway's own
+  base::IpAddress nameserver;
+  std::span<const std::string> kept_sockets;
+};
+
+struct Surroundings {
+  MountPlan mounts;
+  std::vector<std::string> foreign_sockets;  // covered, and bound outside this network namespace
+};
+
+// The whole view of the file system, but for what the command is to trust.
+[[nodiscard]] base::Result<Surroundings> plan_mounts(const MountRequest& request);
+
+// One line about sockets that nobody may expect to be hidden; empty where there are none.
+[[nodiscard]] std::string say_hidden(std::span<const std::string> sockets);
 
 }  // namespace soleroute::gateway::jail

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/jail/socket_search.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "tests/support/temporary_folder.h"
+
+namespace soleroute::gateway::jail {
+namespace {
+
+using soleroute::testing::TemporaryFolder;
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+base::Fd bound_at(const std::string& path, int type) {
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+  base::Fd made(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  EXPECT_EQ(::bind(made.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  return made;
+}
+
+TEST(LiveSocket, IsOneThatSomeProcessHasBound) {
+  const TemporaryFolder folder;
+  for (const int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}) {
+    const std::string path = folder.path("s" + std::to_string(type));
+    base::Fd bound = bound_at(path, type);
+    EXPECT_TRUE(is_live_socket(path)) << type;
+    bound.reset();
+    EXPECT_FALSE(is_live_socket(path)) << type;
+  }
+  EXPECT_FALSE(is_live_socket(folder.write("file", "x")));
+  EXPECT_FALSE(is_live_socket(folder.path("absent")));
+  EXPECT_FALSE(is_live_socket(folder.path("")));
+}
+
+TEST(FindLiveSockets, SearchesAsDeepAsIsAskedFor) {
+  const TemporaryFolder folder;
+  const base::Fd top = bound_at(folder.path("top"), SOCK_STREAM);
+  const base::Fd deep = bound_at(folder.path("a/b/deep"), SOCK_STREAM);
+  std::filesystem::create_directory_symlink("a", folder.path("link"));
+  const std::string root = folder.path("");
+  EXPECT_THAT(find_live_sockets({.folders = {{root, 2}}, .paths = {}}, {}), ElementsAre(folder.path("top")));
+  EXPECT_THAT(find_live_sockets({.folders = {{root, 3}}, .paths = {}}, {}),
+              ElementsAre(folder.path("a/b/deep"), folder.path("top")));
+  EXPECT_THAT(find_live_sockets({.folders = {{folder.path("link/b"), 1}}, .paths = {folder.path("link/b/deep")}}, {}),
+              ElementsAre(folder.path("a/b/deep")));
+  EXPECT_THAT(find_live_sockets({.folders = {{folder.path("absent"), 3}}, .paths = {root}}, {}), IsEmpty());
+}
+
+TEST(FindLiveSockets, StaysOutOfFileSystemsThatMustNotBeLookedAt) {
+  const TemporaryFolder folder;
+  const base::Fd inner = bound_at(folder.path("net/host/s"), SOCK_STREAM);
+  const std::vector<base::Mount> mounts{{"1:0", "/", folder.path("net"), "autofs", "indirect"}};
+  const SocketPlaces places{.folders = {{folder.path(""), 4}, {folder.path("net"), 2}},
+                            .paths = {folder.path("net/host/s")}};
+  EXPECT_THAT(find_live_sockets(places, mounts), IsEmpty());
+  EXPECT_THAT(find_live_sockets(places, {}), ElementsAre(folder.path("net/host/s")));
+}
+
+TEST(FindLiveSockets, ReadsNoMoreThanItsBound) {
+  const TemporaryFolder folder;
+  for (const char* name : {"d1", "d2", "d3"}) folder.write(std::string(name) + "/file", "");
+  const base::Fd deep = bound_at(folder.path("d1/s"), SOCK_STREAM);
+  SocketPlaces places{.folders = {{folder.path(""), 2}}, .paths = {}, .entries_in_a_folder = 5};
+  EXPECT_THAT(find_live_sockets(places, {}), IsEmpty()) << ". and .. count as well";
+  places.entries_in_a_folder = 20;
+  EXPECT_THAT(find_live_sockets(places, {}), ElementsAre(folder.path("d1/s")));
+}
+
+TEST(OtherPaths, AreThoseOfTheSameFile) {
+  const TemporaryFolder folder;
+  const base::Fd socket = bound_at(folder.path("a/s"), SOCK_STREAM);
+  std::filesystem::create_directory_symlink("a", folder.path("b"));
+  const base::Fd other = bound_at(folder.path("c/s"), SOCK_STREAM);
+  const std::vector<base::Mount> mounts{{"1:0", "/x", folder.path("a"), "", ""},
+                                        {"1:0", "/x", folder.path("b"), "", ""},
+                                        {"1:0", "/x", folder.path("c"), "", ""}};
+  EXPECT_THAT(with_other_paths({folder.path("a/s")}, mounts), ElementsAre(folder.path("a/s"), folder.path("b/s")));
+}
+
+}  // namespace
+}  // namespace soleroute::gateway::jail

@@ -6,7 +6,11 @@ Take a line out when the program is mended: the report says "passed; it is liste
 
 _STALE = "while no resolver answers, a name that was known is not served from what was learnt"
 
+CLIENT_SOCKET = "client-socket"
+NO_ANSWER = "no answer"  # what the load says when this fault meets one of its questions, by the port it happens to draw
+
 FAULTS = {
+    CLIENT_SOCKET: "connection tracking leads a client's old port to the DNS port of the former process",
     "terminate-idle": "an idle connection delays the end by the whole time for open transfers",
     "address-deleted": "a claimed address that somebody deletes is not claimed again",
     "inside-link": "a claimed IPv6 address is lost with its link and not claimed again",

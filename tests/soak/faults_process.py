@@ -1,11 +1,13 @@
 """Faults of the gateway's process: killed, ended, paused, asked to reload without a pause."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+import contextlib
 import signal
+import socket
 import time
 
 from lab import addresses as at
-from lab import wait, web
+from lab import dns_wire, wait, web
 from scenario import scenario
 from world import POLICY
 
@@ -23,6 +25,30 @@ def kill(world, row):
     healthy, allowed = world.start()
     row.took("healthy", healthy, 10)
     row.took("allowed", allowed, 10)
+
+
+@scenario("client-socket", "SIGKILL and a new start; a client asks DNS on the socket that it had before", repeats=3, short=1)
+def client_socket(world, row):
+    """T200"""
+    with world.lab.agent.entered():
+        link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with link:
+        link.settimeout(0.2)
+        link.connect((at.GW, 53))
+        assert _asked(link), "an answer before"
+        world.gateway.kill()
+        world.start()
+        begin = time.monotonic()
+        wait.until(lambda: _asked(link), "an answer on the same socket", 5)
+        row.took("answer on the same socket", time.monotonic() - begin, 5)
+
+
+def _asked(link):
+    question = dns_wire.question("allowed.test")
+    with contextlib.suppress(OSError):
+        link.send(question)
+        return link.recv(4096)[:2] == question[:2]
+    return False
 
 
 @scenario("terminate", "SIGTERM beside an idle connection and a transfer, then a new start", repeats=3, short=1)

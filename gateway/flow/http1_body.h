@@ -1,4 +1,4 @@
-// Where the body of one HTTP/1 message ends, followed as its bytes pass.
+// Where the body of one HTTP/1 message ends, followed as its bytes pass, and what of it to forward.
 // Plain state; not thread-safe.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/byte_reader.h"
@@ -18,30 +19,40 @@ namespace soleroute::gateway::flow {
 
 class BodyTracker {
  public:
+  struct Piece {
+    std::size_t taken = 0;  // of the bytes given, so many belong to the body
+    base::Bytes
+        forwarded;  // what to send for them: a part of them, or own bytes that live until the next take() or move
+  };
+
   BodyTracker() = default;  // of a message without a body
-  BodyTracker(sniffer::BodyFraming framing, std::uint64_t length) : framing_(framing), remaining_(length) {}
+  BodyTracker(sniffer::BodyFraming framing, std::uint64_t length, sniffer::Sender sender)
+      : framing_(framing), remaining_(length), chunks_(sender) {}
 
   // Of a request on which the policy sets these headers: a trailer of such a name makes it malformed, since there are
   // servers that make one of the two. Borrows.
   void refuse_trailers(std::span<const policy::HeaderTransform> transforms) { transforms_ = transforms; }
 
-  // How many of these bytes, which follow those taken before, belong to the body. If malformed() then, none of them
-  // may be sent on.
-  [[nodiscard]] std::size_t take(base::Bytes bytes) {
+  // The next bytes, which follow those taken before. If malformed() then, none of them may be sent on.
+  [[nodiscard]] Piece take(base::Bytes bytes) {
     switch (framing_) {
       case sniffer::BodyFraming::kNone:
-        return 0;
+        return {};
       case sniffer::BodyFraming::kUntilClose:
-        return bytes.size();
-      case sniffer::BodyFraming::kChunked:
-        return transforms_.empty() ? chunks_.feed(bytes) : take_judging(bytes);
+        return {bytes.size(), bytes};
+      case sniffer::BodyFraming::kChunked: {
+        const auto taken = transforms_.empty() ? chunks_.feed(bytes) : take_judging(bytes);
+        return {taken, chunks_.forwarded()};
+      }
       case sniffer::BodyFraming::kLength:
         break;
     }
     const auto taken = static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, bytes.size()));
     remaining_ -= taken;
-    return taken;
+    return {taken, bytes.first(taken)};
   }
+  // What take() gave has been sent, and the next bytes may be long in coming.
+  void sent() { chunks_.release(); }
 
   [[nodiscard]] bool until_close() const { return framing_ == sniffer::BodyFraming::kUntilClose; }
   [[nodiscard]] bool done() const {
@@ -64,7 +75,6 @@ class BodyTracker {
  private:
   std::size_t take_judging(base::Bytes bytes) {
     sniffer::ChunkedContent content;
-    content.data = [](base::Bytes) {};
     content.trailer = [this](const sniffer::HeaderField& field) {
       refused_ = refused_ || judge_own_field(transforms_, field.name, field.value) != OwnField::kKeep;
     };

@@ -55,9 +55,9 @@ class Answer {
   asio::awaitable<bool> write_out(base::Bytes left);
   asio::awaitable<bool> deliver_rest();
   asio::awaitable<bool> deliver_bulk();
-  base::Bytes write_head(const ResponseHead& head, std::size_t body_size);
+  base::Bytes write_head(const ResponseHead& head, base::Bytes body);
   base::Bytes to_client(base::Bytes bytes);
-  bool accept(base::Bytes bytes, std::size_t& taken);
+  bool accept(base::Bytes bytes, BodyTracker::Piece& piece);
   void client_ended();
   void client_broke_off();
 
@@ -134,18 +134,20 @@ asio::awaitable<bool> Answer::write_out(base::Bytes left) {
   co_return written;
 }
 
-// The head, and `body_size` bytes of the body that came with it, in one write. What is left of it stays in in_ or
-// edited_ until head.size + body_size bytes are consumed.
-base::Bytes Answer::write_head(const ResponseHead& head, std::size_t body_size) {
+// The head, and what is forwarded of the body that came with it, in one write. What could not be written stays in in_
+// or edited_ until those bytes are consumed.
+base::Bytes Answer::write_head(const ResponseHead& head, base::Bytes body) {
   const auto bytes = in_.bytes();
   edited_ = forwarded_response(head, base::as_text(bytes));
-  if (edited_) edited_->append(base::as_text(bytes.subspan(head.size, body_size)));
-  return to_client(edited_ ? base::as_bytes(*edited_) : bytes.first(head.size + body_size));
+  const bool follows = body.empty() || body.data() == bytes.data() + head.size;
+  if (!edited_ && !follows) edited_ = base::as_text(bytes.first(head.size));
+  if (edited_) edited_->append(base::as_text(body));
+  return to_client(edited_ ? base::as_bytes(*edited_) : bytes.first(head.size + body.size()));
 }
 
 asio::awaitable<bool> Answer::forward_interim(const ResponseHead& head) {
   bool forwarded = true;
-  if (request_.http11) forwarded = co_await write_out(write_head(head, 0));  // 1.0 knows none: RFC 9110 section 15.2
+  if (request_.http11) forwarded = co_await write_out(write_head(head, {}));  // 1.0 knows none: RFC 9110 section 15.2
   in_.consume(head.size);
   co_return forwarded;
 }
@@ -156,13 +158,13 @@ asio::awaitable<void> Answer::switch_protocols(const ResponseHead& head) {
   }
   answering = true;
   result.status = head.status;
-  const bool forwarded = co_await write_out(write_head(head, 0));
+  const bool forwarded = co_await write_out(write_head(head, {}));
   in_.consume(head.size);
   result.then = forwarded ? Then::kSwitch : Then::kReset;
 }
 
-bool Answer::accept(base::Bytes bytes, std::size_t& taken) {
-  taken = body_.take(bytes);
+bool Answer::accept(base::Bytes bytes, BodyTracker::Piece& piece) {
+  piece = body_.take(bytes);
   if (body_.malformed()) fail(Reason::kUpstreamFailed, "its answer: " + std::string(body_.fault()));
   return !body_.malformed();
 }
@@ -178,16 +180,16 @@ asio::awaitable<void> Answer::receive() {
     const bool forwarded = co_await forward_interim(*head);
     if (!forwarded) co_return;
   }
-  body_ = BodyTracker(head->framing, head->content_length);
-  std::size_t taken = 0;
-  if (!accept(in_.bytes().subspan(head->size), taken)) co_return;
+  body_ = BodyTracker(head->framing, head->content_length, sniffer::Sender::kOrigin);
+  BodyTracker::Piece piece;
+  if (!accept(in_.bytes().subspan(head->size), piece)) co_return;
   // A client of HTTP/1.0 stays only where both sides say so.
   stays_ = head->keep_alive && request_.keep_alive && (request_.http11 || head->keep_alive_named);
   answering = true;
   result.status = head->status;
-  const auto left = write_head(*head, taken);
+  const auto left = write_head(*head, piece.forwarded);
   if (!left.empty() && !co_await write_out(left)) co_return;
-  in_.consume(head->size + taken);
+  in_.consume(head->size + piece.taken);
   if (client_gone || (!body_.done() && !co_await deliver_rest())) co_return;
   surplus_ = surplus_ || !in_.empty();
   result.then = stays_ && !surplus_ ? Then::kNextRequest : Then::kClose;
@@ -205,11 +207,12 @@ asio::awaitable<bool> Answer::deliver_rest() {
       co_return false;
     }
     in_.received(*count);
-    std::size_t taken = 0;
-    if (!accept(in_.bytes(), taken)) co_return false;
-    const auto left = to_client(in_.bytes().first(taken));
+    BodyTracker::Piece piece;
+    if (!accept(in_.bytes(), piece)) co_return false;
+    const auto left = to_client(piece.forwarded);
     if (!left.empty()) co_await write_out(left);
-    in_.consume(taken);
+    in_.consume(piece.taken);
+    body_.sent();
     if (client_gone) co_return false;
     if (*count < space.size() || body_.done()) continue;
     const bool going = co_await deliver_bulk();
@@ -224,12 +227,13 @@ asio::awaitable<bool> Answer::deliver_bulk() {
     const auto count = upstream_.stream().try_read_some(bulk_buffer());
     if (!count || !*count || **count == 0) co_return true;  // what it was, the next wait tells
     const auto bytes = bulk_buffer().first(**count);
-    std::size_t taken = 0;
-    if (!accept(bytes, taken)) co_return false;
-    surplus_ = surplus_ || taken < bytes.size();
+    BodyTracker::Piece piece;
+    if (!accept(bytes, piece)) co_return false;
+    surplus_ = surplus_ || piece.taken < bytes.size();
     touch();
-    result.to_client += taken;
-    const bool written = co_await write_bulk(client_, bytes.first(taken));
+    result.to_client += piece.forwarded.size();
+    const bool written = co_await write_bulk(client_, piece.forwarded);
+    body_.sent();
     client_gone = client_gone || !written;
     if (client_gone) co_return false;
   }
@@ -285,8 +289,10 @@ asio::awaitable<ExchangeResult> exchange(net::DeadlineWheel& wheel, net::Stream&
   const std::size_t from_client = outgoing.head_size + outgoing.body_size;
   answer.result.from_client = from_client - outgoing.head_offset;
   auto bytes = received.bytes().subspan(outgoing.head_offset, answer.result.from_client);
-  if (outgoing.edited) {
-    *outgoing.edited += base::as_text(received.bytes().subspan(outgoing.head_size, outgoing.body_size));
+  if (outgoing.edited || outgoing.edited_body) {
+    const auto body = base::as_text(received.bytes().subspan(outgoing.head_size, outgoing.body_size));
+    if (!outgoing.edited) outgoing.edited = base::as_text(bytes.first(bytes.size() - outgoing.body_size));
+    *outgoing.edited += outgoing.edited_body ? std::string_view(*outgoing.edited_body) : body;
     bytes = base::as_bytes(*outgoing.edited);
   }
   // A failure to send is no failure yet: an origin may have answered and closed.

@@ -36,13 +36,14 @@ struct Request {
   [[nodiscard]] bool is_head() const { return method == "HEAD"; }
 };
 
-// What is to be sent: the first `head_size` bytes of the client's buffer, or `edited` instead of them, then
-// `body_size` bytes that followed at once.
+// What is to be sent: the first `head_size` bytes of the client's buffer, or `edited` instead of them, then what is
+// forwarded for the `body_size` bytes that followed at once: those, or `edited_body`.
 struct Outgoing {
   std::size_t head_offset = 0;
   std::size_t head_size = 0;
   std::optional<std::string> edited;
   std::size_t body_size = 0;
+  std::optional<std::string> edited_body;
   BodyTracker body;  // has taken those body_size bytes
 };
 

@@ -391,9 +391,14 @@ Outgoing Http1Session::outgoing_of(const sniffer::RequestHead& head) const {
       .head_size = head.size,
       .edited = transforms.empty() ? forwarded_request(head) : injected_request(head, transforms, progress_.injected),
       .body_size = 0,
-      .body = BodyTracker(head.framing, head.content_length)};
+      .edited_body = {},
+      .body = BodyTracker(head.framing, head.content_length, sniffer::Sender::kClient)};
   outgoing.body.refuse_trailers(transforms);
-  outgoing.body_size = outgoing.body.take(received_.bytes().subspan(head.size));
+  const auto came = received_.bytes().subspan(head.size);
+  const auto piece = outgoing.body.take(came);
+  outgoing.body_size = piece.taken;
+  const bool as_it_came = piece.forwarded.size() == piece.taken && piece.forwarded.data() == came.data();
+  if (piece.taken > 0 && !as_it_came) outgoing.edited_body = base::as_text(piece.forwarded);
   return outgoing;
 }
 

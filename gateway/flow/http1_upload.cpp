@@ -48,8 +48,8 @@ void Upload::fail(Fault fault) {
   origin_.close();
 }
 
-bool Upload::accept(base::Bytes bytes, std::size_t& taken) {
-  taken = body_.take(bytes);
+bool Upload::accept(base::Bytes bytes, BodyTracker::Piece& piece) {
+  piece = body_.take(bytes);
   if (!body_.malformed()) return true;
   fail(Fault::kMalformed);
   return false;
@@ -65,17 +65,18 @@ asio::awaitable<bool> Upload::move_some() {
     co_return false;
   }
   received_.received(*count);
-  std::size_t taken = 0;
-  if (!accept(received_.bytes(), taken)) co_return false;
-  bytes_ += taken;
+  BodyTracker::Piece piece;
+  if (!accept(received_.bytes(), piece)) co_return false;
+  bytes_ += piece.taken;
   if (unwanted_) {
-    drained_ += taken;
-    received_.consume(taken);
+    drained_ += piece.taken;
+    received_.consume(piece.taken);
     co_return drained_ < kMaxDrained;
   }
-  auto bytes = received_.bytes().first(taken);
+  auto bytes = piece.forwarded;
   const bool written = write_now(origin_, bytes) && (bytes.empty() || co_await write_rest(origin_, bytes));
-  received_.consume(taken);
+  received_.consume(piece.taken);
+  body_.sent();
   unwanted_ = unwanted_ || !written;  // the origin has heard enough; it may still be answering
   if (*count < space.size() || body_.done() || unwanted_) co_return true;
   co_return co_await move_bulk();
@@ -88,12 +89,13 @@ asio::awaitable<bool> Upload::move_bulk() {
     const auto count = client_.try_read_some(space);
     if (!count || !*count || **count == 0) co_return true;  // what it was, the next wait tells
     const auto bytes = space.first(**count);
-    std::size_t taken = 0;
-    if (!accept(bytes, taken)) co_return false;
-    received_.append(bytes.subspan(taken));
-    bytes_ += taken;
+    BodyTracker::Piece piece;
+    if (!accept(bytes, piece)) co_return false;
+    received_.append(bytes.subspan(piece.taken));
+    bytes_ += piece.taken;
     progress_(running_);
-    unwanted_ = !co_await write_bulk(origin_, bytes.first(taken)) || unwanted_;
+    unwanted_ = !co_await write_bulk(origin_, piece.forwarded) || unwanted_;
+    body_.sent();
   }
   co_return true;
 }

@@ -43,7 +43,7 @@ class Upload {
   [[nodiscard]] boost::asio::awaitable<void> run();
   [[nodiscard]] boost::asio::awaitable<bool> move_some();
   [[nodiscard]] boost::asio::awaitable<bool> move_bulk();
-  [[nodiscard]] bool accept(base::Bytes bytes, std::size_t& taken);
+  [[nodiscard]] bool accept(base::Bytes bytes, BodyTracker::Piece& piece);
   void fail(Fault fault);
 
   net::Stream& client_;

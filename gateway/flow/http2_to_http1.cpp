@@ -162,7 +162,7 @@ class Http1Receiver {
   const Http2Request& request_;
   ReadBuffer in_;
   bool begun_ = false;  // the origin has sent something
-  sniffer::ChunkedScanner chunks_;
+  sniffer::ChunkedScanner chunks_{sniffer::Sender::kOrigin};
   sniffer::ChunkedContent content_;
   http2::Fields trailers_;
   std::shared_ptr<http2::Body> answer_ = std::make_shared<http2::Body>();

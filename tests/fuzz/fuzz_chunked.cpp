@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "sniffer/http1_chunked.h"
@@ -35,22 +36,39 @@ std::optional<std::size_t> plain_end(std::string_view text) {
   return end == std::string_view::npos ? std::nullopt : std::optional(end + 4);
 }
 
+// What was forwarded is one body, and its own plain form.
+void forwards_plain_form(const std::string& sent, sniffer::Sender sender) {
+  sniffer::ChunkedScanner again(sender);
+  require(again.feed(base::as_bytes(sent)) == sent.size() && again.state() == State::kDone);
+  require(base::as_text(again.forwarded()) == sent);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const base::Bytes bytes = std::as_bytes(std::span(data, size));
   sniffer::ChunkedScanner whole;
   const std::size_t taken = whole.feed(bytes);
+  const std::string sent(base::as_text(whole.forwarded()));
   require(taken <= size && (whole.state() != State::kMore || taken == size));
   require((whole.state() == State::kMalformed) == !whole.fault().empty());
   for (const std::size_t step : {std::size_t{1}, std::size_t{5}}) {
     sniffer::ChunkedScanner pieces;
     std::size_t used = 0;
+    std::string sent_in_pieces;
     for (std::size_t at = 0; at < size && pieces.state() == State::kMore; at += step) {
       used += pieces.feed(bytes.subspan(at, std::min(step, size - at)));
+      sent_in_pieces += base::as_text(pieces.forwarded());
     }
     require(pieces.state() == whole.state() && used == taken);
+    if (whole.state() != State::kMalformed) require(sent_in_pieces == sent);
   }
+  if (whole.state() == State::kDone) forwards_plain_form(sent, sniffer::Sender::kClient);
+  sniffer::ChunkedScanner origins(sniffer::Sender::kOrigin);
+  const std::size_t taken_from_origin = origins.feed(bytes);
+  const std::string sent_to_client(base::as_text(origins.forwarded()));
+  if (origins.state() == State::kDone) forwards_plain_form(sent_to_client, sniffer::Sender::kClient);
+  if (whole.state() == State::kDone) require(origins.state() == State::kDone && taken_from_origin == taken);
   if (whole.state() == State::kDone) require(plain_end(base::as_text(bytes)) == taken);
   return 0;
 }

@@ -131,13 +131,13 @@ std::string chunked(std::string_view trailers) {
 // Whole, and byte by byte.
 bool is_refused(const std::vector<HeaderTransform>& set, std::string_view trailers) {
   const std::string text = chunked(trailers);
-  BodyTracker whole(sniffer::BodyFraming::kChunked, 0);
-  BodyTracker slow(sniffer::BodyFraming::kChunked, 0);
+  BodyTracker whole(sniffer::BodyFraming::kChunked, 0, sniffer::Sender::kClient);
+  BodyTracker slow(sniffer::BodyFraming::kChunked, 0, sniffer::Sender::kClient);
   whole.refuse_trailers(set);
   slow.refuse_trailers(set);
-  const bool all = whole.take(base::as_bytes(text)) == text.size();
+  const bool all = whole.take(base::as_bytes(text)).taken == text.size();
   for (std::size_t i = 0; i < text.size() && !slow.malformed(); ++i) {
-    EXPECT_EQ(slow.take(base::as_bytes(text).subspan(i, 1)), 1u);
+    EXPECT_EQ(slow.take(base::as_bytes(text).subspan(i, 1)).taken, 1u);
   }
   EXPECT_EQ(whole.malformed(), slow.malformed()) << trailers;
   EXPECT_TRUE(whole.malformed() || (all && whole.done() && slow.done())) << trailers;

@@ -28,11 +28,14 @@ struct Outcome {
   bool operator==(const Outcome&) const = default;
 };
 
-Outcome scan(const std::string& bytes, std::size_t step) {
-  ChunkedScanner scanner;
+// Appends to `sent` what would be forwarded.
+Outcome scan(const std::string& bytes, std::size_t step, std::string* sent = nullptr, Sender sender = Sender::kClient) {
+  ChunkedScanner scanner(sender);
   std::size_t taken = 0;
   for (std::size_t at = 0; at < bytes.size() && scanner.state() == State::kMore; at += step) {
     taken += scanner.feed(base::as_bytes(bytes).subspan(at, std::min(step, bytes.size() - at)));
+    if (sent != nullptr && scanner.state() != State::kMalformed) *sent += base::as_text(scanner.forwarded());
+    if (at % 2 == 0) scanner.release();
   }
   return {scanner.state(), taken};
 }
@@ -63,6 +66,8 @@ TEST(ChunkedScanner, FindsTheEndOfABody) {
       {"several", "5|hello|6| world|0||", State::kDone},
       {"upper and lower hexadecimal digits", "a|0123456789|A|0123456789|0||", State::kDone},
       {"leading zeros", "0005|hello|000||", State::kDone},
+      {"extensions with blanks around their signs", "5 ; a = b ; c|hello|0\t;x||", State::kDone},
+      {"a quoted pair", "5;a=\"\\\"\"|hello|0||", State::kDone},
       {"data that looks like the end", "7|0\r\n\r\n0\r|0||", State::kDone},
       {"extensions", "5;a=b;c=\"d e\"|hello|0;x||", State::kDone},
       {"trailers", "0|Digest: x|Server-Timing: y||", State::kDone},
@@ -82,7 +87,17 @@ TEST(ChunkedScanner, RefusesWhatReadersDifferOn) {
       {"a prefix", "0x5|hello|0||", State::kMalformed},
       {"a space before", " 5|hello|0||", State::kMalformed},
       {"a space after", "5 |hello|0||", State::kMalformed},
-      {"a space before the extension", "5 ;a|hello|0||", State::kMalformed},
+      {"an extension without a name", "5;|hello|0||", State::kMalformed},
+      {"an extension of a value alone", "5;=b|hello|0||", State::kMalformed},
+      {"an extension without its value", "5;a=|hello|0||", State::kMalformed},
+      {"a quoted string without end", "5;a=\"|hello|0||", State::kMalformed},
+      {"a quoted string that ends in a backslash", "5;a=\"b\\|hello|0||", State::kMalformed},
+      {"something behind a quoted string", "5;a=\"b\"c|hello|0||", State::kMalformed},
+      {"a separator in a name", "5;a(b|hello|0||", State::kMalformed},
+      {"a blank at the end of an extension", "5;a |hello|0||", State::kMalformed},
+      {"a comma between extensions", "5;a,b|hello|0||", State::kMalformed},
+      {"a quoted string over two lines, with a request in it",
+       "1;a=\"|X|37;b=\"|Y|0||GET /denied HTTP/1.1|Host: allowed.test||", State::kMalformed},
       {"bare LF after the size", "5\nhello|0||", State::kMalformed},
       {"bare CR after the size", "5\rhello|0||", State::kMalformed},
       {"bare LF after the data", "5|hello\n0||", State::kMalformed},
@@ -110,6 +125,72 @@ TEST(ChunkedScanner, RefusesWhatReadersDifferOn) {
   std::string many = "0|";
   for (std::size_t i = 0; i <= kMaxTrailerFields; ++i) many += "X: y|";
   expect_states({{"too many trailers", many + "|", State::kMalformed}});
+}
+
+struct Forwarded {
+  std::string why;
+  std::string bytes;
+  std::string sent;  // of all that belongs to the body; "malformed"
+};
+
+void expect_forwarded(const std::vector<Forwarded>& cases, Sender sender) {
+  for (const auto& c : cases) {
+    const std::string bytes = wire(c.bytes);
+    for (const std::size_t step : {bytes.size(), std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{7}}) {
+      std::string sent;
+      const auto outcome = scan(bytes, step, &sent, sender);
+      if (outcome.state == State::kMalformed) sent = "malformed";
+      EXPECT_EQ(sent, wire(c.sent)) << c.why << ", by " << step;
+    }
+  }
+}
+
+TEST(ChunkedScanner, ForwardsNoExtension) {
+  expect_forwarded({{"none", "5|hello|0||", "5|hello|0||"},
+                    {"one", "5;a=b|hello|0||", "5|hello|0||"},
+                    {"one behind plain chunks", "5|hello|1|x|5;a=b|hello|1|x|0||", "5|hello|1|x|5|hello|1|x|0||"},
+                    {"of the last chunk", "5|hello|0;a=\"; b\"|X: y||", "5|hello|0|X: y||"},
+                    {"leading zeros", "0005|hello|000||", "5|hello|0||"},
+                    {"upper case", "A|0123456789|0||", "A|0123456789|0||"},
+                    {"trailers", "0|Digest: x|Server-Timing:  y||", "0|Digest: x|Server-Timing:  y||"},
+                    {"and not what follows", "1;a|x|0||GET / HTTP/1.1|", "1|x|0||"}},
+                   Sender::kClient);
+}
+
+TEST(ChunkedScanner, ForwardsNothingOfALineThatIsNotWhole) {
+  ChunkedScanner scanner;
+  const auto forwarded = [&scanner](std::string_view text) {
+    EXPECT_EQ(scanner.feed(base::as_bytes(text)), text.size());
+    return std::string(base::as_text(scanner.forwarded()));
+  };
+  EXPECT_EQ(forwarded("0"), "");
+  EXPECT_EQ(forwarded("5;a=\""), "");
+  EXPECT_EQ(forwarded("\"\r"), "");
+  EXPECT_EQ(forwarded("\nhel"), "5\r\nhel");
+  EXPECT_EQ(forwarded("lo"), "lo");
+  EXPECT_EQ(forwarded("\r\n0\r\nX: "), "\r\n0\r\n");
+  EXPECT_EQ(forwarded("y"), "");
+  EXPECT_EQ(forwarded("\r\n\r"), "X: y\r\n");
+  EXPECT_EQ(forwarded("\n"), "\r\n");
+  EXPECT_EQ(scanner.state(), State::kDone);
+}
+
+// What curl and browsers take from an origin has one reading; they get it in plain form.
+TEST(ChunkedScanner, PutsAnOriginsOdditiesIntoPlainForm) {
+  expect_forwarded({{"nothing odd", "5|hello|0|X: y||", "5|hello|0|X: y||"},
+                    {"a size padded with blanks", "5  |hello|0 ||", "5|hello|0||"},
+                    {"an extension of no grammar", "5;a=\"|hello|0;(|X: y||", "5|hello|0|X: y||"},
+                    {"lines that end in LF", "5\nhello\n0\nX: y\n\n", "5|hello|0|X: y||"},
+                    {"a trailer that frames", "0|X: y|Content-Length: 5|Z: y||", "0|X: y|Z: y||"},
+                    {"text behind the size", "5 hello|hello|0||", "malformed"},
+                    {"a chunk longer than its size", "4|hello|0||", "malformed"},
+                    {"a sign", "+5|hello|0||", "malformed"},
+                    {"a prefix", "0x5|hello|0||", "malformed"},
+                    {"a bare CR", "5\rhello|0||", "malformed"},
+                    {"NUL in an extension", "5;\0|hello|0||"s, "malformed"},
+                    {"a folded trailer", "0|X: a| b||", "malformed"},
+                    {"endless zeros", std::string(1000, '0'), "malformed"}},
+                   Sender::kOrigin);
 }
 
 TEST(ChunkedScanner, CountsHugeChunksWithoutHoldingThem) {

@@ -1,0 +1,93 @@
+"""What is forwarded of HTTP/1 is in plain form: no chunk extension, nothing that only some readers understand."""
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import pytest
+
+from lab import addresses as at
+from lab import web
+from lab.http1 import get, statuses, talk
+
+threat = pytest.mark.threat
+
+CHUNKED = b"POST /echo HTTP/1.1\r\nHost: allowed.test\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+
+
+def raw_echo(lab, path):
+    """Answers with the very bytes of a chunked body."""
+
+    def answer(connection, request):
+        raw = b""
+        while not raw.endswith(b"0\r\n\r\n"):
+            raw += connection.take(1)
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(raw) + raw)
+        return False
+
+    lab.al.script(path, answer)
+
+
+# --- Bodies ---
+
+
+@threat("T180")
+@pytest.mark.parametrize("step", [0, 1])
+def test_no_chunk_extension_of_a_client_reaches_an_origin(case, lab, step):
+    raw_echo(lab, "/raw")
+    sent = b'5;a=b\r\nhello\r\n1 ; q="\\"; x" ;c\r\n!\r\n0002\r\nab\r\n0;end\r\n\r\n'
+    found, answer, _ = talk(lab, CHUNKED.replace(b"/echo", b"/raw") + sent, step=step)
+    assert found == [200]
+    assert answer.endswith(b"\r\n\r\n5\r\nhello\r\n1\r\n!\r\n2\r\nab\r\n0\r\n\r\n")
+    del case
+
+
+@threat("T180")
+@pytest.mark.parametrize("line", [
+    b'5;a="', b"5;", b"5;a=", b"5;=b", b'5;a="b"c', b"5;a(", b"5;a,b", b"5;a ", b"5 ", b'5;a="\x0b"', b"5;" + b"a" * 1025,
+], ids=range(11))  # fmt: skip
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_malformed_chunk_line_ends_the_connection_unsent(case, lab, line, at_once):
+    mark = lab.al.mark()
+    begun = CHUNKED + (b"" if at_once else b"3\r\nabc\r\n")
+    with web.connected(lab.agent, at.AL, 80) as link:
+        link.sendall(begun)
+        if not at_once:
+            lab.al.wait_for(mark, "/echo")
+        link.sendall(line + b"\r\nhello\r\n0\r\n\r\n" + get("denied.test", f"/{case.canary}"))
+        answer, _ = web.read_to_end(link)
+    assert statuses(answer) == [400]
+    assert not lab.al.since(mark, "hello")
+    case.no_canary()
+
+
+@threat("T180")
+def test_a_quoted_string_over_lines_hides_no_request(case, lab):
+    """To an origin whose quoted strings span lines this would be one chunk, and then a request for another path."""
+    mark = lab.al.mark()
+    hidden = b'1;a="\r\nX\r\n37;b="\r\nY\r\n0\r\n\r\nGET /%s HTTP/1.1\r\nHost: allowed.test\r\n\r\n' % case.canary.encode()
+    found, _, _ = talk(lab, CHUNKED + hidden, finish=True)
+    assert found == [400]
+    assert not lab.al.since(mark, case.canary)
+    found, answer, _ = talk(lab, CHUNKED + hidden.replace(b'"', b""), finish=True)
+    assert found == [400], "nor without quotes, where the value is missing"
+    found, answer, _ = talk(lab, CHUNKED + b'1;a="X"\r\nX\r\n0\r\n\r\n')
+    assert found == [200] and answer.endswith(b"\r\n\r\nX"), "the control"
+
+
+@threat("T180")
+@pytest.mark.parametrize(("sent", "received"), [
+    (b"5\r\nhello\r\n0\r\n\r\n", b"5\r\nhello\r\n0\r\n\r\n"),
+    (b'5;a="\r\nhello\r\n0;(\r\n\r\n', b"5\r\nhello\r\n0\r\n\r\n"),
+    (b"0005  \r\nhello\r\n000\r\n\r\n", b"5\r\nhello\r\n0\r\n\r\n"),
+    (b"5\nhello\n0\nX-Sum: 1\n\n", b"5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n"),
+    (b"5\r\nhello\r\n0\r\nContent-Length: 7\r\nX-Sum: 1\r\n\r\n", b"5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n"),
+], ids=["plain", "extensions", "padded", "LF", "trailer that frames"])  # fmt: skip
+def test_a_body_of_an_origin_arrives_in_plain_form(case, lab, sent, received):
+    def answer(connection, request):
+        connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + sent[:3])
+        connection.send(sent[3:])
+        return True
+
+    lab.al.script("/odd", answer)
+    found, answer, _ = talk(lab, get("allowed.test", "/odd") + get("allowed.test", "/after", "Connection: close\r\n"))
+    assert found == [200, 200]
+    assert answer.split(b"\r\n\r\n", 1)[1].startswith(received + b"HTTP/1.1 200")
+    del case

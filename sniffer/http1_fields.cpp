@@ -148,7 +148,7 @@ std::expected<HeaderField, Malformed> parse_field(std::string_view line) {
   return HeaderField{name, trimmed(value), line};
 }
 
-Step<std::vector<HeaderField>> read_fields(LineCursor& lines) {
+Step<std::vector<HeaderField>> read_fields(LineCursor& lines, std::size_t most) {
   std::vector<HeaderField> fields;
   fields.reserve(kUsualFields);
   for (;;) {
@@ -158,7 +158,7 @@ Step<std::vector<HeaderField>> read_fields(LineCursor& lines) {
     if (!line) return std::unexpected(line.error());
     if (line->empty() && lines.position() > kMaxHeadBytes) return stop("the head is too large", 431);
     if (line->empty()) return fields;
-    if (fields.size() == kMaxHeaderFields) return stop("too many header fields", 431);
+    if (fields.size() == most) return stop("too many header fields", 431);
     auto field = parse_field(*line);
     if (!field) return std::unexpected(Stop(field.error()));
     field->line = {line->data(), line->size() + 2};

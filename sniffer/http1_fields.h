@@ -42,8 +42,8 @@ class LineCursor {
 // One field line without its CRLF (`line` of the result is the same). RFC 9112 section 5.
 [[nodiscard]] std::expected<HeaderField, Malformed> parse_field(std::string_view line);
 
-// The fields up to and including the blank line; `used` bytes of the head came before.
-[[nodiscard]] Step<std::vector<HeaderField>> read_fields(LineCursor& lines);
+// The fields up to and including the blank line, `most` at most.
+[[nodiscard]] Step<std::vector<HeaderField>> read_fields(LineCursor& lines, std::size_t most);
 
 // Fields that decide where a message ends and what becomes of the connection.
 struct Semantics {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,7 +20,8 @@ namespace soleroute::sniffer {
 
 inline constexpr std::size_t kMaxRequestLine = 8 * 1024;  // without its CRLF; more: 414
 inline constexpr std::size_t kMaxHeadBytes = 64 * 1024;   // start line, fields and the blank line; more: 431
-inline constexpr std::size_t kMaxHeaderFields = 128;      // more: 431
+inline constexpr std::size_t kMaxHeaderFields = 128;      // of a request; more: 431
+inline constexpr std::size_t kMaxResponseFields = 1024;   // some sites set a hundred cookies at once
 inline constexpr std::size_t kMaxMethodLength = 32;       // more: 501
 
 struct HeaderField {
@@ -77,11 +79,15 @@ struct ResponseHead {
   bool keep_alive_named = false;  // Connection says so: needed by clients of HTTP/1.0
   bool to_websocket = false;      // a 101 that switches to WebSocket and nothing else
   std::size_t size = 0;
+  // Set if the head was not in plain form: what is forwarded instead of the first `size` bytes, and what the fields
+  // borrow from then.
+  std::shared_ptr<const std::string> plain{};
 
   [[nodiscard]] bool interim() const { return status < 200; }
 };
 
-// The answer to a request with `method`. Malformed for everything that two readers could frame differently.
+// The answer to a request with `method`. Malformed for everything that two readers could frame differently; what has
+// one reading among those who accept it at all is put into plain form.
 [[nodiscard]] Parsed<ResponseHead> parse_response_head(base::Bytes received, std::string_view method);
 
 // "host", "host:port", "[v6]:port"; anything else is malformed.

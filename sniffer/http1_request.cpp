@@ -205,7 +205,7 @@ std::expected<RequestHead, http1::Stop> read_request(std::string_view text) {
   auto named = read_target(head);
   if (!named) return stopped(named.error());
 
-  auto fields = http1::read_fields(lines);
+  auto fields = http1::read_fields(lines, kMaxHeaderFields);
   if (!fields) return std::unexpected(fields.error());
   head.fields = std::move(*fields);
   head.size = head.offset + lines.position();

@@ -3,6 +3,7 @@
 
 #include "sniffer/http1_fields.h"
 #include "sniffer/http1_head.h"
+#include "sniffer/http1_plain.h"
 #include "sniffer/http1_text.h"
 
 namespace soleroute::sniffer {
@@ -25,7 +26,8 @@ Checked read_status_line(std::string_view line, ResponseHead& head) {
     if (!http1::is_digit(c)) return fault("a malformed status line");
     head.status = head.status * 10 + (c - '0');
   }
-  if (head.status < 100 || head.status > 599) return fault("a status code out of range");
+  // RFC 9110 section 15: clients take 600 to 999 for errors of the server, and some sites send them.
+  if (head.status < 100) return fault("a status code out of range");
   const auto reason = line.substr(kStatusLineMin);
   if (!reason.empty() && reason.front() != ' ') return fault("a malformed status line");
   if (!std::ranges::all_of(reason, http1::is_value_char)) return fault("a control character in the status line");
@@ -65,7 +67,7 @@ std::expected<ResponseHead, http1::Stop> read_response(std::string_view text, st
   const auto line = lines.next(kMaxRequestLine, "the status line is too long", 431);
   if (!line) return std::unexpected(line.error());
   if (const auto read = read_status_line(*line, head); !read) return stopped(read.error());
-  auto fields = http1::read_fields(lines);
+  auto fields = http1::read_fields(lines, kMaxResponseFields);
   if (!fields) return std::unexpected(fields.error());
   head.fields = std::move(*fields);
   head.size = lines.position();
@@ -75,10 +77,31 @@ std::expected<ResponseHead, http1::Stop> read_response(std::string_view text, st
   return head;
 }
 
+// A head that is refused as it stands, read once more in plain form.
+std::expected<ResponseHead, http1::Stop> read_loosely(std::string_view text, std::string_view method,
+                                                      const http1::Stop& refused) {
+  const auto* const malformed = std::get_if<Malformed>(&refused);
+  if (malformed == nullptr || malformed->too_large || !text.starts_with(kVersion)) return std::unexpected(refused);
+  const auto line_end = text.find('\n');
+  if (line_end == std::string_view::npos) return std::unexpected(refused);
+  ResponseHead first;
+  const auto line = text.substr(0, line_end - (text[line_end - 1] == '\r' ? 1 : 0));
+  if (const auto status = read_status_line(line, first); !status) return std::unexpected(refused);
+  auto plain = http1::plain_response_head(text);
+  if (!plain) return std::unexpected(plain.error());
+  const auto kept = std::make_shared<const std::string>(std::move(plain->text));
+  auto head = read_response(*kept, method);
+  if (!head) return head;
+  head->plain = kept;
+  head->size = plain->size;
+  return head;
+}
+
 }  // namespace
 
 Parsed<ResponseHead> parse_response_head(base::Bytes received, std::string_view method) {
   auto head = read_response(base::as_text(received), method);
+  if (!head) head = read_loosely(base::as_text(received), method, head.error());
   if (head) return std::move(*head);
   return std::visit([](const auto& stop) { return Parsed<ResponseHead>(stop); }, head.error());
 }

@@ -75,9 +75,12 @@ std::optional<std::string> forwarded_request(const sniffer::RequestHead& head) {
 
 std::optional<std::string> forwarded_response(const sniffer::ResponseHead& head, std::string_view received) {
   const auto is_alternative = [](const HeaderField& field) { return is_named(field, "alt-svc"); };
-  if (std::ranges::none_of(head.fields, is_alternative)) return std::nullopt;
+  const bool as_it_is = std::ranges::none_of(head.fields, is_alternative);
+  if (as_it_is && head.plain) return *head.plain;
+  if (as_it_is) return std::nullopt;
+  if (head.plain) received = *head.plain;
   std::string out;
-  out.reserve(head.size);
+  out.reserve(head.plain ? head.plain->size() : head.size);
   out += received.substr(0, received.find('\n') + 1);
   for (const auto& field : head.fields) {
     if (!is_alternative(field)) out += field.line;

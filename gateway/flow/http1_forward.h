@@ -23,7 +23,8 @@ namespace soleroute::gateway::flow {
                                            std::span<const policy::HeaderTransform> transforms,
                                            std::span<const InjectedField> fields);
 
-// Likewise for the first head.size bytes of a response: Alt-Svc is left out, since other ways to the origin are closed.
+// Likewise for the first head.size bytes of a response, which may not be in plain form: Alt-Svc is left out, since
+// other ways to the origin are closed.
 [[nodiscard]] std::optional<std::string> forwarded_response(const sniffer::ResponseHead& head,
                                                             std::string_view received);
 

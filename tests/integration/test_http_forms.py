@@ -91,3 +91,71 @@ def test_a_body_of_an_origin_arrives_in_plain_form(case, lab, sent, received):
     assert found == [200, 200]
     assert answer.split(b"\r\n\r\n", 1)[1].startswith(received + b"HTTP/1.1 200")
     del case
+
+
+# --- Heads ---
+
+ANSWERS = {
+    "999": (b"HTTP/1.1 999 Request denied\r\nContent-Length: 2\r\n\r\nhi", b"HTTP/1.1 999 Request denied\r\nContent-Length: 2\r\n\r\nhi"),
+    "one length twice": (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: y\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: y\r\n\r\nhi",
+    ),
+    "LF": (b"HTTP/1.1 200 OK\nX: y\nContent-Length: 2\n\nhi", b"HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 2\r\n\r\nhi"),
+    "folded": (
+        b"HTTP/1.1 200 OK\r\nX: y\r\n\t z\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nX: y z\r\nContent-Length: 2\r\n\r\nhi",
+    ),
+    "blank before the colon": (
+        b"HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+    ),
+    "chunked 204": (
+        b"HTTP/1.1 204 None\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 204 None\r\nConnection: close\r\n\r\n",
+    ),
+    "cookies": (
+        b"HTTP/1.1 200 OK\r\n" + b"".join(b"Set-Cookie: a%d=b\r\n" % i for i in range(140)) + b"Content-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\n" + b"".join(b"Set-Cookie: a%d=b\r\n" % i for i in range(140)) + b"Content-Length: 2\r\n\r\nhi",
+    ),
+    "odd interim answer": (
+        b"HTTP/1.1 103 Early Hints\nLink: </a>\n\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+    ),
+}
+
+
+@threat("T185", "T100")
+@pytest.mark.parametrize("what", ANSWERS)
+def test_an_answer_that_clients_accept_arrives_in_plain_form(case, lab, what):
+    sent, received = ANSWERS[what]
+
+    def answer(connection, request):
+        connection.send(sent)
+        return True
+
+    lab.al.script("/odd", answer)
+    _, answer, _ = talk(lab, get("allowed.test", "/odd") + get("allowed.test", "/after", "Connection: close\r\n"))
+    assert answer.startswith(received)
+    if b"Connection: close" in received:
+        assert answer == received
+    else:
+        assert answer[len(received) :].startswith(b"HTTP/1.1 200"), "the connection goes on"
+    del case
+
+
+@threat("T185", "T100")
+@pytest.mark.parametrize("head", [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n 3",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked", b"HTTP/1.1 200 OK\r\nContent Length: 2",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked", b"HTTP/1.1 200 OK\r\nX: a\x00\r\nContent-Length: 2",
+], ids=range(6))  # fmt: skip
+def test_an_answer_with_two_readings_is_a_502(case, lab, head):
+    def answer(connection, request):
+        connection.send(head + b"\r\n\r\nhi")
+        return False
+
+    lab.al.script("/odd", answer)
+    found, _, _ = talk(lab, get("allowed.test", "/odd"))
+    assert found == [502]
+    del case

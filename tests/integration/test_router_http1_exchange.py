@@ -214,7 +214,7 @@ HOSTILE = {
     "a TLS alert": b"\x15\x03\x03\0\x02\x02\x28 fake",
     "nothing": b"",
     "an odd status": b"HTTP/1.1 999999 X\r\nContent-Length: 4\r\n\r\nfake",
-    "a folded header": b"HTTP/1.1 200 OK\r\nX: y\r\n Content-Length: 4\r\n\r\nfake",
+    "a folded length": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n 4\r\n\r\nfake",
     "NUL in a header": b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 4\r\n\r\nfake",
 }  # fmt: skip
 

@@ -164,14 +164,18 @@ TEST_F(Http1Exchange, StreamsBodiesBothWaysAtOnce) {
 }
 
 TEST_F(Http1Exchange, StreamsChunkedBodiesWithTrailersAndFindsTheirEnd) {
-  const std::string body = wire("5;x=y|hello|") + "10000\r\n" + std::string(65536, 'c') + wire("|0|Digest: z||");
+  const auto body_with = [](std::string_view extension) {
+    return wire("5" + std::string(extension) + "|hello|") + "10000\r\n" + std::string(65536, 'c') +
+           wire("|0|Digest: z||");
+  };
+  const std::string body = body_with("");
   auto& agent = client();
-  agent.send(wire("PUT / HTTP/1.1|Host: allowed.test|Transfer-Encoding: chunked|Trailer: Digest||") + body +
-             wire(kGet));
+  agent.send(wire("PUT / HTTP/1.1|Host: allowed.test|Transfer-Encoding: chunked|Trailer: Digest||") +
+             body_with(";x=y") + wire(kGet));
   auto server = origin("127.0.0.2");
   server.head();
   EXPECT_EQ(server.exactly(body.size()), body);
-  server.send(wire("HTTP/1.1 200 OK|Transfer-Encoding: chunked||") + body);
+  server.send(wire("HTTP/1.1 200 OK|Transfer-Encoding: chunked||") + body_with(";x=\""));
   EXPECT_THAT(agent.head(), HasSubstr("chunked"));
   EXPECT_EQ(agent.exactly(body.size()), body);
   EXPECT_EQ(server.head(), wire(kGet)) << "what followed the body was the next request";
@@ -392,7 +396,7 @@ TEST_F(Http1Exchange, AHostileOriginReachesNoLaterRequest) {
   for (const auto& c :
        {Case{"length and chunked", "HTTP/1.1 200 OK|Content-Length: 5|Transfer-Encoding: chunked||0||"},
         Case{"two lengths", "HTTP/1.1 200 OK|Content-Length: 5|Content-Length: 6||hello!"},
-        Case{"bare LF", "HTTP/1.1 200 OK\nContent-Length: 2\n\nhi"}, Case{"not HTTP", "SSH-2.0-x|"},
+        Case{"bare CR", "HTTP/1.1 200 OK|Content-Length: 2\rX: y||hi"}, Case{"not HTTP", "SSH-2.0-x|"},
         Case{"an unasked switch", "HTTP/1.1 101 Switching Protocols|Upgrade: websocket|Connection: upgrade||"},
         Case{"a chunk that overflows", "HTTP/1.1 200 OK|Transfer-Encoding: chunked||ffffffffffffffffff|x"},
         Case{"too large a head", "HTTP/1.1 200 OK|X: " + std::string(70000, 'x') + "||"}}) {

@@ -90,9 +90,15 @@ std::optional<Meaning> read_request(const std::string& bytes) {
   return meaning;
 }
 
-std::optional<Meaning> read_response(const std::string& bytes) {
-  const auto parsed = parse_response_head(base::as_bytes(bytes), "GET");
+// `bytes` becomes what is forwarded.
+std::optional<Meaning> read_response(std::string& bytes) {
+  auto parsed = parse_response_head(base::as_bytes(bytes), "GET");
   if (!parsed.complete()) return std::nullopt;
+  if (parsed.value().plain) {
+    bytes = *parsed.value().plain;
+    parsed = parse_response_head(base::as_bytes(bytes), "GET");
+    EXPECT_TRUE(parsed.complete() && !parsed.value().plain) << bytes;
+  }
   Meaning meaning = meaning_of(parsed.value());
   meaning.status = parsed.value().status;
   return meaning;
@@ -163,7 +169,7 @@ TEST(Http1BesideBeast, RequestsThatBothAcceptMeanTheSame) {
   EXPECT_GT(tally.neither, 3000);
 }
 
-TEST(Http1BesideBeast, ResponsesThatBothAcceptMeanTheSame) {
+TEST(Http1BesideBeast, WhatIsForwardedOfResponsesMeansTheSame) {
   const std::vector<std::string> seeds = {wire("HTTP/1.1 200 OK|Content-Length: 12|Server: x||"),
                                           wire("HTTP/1.1 200 OK|Transfer-Encoding: chunked|Connection: close||"),
                                           wire("HTTP/1.0 404 Not Found|Content-Length: 3|Connection: keep-alive||"),
@@ -171,7 +177,7 @@ TEST(Http1BesideBeast, ResponsesThatBothAcceptMeanTheSame) {
   Random random(4);
   Tally tally;
   for (int round = 0; round < 20000; ++round) {
-    const std::string bytes = mutated(seeds[below(random, seeds.size())], random);
+    std::string bytes = mutated(seeds[below(random, seeds.size())], random);
     auto ours = read_response(bytes);
     const auto theirs = beast_reads<false>(bytes);
     // Beast's keep_alive() does not look at where the body ends; a body until the close ends the connection.

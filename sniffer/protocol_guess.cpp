@@ -12,16 +12,13 @@ namespace {
 constexpr std::string_view kPreface = "PRI * HTTP/2.0";  // RFC 9113 section 3.4, as far as it need be seen
 constexpr std::size_t kLongestWord = 64;                 // a longer first word is left to the HTTP parser to refuse
 
-constexpr bool is_letter(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
 constexpr bool is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 Protocol guess_text(std::string_view text) {
   if (is_blank(text.front())) return Protocol::kHttp1;  // allowed once or refused with a page: the parser knows
-  if (!is_letter(text.front())) return Protocol::kOther;
+  if (!http1::is_token_char(text.front())) return Protocol::kOther;
   const auto* const end = std::ranges::find_if_not(text, http1::is_token_char);
   const auto word = static_cast<std::size_t>(end - text.begin());
   if (word > kLongestWord) return Protocol::kHttp1;

@@ -159,3 +159,15 @@ def test_an_answer_with_two_readings_is_a_502(case, lab, head):
     found, _, _ = talk(lab, get("allowed.test", "/odd"))
     assert found == [502]
     del case
+
+
+@threat("T188")
+@pytest.mark.parametrize("method", ["0", "9GET", "*", "~x"])
+def test_a_method_that_begins_with_no_letter_is_answered(case, lab, method):
+    found, _, _ = talk(lab, get("denied.test").replace(b"GET", method.encode(), 1), finish=True)
+    assert found == [403]
+    mark = lab.al.mark()
+    found, _, _ = talk(lab, get("allowed.test", "/other", "Connection: close\r\n").replace(b"GET", method.encode(), 1))
+    assert found == [200]
+    assert [r.method for r in lab.al.since(mark)] == [method]
+    del case

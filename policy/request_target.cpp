@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 
 #include "policy/utf8.h"
@@ -55,14 +56,49 @@ std::string decoded_once(std::string_view text) {
   return out;
 }
 
-// "." or "..", with or without path parameters behind (";x"), which some servers cut off before they resolve dots.
+struct Folding {
+  std::string_view from;  // UTF-8
+  std::string_view to;
+};
+
+// What servers that map characters to look-alikes (NFKC, the best fit of Windows code pages) make of these, as far as
+// it can make or hide a dot segment.
+constexpr std::array<Folding, 42> kFoldings{{
+    {"\u2024", "."}, {"\u2025", ".."}, {"\u2026", "..."}, {"\u3002", "."}, {"\ufe52", "."}, {"\uff0e", "."},
+    {"\uff61", "."}, {"\u2044", "/"},  {"\u2215", "/"},   {"\u29f8", "/"}, {"\uff0f", "/"}, {"\u2216", "/"},
+    {"\u29f5", "/"}, {"\u29f9", "/"},  {"\ufe68", "/"},   {"\uff3c", "/"}, {"\u00a5", "/"}, {"\u20a9", "/"},
+    {"\uff1b", ";"}, {"\u037e", ";"},  {"\u00a0", " "},   {"\u00ad", " "}, {"\u1680", " "}, {"\u2000", " "},
+    {"\u2001", " "}, {"\u2002", " "},  {"\u2003", " "},   {"\u2004", " "}, {"\u2005", " "}, {"\u2006", " "},
+    {"\u2007", " "}, {"\u2008", " "},  {"\u2009", " "},   {"\u200a", " "}, {"\u200b", " "}, {"\u200c", " "},
+    {"\u200d", " "}, {"\u202f", " "},  {"\u205f", " "},   {"\u2060", " "}, {"\u3000", " "}, {"\ufeff", " "},
+}};
+
+std::string folded(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const bool ascii = static_cast<std::uint8_t>(text.front()) < 0x80;
+    const auto* const found =
+        ascii ? kFoldings.end()
+              : std::ranges::find_if(kFoldings, [text](const Folding& each) { return text.starts_with(each.from); });
+    const bool folds = found != kFoldings.end();
+    out += folds ? found->to : text.substr(0, 1);
+    text.remove_prefix(folds ? found->from.size() : 1);
+  }
+  return out;
+}
+
+// "." or "..", with or without path parameters behind (";x"), which some servers cut off before they resolve dots, or
+// with blanks, which Windows cuts off. Three dots alone are a name.
 bool is_dot_segment(std::string_view segment) {
   const auto name = segment.substr(0, segment.find(';'));
-  return name == "." || name == "..";
+  const bool dots_and_blanks = name.find_first_not_of(". ") == std::string_view::npos && name.contains('.');
+  return dots_and_blanks && (name.size() < 3 || name.contains(' '));
 }
 
 bool has_dot_segment(std::string_view decoded) {
-  std::string_view rest = decoded;
+  const std::string plain = folded(decoded);
+  std::string_view rest = plain;
   while (true) {
     const auto slash = rest.find_first_of("/\\");
     if (is_dot_segment(rest.substr(0, slash))) return true;

@@ -20,7 +20,8 @@ using QueryParameters = std::vector<std::pair<std::string, std::string>>;
 
 // Percent-encoding normalised (RFC 3986 section 6.2.2): unreserved characters literal, the rest as %XX in upper case,
 // case kept. Nothing when servers could disagree on which resource it names: dot segments in any spelling (also behind
-// encoded or double-encoded slashes and path parameters), backslashes, control characters, ill-formed escapes or UTF-8.
+// encoded or double-encoded slashes and path parameters, with blanks, or in look-alikes of dots, slashes and blanks),
+// backslashes, control characters, ill-formed escapes or UTF-8.
 [[nodiscard]] std::optional<std::string> normalised_path(std::string_view path);
 
 // application/x-www-form-urlencoded, as query strings are read: '&' separates, '+' is a space. Nothing if an escape is

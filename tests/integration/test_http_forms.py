@@ -171,3 +171,44 @@ def test_a_method_that_begins_with_no_letter_is_answered(case, lab, method):
     assert found == [200]
     assert [r.method for r in lab.al.since(mark)] == [method]
     del case
+
+
+# --- Paths ---
+
+POLICY = """\
+domains:
+  - host: allowed.test
+    rules:
+      - path: {prefix: /v1/}
+"""
+
+
+class TestPaths:
+    @pytest.fixture(scope="class")
+    def ruled(self, router):
+        router.reload(POLICY)
+        yield router
+        router.reload(at.POLICY)
+
+    @threat("T183")
+    @pytest.mark.parametrize("path", [
+        "/v1/..%20/admin", "/v1/.%20./admin", "/v1/%EF%BC%8E%EF%BC%8E/admin", "/v1/..%E2%88%95admin", "/v1/%E2%80%A5/admin",
+        "/v1/..%C2%A0/admin", "/v1/..%EF%BC%BCadmin", "/v1/..%2520/admin", "/v1/..%EF%BC%9B/admin", "/v1/%c0%ae%c0%ae/admin",
+    ])  # fmt: skip
+    def test_a_segment_that_a_server_may_fold_to_dots_matches_no_rule(self, lab, ruled, path):
+        del ruled
+        mark = lab.al.mark()
+        response = web.http(lab.agent, "allowed.test", path, at.AL)
+        assert response.status == 403
+        assert "more than one way" in response.body.decode()
+        assert lab.al.since(mark) == []
+
+    @threat("T183")
+    @pytest.mark.parametrize("path", [
+        "/v1/...", "/v1/a%20..%20b", "/v1/%20/x", "/v1/%E2%80%A6/x", "/v1/a%E2%88%95b", "/v1/%EF%BC%8Ex", "/v1/100%C2%A5", "/v1/a;b=..",
+    ])  # fmt: skip
+    def test_ordinary_names_with_such_characters_pass(self, lab, ruled, path):
+        del ruled
+        mark = lab.al.mark()
+        assert web.http(lab.agent, "allowed.test", path, at.AL).status == 200
+        assert [r.target for r in lab.al.since(mark)] == [path]

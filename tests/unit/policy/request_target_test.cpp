@@ -24,6 +24,12 @@ TEST(NormalisedPath, MakesEquivalentSpellingsEqualAndNoOthers) {
            {"/a|b", "/a%7Cb", "a character that should have been escaped"},
            {"/...", "/...", "three dots are a name"},
            {"/.hidden/..b", "/.hidden/..b", "dots with a name"},
+           {"/%20/a%20b", "/%20/a%20b", "blanks without a dot"},
+           {"/v1.%20x/a..%20", "/v1.%20x/a..%20", "dots and blanks with a name"},
+           {"/%EF%BC%8E%EF%BC%8Ea", "/%EF%BC%8E%EF%BC%8Ea", "fullwidth dots with a name"},
+           {"/%E2%80%A6", "/%E2%80%A6", "an ellipsis is three dots"},
+           {"/a%E2%88%95b", "/a%E2%88%95b", "a division slash within a name"},
+           {"/%C2%A5100", "/%C2%A5100", "a yen sign, which some fonts show as a backslash"},
            {"/100%25", "/100%25", "an encoded percent"},
        }) {
     EXPECT_EQ(normalised_path(row.path), std::string(row.normalised)) << row.path << ": " << row.why;
@@ -62,7 +68,27 @@ TEST(NormalisedPath, RefusesWhatServersCouldReadDifferently) {
                                       "/%ff",
                                       "/\xff",
                                       "/%255c",
-                                      "/%2525252525252e."}) {
+                                      "/%2525252525252e.",
+                                      "/a/..%20/b",
+                                      "/a/%20..",
+                                      "/a/.%20./b",
+                                      "/a/.. ",
+                                      "/a/..%20.",
+                                      "/a/.%c2%a0/b",
+                                      "/a/..%e3%80%80;x/b",
+                                      "/a/%EF%BC%8E%EF%BC%8E/b",
+                                      "/a/\uff0e./b",
+                                      "/a/%E2%80%A5/b",
+                                      "/a/%E2%80%A4%E2%80%A4/b",
+                                      "/a/..%E2%88%95b",
+                                      "/a/..%EF%BC%8Fb",
+                                      "/a%E2%81%84..%E2%81%84b",
+                                      "/a/..%EF%BC%BCb",
+                                      "/a/..%C2%A5b",
+                                      "/a/..%EF%BC%9Bx/b",
+                                      "/a/..%2520/b",
+                                      "/a/%25EF%25BC%258E%25EF%25BC%258E/b",
+                                      "/a/.%E2%80%8B./b"}) {
     EXPECT_EQ(normalised_path(path), std::nullopt) << path;
   }
   EXPECT_EQ(normalised_path("/" + std::string(kMaxTargetBytes, 'a')), std::nullopt);

@@ -10,8 +10,10 @@ CLIENT_SOCKET = "client-socket"
 NO_ANSWER = "no answer"  # what the load says when this fault meets one of its questions, by the port it happens to draw
 
 FAULTS = {
+    "log-unread": "the status counts no dropped records",
     CLIENT_SOCKET: "connection tracking leads a client's old port to the DNS port of the former process",
     "terminate-idle": "an idle connection delays the end by the whole time for open transfers",
+    "foreign-table": "the status says healthy while another program's rules keep all connections from the gateway",
     "address-deleted": "a claimed address that somebody deletes is not claimed again",
     "inside-link": "a claimed IPv6 address is lost with its link and not claimed again",
     "inside-route": "without its route, what is for agents leaves by the outside interface",

@@ -8,6 +8,7 @@ from lab import wait, web
 from scenario import scenario
 
 _RESTORED = 5.0  # seconds until what the gateway keeps is as it should be
+_NOTICED = 10.0  # seconds until the status tells what the gateway cannot mend
 _SETTINGS = {
     "net.ipv4.ip_forward": "1",
     "net.ipv6.conf.all.forwarding": "1",
@@ -49,6 +50,20 @@ def _rules_removed(world, row, command):
     row.took("rules back", time.monotonic() - begin, _RESTORED)
     row.took("allowed", world.until_allowed(begin), _RESTORED)
     wait.until(world.gateway.healthy, "health", _RESTORED)
+
+
+@scenario("foreign-table", "another program's table takes connections out of connection tracking, then goes", repeats=2)
+def foreign_table(world, row):
+    """T203: the gateway's rules are whole and yet cannot work; it must not say that it is healthy."""
+    begin = time.monotonic()
+    with world.block_inside("foreign", "prerouting", -310, 'iifname "ag0" meta l4proto tcp notrack'):
+        assert not world.try_allowed(), "nothing passes"
+        wait.until(lambda: not world.gateway.healthy(), "the status to say so", _NOTICED, step=0.02)
+        row.took("unhealthy", time.monotonic() - begin, _NOTICED)
+        begin = time.monotonic()
+    row.took("allowed", world.until_allowed(begin), _RESTORED)
+    wait.until(world.gateway.healthy, "health", _NOTICED, step=0.02)
+    row.took("healthy", time.monotonic() - begin, _NOTICED)
 
 
 @scenario("address-deleted", "the claimed addresses are deleted, the agents forget them", repeats=2, short=1)

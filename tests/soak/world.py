@@ -73,9 +73,6 @@ class World:
     def repair(self):
         """After a scenario that failed half-way: the outside answers, the routes are there, nothing is blocked."""
         self.lab.dns.silent = self.lab.dns.failing = False
-        for table in self.lab.up.run("nft", "list", "tables").stdout.split():
-            if table.startswith("soak_"):
-                self.lab.up.nft(f"delete table inet {table}\n")
         self.gateway.log.resume()
         self.load.resume()
         self.put_back_outside()
@@ -176,7 +173,11 @@ class World:
 
     def block_outside(self, name, rule):
         """A rule in the outside world, as a context manager: servers stop answering, connections stay open."""
-        return _rule(self.lab.up, name, rule)
+        return _rule(self.lab.up, name, "input", -10, rule)
+
+    def block_inside(self, name, hook, priority, rule):
+        """A rule of another program in the gateway's namespace, as a context manager."""
+        return _rule(self.lab.gw, name, hook, priority, rule)
 
 
 def _taken(entries):
@@ -187,9 +188,9 @@ def _taken(entries):
 
 
 @contextlib.contextmanager
-def _rule(namespace, name, rule):
+def _rule(namespace, name, hook, priority, rule):
     table = f"soak_{name}"
-    namespace.nft(f"table inet {table} {{\nchain in {{\ntype filter hook input priority -10\n{rule}\n}}\n}}\n")
+    namespace.nft(f"table inet {table} {{\nchain c {{\ntype filter hook {hook} priority {priority}\n{rule}\n}}\n}}\n")
     try:
         yield
     finally:

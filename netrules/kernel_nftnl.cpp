@@ -25,6 +25,7 @@
 #include "base/fd.h"
 #include "netrules/kernel.h"
 #include "netrules/message_buffer.h"
+#include "netrules/netlink_wait.h"
 #include "netrules/nftnl_codec.h"
 #include "netrules/program.h"
 
@@ -47,6 +48,7 @@ base::Result<Socket> open_socket() {
   if (mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0)
     return base::errno_error("cannot bind a netfilter socket");
   const int fd = mnl_socket_get_fd(socket.get());
+  limit_waiting(fd);
   if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveSpace, sizeof kReceiveSpace) != 0) {
     ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kReceiveSpace, sizeof kReceiveSpace);  // best effort: bounded by rmem_max
   }
@@ -160,13 +162,13 @@ class Batch {
     }
     nftnl_set_elems_iter_destroy(items);
   }
-  // The kernel has answered before send returned: read until nothing is left.
+  // The kernel has answered before send returned: read until nothing is left. For the first word alone is waited.
   static base::Result<Refusals> collect(int fd) {
     MessageBuffer buffer(kReceiveBuffer);
     Refusals refused;
     bool answered = false;
     for (;;) {
-      const ssize_t received = ::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+      const ssize_t received = ::recv(fd, buffer.data(), buffer.size(), answered ? MSG_DONTWAIT : 0);
       if (received < 0 && errno == EINTR) continue;
       if (received < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
       if (received < 0) return base::errno_error("cannot read the kernel's answer to the rules");
@@ -183,7 +185,7 @@ class Batch {
         answered = true;
       }
     }
-    if (!answered) return base::system_error("the kernel did not answer to the rules");
+    if (!answered) return base::system_error(no_answer("cannot program rules"));
     return refused;
   }
 
@@ -209,7 +211,7 @@ base::Status receive_all(const mnl_socket& socket, std::uint32_t sequence, const
   int state = MNL_CB_OK;
   while (state > MNL_CB_STOP) {
     const ssize_t received = mnl_socket_recvfrom(&socket, buffer.data(), buffer.size());
-    if (received < 0) return base::errno_error("cannot read rules back");
+    if (received < 0) return receive_error("cannot read rules back");
     state = mnl_cb_run(buffer.data(), static_cast<std::size_t>(received), sequence, mnl_socket_get_portid(&socket),
                        forward_message, const_cast<OnMessage*>(&on_message));
   }

@@ -17,6 +17,7 @@
 #include <memory>
 
 #include "netrules/message_buffer.h"
+#include "netrules/netlink_wait.h"
 
 namespace soleroute::netrules {
 namespace {
@@ -42,13 +43,14 @@ int forward_message(const nlmsghdr* header, void* data) {
 base::Status exchange(nlmsghdr& request, const char* what, const OnMessage& on_message) {
   const Socket socket(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC));
   if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) return base::errno_error(what);
+  limit_waiting(mnl_socket_get_fd(socket.get()));
   request.nlmsg_seq = 1;
   if (mnl_socket_sendto(socket.get(), &request, request.nlmsg_len) < 0) return base::errno_error(what);
   MessageBuffer buffer(kBuffer);
   int state = MNL_CB_OK;
   while (state > MNL_CB_STOP) {
     const ssize_t received = mnl_socket_recvfrom(socket.get(), buffer.data(), buffer.size());
-    if (received < 0) return base::errno_error(what);
+    if (received < 0) return receive_error(what);
     state = mnl_cb_run(buffer.data(), static_cast<std::size_t>(received), 1, mnl_socket_get_portid(socket.get()),
                        forward_message, const_cast<OnMessage*>(&on_message));
   }

@@ -18,13 +18,13 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "gateway/queue/packet_log.h"
+#include "netrules/netlink_wait.h"
 
 namespace soleroute::gateway::queue {
 namespace {
 
 constexpr std::size_t kRequestBuffer = 512;
 constexpr int kReceiveBuffer = 1 << 20;
-constexpr int kAckTimeoutSeconds = 5;
 
 using Request = std::array<char, kRequestBuffer>;
 
@@ -40,6 +40,7 @@ base::Error explained(std::uint16_t queue, int error) {
   if (error == EINVAL || error == EOPNOTSUPP) {
     return {at + "this kernel has no NFQUEUE (module nfnetlink_queue)", kind, error};
   }
+  if (error == EAGAIN) return {netrules::no_answer(at + "cannot be opened"), kind, error};
   return base::errno_error(at + "netlink", error).error();
 }
 
@@ -85,8 +86,8 @@ base::Status configure(int socket, std::uint16_t queue) {
   return tell(socket, request, queue);
 }
 
-void set_timeout(int socket, int seconds) {
-  const timeval timeout{.tv_sec = seconds, .tv_usec = 0};
+void wait_without_limit(int socket) {
+  const timeval timeout{.tv_sec = 0, .tv_usec = 0};
   ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
 }
 
@@ -100,9 +101,9 @@ base::Result<base::Fd> open_packet_queue(std::uint16_t number) {
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return std::unexpected(explained(number, errno));
   }
-  set_timeout(socket.get(), kAckTimeoutSeconds);
+  netrules::limit_waiting(socket.get());
   if (auto configured = configure(socket.get(), number); !configured) return std::unexpected(configured.error());
-  set_timeout(socket.get(), 0);
+  wait_without_limit(socket.get());
 
   // Losing messages under a flood is fine and no error worth waking up for.
   const int on = 1;

@@ -37,6 +37,7 @@ bool holds(const Match& match, const Packet& packet) {
           [&](const DestinationIsLocal& m) {
             return m.on_input_interface ? packet.destination_is_on_input : packet.destination_is_local;
           },
+          [&](const SourceIsNotLocal&) { return !packet.source_is_local; },
           [&](const SourceHasNoRouteBack&) { return !packet.source_has_route_back; },
           [&](const IcmpTypeIs& m) {
             return is_protocol(packet, m.protocol) && packet.destination.is_v4() == (m.protocol == Protocol::kIcmp) &&

@@ -33,6 +33,7 @@ struct Packet {
   std::uint32_t connection_mark = 0;
   bool destination_is_local = false;
   bool destination_is_on_input = false;  // local, and an address of the input interface
+  bool source_is_local = true;
   bool source_has_route_back = true;
   std::optional<base::IpAddress> next_hop;
   bool within_rate = true;

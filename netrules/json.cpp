@@ -73,6 +73,7 @@ Json match_json(const Match& match) {
           [](const DestinationIsLocal& m) {
             return compare(fib("type", m.on_input_interface ? Json{"daddr", "iif"} : Json{"daddr"}), "local");
           },
+          [](const SourceIsNotLocal&) { return compare(fib("type", Json{"saddr"}), "local", "!="); },
           [](const SourceHasNoRouteBack&) { return compare(fib("oif", {"saddr", "iif"}), false); },
           [](const IcmpTypeIs& m) {
             return compare(field(m.protocol == Protocol::kIcmp ? "icmp" : "icmpv6", "type"), icmp_types(m));

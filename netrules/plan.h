@@ -37,6 +37,7 @@ struct Intent {
   std::uint16_t dns_port = 0;                 // UDP and TCP 53
   std::uint16_t explicit_proxy_port = 0;      // 0: off
   std::uint32_t gateway_mark = 0;             // sidecar: SO_MARK of the gateway's own sockets
+  std::uint16_t metrics_port = 0;             // sidecar: refused to the agent like the listeners; 0: none
   std::optional<std::uint16_t> packet_queue;  // NFQUEUE number for the first packet of refused flows
   bool native_queue = true;                   // false: xtables NFQUEUE as a compat target
   std::vector<EndpointRule> endpoints;

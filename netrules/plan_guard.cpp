@@ -47,7 +47,7 @@ Ruleset open_guard(const Intent& intent) {
   wanted.rules.push_back(accept({DestinationIsLocal{}}));
   for (const base::IpAddress& gateway : intent.gateway_addresses) add_gateway_path(intent, gateway, wanted);
   wanted.rules.push_back(neighbours({}, link_types_out()));
-  Ruleset ruleset{intent.table, {std::move(wanted)}};
+  Ruleset ruleset{intent.table, {own_sources(), std::move(wanted)}};
   add_report(intent, Hook::kOutput, {}, "wanted", ruleset);
   Chain output{"output", closed_at(Hook::kOutput), {{{}, {Jump{"wanted"}}, {}}}};
   add_refusal({}, output);
@@ -63,7 +63,8 @@ Ruleset closed_guard(const Intent& intent) {
   output.rules.push_back(accept({DestinationIsLocal{}}));
   output.rules.push_back(neighbours({}, link_types_out()));
   Chain input{"input", closed_at(Hook::kInput), {accept({InputInterface{"lo"}}), neighbours({}, link_types_in())}};
-  return {intent.table, {std::move(output), std::move(input), Chain{"forward", closed_at(Hook::kForward), {}}}};
+  return {intent.table,
+          {own_sources(), std::move(output), std::move(input), Chain{"forward", closed_at(Hook::kForward), {}}}};
 }
 
 }  // namespace soleroute::netrules::plan

@@ -23,9 +23,10 @@ Chain local_capture(const Intent& intent) {
   return chain;
 }
 
-// The agent's own services on its own addresses; not our listeners, not a resolver that an engine put there.
+// The agent's own services on its own addresses; not our listeners, our metrics, nor a resolver that an engine put
+// there.
 void add_local_traffic(const Intent& intent, Chain& chain) {
-  const std::vector<std::uint16_t> listeners = port_set({intent.redirect_port, intent.dns_port});
+  const std::vector<std::uint16_t> listeners = port_set({intent.redirect_port, intent.dns_port, intent.metrics_port});
   if (!listeners.empty()) chain.rules.push_back(turn_back({tcp(listeners)}));
   if (intent.dns_port != 0) chain.rules.push_back(turn_back({udp(intent.dns_port)}));
   if (shares_namespace_with_gateway(intent)) chain.rules.push_back(turn_back({DestinationIn{engine_dns()}}));
@@ -49,7 +50,9 @@ Chain local_wanted(const Intent& intent) {
 
 // The mark on the connection, set by the gateway's first packet, tells its replies from those of older connections.
 Chain local_input(const Intent& intent) {
-  Chain chain{"input", closed_at(Hook::kInput), {accept({InputInterface{"lo"}})}};
+  Chain chain{"input", closed_at(Hook::kInput), {}};
+  add_own_sources_on_loopback(chain);
+  chain.rules.push_back(accept({InputInterface{"lo"}}));
   if (!shares_namespace_with_gateway(intent)) return chain;
   chain.rules.push_back(accept({ConnectionMark{intent.gateway_mark}, Direction{true}}));
   chain.rules.push_back(neighbours({}, {kMldQuery, kRouterAdvert, kNeighborSolicit, kNeighborAdvert}));
@@ -59,7 +62,7 @@ Chain local_input(const Intent& intent) {
 }  // namespace
 
 Ruleset open_local(const Intent& intent) {
-  Ruleset ruleset{intent.table, {local_capture(intent), local_wanted(intent)}};
+  Ruleset ruleset{intent.table, {own_sources(), local_capture(intent), local_wanted(intent)}};
   add_report(intent, Hook::kOutput, {}, "wanted", ruleset);
   Chain output{"output", closed_at(Hook::kOutput), {{{}, {Jump{"wanted"}}, {}}}};
   add_refusal({}, output);
@@ -76,7 +79,8 @@ Ruleset closed_local(const Intent& intent) {
   add_local_traffic(intent, wanted);
   output.rules.push_back({{}, {Jump{"wanted"}}, {}});
   return {intent.table,
-          {std::move(wanted), std::move(output), local_input(intent), Chain{"forward", closed_at(Hook::kForward), {}}}};
+          {own_sources(), std::move(wanted), std::move(output), local_input(intent),
+           Chain{"forward", closed_at(Hook::kForward), {}}}};
 }
 
 }  // namespace soleroute::netrules::plan

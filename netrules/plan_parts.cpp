@@ -77,6 +77,37 @@ std::vector<std::uint8_t> link_types_out() {
   return {kMldReport, kMldDone, kRouterSolicit, kNeighborSolicit, kNeighborAdvert, kMld2Report};
 }
 
+namespace {
+
+constexpr const char* kForeignSource = "IPv6 source that is not this namespace's";
+
+// Only an answer of the kernel's own is such a packet: the reset that refuses a connection, sent from the address to
+// which the connection was to go.
+Rule kernels_resets(Matches matches) {
+  return accept(joined(std::move(matches), {ProtocolIs{Protocol::kTcp}, ConnectionState{ConnectionState::kRelated}}));
+}
+Rule foreign_sources(Matches matches) {
+  return counted_drop(joined(std::move(matches), {FamilyIs{base::Family::kV6}, SourceIsNotLocal{}}), kForeignSource);
+}
+
+}  // namespace
+
+Chain own_sources() {
+  // Before an address is known to be unique, its owner asks from :: (RFC 4862 section 5.4.2, RFC 3590 section 4).
+  const base::Cidr unspecified = *base::Cidr::make(base::IpAddress::v6({}), 128);
+  return {"sources",
+          kSources,
+          {kernels_resets({}), neighbours({SourceIn{unspecified}}, link_types_out()), foreign_sources({})}};
+}
+
+// What was redirected comes back from the address that its sender had named.
+void add_own_sources_on_loopback(Chain& chain) {
+  const Matches loopback{InputInterface{"lo"}};
+  chain.rules.push_back(accept(joined(loopback, {DestinationWasRedirected{}})));
+  chain.rules.push_back(kernels_resets(loopback));
+  chain.rules.push_back(foreign_sources(loopback));
+}
+
 void add_report(const Intent& intent, Hook hook, const Matches& matches, std::string jump_to, Ruleset& ruleset) {
   if (!intent.packet_queue) return;
   Chain chain{fmt::format("report_{}", to_string(hook)), report_at(hook), {}};

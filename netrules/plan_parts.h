@@ -26,6 +26,9 @@ inline constexpr BaseChain kCaptureOutput{ChainType::kNat, Hook::kOutput, kPrior
 inline constexpr BaseChain kScreen{ChainType::kFilter, Hook::kPrerouting, kPriorityRaw, ChainPolicy::kAccept};
 inline constexpr BaseChain kRefusePrerouting{ChainType::kFilter, Hook::kPrerouting, kPriorityFilter,
                                              ChainPolicy::kAccept};
+// After connection tracking, whose word on a packet is needed, and before its destination is translated.
+inline constexpr BaseChain kSources{ChainType::kFilter, Hook::kOutput, kPriorityMangle, ChainPolicy::kAccept};
+inline constexpr BaseChain kAnswers{ChainType::kFilter, Hook::kOutput, kPriorityFilter, ChainPolicy::kAccept};
 inline constexpr BaseChain report_at(Hook hook) {
   return {ChainType::kFilter, hook, kPriorityReport, ChainPolicy::kAccept};
 }
@@ -61,6 +64,12 @@ using Matches = std::vector<Match>;
 [[nodiscard]] std::vector<std::uint8_t> link_types_in();
 [[nodiscard]] std::vector<std::uint8_t> link_types_seen();
 [[nodiscard]] std::vector<std::uint8_t> link_types_out();
+
+// Refuses what a local program sends from an IPv6 address that is not this namespace's own. The kernel lets any program
+// choose one (IPV6_FREEBIND); over IPv4 it does not.
+[[nodiscard]] Chain own_sources();
+// The same of what arrives on lo, where both ends are in here.
+void add_own_sources_on_loopback(Chain& chain);
 
 // Hands the first packets that are not accepted by the chain jumped to, and match, to the queue, if there is one.
 void add_report(const Intent& intent, Hook hook, const Matches& matches, std::string jump_to, Ruleset& ruleset);

@@ -72,6 +72,15 @@ Chain router_here(const Intent& intent) {
            accept({DestinationIsLocal{}}), neighbours(inside, link_types_seen())}};
 }
 
+// What the gateway tells agents leaves by their interface or not at all: without the route to them the kernel would
+// send it by the default route, in clear. The gateway answers nobody else.
+Chain router_answers(const Intent& intent) {
+  return {"answers",
+          kAnswers,
+          {accept({OutputInterface{intent.inside_interface}}), accept({OutputInterface{"lo"}}),
+           counted_drop({Direction{true}}, "answers to agents leave by their interface alone")}};
+}
+
 }  // namespace
 
 Ruleset open_router(const Intent& intent) {
@@ -87,6 +96,7 @@ Ruleset open_router(const Intent& intent) {
   add_refusal(inside, input);
   ruleset.chains.push_back(std::move(input));
   ruleset.chains.push_back({"forward", closed_at(Hook::kForward), {}});
+  ruleset.chains.push_back(router_answers(intent));
   return ruleset;
 }
 
@@ -95,7 +105,9 @@ Ruleset closed_router(const Intent& intent) {
   Chain screen{"screen", kScreen, {neighbours({inside}, link_types_in()), counted_drop({inside}, "not open yet")}};
   Chain input{"input", closed_at(Hook::kInput), {neighbours({inside}, link_types_in())}};
   add_router_outside(intent, input);
-  return {intent.table, {std::move(screen), std::move(input), Chain{"forward", closed_at(Hook::kForward), {}}}};
+  return {
+      intent.table,
+      {std::move(screen), std::move(input), Chain{"forward", closed_at(Hook::kForward), {}}, router_answers(intent)}};
 }
 
 }  // namespace soleroute::netrules::plan

@@ -31,6 +31,7 @@ constexpr std::uint32_t kIcmpTypeOffset = 0;            // RFC 792, RFC 4443 sec
 constexpr std::uint8_t kHeaderLengthMask = 0x0f;        // the low half of the first byte
 constexpr std::uint8_t kHeaderWordsWithoutOptions = 5;  // RFC 791: 20 bytes
 constexpr std::uint32_t kRoutingHeader = 43;            // RFC 8200 section 4.4
+constexpr std::uint32_t kLocalAddress = 2;              // RTN_LOCAL of linux/rtnetlink.h
 constexpr std::uint32_t kCompatQueueRevision = 3;
 constexpr std::size_t kInterfaceNameField = 16;  // IFNAMSIZ: nft compares the whole padded name
 
@@ -146,8 +147,11 @@ class RuleLowering {
   void lower(const DestinationIsLocal& m) {
     const std::uint32_t interface = m.on_input_interface ? std::uint32_t{NFTA_FIB_F_IIF} : 0U;
     add(FibLoad{NFTA_FIB_F_DADDR | interface, NFT_FIB_RESULT_ADDRTYPE});
-    constexpr std::uint32_t kLocal = 2;  // RTN_LOCAL
-    equals(host_octets(kLocal));
+    equals(host_octets(kLocalAddress));
+  }
+  void lower(const SourceIsNotLocal&) {
+    add(FibLoad{NFTA_FIB_F_SADDR, NFT_FIB_RESULT_ADDRTYPE});
+    add(Compare{NFT_CMP_NEQ, host_octets(kLocalAddress)});
   }
   void lower(const SourceHasNoRouteBack&) {
     add(FibLoad{NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT, NFT_FIB_RESULT_OIF});

@@ -76,6 +76,9 @@ struct DestinationIsLocal {  // fib daddr type local | fib daddr . iif type loca
   bool on_input_interface = false;
   bool operator==(const DestinationIsLocal&) const = default;
 };
+struct SourceIsNotLocal {  // fib saddr type != local
+  bool operator==(const SourceIsNotLocal&) const = default;
+};
 struct SourceHasNoRouteBack {  // fib saddr . iif oif missing
   bool operator==(const SourceHasNoRouteBack&) const = default;
 };
@@ -100,10 +103,10 @@ struct WithinRate {  // limit rate 50/second burst 100 packets
   bool operator==(const WithinRate&) const = default;
 };
 
-using Match =
-    std::variant<InputInterface, OutputInterface, FamilyIs, ProtocolIs, SourceIn, DestinationIn, DestinationPorts,
-                 ConnectionState, DestinationWasRedirected, Direction, ConnectionMark, PacketMark, DestinationIsLocal,
-                 SourceHasNoRouteBack, IcmpTypeIs, HasIpOptions, HasRoutingHeader, NextHopIs, WithinRate>;
+using Match = std::variant<InputInterface, OutputInterface, FamilyIs, ProtocolIs, SourceIn, DestinationIn,
+                           DestinationPorts, ConnectionState, DestinationWasRedirected, Direction, ConnectionMark,
+                           PacketMark, DestinationIsLocal, SourceIsNotLocal, SourceHasNoRouteBack, IcmpTypeIs,
+                           HasIpOptions, HasRoutingHeader, NextHopIs, WithinRate>;
 
 // --- What it does then. The last statement of a rule may end the packet's way through the chain. ---
 
@@ -187,6 +190,7 @@ struct Ruleset {
 
 // Chain priorities in the order in which the kernel visits them (linux/netfilter_ipv4.h).
 inline constexpr std::int32_t kPriorityRaw = -300;     // before connection tracking
+inline constexpr std::int32_t kPriorityMangle = -150;  // behind connection tracking, before every translation
 inline constexpr std::int32_t kPriorityDstNat = -100;  // where other programs' redirects stand
 inline constexpr std::int32_t kPriorityFilter = 0;
 

@@ -61,6 +61,7 @@ std::string match_text(const Match& match) {
           [](const DestinationIsLocal& m) {
             return fmt::format("fib daddr{} type local", m.on_input_interface ? " . iif" : "");
           },
+          [](const SourceIsNotLocal&) { return std::string("fib saddr type != local"); },
           [](const SourceHasNoRouteBack&) { return std::string("fib saddr . iif oif missing"); },
           [](const IcmpTypeIs& m) {
             return fmt::format("{} type {}", m.protocol == Protocol::kIcmp ? "icmp" : "icmpv6", icmp_types_text(m));
@@ -193,7 +194,7 @@ std::string priority_text(std::int32_t priority, Hook hook) {
   };
   constexpr std::int32_t kReach = 10;  // nft names a priority by its neighbour up to this distance
   constexpr std::array kNamed{Named{"raw", kPriorityRaw, {}},
-                              Named{"mangle", -150, {}},
+                              Named{"mangle", kPriorityMangle, {}},
                               Named{"dstnat", kPriorityDstNat, Hook::kPrerouting},
                               Named{"filter", kPriorityFilter, {}},
                               Named{"security", 50, {}},

@@ -132,6 +132,7 @@ Fault match_fault(const Match& match, Known& known, const Reach& reach) {
             return when(m.on_input_interface && !reach.only({Hook::kPrerouting, Hook::kInput, Hook::kForward}),
                         "has no input interface here");
           },
+          [&](const SourceIsNotLocal&) { return Fault(); },
           [&](const SourceHasNoRouteBack&) {
             return when(!reach.only({Hook::kPrerouting, Hook::kInput, Hook::kForward}), "has no input interface here");
           },

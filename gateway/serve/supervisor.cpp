@@ -395,6 +395,8 @@ netrules::Intent intent_of(const ServeOptions& options, const policy::Policy& po
   intent.redirect_port = options.listen_port;
   intent.explicit_proxy_port = options.explicit_proxy_port;
   intent.gateway_mark = options.topology == netrules::Topology::kSidecar ? kGatewayMark : 0;
+  const bool shared = options.topology == netrules::Topology::kSidecar;
+  if (shared && options.metrics) intent.metrics_port = options.metrics->port;
   intent.packet_queue = queue::kPacketQueue;
   for (const auto& endpoint : policy.endpoints()) intent.endpoints.push_back(rule_of(endpoint));
   intent.capture_all_tcp = policy.mode() == policy::Mode::kObserve;

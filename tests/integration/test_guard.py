@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from lab import addresses as at
+from lab import dns_wire as dns
 from lab import wait, web
 
 threat = pytest.mark.threat
@@ -91,6 +92,38 @@ def test_a_neighbour_is_reached_before_and_refused_while_the_guard_stands(lab, g
     assert reaches(lab, at.NEIGHBOUR, port) == "refused"
     assert works(lab)
     listener.close()
+
+
+@threat("T170")
+@pytest.mark.parametrize("kind", ["U", "R0"])
+def test_no_program_sends_in_a_neighbours_name(lab, router, guard, kind):
+    """T170: the kernel lets anybody send from any IPv6 address (IPV6_FREEBIND)."""
+    question = dns.question("forged.evil.test")
+    agent = lab.agent_of(kind)
+    mark = router.log.mark()
+    agent.call("udp_from", at.NEIGHBOUR6, 0, at.GW6, 53, question, wait=0.1)
+    router.log.wait_for(mark, type="decision", client=at.NEIGHBOUR6)  # without a guard it can be done
+    guard("--gateway", at.GW6)
+    mark = router.log.mark()
+    for source in (at.NEIGHBOUR6, "2001:db8::bad"):
+        assert agent.call("udp_from", source, 0, at.GW6, 53, question) == ("not permitted", b"")
+    how, answer = agent.call("udp_from", at.AG6, 0, at.GW6, 53, dns.question("allowed.test"))
+    assert how == "answer" and at.AL in dns.parse(answer).addresses()
+    router.log.wait_for(mark, type="decision", client=at.AG6)
+    assert not router.log.find(mark, client=at.NEIGHBOUR6)
+
+
+@threat("T170")
+def test_under_the_guard_a_new_ipv6_address_is_still_found_to_be_unique(lab, guard):
+    """T170: what the kernel asks from :: is no forgery."""
+    guard("--gateway", at.GW6)
+    lab.agent.sysctl("net.ipv6.conf.eth0.accept_dad", 1)
+    try:
+        lab.agent.ip("address", "add", f"{at.NEIGHBOUR6}/64", "dev", "eth0")
+        wait.until(lambda: "dadfailed" in lab.agent.ip("-6", "address", "show", "dev", "eth0"), "the neighbour to be heard")
+    finally:
+        lab.agent.sysctl("net.ipv6.conf.eth0.accept_dad", 0)
+        lab.agent.run("ip", "address", "del", f"{at.NEIGHBOUR6}/64", "dev", "eth0", check=False)
 
 
 @threat("T032")

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import signal
+import socket
 import subprocess
 import time
 
@@ -17,12 +18,14 @@ from lab.case import Case
 
 threat = pytest.mark.threat
 
+METRICS = 9090
+
 
 class Sidecar(gateways.Gateway):
-    def __init__(self, lab, folder, policy=at.POLICY):
+    def __init__(self, lab, folder, policy=at.POLICY, arguments=()):
         super().__init__(lab, folder, policy)
         self.arguments = ["--topology", "sidecar", "--policy", str(self.policy_file), "--resolver", at.NS, "--control", str(self.control),
-                          "--ca-dir", str(self.folder / "ca")]
+                          "--ca-dir", str(self.folder / "ca"), *arguments]
 
 
 class SharedLab:
@@ -56,7 +59,7 @@ class SharedCase(Case):
 def shared(lab, gateway_binary, tmp_path_factory):
     del gateway_binary
     lab.reset_gateway_namespace()
-    one = Sidecar(lab, tmp_path_factory.mktemp("sidecar"))
+    one = Sidecar(lab, tmp_path_factory.mktemp("sidecar"), arguments=["--metrics", f"[::]:{METRICS}"])
     one.start()
     yield one
     one.stop()
@@ -147,6 +150,35 @@ def test_without_a_capability_no_mark_can_be_set(case, inmate):
     mark = (1, 36, 0x534F4C45)
     how, _, _ = inmate.call("tcp", at.EV, 9999, case.canary.encode(), options=[mark], wait=1)
     assert how == "not permitted"
+
+
+@threat("T171")
+def test_no_answer_is_sent_in_the_name_of_a_server(case, lab, inmate):
+    """T171: IPV6_FREEBIND; an answer forged from beside the gateway would lead an allowed name elsewhere."""
+    with lab.gw.entered(), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as own:
+        own.bind((at.GWUP6, 0))
+        own.setblocking(False)
+        for target in ("::1", at.GWUP6):
+            assert inmate.call("udp_from", at.NS6, 5353, target, own.getsockname()[1]) == ("not permitted", b""), target
+        assert inmate.call("udp_from", at.GWUP6, 0, at.GWUP6, own.getsockname()[1], b"own", wait=0.01)[0] == "timeout"
+        assert own.recv(10) == b"own", "its own address may be named"
+    assert inmate.call("udp_from", "2001:db8::bad", 0, at.NS6, 53, dns.question(f"{case.canary}.evil.test"))[0] == "not permitted"
+    assert inmate.call("udp_from", at.GWUP6, 0, at.NS6, 53, dns.question(f"{case.canary}.evil.test"))[0] == "answer"
+    case.record(phase="dns", host=f"{case.canary}.evil.test")
+    assert not case.log.find(case.log_start, client="2001:db8::bad")
+
+
+@threat("T173")
+def test_the_metrics_are_not_the_agents(case, lab, inmate):
+    """T173: they tell what others ask for, and hold connections open."""
+    assert f"{METRICS:04X}" in lab.gw.run("cat", "/proc/net/tcp6").stdout, "the listener is there"
+    for own in ("127.0.0.1", "::1", at.GWUP, at.GWUP6, at.GW_OWN):
+        how, answer, seconds = inmate.call("tcp", own, METRICS, b"GET / HTTP/1.1\r\n\r\n")
+        assert (how, answer) == ("refused", b""), own
+        assert seconds < 1
+    with lab.gw.entered(), socket.create_server(("127.0.0.1", METRICS + 1)):
+        assert inmate.call("tcp_scan", "127.0.0.1", [METRICS + 1]) == {METRICS + 1: "open"}, "its own ports are its own"
+    del case
 
 
 @threat("T012")

@@ -105,6 +105,20 @@ def _collect(poll, pending, result, wait):
     pending.clear()
 
 
+def udp_from(source, source_port, address, port, data=b"x", wait=0.5):
+    """Sends a datagram from an address that need not be one of this machine (IPV6_FREEBIND): (how, answer)."""
+    freebind = 78  # linux/in6.h
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as link:
+        link.settimeout(wait)
+        link.setsockopt(socket.IPPROTO_IPV6, freebind, 1)
+        link.bind((source, source_port))
+        try:
+            link.sendto(data, (address, port))
+            return "answer", link.recv(65536)
+        except OSError as error:
+            return _ending(error), b""
+
+
 def udp(address, port, data, wait=0.5, source_port=0, options=(), count=1):
     """Sends datagrams and waits for an answer or an ICMP error: (how, answer)."""
     with socket.socket(_family(address), socket.SOCK_DGRAM) as link:

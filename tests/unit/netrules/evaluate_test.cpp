@@ -264,6 +264,90 @@ TEST(GuardRules, LeadToTheGatewayAndNowhereElse) {
   expect_verdicts(*open_rules(intent_for(Topology::kGuard)), cases, false);
 }
 
+// IPV6_FREEBIND lets any program send from an address that is not here.
+TEST(OwnSources, AreTheOnlyOnesOfIpv6InEveryNamespaceWithAnAgent) {
+  using enum Fate;
+  const auto forged = [](Packet& p) {
+    p.source = address("fd77::11");
+    p.source_is_local = false;
+  };
+  const auto unspecified = [](Packet& p) {
+    p.source = address("::");
+    p.source_is_local = false;
+    p.icmp_type = 135;
+    p.state = ConnectionState::kUntracked;
+  };
+  const auto kernels_reset = [](Packet& p) {
+    p.source = address("2606:4700::1111");
+    p.source_is_local = false;
+    p.state = ConnectionState::kRelated;
+    p.reply = true;
+  };
+  const Case cases[] = {
+      {changed(from_program("2606:4700::53", kUdp, 53), forged), kDropped, 0, "T170: a question in another's name"},
+      {changed(from_program("2606:4700::53", kTcp, 443), forged), kDropped, 0, "T170: a connection in another's name"},
+      {changed(from_program("2606:4700::53", kTcp, 443, 0x51), forged), kDropped, 0, "T170: marked or not"},
+      {changed(from_program("::1", kUdp, 40000), forged), kDropped, 0, "T171: an answer in a server's name"},
+      {changed(from_program("fd77::2", kIcmpv6, 0), unspecified), kAccepted, 0, "control: is the address free?"},
+      {changed(from_program("fd64::1", kTcp, 40000), kernels_reset), kAccepted, 0, "control: the kernel's refusal"},
+      {from_program("::1", kTcp, 7777), kAccepted, 0, "control: own service"},
+  };
+  for (const Topology topology : {Topology::kGuard, Topology::kSidecar, Topology::kJail}) {
+    const std::span all(cases);
+    // The jail has no link on which to ask.
+    expect_verdicts(*open_rules(intent_for(topology)), topology == Topology::kJail ? all.first(4) : all, false);
+    expect_verdicts(*closed_rules(intent_for(topology)), all.first(4), false);
+  }
+}
+
+TEST(OwnSources, AreHeldWhereAPacketArrivesOnLoopbackToo) {
+  Packet packet = from_program("::1", kUdp, 40000);
+  packet.input_interface = "lo";
+  packet.reply = true;
+  packet.state = ConnectionState::kEstablished;  // on the tuple of a question that the gateway asked
+  packet.source = address("2001:db8::53");
+  packet.source_is_local = false;
+  for (const Topology topology : {Topology::kSidecar, Topology::kJail}) {
+    const Ruleset rules = *open_rules(intent_for(topology));
+    Packet forged = packet;
+    EXPECT_EQ(evaluate(rules, Hook::kInput, forged).fate, Fate::kDropped) << "T171: a forged answer";
+    Packet redirected = packet;
+    redirected.redirected = true;
+    EXPECT_EQ(evaluate(rules, Hook::kInput, redirected).fate, Fate::kAccepted) << "control: our own answer";
+  }
+}
+
+TEST(SidecarRules, KeepTheMetricsFromTheAgent) {
+  Intent intent = intent_for(Topology::kSidecar);
+  intent.metrics_port = 9090;
+  for (const bool open : {true, false}) {
+    const Ruleset rules = open ? *open_rules(intent) : *closed_rules(intent);
+    for (const char* own : {"127.0.0.1", "::1", "100.64.0.1"}) {
+      EXPECT_NE(leave(rules, from_program(own, kTcp, 9090)).fate, Fate::kAccepted) << "T173: " << own;
+      EXPECT_EQ(leave(rules, from_program(own, kTcp, 9091)).fate, Fate::kAccepted) << "control: " << own;
+    }
+  }
+}
+
+TEST(RouterRules, TellAgentsNothingByAnotherInterface) {
+  Packet answer;
+  answer.source = address("10.77.0.2");
+  answer.destination = address("10.77.0.10");
+  answer.state = ConnectionState::kEstablished;
+  answer.reply = true;
+  for (const bool open : {true, false}) {
+    const auto rules = open ? open_rules(intent_for(Topology::kRouter)) : closed_rules(intent_for(Topology::kRouter));
+    answer.output_interface = "up0";
+    EXPECT_EQ(leave(*rules, answer).fate, Fate::kDropped) << "T174: the route to the agents is gone";
+    answer.output_interface = "in0";
+    EXPECT_EQ(leave(*rules, answer).fate, Fate::kAccepted) << "control: an answer";
+    Packet question = answer;
+    question.reply = false;
+    question.output_interface = "up0";
+    EXPECT_EQ(leave(*rules, question).fate, Fate::kAccepted) << "control: what the gateway itself begins";
+  }
+}
+
 TEST(Evaluate, GivesTheQueueThePacketBeforeItIsRefused) {
   Intent intent = intent_for(Topology::kRouter);
   intent.packet_queue = 19;

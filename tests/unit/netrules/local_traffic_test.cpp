@@ -153,6 +153,34 @@ TEST_F(JailTraffic, RefusesDirectConnectionsToTheListeners) {
   expect_redirected(at("1.1.1.1", 443), redirected_);
 }
 
+// Sends a datagram from an address that need not be here; errno, 0 when it was taken.
+int send_from(const char* source, const base::Endpoint& to) {
+  const base::Fd socket(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  EXPECT_EQ(::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof on), 0);
+  sockaddr_storage address{};
+  socklen_t length = at(source, 0).to_sockaddr(address);
+  EXPECT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), length), 0) << std::strerror(errno);
+  length = to.to_sockaddr(address);
+  return ::sendto(socket.get(), "x", 1, 0, reinterpret_cast<sockaddr*>(&address), length) == 1 ? 0 : errno;
+}
+
+TEST_F(JailTraffic, TakesNoDatagramFromAnAddressThatIsNotHere) {
+  const base::Fd own = udp_server(kOwn);
+  EXPECT_EQ(send_from("2001:db8::bad", at("::1", kOwn)), 0);
+  EXPECT_TRUE(receive_one(own)) << "the control: without rules it arrives";
+  program(intent_for(Topology::kJail));
+  for (const auto& to : {at("2001:4860::8888", 53), at("::1", 53), at("::1", kOwn), at("2606:4700::1111", 443)}) {
+    EXPECT_EQ(send_from("2001:db8::bad", to), EPERM) << to.to_string();
+  }
+  EXPECT_FALSE(receive_one(dns_udp_, kNever));
+  EXPECT_FALSE(receive_one(own, milliseconds(0)));
+  EXPECT_EQ(send_from("fd64::1", at("2001:4860::8888", 53)), 0);
+  EXPECT_TRUE(receive_one(dns_udp_)) << "the control: its own address";
+  EXPECT_EQ(send_from("fd64::1", at("::1", kOwn)), 0);
+  EXPECT_TRUE(receive_one(own));
+}
+
 TEST_F(JailTraffic, HasNoWayPastByMark) {
   program(intent_for(Topology::kJail));
   for (const std::uint32_t mark : {0x1U, 0x51U, 0x2000U, 0x534f4c45U}) {

@@ -10,6 +10,7 @@
 
 #include "gateway/audit/probe.h"
 #include "gateway/dns/special_names.h"
+#include "gateway/net/own_address.h"
 #include "policy/address_class.h"
 
 namespace soleroute::gateway::dns {
@@ -237,10 +238,9 @@ Message Responder::overloaded(const Question& question, std::string_view why) {
 
 bool Responder::may_tell(const Question& question, const base::IpAddress& address) const {
   const auto permitted = question.decision.permitted_addresses;
-  const bool listed = std::ranges::any_of(permitted, [&](const auto& cidr) { return cidr.contains(address); });
   const auto among = [&](const auto& addresses) { return std::ranges::find(addresses, address) != addresses.end(); };
-  const bool local = among(options_.own_addresses) || among(options_.local_addresses);
-  return listed || (!local && policy::may_dial(address, permitted));
+  const bool here = among(options_.own_addresses) || among(options_.local_addresses) || net::is_own_address(address);
+  return here ? net::means_own_address(permitted, address) : policy::may_dial(address, permitted);
 }
 
 // Loopback of the gateway's machine, where an entry permits it, would be the client's own: the gateway stands in for it

@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "gateway/net/own_address.h"
 #include "policy/address_class.h"
 
 namespace soleroute::gateway::flow {
@@ -22,6 +23,8 @@ namespace asio = boost::asio;
 using Outcome = std::expected<Dialled, DialFailure>;
 
 constexpr std::size_t kMaxAddresses = 6;  // addresses tried for one dial
+constexpr const char* kOwnUnlisted =
+    " is an address of the gateway's own machine, which a range does not mean; if it is meant, list the address itself";
 
 // A socket on its way to `remote`; the connection is complete once it is writable without error.
 base::Result<base::Fd> begin_connect(const base::Endpoint& remote, std::uint32_t mark) {
@@ -140,7 +143,12 @@ asio::awaitable<Outcome> Connector::dial(DialRequest request) {
   if (candidates.empty()) {
     co_return dial_failed(policy::Reason::kUpstreamFailed, request.name.text() + " has no address");
   }
+  const base::IpAddress first = candidates.front();
   std::erase_if(candidates, [&](const base::IpAddress& address) { return !may_dial(address, request.permitted); });
+  if (candidates.empty() && is_here(first)) {
+    co_return dial_failed(policy::Reason::kPrivateAddress,
+                          request.name.text() + " resolves to " + first.to_string() + ", which" + kOwnUnlisted);
+  }
   if (candidates.empty()) {
     co_return dial_failed(policy::Reason::kPrivateAddress,
                           request.name.text() +
@@ -160,12 +168,18 @@ asio::awaitable<Outcome> Connector::dial(DialRequest request) {
 }
 
 bool Connector::may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted) const {
-  const bool listed = std::ranges::any_of(permitted, [&](const base::Cidr& cidr) { return cidr.contains(address); });
-  const bool local = std::ranges::find(local_addresses_, address) != local_addresses_.end();
-  return listed || (!local && policy::may_dial(address, permitted));
+  return is_here(address) ? net::means_own_address(permitted, address) : policy::may_dial(address, permitted);
 }
 
-asio::awaitable<Outcome> Connector::dial_address(base::Endpoint remote) {
+bool Connector::is_here(const base::IpAddress& address) const {
+  return std::ranges::find(local_addresses_, address) != local_addresses_.end() || net::is_own_address(address);
+}
+
+asio::awaitable<Outcome> Connector::dial_address(base::Endpoint remote, std::optional<base::Cidr> range) {
+  const bool meant = range && net::means_own_address(std::span(&*range, 1), remote.address);
+  if (!meant && is_here(remote.address)) {
+    co_return dial_failed(policy::Reason::kPrivateAddress, remote.address.to_string() + kOwnUnlisted);
+  }
   co_return co_await attempt(io_, wheel_, remote, mark_, {});
 }
 

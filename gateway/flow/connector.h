@@ -51,17 +51,20 @@ class Connector {
   static constexpr std::chrono::milliseconds kDialTimeout{10000};
   static constexpr std::chrono::milliseconds kAttemptDelay{250};  // RFC 8305 section 5
 
-  // `local_addresses`: this machine's, never dialled for a name unless its entry lists them. `mark`: SO_MARK, 0 none.
+  // This machine's addresses are never dialled unless the policy lists the very address: those that the kernel has when
+  // it is asked, and `local_addresses`, those it had at the start. `mark`: SO_MARK, 0 none.
   Connector(boost::asio::io_context& io, net::DeadlineWheel& wheel, dns::Resolver& resolver, dns::NameBook& names,
             std::uint32_t mark, std::vector<base::IpAddress> local_addresses);
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial(DialRequest request);
-  // An address named by an `endpoints:` cidr; no name involved.
-  [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial_address(base::Endpoint remote);
+  // An address in `range`, an `endpoints:` cidr; no name involved. Without one: nothing in the policy names it.
+  [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial_address(
+      base::Endpoint remote, std::optional<base::Cidr> range);
   // May a name lead there, if its entry lists no addresses?
   [[nodiscard]] bool may_dial(const base::IpAddress& address) const { return may_dial(address, {}); }
 
  private:
   [[nodiscard]] bool may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted) const;
+  [[nodiscard]] bool is_here(const base::IpAddress& address) const;
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> race(std::vector<base::IpAddress> addresses,
                                                                                  std::uint16_t port);
   boost::asio::io_context& io_;

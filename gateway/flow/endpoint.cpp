@@ -80,7 +80,11 @@ void log_passed(FlowContext& context, const ClientConnection& client, const poli
 asio::awaitable<std::expected<Dialled, DialFailure>> dial(FlowContext& context, base::Endpoint destination,
                                                           policy::Decision decision) {
   auto name = base::HostName::parse(decision.matched_host);
-  if (!name) co_return co_await context.connector.dial_address(destination);
+  if (!name) {
+    const auto range = base::Cidr::parse(decision.matched_host);
+    const auto written = range ? std::optional(*range) : std::nullopt;
+    co_return co_await context.connector.dial_address(destination, written);
+  }
   DialRequest request{std::move(*name),
                       destination.port,
                       {decision.permitted_addresses.begin(), decision.permitted_addresses.end()},

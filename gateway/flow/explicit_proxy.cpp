@@ -91,7 +91,11 @@ asio::awaitable<void> answer_dial_failure(FlowContext& context, net::Stream& cli
 asio::awaitable<std::expected<Dialled, DialFailure>> dial(FlowContext& context, Destination to,
                                                           policy::Decision decision) {
   const base::Endpoint remote{to.address.value_or(base::IpAddress{}), to.port};
-  if (!to.host) co_return co_await context.connector.dial_address(remote);
+  if (!to.host) {
+    const auto range = base::Cidr::parse(decision.matched_host);
+    const auto written = range ? std::optional(*range) : std::nullopt;
+    co_return co_await context.connector.dial_address(remote, written);
+  }
   DialRequest request{
       *to.host, to.port, {decision.permitted_addresses.begin(), decision.permitted_addresses.end()}, std::nullopt};
   co_return co_await context.connector.dial(std::move(request));

@@ -3,6 +3,7 @@
 
 import json
 import re
+import socket
 import subprocess
 
 import pytest
@@ -276,3 +277,26 @@ class TestClientsThatKnowNothingOfProxies:
         said = served.stderr + served.stdout
         assert "403" not in said
         assert "Operation not permitted" not in said
+
+
+@threat("T176")
+def test_an_address_that_the_machine_got_after_the_start_is_not_dialled(jail, lab):
+    """T176: a laptop that joins another network, with a jail running."""
+    late = "45.33.32.78"
+    lab.dns.set("late-jail.wild.test", a=[late])
+    ask = "curl -s -o /dev/null -w '%{http_code}\\n' --connect-to late-jail.wild.test:80:9.9.9.9:80 http://late-jail.wild.test/"
+    script = f"echo up; read -r _; {ask}; curl -sS http://allowed.test/"
+    process = jail.start("sh", "-c", script, stdin=subprocess.PIPE)
+    assert process.stdout.readline() == b"up\n"
+    lab.gw.ip("address", "add", f"{late}/32", "dev", "up0")
+    try:
+        with lab.gw.entered():
+            listener = socket.create_server((late, 80))
+        with listener:
+            listener.setblocking(False)
+            out, _ = process.communicate(b"\n", timeout=20)
+            assert out == b"502\nAL\n"
+            with pytest.raises(BlockingIOError):
+                listener.accept()
+    finally:
+        lab.gw.ip("address", "del", f"{late}/32", "dev", "up0")

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/fd.h"
+#include "base/mount_info.h"
 #include "base/standard_error.h"
 #include "gateway/audit/counters.h"
 #include "gateway/inspect/authority.h"
@@ -24,6 +25,7 @@
 #include "gateway/jail/network.h"
 #include "gateway/jail/outside.h"
 #include "gateway/jail/process_state.h"
+#include "gateway/jail/protected_paths.h"
 #include "gateway/jail/standard_descriptors.h"
 #include "gateway/jail/surroundings.h"
 #include "gateway/jail/tally.h"
@@ -76,12 +78,8 @@ netrules::Intent intent_of(const policy::Policy& policy) {
   return serve::intent_of(options, policy);
 }
 
-// The command may be the very user whose keys these are.
-std::vector<std::string> ca_directories(const std::string& given) {
-  std::vector<std::string> directories;
-  if (const auto usual = inspect::default_ca_directory()) directories.push_back(*usual);
-  if (!given.empty()) directories.push_back(given);
-  return directories;
+void append(std::vector<std::string>& to, const std::vector<std::string>& more) {
+  to.insert(to.end(), more.begin(), more.end());
 }
 
 std::string home_of(const Identity& identity) {
@@ -115,6 +113,11 @@ class Run {
     auto identity = command_identity(*invoker);
     if (!identity) return std::unexpected(identity.error());
     identity_ = std::move(*identity);
+    const auto mountinfo = base::read_mount_info();
+    if (!mountinfo) return std::unexpected(mountinfo.error());
+    mounts_ = base::parse_mount_info(*mountinfo);
+    // Before any of these files is opened: root, for a user, must not be led astray by a link of the command's.
+    if (auto judged = protection(); !judged) return std::unexpected(judged.error());
     auto policy = load_jail_policy(options_.policy_files);
     if (!policy) return std::unexpected(policy.error());
     policy_ = std::move(*policy);
@@ -128,6 +131,20 @@ class Run {
     if (!decisions) return std::unexpected(decisions.error());
     decisions_ = std::move(*decisions);
     return {};
+  }
+
+  // Of everything that the command line names, and of the policy that was found.
+  base::Result<Protection> protection() const {
+    std::vector<TrustedPath> trusted;
+    for (const std::string& file : options_.policy_files) trusted.push_back({.path = file});
+    if (options_.policy_files.empty()) {
+      if (auto found = serve::find_default_policy("")) trusted.push_back({.path = *found, .named = false});
+    }
+    for (const std::string& file : options_.trust_files) trusted.push_back({.path = file});
+    trusted.push_back({.path = options_.decisions_file, .kind = TrustedKind::kLog});
+    trusted.push_back({.path = options_.secrets_directory, .kind = TrustedKind::kFolder});
+    trusted.push_back({.path = options_.ca_directory, .kind = TrustedKind::kFolder});
+    return protect(trusted, identity_, mounts_);
   }
 
   base::Status read_trust() {
@@ -157,14 +174,19 @@ class Run {
                                      .home = home_of(identity_),
                                      .environment = current_environment(),
                                      .nameserver = jail_address_v4(),
-                                     .kept_sockets = options_.unix_sockets});
+                                     .kept_sockets = options_.unix_sockets,
+                                     .mounts = mounts_});
     if (!surroundings) return std::unexpected(surroundings.error());
     if (const std::string hidden = say_hidden(surroundings->foreign_sockets); !hidden.empty()) say(hidden);
+    auto guarded = protection();
+    if (!guarded) return std::unexpected(guarded.error());
     MountPlan mounts = std::move(surroundings->mounts);
-    if (!options_.secrets_directory.empty()) mounts.empty_directories.push_back(options_.secrets_directory);
-    for (std::string& directory : ca_directories(options_.ca_directory)) {
-      mounts.empty_directories.push_back(std::move(directory));
-    }
+    mounts.pinned_folders = std::move(guarded->pinned_folders);
+    mounts.read_only_files = std::move(guarded->read_only_files);
+    append(mounts.masked_sockets, guarded->masked);
+    append(mounts.empty_directories, guarded->hidden_folders);
+    // The command may be the very user whose keys these are.
+    if (const auto usual = inspect::default_ca_directory()) mounts.empty_directories.push_back(*usual);
     return mounts;
   }
 
@@ -250,6 +272,8 @@ class Run {
     if (policy_.policy->mode() == policy::Mode::kObserve) {
       return say("mode observe: NOTHING THAT IS PUBLIC IS DENIED, only logged");
     }
+    if (policy_.second_found)
+      say(fmt::format("policy: {}; policy.yaml here is not used", policy_.sources.front().name));
     if (!policy_.policy->denies_everything()) return;
     say(policy_.sources.empty() && policy_.by_default
             ? "no .devcontainer/policy.yaml nor policy.yaml here: everything is denied"
@@ -274,6 +298,7 @@ class Run {
   const JailOptions& options_;
   bool privileged_ = false;
   Identity identity_;
+  std::vector<base::Mount> mounts_;
   LoadedPolicy policy_;
   std::vector<base::Endpoint> resolvers_;
   std::optional<inspect::Authority> authority_;  // until the runtime has it

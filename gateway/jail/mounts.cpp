@@ -8,11 +8,14 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <string_view>
 
 #include "base/fd.h"
+#include "base/mount_info.h"
 
 namespace soleroute::gateway::jail {
 namespace {
@@ -88,7 +91,7 @@ base::Status place_alone(const LoneFile& file) {
 
 base::Status make_read_only(const char* path) {
   struct statvfs flags{};
-  if (::statvfs(path, &flags) != 0) return out_of_reach(errno) ? base::Status{} : base::errno_error(path);
+  if (::statvfs(path, &flags) != 0) return base::errno_error(fmt::format("cannot examine {}", path));
   if (::mount(path, path, nullptr, MS_BIND, nullptr) != 0) {
     return base::errno_error(fmt::format("cannot protect {} in the jail", path));
   }
@@ -100,6 +103,55 @@ base::Status make_read_only(const char* path) {
     return base::errno_error(fmt::format("cannot protect {} in the jail", path));
   }
   return {};
+}
+
+base::Status make_read_only_if_there(const char* path) {
+  if (::access(path, F_OK) != 0 && out_of_reach(errno)) return {};
+  return make_read_only(path);
+}
+
+// Nothing that is a mount point in one's own mount namespace can be renamed, removed or replaced.
+base::Status pin(const std::string& folder) {
+  if (::mount(folder.c_str(), folder.c_str(), nullptr, MS_BIND | MS_REC, nullptr) == 0) return {};
+  return base::errno_error(fmt::format("cannot protect {} in the jail", folder));
+}
+
+// Before anything is hidden, so that what is hidden below a pinned folder is hidden in the mount that is seen.
+base::Status protect_paths(const MountPlan& plan) {
+  for (const std::string& folder : plan.pinned_folders) {
+    if (auto pinned = pin(folder); !pinned) return pinned;
+  }
+  for (const std::string& file : plan.read_only_files) {
+    if (auto made = make_read_only(file.c_str()); !made) return made;
+  }
+  return {};
+}
+
+base::Status cover_all(const MountPlan& plan) {
+  if (auto protected_all = protect_paths(plan); !protected_all) return protected_all;
+  if (::mount("tmpfs", kStage, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, kStageOptions) != 0) {
+    return base::errno_error("cannot mount a tmpfs in the jail");
+  }
+  if (auto covered = cover_files(plan); !covered) return covered;
+  if (::umount2(kStage, MNT_DETACH) != 0) return base::errno_error("cannot unmount the jail's staging directory");
+  for (const std::string& path : plan.empty_directories) {
+    if (auto emptied = empty_directory(path); !emptied) return emptied;
+  }
+  for (const LoneFile& file : plan.lone_files) {
+    if (auto placed = place_alone(file); !placed) return placed;
+  }
+  return {};
+}
+
+bool covers(const MountPlan& plan, const std::string& folder) {
+  const auto holds = [&folder](const std::string& covered) { return base::is_in(folder, covered); };
+  return std::ranges::any_of(plan.pinned_folders, holds) || std::ranges::any_of(plan.empty_directories, holds) ||
+         std::ranges::any_of(plan.lone_files, holds, &LoneFile::directory);
+}
+
+std::string working_directory() {
+  std::array<char, PATH_MAX> path{};
+  return ::getcwd(path.data(), path.size()) == nullptr ? std::string() : std::string(path.data());
 }
 
 }  // namespace
@@ -120,28 +172,19 @@ base::Status mount_fresh_proc() {
 }
 
 base::Status cover_host_paths(const MountPlan& plan) {
-  if (::mount("tmpfs", kStage, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, kStageOptions) != 0) {
-    return base::errno_error("cannot mount a tmpfs in the jail");
-  }
-  if (auto covered = cover_files(plan); !covered) return covered;
-  if (::umount2(kStage, MNT_DETACH) != 0) return base::errno_error("cannot unmount the jail's staging directory");
-  for (const std::string& path : plan.empty_directories) {
-    if (auto emptied = empty_directory(path); !emptied) return emptied;
-  }
-  for (const LoneFile& file : plan.lone_files) {
-    if (auto placed = place_alone(file); !placed) return placed;
-  }
-  return {};
+  const std::string here = working_directory();
+  if (auto covered = cover_all(plan); !covered) return covered;
+  if (here.empty() || !covers(plan, here) || ::chdir(here.c_str()) == 0) return {};
+  return base::errno_error(fmt::format("cannot enter {} in the jail; start gateway in another folder", here));
 }
-
 base::Status guard_kernel_files() {
   for (const char* path : {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"}) {
-    if (auto guarded = make_read_only(path); !guarded) return guarded;
+    if (auto guarded = make_read_only_if_there(path); !guarded) return guarded;
   }
   mount_attr attributes{.attr_set = MOUNT_ATTR_RDONLY, .attr_clr = 0, .propagation = 0, .userns_fd = 0};
   if (::mount_setattr(AT_FDCWD, "/sys", AT_RECURSIVE, &attributes, sizeof attributes) == 0) return {};
   // Linux before 5.12: /sys alone, which hides what is mounted below it. Not a mount at all: nothing to guard.
-  return errno == EINVAL || errno == ENOENT ? base::Status{} : make_read_only("/sys");
+  return errno == EINVAL || errno == ENOENT ? base::Status{} : make_read_only_if_there("/sys");
 }
 
 std::string resolv_conf_with(std::string_view text, std::string_view nameserver) {

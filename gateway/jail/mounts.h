@@ -24,7 +24,9 @@ struct LoneFile {
 };
 
 struct MountPlan {
-  std::vector<std::string> masked_sockets;     // connect(2) to them is refused
+  std::vector<std::string> pinned_folders;     // cannot be renamed or removed; each before those below it
+  std::vector<std::string> read_only_files;    // likewise, nor written to
+  std::vector<std::string> masked_sockets;     // connect(2) to them is refused; named pipes lead nowhere
   std::vector<std::string> empty_directories;  // become empty, private and writable
   std::vector<FileReplacement> files;
   std::vector<LoneFile> lone_files;
@@ -36,8 +38,8 @@ struct MountPlan {
 [[nodiscard]] base::Status leave_host_mounts();
 // A new procfs over /proc, for a PID namespace of our own. EPERM where a container engine hides parts of the outer one.
 [[nodiscard]] base::Status mount_fresh_proc();
-// A path that is not there, or that even its user cannot reach, is left alone; any other failure is an error, and the
-// jail must not start.
+// What is to be hidden and not there, or out of its user's reach, is left alone; any other failure is an error, and the
+// jail must not start. The working directory is entered again by its path, because it would lead below what covers it.
 [[nodiscard]] base::Status cover_host_paths(const MountPlan& plan);
 // /proc/sys, /sys and their like become read-only, for a command that is uid 0: root owns these files, and writing some
 // of them makes the kernel run a program outside (core_pattern, uevent_helper); no capability is asked for.

@@ -3,10 +3,13 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
+#include <filesystem>
 #include <iterator>
+#include <system_error>
 #include <utility>
 
 #include "base/mount_info.h"
@@ -18,6 +21,7 @@
 namespace soleroute::gateway::jail {
 namespace {
 
+constexpr const char* kSecondDefault = "policy.yaml";  // serve::find_default_policy()
 constexpr const char* kResolvConf = "/etc/resolv.conf";
 constexpr std::size_t kMaxResolvConf = 64 * 1024;
 
@@ -43,6 +47,14 @@ bool can_be_emptied(const std::string& directory, std::span<const std::string> k
                               [prefix = directory + "/"](const std::string& path) { return path.starts_with(prefix); });
 }
 
+// Whether `directory`, once the working directory, is another folder now.
+bool was_replaced(const std::string& directory) {
+  struct stat there{};
+  struct stat here{};
+  if (directory.empty() || ::stat(".", &here) != 0) return false;
+  return ::stat(directory.c_str(), &there) != 0 || there.st_dev != here.st_dev || there.st_ino != here.st_ino;
+}
+
 std::string what_changed(const policy::PolicySource& source) {
   const auto now = serve::read_policy_file(source.name);
   if (!now) return now.error().message;
@@ -66,6 +78,10 @@ base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& file
   if (!compiled) return std::unexpected(compiled.error());
   loaded.sources = std::move(*sources);
   loaded.policy = std::move(*compiled);
+  if (!loaded.by_default) return loaded;
+  std::error_code failed;
+  loaded.directory = std::filesystem::current_path(failed).string();
+  loaded.second_found = !names.empty() && names.front() != kSecondDefault && ::access(kSecondDefault, F_OK) == 0;
   return loaded;
 }
 
@@ -75,6 +91,10 @@ std::vector<std::string> policy_changes(const LoadedPolicy& loaded) {
     if (std::string change = what_changed(source); !change.empty()) changes.push_back(std::move(change));
   }
   if (!loaded.by_default) return changes;
+  if (was_replaced(loaded.directory)) {
+    changes.push_back(fmt::format("{}: was moved while the command ran; look at what is there before the next run",
+                                  serve::printable_path(loaded.directory)));
+  }
   // The one that the next run would take: there was none, or another comes before it.
   const auto now = serve::find_default_policy("");
   if (now && (loaded.sources.empty() || loaded.sources.front().name != *now)) {
@@ -99,9 +119,7 @@ base::Result<std::vector<std::string>> sockets_to_mask(std::vector<std::string> 
 base::Result<Surroundings> plan_mounts(const MountRequest& request) {
   auto bound = reachable_unix_sockets();
   if (!bound) return std::unexpected(bound.error());
-  const auto mountinfo = base::read_mount_info();
-  if (!mountinfo) return std::unexpected(mountinfo.error());
-  const std::vector<base::Mount> mounts = base::parse_mount_info(*mountinfo);
+  const std::span<const base::Mount> mounts = request.mounts;
   std::vector<std::string> own = with_other_paths(*bound, mounts);
   std::vector<std::string> found =
       find_live_sockets(socket_places(request.environment, mounts, request.home, request.uid), mounts);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/ip_address.h"
+#include "base/mount_info.h"
 #include "base/result.h"
 #include "gateway/jail/mounts.h"
 #include "policy/policy.h"
@@ -21,10 +22,12 @@ namespace soleroute::gateway::jail {
 struct LoadedPolicy {
   std::vector<policy::PolicySource> sources;
   std::shared_ptr<const policy::Policy> policy;
-  bool by_default = false;  // nobody named the files
+  bool by_default = false;    // nobody named the files
+  std::string directory{};    // by_default: in which they were looked for
+  bool second_found = false;  // by_default: there is another, which is not used
 };
 [[nodiscard]] base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& files);
-// One line for each policy file that is not any more what it was: the command could have written it for the next run.
+// One line for each policy file that is not any more what it was, and for one that the next run would take instead.
 [[nodiscard]] std::vector<std::string> policy_changes(const LoadedPolicy& loaded);
 
 // The host's sockets that are to be covered: all that have a path but those named (the same socket by any path).
@@ -37,6 +40,7 @@ struct MountRequest {
   std::vector<std::string> environment;  // the gateway's own
   base::IpAddress nameserver;
   std::span<const std::string> kept_sockets;
+  std::span<const base::Mount> mounts;
 };
 
 struct Surroundings {

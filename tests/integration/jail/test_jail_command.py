@@ -268,12 +268,13 @@ class TestPolicyFile:
         assert "odd.yaml" in done.stderr
         assert not (folder / "ran").exists()
 
-    def test_a_command_that_changes_it_changes_nothing_now_and_is_told_on(self, jail, folder):
+    def test_a_command_cannot_change_it(self, jail, folder):
         script = "echo 'domains: [\"*.evil.test\"]' > policy.yaml; curl -sS -o /dev/null -w '%{http_code}' http://evil.test/"
         os.chmod(folder / "policy.yaml", 0o666)
         done = jail.run("sh", "-c", script)
         assert done.stdout == "403"
-        assert "policy.yaml: was changed while the command ran" in done.stderr
+        assert "Read-only file system" in done.stderr
+        assert "evil" not in (folder / "policy.yaml").read_text()
 
     def test_one_that_appears_is_told_on(self, jail_of):
         done = jail_of(policy=None).run("sh", "-c", "echo 'domains: []' > policy.yaml")

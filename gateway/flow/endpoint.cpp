@@ -129,6 +129,7 @@ asio::awaitable<TunnelPtr> serve_endpoint(FlowContext& context, ClientConnection
     co_return nullptr;
   }
   log_passed(context, client, decision);
+  dialled->stream->account_to(client.stream->buffers());
   auto still_allowed = [question = std::move(question)](const policy::Policy& policy) {
     return may_pass(policy, question.ask(policy));
   };

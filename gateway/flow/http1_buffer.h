@@ -8,8 +8,10 @@
 #include <cstring>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "base/byte_reader.h"
+#include "gateway/net/buffer_account.h"
 
 namespace soleroute::gateway::flow {
 
@@ -39,7 +41,14 @@ class ReadBuffer {
   void release() {
     storage_.reset();
     capacity_ = begin_ = end_ = 0;
+    held_.set(0);
   }
+  // Enters what it grows to in the account of a client.
+  void account_to(std::shared_ptr<net::ClientBuffers> buffers) {
+    held_ = net::HeldBytes(std::move(buffers), capacity_ > kKept ? capacity_ : 0);
+  }
+  // For what only grows until it is whole: false once its client has no room for more than a small read.
+  [[nodiscard]] bool may_grow() const { return size() < kKept || held_.has_room(); }
 
  private:
   void make_room(std::size_t at_least) {
@@ -52,6 +61,7 @@ class ReadBuffer {
       if (used > 0) std::memcpy(larger.get(), storage_.get() + begin_, used);
       storage_ = std::move(larger);
       capacity_ = wanted;
+      held_.set(capacity_ > kKept ? capacity_ : 0);  // a small one is part of what its connection costs
     }
     begin_ = 0;
     end_ = used;
@@ -62,6 +72,7 @@ class ReadBuffer {
   std::size_t capacity_ = 0;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
+  net::HeldBytes held_;
 };
 
 }  // namespace soleroute::gateway::flow

@@ -10,6 +10,7 @@
 #include "gateway/flow/http1_io.h"
 #include "gateway/flow/http1_page.h"
 #include "gateway/flow/http1_upload.h"
+#include "gateway/flow/refusal.h"
 
 namespace soleroute::gateway::flow {
 namespace {
@@ -105,6 +106,10 @@ asio::awaitable<std::optional<ResponseHead>> Answer::read_head() {
       if (parsed.malformed()) fail(Reason::kUpstreamFailed, "its answer: " + std::string(parsed.fault().reason));
       if (parsed.malformed()) co_return std::nullopt;
       parsed_size = in_.size();
+    }
+    if (!in_.may_grow()) {
+      fail(Reason::kUpstreamFailed, "its answer: " + std::string(kNoRoom));
+      co_return std::nullopt;
     }
     const auto count = co_await upstream_.stream().read_some(in_.space(kSmallRead));
     if (count && *count > 0) {
@@ -224,9 +229,10 @@ asio::awaitable<bool> Answer::deliver_rest() {
 // While more is there than a small read takes.
 asio::awaitable<bool> Answer::deliver_bulk() {
   for (int i = 0; i < kMaxBulkReads && !body_.done(); ++i) {
-    const auto count = upstream_.stream().try_read_some(bulk_buffer());
+    const auto buffer = bulk_buffer(client_);
+    const auto count = upstream_.stream().try_read_some(buffer);
     if (!count || !*count || **count == 0) co_return true;  // what it was, the next wait tells
-    const auto bytes = bulk_buffer().first(**count);
+    const auto bytes = buffer.first(**count);
     BodyTracker::Piece piece;
     if (!accept(bytes, piece)) co_return false;
     surplus_ = surplus_ || piece.taken < bytes.size();

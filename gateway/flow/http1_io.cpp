@@ -10,9 +10,9 @@ namespace soleroute::gateway::flow {
 
 namespace asio = boost::asio;
 
-std::span<std::byte> bulk_buffer() {
+std::span<std::byte> bulk_buffer(const net::Stream& to) {
   thread_local std::vector<std::byte> buffer(kBulkRead);
-  return buffer;
+  return std::span(buffer).first(net::has_room(to.buffers()) ? kBulkRead : kSmallRead);
 }
 
 bool write_now(net::Stream& to, base::Bytes& bytes) {
@@ -33,6 +33,7 @@ asio::awaitable<bool> write_bulk(net::Stream& to, base::Bytes bytes) {
   if (!write_now(to, bytes)) co_return false;
   if (bytes.empty()) co_return true;
   const std::vector<std::byte> kept(bytes.begin(), bytes.end());
+  const net::HeldBytes held(to.buffers(), kept.size());
   co_return co_await write_rest(to, kept);
 }
 

@@ -22,8 +22,9 @@ inline constexpr int kMaxBulkReads = 16;             // in a row; then the worke
 inline constexpr std::size_t kMaxDrained = 1 << 20;  // of a body that nobody wants any more
 inline constexpr std::chrono::milliseconds kBodyIdle{std::chrono::minutes(5)};  // a body that stands still
 
-// kBulkRead bytes, one for a worker: filled and emptied without suspending in between.
-[[nodiscard]] std::span<std::byte> bulk_buffer();
+// kBulkRead bytes, one for a worker: filled and emptied without suspending in between. Less for a stream whose client
+// has no room for what may have to be kept of them.
+[[nodiscard]] std::span<std::byte> bulk_buffer(const net::Stream& to);
 
 // Writes what is taken at once and leaves the rest in `bytes`. False: the stream is broken.
 [[nodiscard]] bool write_now(net::Stream& to, base::Bytes& bytes);

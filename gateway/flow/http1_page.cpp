@@ -34,6 +34,8 @@ std::string_view phrase(int status) {
       return "Not Implemented";
     case 502:
       return "Bad Gateway";
+    case 503:
+      return "Service Unavailable";
     case 504:
       return "Gateway Timeout";
     case 505:

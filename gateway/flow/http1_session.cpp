@@ -27,20 +27,14 @@ using policy::Reason;
 using Then = ExchangeResult::Then;
 
 constexpr std::uint32_t kRequestsInATurn = 16;
+constexpr std::size_t kMostOfAPage = std::size_t{256} << 10;  // that is one client's: the rest of it is shared
 constexpr std::string_view kAbsoluteUrlNeeded = "a proxy is asked with an absolute http:// URL";
-
-// Also to a client whose time is up.
-asio::awaitable<void> last_word(net::Stream& stream, std::string text) {
-  if (!stream.timed_out()) co_return co_await send_and_close(stream, std::move(text));
-  stream.write_last(base::as_bytes(text));
-  stream.shutdown_send();
-  stream.close();
-}
 
 }  // namespace
 
 Http1Session::Http1Session(FlowContext& context, ClientConnection client, ReadAhead read, Entrance entrance)
     : context_(context), client_(std::move(client)), entrance_(entrance) {
+  received_.account_to(stream().buffers());
   received_.append(read);
   enter_registry();
 }
@@ -54,6 +48,7 @@ Http1Session::Http1Session(FlowContext& context, InspectedClient client, OriginS
       origins_(&origins) {
   host_ = sni_;
   port_ = default_port();
+  received_.account_to(stream().buffers());
   if (first) {
     upstream_.connected(std::move(first->stream), *sni_, port_);
     upstream_policy_ = context_.policy;
@@ -115,6 +110,7 @@ asio::awaitable<std::expected<sniffer::RequestHead, Http1Session::Fault>> Http1S
       parsed_size = received_.size();
     }
     const bool idle = received_.empty();
+    if (!received_.may_grow()) co_return std::unexpected(Fault{503, Reason::kTooLarge, kNoRoom});
     const auto count = co_await stream().read_some(received_.space(kSmallRead));
     if (count && *count > 0) {
       received_.received(*count);
@@ -249,6 +245,11 @@ asio::awaitable<Http1Session::Next> Http1Session::serve(const sniffer::RequestHe
   if (ours && (!sni_ || sni_ == head.host)) {
     progress_.record.reason = policy::to_string(Reason::kAllowed);
     progress_.record.detail = "this gateway";
+    if (!net::has_room(stream().buffers())) {
+      const Fault fault{503, Reason::kTooLarge, kNoRoom};
+      co_await answer_fault(fault);
+      co_return Next::kOver;
+    }
     Page page = page_about_ourselves(head, *snapshot);
     co_return co_await answer(head, std::move(page), true);
   }
@@ -306,6 +307,7 @@ asio::awaitable<Http1Session::Next> Http1Session::answer(const sniffer::RequestH
   progress_.record.status = page.status;
   std::string out = render(page, request_.is_head(), !stays);
   const auto rest = request_.is_head() ? nullptr : std::move(page.rest);
+  const net::HeldBytes held(stream().buffers(), out.size() + (rest ? std::min(rest->size(), kMostOfAPage) : 0));
   page = {};  // a client that does not read holds its answer once, not twice
   progress_.record.bytes_out = out.size() + (rest ? rest->size() : 0);
   log(allowed);
@@ -316,11 +318,11 @@ asio::awaitable<Http1Session::Next> Http1Session::answer(const sniffer::RequestH
     out = {};
   }
   if (!stays && !rest) {
-    co_await last_word(stream(), std::move(out));
+    co_await send_last_word(stream(), std::move(out));
     co_return Next::kOver;
   }
   const auto written = co_await stream().write_all(base::as_bytes(rest ? *rest : out));
-  if (written && !stays) co_await last_word(stream(), {});
+  if (written && !stays) co_await send_last_word(stream(), {});
   co_return written&& stays ? Next::kGoOn : Next::kOver;
 }
 
@@ -350,6 +352,7 @@ asio::awaitable<std::expected<std::unique_ptr<net::Stream>, DialFailure>> Http1S
   if (entrance_ == Entrance::kRedirected) request.preferred = client_.original_destination.address;
   auto connection = co_await context_.connector.dial(std::move(request));
   if (!connection) co_return std::unexpected(std::move(connection.error()));
+  connection->stream->account_to(client_.stream->buffers());
   co_return std::move(connection->stream);
 }
 
@@ -380,7 +383,7 @@ asio::awaitable<Http1Session::Next> Http1Session::answer_dial_failure(const snif
   const std::string out = render(page, request_.is_head(), true);
   record.bytes_out = out.size();
   log(false);
-  co_await last_word(stream(), out);
+  co_await send_last_word(stream(), out);
   co_return Next::kOver;
 }
 
@@ -425,7 +428,7 @@ asio::awaitable<Http1Session::Next> Http1Session::forward(const sniffer::Request
     finish(result);
     if (result.then == Then::kNextRequest) co_return Next::kGoOn;
     if (result.then == Then::kSwitch) co_return co_await switch_protocols();
-    if (result.then == Then::kClose) co_await last_word(stream(), std::string());
+    if (result.then == Then::kClose) co_await send_last_word(stream(), std::string());
     // TLS that ends without close_notify says itself that something is missing, and loses nothing on its way.
     if (result.then == Then::kReset) inspected() ? stream().close() : stream().reset();
     co_return Next::kOver;
@@ -478,7 +481,8 @@ asio::awaitable<void> Http1Session::answer_fault(Fault fault) {
     stream().close();
     co_return;
   }
-  co_await last_word(stream(), render(fault_page(fault.status, record.reason, fault.text), request_.is_head(), true));
+  co_await send_last_word(stream(),
+                          render(fault_page(fault.status, record.reason, fault.text), request_.is_head(), true));
 }
 
 void Http1Session::log(bool allowed) {

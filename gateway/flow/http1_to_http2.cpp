@@ -56,7 +56,9 @@ class Translation : public std::enable_shared_from_this<Translation> {
                     {.request = {}, .refused = {}, .settings = [this] { to_write_.ring(); }, .wake = {}}),
         to_write_(context.io.get_executor()),
         answered_(context.io.get_executor()),
-        room_(context.io.get_executor(), context.wheel) {}
+        room_(context.io.get_executor(), context.wheel) {
+    in_.account_to(client_->buffers());
+  }
   Translation(const Translation&) = delete;
   Translation& operator=(const Translation&) = delete;
   ~Translation() { forget_request(); }
@@ -183,6 +185,7 @@ asio::awaitable<void> Translation::read_requests() {
     forget_request();
     if (framing_ != BodyFraming::kNone) {
       up_ = std::make_shared<http2::Body>();
+      up_->account_to(client_->buffers());
       up_->on_consumed = [this](std::size_t) { room_.ring(); };
     }
     asking_ = true;
@@ -342,6 +345,8 @@ std::unique_ptr<net::Stream> http1_over_http2(FlowContext& context, std::unique_
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) != 0) return nullptr;
   auto near = std::make_unique<net::TcpStream>(context.io, context.wheel, base::Fd(ends[0]));
   auto far = std::make_unique<net::TcpStream>(context.io, context.wheel, base::Fd(ends[1]));
+  near->account_to(origin->buffers());
+  far->account_to(origin->buffers());
   std::make_shared<Translation>(context, std::move(far), std::move(origin))->start();
   return near;
 }

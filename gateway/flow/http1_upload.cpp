@@ -85,7 +85,8 @@ asio::awaitable<bool> Upload::move_some() {
 // While more is there than a small read takes.
 asio::awaitable<bool> Upload::move_bulk() {
   for (int i = 0; i < kMaxBulkReads && !body_.done() && !unwanted_; ++i) {
-    const auto space = bulk_buffer().first(body_.readable(kBulkRead));
+    const auto buffer = bulk_buffer(origin_);
+    const auto space = buffer.first(body_.readable(buffer.size()));
     const auto count = client_.try_read_some(space);
     if (!count || !*count || **count == 0) co_return true;  // what it was, the next wait tells
     const auto bytes = space.first(**count);

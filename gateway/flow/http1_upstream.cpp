@@ -14,6 +14,7 @@ bool Upstream::ready_for(const base::HostName& host, std::uint16_t port, bool aw
 
 void Upstream::connected(std::unique_ptr<net::Stream> stream, base::HostName host, std::uint16_t port) {
   stream_ = std::move(stream);
+  received_.account_to(stream_->buffers());
   watch_.reset();  // what it may still be told is of another stream
   received_.consume(received_.size());
   host_ = std::move(host);

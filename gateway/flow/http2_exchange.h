@@ -5,6 +5,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -27,13 +28,20 @@ struct StreamResult {
   std::uint64_t to_client = 0;  // of the body
 };
 
+// What all streams of one client connection hold of answers that come over HTTP/1 and that the client has not taken. An
+// origin of HTTP/2 is held by the window of its connection.
+struct AnswerBudget {
+  static constexpr std::size_t kMost = std::size_t{1} << 20;
+  std::size_t held = 0;
+};
+
 // Without a status in the result the client has not been answered, and its stream is open or was reset by the client.
 [[nodiscard]] boost::asio::awaitable<StreamResult> exchange_over_http2(net::DeadlineWheel& wheel, http2::Stream& client,
                                                                        http2::Session& origin,
                                                                        const Http2Request& request);
 [[nodiscard]] boost::asio::awaitable<StreamResult> exchange_over_http1(net::DeadlineWheel& wheel, http2::Stream& client,
-                                                                       net::Stream& origin,
-                                                                       const Http2Request& request);
+                                                                       net::Stream& origin, const Http2Request& request,
+                                                                       AnswerBudget& budget);
 
 // Until what was sent has left, or the client is gone; ends a request body that nobody wants.
 [[nodiscard]] boost::asio::awaitable<void> finish_answer(net::DeadlineWheel& wheel, http2::Stream& client);

@@ -97,7 +97,8 @@ audit::DecisionRecord Http2Session::new_record() const {
 }
 
 void Http2Session::begin(std::shared_ptr<http2::Stream> stream) {
-  if (live_ == kMaxLive) return stream->reset(http2::kRefusedStream);
+  const bool room = net::has_room(client_.connection.stream->buffers());
+  if (live_ == kMaxLive || !room) return stream->reset(http2::kRefusedStream);
   ++live_;
   auto task = serve(std::move(stream));
   asio::co_spawn(context_.io, std::move(task), [this](const std::exception_ptr&) {
@@ -199,7 +200,7 @@ asio::awaitable<std::expected<StreamResult, DialFailure>> Http2Session::ask_orig
     if (route->shared != nullptr && !stream.closed()) {
       result = co_await exchange_over_http2(context_.wheel, stream, route->shared->session(), progress.request);
     } else if (route->own && !stream.closed()) {
-      result = co_await exchange_over_http1(context_.wheel, stream, *route->own->stream, progress.request);
+      result = co_await exchange_over_http1(context_.wheel, stream, *route->own->stream, progress.request, answers_);
     } else {
       result.reusable = true;  // the client has given up meanwhile
     }

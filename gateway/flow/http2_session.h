@@ -57,6 +57,7 @@ class Http2Session {
   InspectedClient client_;
   http2::Connection connection_;
   Http2Origins origins_;
+  AnswerBudget answers_;
   net::Bell stream_ended_;
   bool logged_ = false;
   std::size_t live_ = 0;  // streams being served, also those that the client has given up

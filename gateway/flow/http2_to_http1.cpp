@@ -10,6 +10,7 @@
 #include "gateway/flow/http2_exchange.h"
 #include "gateway/flow/http2_response.h"
 #include "gateway/flow/http2_vigil.h"
+#include "gateway/flow/refusal.h"
 #include "sniffer/http1_chunked.h"
 
 namespace soleroute::gateway::flow {
@@ -125,11 +126,16 @@ asio::awaitable<void> Http1Sender::run() {
 class Http1Receiver {
  public:
   Http1Receiver(net::DeadlineWheel& wheel, const asio::any_io_executor& executor, http2::Stream& client,
-                net::Stream& origin, const Http2Request& request)
-      : vigil_(executor, wheel), client_(client), origin_(origin), request_(request) {
-    content_.data = [this](base::Bytes bytes) { answer_->append(bytes); };
+                net::Stream& origin, const Http2Request& request, AnswerBudget& budget)
+      : vigil_(executor, wheel), client_(client), origin_(origin), request_(request), budget_(budget) {
+    in_.account_to(origin.buffers());
+    answer_->account_to(origin.buffers());
+    content_.data = [this](base::Bytes bytes) { hold(bytes); };
     content_.trailer = [this](const sniffer::HeaderField& field) { trailers_.push_back(lower_case(field)); };
-    answer_->on_consumed = [this](std::size_t) { vigil_.ring(); };
+    answer_->on_consumed = [this](std::size_t count) {
+      budget_.held -= count;
+      vigil_.ring();
+    };
     client_.on_change = [this] {
       if (client_.closed()) origin_.close();
       vigil_.ring();
@@ -139,6 +145,7 @@ class Http1Receiver {
   Http1Receiver& operator=(const Http1Receiver&) = delete;
   ~Http1Receiver() {
     answer_->on_consumed = nullptr;
+    budget_.held -= answer_->size();
     client_.on_change = nullptr;
   }
 
@@ -154,12 +161,15 @@ class Http1Receiver {
   asio::awaitable<bool> read_more(std::size_t at_least);
   asio::awaitable<bool> deliver(BodyFraming framing, std::uint64_t length);
   asio::awaitable<bool> make_room();
+  void hold(base::Bytes bytes);
+  [[nodiscard]] bool is_full() const;
   bool accept(BodyFraming framing, std::uint64_t& left);
 
   Vigil vigil_;
   http2::Stream& client_;
   net::Stream& origin_;
   const Http2Request& request_;
+  AnswerBudget& budget_;
   ReadBuffer in_;
   bool begun_ = false;  // the origin has sent something
   sniffer::ChunkedScanner chunks_{sniffer::Sender::kOrigin};
@@ -195,6 +205,10 @@ asio::awaitable<std::optional<sniffer::ResponseHead>> Http1Receiver::read_head()
         co_return std::nullopt;
       }
       parsed_size = in_.size();
+    }
+    if (!in_.may_grow()) {
+      fail(Reason::kUpstreamFailed, "its answer: " + std::string(kNoRoom));
+      co_return std::nullopt;
     }
     const bool more = co_await read_more(kSmallRead);
     if (more) continue;
@@ -240,15 +254,27 @@ bool Http1Receiver::accept(BodyFraming framing, std::uint64_t& left) {
     return false;
   }
   const auto size = framing == BodyFraming::kLength ? std::min<std::uint64_t>(left, in_.size()) : in_.size();
-  if (size > 0) answer_->append(in_.bytes().first(size));
+  if (size > 0) hold(in_.bytes().first(size));
   in_.consume(size);
   left -= framing == BodyFraming::kLength ? size : 0;
   return true;
 }
 
+void Http1Receiver::hold(base::Bytes bytes) {
+  budget_.held += bytes.size();
+  answer_->append(bytes);
+}
+
+// A stream that holds nothing may always read a piece, so that each comes on, whatever the others hold.
+bool Http1Receiver::is_full() const {
+  if (answer_->size() == 0) return false;
+  return answer_->size() >= kMaxHeldAnswer || budget_.held >= AnswerBudget::kMost || !net::has_room(origin_.buffers());
+}
+
 // Until the client has taken some of what is held for it.
 asio::awaitable<bool> Http1Receiver::make_room() {
-  while (answer_->size() >= kMaxHeldAnswer && !client_.closed()) {
+  if (is_full()) in_.shrink();
+  while (is_full() && !client_.closed()) {
     vigil_.expires_after(kBodyIdle);
     co_await vigil_.wait();
     if (!vigil_.timed_out()) continue;
@@ -267,7 +293,7 @@ asio::awaitable<bool> Http1Receiver::deliver(BodyFraming framing, std::uint64_t 
     if (chunks_.state() == sniffer::ChunkedScanner::State::kDone) co_return true;
     const bool room = co_await make_room();
     if (!room) co_return false;
-    const bool more = co_await read_more(kAnswerReadSize);
+    const bool more = co_await read_more(net::has_room(origin_.buffers()) ? kAnswerReadSize : kSmallRead);
     if (!more) co_return framing == BodyFraming::kUntilClose && !client_.closed() && !origin_.timed_out();
   }
 }
@@ -275,11 +301,11 @@ asio::awaitable<bool> Http1Receiver::deliver(BodyFraming framing, std::uint64_t 
 }  // namespace
 
 asio::awaitable<StreamResult> exchange_over_http1(net::DeadlineWheel& wheel, http2::Stream& client, net::Stream& origin,
-                                                  const Http2Request& request) {
+                                                  const Http2Request& request, AnswerBudget& budget) {
   const auto executor = co_await asio::this_coro::executor;
   const auto coding = body_of(client, request);
   const auto head = http1_head(request, coding);
-  Http1Receiver receiver(wheel, executor, client, origin, request);
+  Http1Receiver receiver(wheel, executor, client, origin, request, budget);
   if (!head || request.websocket) {
     receiver.fail(Reason::kMalformed, "the origin speaks HTTP/1.1, which cannot carry this request");
     co_return std::move(receiver.result);

@@ -90,6 +90,12 @@ struct Accepted {
 asio::awaitable<Accepted> accept(FlowContext& context, std::unique_ptr<net::Stream> below, ReadAhead read,
                                  TlsAsked asked, HttpVersion version) {
   const auto inspection = context.inspection;
+  if (!net::has_room(below->buffers())) {
+    Accepted none{nullptr, {.reason = Reason::kTooLarge, .host = asked.name.text()}};
+    none.refusal.detail = std::string(kNoRoom);
+    co_await send_and_close(*below, alert_record(Alert::kInternalError));
+    co_return none;
+  }
   auto leaf = co_await inspection->leaves->leaf_for(asked.name);
   if (!leaf) {
     Accepted none{nullptr, {.reason = Reason::kUpstreamFailed, .host = asked.name.text()}};
@@ -152,7 +158,7 @@ asio::awaitable<void> serve_inspected(FlowContext& context, ClientConnection cli
   client.stream->expires_after(kBodyIdle);  // dialling has its own time
   const bool redirected = client.original_destination.address != base::IpAddress{};
   const auto preferred = redirected ? std::optional(client.original_destination.address) : std::nullopt;
-  InspectedOrigin origin(context, client.peer.address, asked.name, preferred);
+  InspectedOrigin origin(context, client, asked.name, preferred);
   std::optional<OriginConnection> first;
   auto connected = co_await origin.connect(carried(asked));
   const HttpVersion version = spoken(asked, connected ? connected->version : HttpVersion::kHttp1);

@@ -34,9 +34,13 @@ std::string_view alpn_name(HttpVersion version) {
   return version == HttpVersion::kHttp2 ? "h2" : "http/1.1";
 }
 
-InspectedOrigin::InspectedOrigin(FlowContext& context, base::IpAddress client, base::HostName name,
+InspectedOrigin::InspectedOrigin(FlowContext& context, const ClientConnection& client, base::HostName name,
                                  std::optional<base::IpAddress> preferred)
-    : context_(context), client_(client), name_(std::move(name)), preferred_(preferred) {}
+    : context_(context),
+      client_(client.peer.address),
+      buffers_(client.stream->buffers()),
+      name_(std::move(name)),
+      preferred_(preferred) {}
 
 // By the policy in force now, which may no longer be the one that let the client in.
 asio::awaitable<std::expected<Dialled, DialFailure>> InspectedOrigin::dial() {
@@ -87,8 +91,12 @@ asio::awaitable<std::expected<OriginConnection, DialFailure>> InspectedOrigin::c
 
 asio::awaitable<std::expected<OriginConnection, DialFailure>> InspectedOrigin::connect_anew(
     std::vector<HttpVersion> offered) {
+  if (!net::has_room(buffers_)) {
+    co_return dial_failed(Reason::kUpstreamFailed, std::string(kNoRoom));
+  }
   auto dialled = co_await dial();
   if (!dialled) co_return std::unexpected(std::move(dialled.error()));
+  dialled->stream->account_to(buffers_);
   dialled->stream->expires_after(kOriginHandshakeTimeout);
   std::vector<std::string> protocols;
   for (const HttpVersion version : offered) protocols.emplace_back(alpn_name(version));

@@ -20,7 +20,7 @@ namespace soleroute::gateway::flow {
 class InspectedOrigin final : public OriginSource {
  public:
   // `preferred`: where the client was going, if that is known.
-  InspectedOrigin(FlowContext& context, base::IpAddress client, base::HostName name,
+  InspectedOrigin(FlowContext& context, const ClientConnection& client, base::HostName name,
                   std::optional<base::IpAddress> preferred);
 
   [[nodiscard]] boost::asio::awaitable<std::expected<OriginConnection, DialFailure>> connect(
@@ -38,6 +38,7 @@ class InspectedOrigin final : public OriginSource {
 
   FlowContext& context_;
   base::IpAddress client_;
+  std::shared_ptr<net::ClientBuffers> buffers_;
   base::HostName name_;
   std::optional<base::IpAddress> preferred_;
   std::optional<DialFailure> known_failure_;

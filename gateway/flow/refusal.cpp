@@ -57,4 +57,11 @@ boost::asio::awaitable<void> send_and_close(net::Stream& stream, std::string las
   stream.close();
 }
 
+boost::asio::awaitable<void> send_last_word(net::Stream& stream, std::string text) {
+  if (!stream.timed_out()) co_return co_await send_and_close(stream, std::move(text));
+  stream.write_last(base::as_bytes(text));
+  stream.shutdown_send();
+  stream.close();
+}
+
 }  // namespace soleroute::gateway::flow

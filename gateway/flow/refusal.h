@@ -16,6 +16,9 @@ namespace soleroute::gateway::flow {
 // From the connection to the first decision, whatever the client dribbles: HTTP head or ClientHello.
 inline constexpr std::chrono::milliseconds kFirstBytesTimeout{10000};
 
+// A client for which all is held that may be (net/buffer_account.h).
+inline constexpr std::string_view kNoRoom = "the gateway holds as much for this client as it may";
+
 struct Refusal {
   policy::Phase phase = policy::Phase::kTls;
   policy::Reason reason = policy::Reason::kMalformed;
@@ -29,5 +32,7 @@ struct Refusal {
 void log_refusal(FlowContext& context, const ClientConnection& client, const Refusal& refusal);
 // Writes, sends FIN and reads what is still on its way, so that no reset overtakes the last word; then closes.
 [[nodiscard]] boost::asio::awaitable<void> send_and_close(net::Stream& stream, std::string last_word);
+// Also to a client whose time is up.
+[[nodiscard]] boost::asio::awaitable<void> send_last_word(net::Stream& stream, std::string text);
 
 }  // namespace soleroute::gateway::flow

@@ -27,6 +27,7 @@ namespace asio = boost::asio;
 constexpr std::size_t kScratchBytes = 64 * 1024;
 constexpr std::size_t kSpliceAfter = 64 * 1024;       // bytes copied without a pause; measured in docs/performance.md
 constexpr std::size_t kSpliceWorth = 16 * 1024;       // moving less than this between two pauses, copying is cheaper
+constexpr std::size_t kCopiedWithoutRoom = 4096;      // for a client that the gateway holds enough for
 constexpr std::size_t kTurnBytes = 16 * 1024 * 1024;  // then other connections of the worker have their turn
 
 // Filled and emptied without suspending in between, so one for a worker serves all its connections.
@@ -46,7 +47,7 @@ enum class Stop { kNoInput, kNoRoom, kTurnOver, kEndOfStream, kFailed };
 class Direction {
  public:
   Direction(net::Stream& from, net::Stream& to, PipePool& pipes)
-      : from_(from), to_(to), pipes_(pipes), plain_(from.is_plain() && to.is_plain()) {}
+      : from_(from), to_(to), pipes_(pipes), held_(to.buffers()), plain_(from.is_plain() && to.is_plain()) {}
 
   [[nodiscard]] Stop move();
   [[nodiscard]] std::uint64_t total() const { return total_; }
@@ -67,6 +68,7 @@ class Direction {
   PipePool& pipes_;
   std::optional<Pipe> pipe_;
   std::vector<std::byte> kept_;
+  net::HeldBytes held_;  // what is kept, here or in the pipe
   std::uint64_t total_ = 0;
   std::size_t since_pause_ = 0;
   bool plain_;
@@ -125,7 +127,7 @@ Direction::Obstacle Direction::write(std::span<const std::byte> bytes, bool is_l
 
 // Everything that is there, up to the size of the scratch buffer, in one write.
 Direction::Obstacle Direction::copy_once() {
-  const auto buffer = scratch();
+  const auto buffer = scratch().first(held_.has_room() ? kScratchBytes : kCopiedWithoutRoom);
   std::size_t count = 0;
   Obstacle obstacle;
   while (!obstacle && count < buffer.size()) {
@@ -154,6 +156,7 @@ Stop Direction::pause(Stop reason) {
     bulk_ = since_pause_ >= (bulk_ ? kSpliceWorth : kSpliceAfter);
     since_pause_ = 0;
   }
+  held_.set(kept_.size() + (pipe_ ? pipe_->held : 0));
   const bool empty = pipe_ && pipe_->held == 0;
   if (empty) {
     pipes_.give_back(std::move(*pipe_));
@@ -168,9 +171,9 @@ Stop Direction::move() {
   while (!obstacle) {
     if (ended_) return Stop::kEndOfStream;
     if (total_ >= turn_end) return pause(Stop::kTurnOver);
-    const bool splice = plain_ && (bulk_ || since_pause_ >= kSpliceAfter);
+    const bool splice = plain_ && held_.has_room() && (bulk_ || since_pause_ >= kSpliceAfter);
     if (splice && !pipe_) pipe_ = pipes_.borrow();
-    obstacle = splice && pipe_ ? splice_once() : copy_once();
+    obstacle = splice && pipe_ ? splice_once() : copy_once();  // a pipe that is left here is empty
   }
   return pause(*obstacle);
 }

@@ -43,7 +43,8 @@ std::expected<HelloOutcome, std::size_t> hello_in(const ReadAhead& read) {
 }
 
 // Reads until the hello is whole. The deadline set at accept covers all of it.
-asio::awaitable<HelloOutcome> rest_of_hello(net::Stream& stream, ReadAhead& read, std::size_t wanted) {
+asio::awaitable<HelloOutcome> rest_of_hello(net::Stream& stream, ReadAhead& read, net::HeldBytes& held,
+                                            std::size_t wanted) {
   constexpr std::size_t kReadBytes = 16 * 1024;
   for (;;) {
     while (read.size() < wanted) {
@@ -51,7 +52,12 @@ asio::awaitable<HelloOutcome> rest_of_hello(net::Stream& stream, ReadAhead& read
       read.resize(before + kReadBytes);
       const auto count = co_await stream.read_some(std::span(read).subspan(before));
       read.resize(before + (count ? *count : 0));
-      if (count && *count > 0) continue;
+      held.set(read.capacity());
+      const bool fits = read.size() <= kReadBytes || held.has_room();
+      if (count && *count > 0 && fits) continue;
+      if (!fits) {
+        co_return std::unexpected(Refusal{.reason = Reason::kTooLarge, .detail = std::string(kNoRoom)});
+      }
       const bool late = !count && count.error().sys_errno == ETIMEDOUT;
       Refusal refusal{.reason = late ? Reason::kTimedOut : Reason::kMalformed,
                       .detail = "the ClientHello never became whole"};
@@ -168,6 +174,7 @@ asio::awaitable<std::unique_ptr<net::Stream>> dial_origin(FlowContext& context, 
   auto dialled = co_await context.connector.dial(std::move(request));
   if (dialled) {
     log_passed(context, client, name.text(), decision);
+    dialled->stream->account_to(client.stream->buffers());
     co_return std::move(dialled->stream);
   }
   ++context.counters.upstream_failures;
@@ -181,8 +188,9 @@ asio::awaitable<std::unique_ptr<net::Stream>> dial_origin(FlowContext& context, 
 // The hello read, decided and answered; nothing for a flow that was refused. `client` and `read` are the caller's.
 asio::awaitable<std::optional<Passage>> admit(FlowContext& context, ClientConnection& client, ReadAhead& read,
                                               std::optional<base::HostName> authority) {
+  net::HeldBytes held(client.stream->buffers(), read.capacity());  // also while its origin is dialled
   auto known = hello_in(read);
-  if (!known) known = co_await rest_of_hello(*client.stream, read, known.error());
+  if (!known) known = co_await rest_of_hello(*client.stream, read, held, known.error());
   auto& hello = *known;
   if (!hello) {
     const bool answerable = hello.error().reason != Reason::kTimedOut;

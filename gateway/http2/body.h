@@ -13,6 +13,7 @@
 
 #include "base/byte_reader.h"
 #include "gateway/http2/field.h"
+#include "gateway/net/buffer_account.h"
 
 namespace soleroute::gateway::http2 {
 
@@ -22,9 +23,13 @@ class Body {
   Body(const Body&) = delete;
   Body& operator=(const Body&) = delete;
 
+  // Before anything is appended: whose account the bytes are in.
+  void account_to(std::shared_ptr<net::ClientBuffers> buffers) { held_ = net::HeldBytes(std::move(buffers)); }
+
   // --- Who sends it.
   void append(base::Bytes bytes) {
     bytes_.append(base::as_text(bytes));
+    held_.add(bytes.size());
     total_ += bytes.size();
     notify();
   }
@@ -63,6 +68,7 @@ class Body {
       if (on_consumed) on_consumed(count);
       return;
     }
+    held_.subtract(count);
     if (begin_ == bytes_.size()) {
       bytes_ = {};  // an idle body holds nothing
       begin_ = 0;
@@ -95,6 +101,7 @@ class Body {
   std::string bytes_;
   std::shared_ptr<const std::string> shared_;  // behind bytes_; begin_ counts in the one that is in front
   std::size_t begin_ = 0;
+  net::HeldBytes held_;  // of bytes_
   std::uint64_t total_ = 0;
   bool finished_ = false;
   bool aborted_ = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/http2/connection.h"
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -15,6 +16,10 @@ namespace asio = boost::asio;
 
 constexpr std::size_t kReadSize = 64 * 1024;
 constexpr std::size_t kWriteSize = 64 * 1024;
+// For a client that the gateway holds as much for as it may.
+constexpr std::size_t kWriteSizeWithoutRoom = 16 * 1024;
+constexpr std::size_t kUntakenWithoutRoom = 16 * 1024;
+constexpr std::chrono::milliseconds kRoomPause{100};
 constexpr int kMaxBatches = 16;  // in a row; then the worker's other flows have their turn
 constexpr std::chrono::milliseconds kLastWordTimeout{1000};
 
@@ -43,7 +48,11 @@ Connection::Connection(asio::any_io_executor executor, net::Stream& stream, Role
       role_(role),
       to_write_(executor_),
       writer_ended_(executor_),
-      session_(role, with_wake(std::move(events), to_write_)) {}
+      session_(role, with_wake(std::move(events), to_write_)),
+      held_(stream.buffers()),
+      pause_(executor_) {
+  session_.account_to(stream.buffers());
+}
 
 void Connection::touch() {
   if (!pending_.empty()) return;  // the writer has set a deadline
@@ -58,8 +67,13 @@ void Connection::touch() {
 
 asio::awaitable<void> Connection::read() {
   while (!session_.over() && !ended_) {
+    if (is_full()) {
+      pause_.expires_after(kRoomPause);
+      co_await pause_.async_wait(asio::as_tuple(asio::use_awaitable));
+      continue;
+    }
     bool more = true;
-    for (int i = 0; i < kMaxBatches && more; ++i) {
+    for (int i = 0; i < kMaxBatches && more && !is_full(); ++i) {
       const auto count = stream_.try_read_some(read_buffer());
       more = count.has_value();
       if (!more) break;
@@ -87,14 +101,20 @@ asio::awaitable<void> Connection::drain() {
   }
 }
 
+bool Connection::is_full() const {
+  return session_.untaken() > kUntakenWithoutRoom && !net::has_room(stream_.buffers());
+}
+
 bool Connection::write_now() {
+  const std::size_t most = net::has_room(stream_.buffers()) ? kWriteSize : kWriteSizeWithoutRoom;
   for (int i = 0; i < kMaxBatches && pending_.empty(); ++i) {
     auto& out = write_buffer();
-    session_.collect(out, kWriteSize);
+    session_.collect(out, most);
     if (out.empty()) return true;
     const auto written = stream_.try_write_some(base::as_bytes(out));
     if (written && !*written) return false;
     pending_ = out.substr(written ? **written : 0);
+    held_.set(pending_.size());
   }
   return true;
 }
@@ -108,6 +128,7 @@ asio::awaitable<void> Connection::write() {
       const auto written = co_await stream_.write_all(base::as_bytes(pending_));
       if (!written) break;
       pending_ = {};
+      held_.set(0);
       continue;
     }
     if (session_.over()) {

@@ -5,6 +5,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstddef>
 #include <exception>
@@ -39,6 +40,8 @@ class Connection {
   [[nodiscard]] boost::asio::awaitable<void> drain();
   // What cannot be written at once is left in pending_. False: the stream of bytes is broken.
   [[nodiscard]] bool write_now();
+  // Enough is held for the client: nothing more is read of what goes to or comes from elsewhere.
+  [[nodiscard]] bool is_full() const;
   void touch();
   void say_last_word();
 
@@ -49,6 +52,8 @@ class Connection {
   net::Bell writer_ended_;
   Session session_;
   std::string pending_;
+  net::HeldBytes held_;  // pending_
+  boost::asio::steady_timer pause_;
   bool started_ = false;   // the peer has sent something
   bool in_block_ = false;  // whose deadline must not be moved by more of it
   bool ended_ = false;

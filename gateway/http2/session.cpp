@@ -3,6 +3,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 #include <vector>
@@ -143,11 +144,14 @@ void Session::add(const std::shared_ptr<Stream>& stream) {
     if (*self != nullptr) (*self)->consume(id, count);
   };
   stream->received_->on_consumed = consumed;
+  stream->received_->account_to(buffers_);
+  stream->held_head_ = net::HeldBytes(buffers_);
   streams_.emplace(stream->id_, stream);
 }
 
 void Session::consume(std::int32_t id, std::size_t count) {
   if (count == 0 || session_ == nullptr) return;
+  untaken_ -= std::min(count, untaken_);
   nghttp2_session_consume(session_.get(), id, count);
   wake();
 }

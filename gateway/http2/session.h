@@ -51,6 +51,11 @@ class Session {
   [[nodiscard]] bool in_header_block() const { return watch_.in_header_block(); }
   [[nodiscard]] std::size_t open_streams() const { return streams_.size(); }
 
+  // Before the first stream: the account that what its streams hold is in.
+  void account_to(std::shared_ptr<net::ClientBuffers> buffers) { buffers_ = std::move(buffers); }
+  // Of bodies that the peer has sent, and nobody has taken yet.
+  [[nodiscard]] std::size_t untaken() const { return untaken_; }
+
   // --- As a client.
   // Never null; closed with kRefusedStream if the origin takes no more. Without `body` the request ends with its head.
   [[nodiscard]] std::shared_ptr<Stream> request(const Fields& head, std::shared_ptr<Body> body);
@@ -90,6 +95,8 @@ class Session {
   FrameWatch watch_;
   std::map<std::int32_t, std::shared_ptr<Stream>> streams_;
   std::unique_ptr<nghttp2_session, Deleter> session_;
+  std::shared_ptr<net::ClientBuffers> buffers_;
+  std::size_t untaken_ = 0;
   std::string* out_ = nullptr;  // during collect()
   std::size_t out_limit_ = 0;
   bool has_settings_ = false;

@@ -19,6 +19,9 @@ bool is_interim(const Fields& block) {
   return status != nullptr && status->value.starts_with('1');
 }
 
+// As it came, as a request that is decided, and as it is sent on.
+constexpr std::size_t kCopiesOfAHead = 3;
+
 bool ends_stream(const nghttp2_frame& frame) {
   return (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
 }
@@ -87,6 +90,7 @@ int Session::Callbacks::header(nghttp2_session*, const nghttp2_frame* frame, con
   if (target == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   target->block_size_ += listed_size(name_size, value_size);
   // A little over, and a request can be answered with 431. A bomb is not even unpacked to its end.
+  target->held_head_.set(kCopiesOfAHead * target->block_size_);
   if (target->block_size_ > 2 * kMaxHeaderList) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   target->too_large_ =
       target->too_large_ || target->block_size_ > kMaxHeaderList || target->block_.size() == kMaxFields;
@@ -144,6 +148,7 @@ int Session::Callbacks::data_received(nghttp2_session* session, std::uint8_t, st
                                       std::size_t size, void* user) {
   Stream* const target = stream(user, id);
   if (target == nullptr || target->reset_here_) return nghttp2_session_consume(session, id, size) == 0 ? 0 : -1;
+  self(user).untaken_ += size;
   target->received_->append(base::as_bytes(text_of(data, size)));
   return 0;
 }

@@ -77,6 +77,7 @@ class Stream {
   int interims_ = 0;
   std::uint32_t error_code_ = 0;
   std::size_t block_size_ = 0;
+  net::HeldBytes held_head_;
   Fields block_;  // the header block that is being received
   Fields head_;
   std::vector<Fields> interim_;

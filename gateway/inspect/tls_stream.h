@@ -94,6 +94,7 @@ class TlsStream final : public net::Stream {
   [[nodiscard]] HandshakeFault handshake_fault(int error) const;
   void end_if_flushed();
 
+  net::HeldBytes held_;  // OpenSSL's state
   std::shared_ptr<void> attachment_;
   std::unique_ptr<net::Stream> below_;
   std::unique_ptr<Wire> wire_;

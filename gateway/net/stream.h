@@ -11,10 +11,12 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "base/fd.h"
 #include "base/ip_address.h"
 #include "base/result.h"
+#include "gateway/net/buffer_account.h"
 #include "gateway/net/deadline_wheel.h"
 #include "gateway/net/readiness.h"
 
@@ -60,6 +62,13 @@ class Stream {
   // The socket at the bottom; its bytes are the stream's, as splice(2) needs it, only where is_plain().
   [[nodiscard]] virtual int native_handle() = 0;
   [[nodiscard]] virtual bool is_plain() const = 0;
+
+  // In whose account the bytes are that are held on its behalf; null: nobody's.
+  void account_to(std::shared_ptr<ClientBuffers> buffers) { buffers_ = std::move(buffers); }
+  [[nodiscard]] const std::shared_ptr<ClientBuffers>& buffers() const { return buffers_; }
+
+ private:
+  std::shared_ptr<ClientBuffers> buffers_;
 };
 
 class TcpStream final : public Stream, private Deadline {

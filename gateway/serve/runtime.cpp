@@ -62,8 +62,15 @@ struct Runtime::State {
   State(RuntimeOptions options, audit::DecisionLog& next, audit::Counters& counters, std::size_t connections)
       : denials(addresses_here(options)),
         log(next, denials, [this] { return snapshot(); }),
-        shared{std::move(options), dns::make_cache(), std::make_shared<dns::NameBook>(), log, counters, denials,
-               self_check_port,    connections} {}
+        shared{std::move(options),
+               dns::make_cache(),
+               std::make_shared<dns::NameBook>(),
+               log,
+               counters,
+               denials,
+               std::make_shared<net::BufferAccount>(net::BufferLimits{}),
+               self_check_port,
+               connections} {}
 
   [[nodiscard]] std::shared_ptr<const policy::Policy> snapshot() const {
     const std::lock_guard lock(mutex);

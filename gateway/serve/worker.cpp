@@ -28,6 +28,8 @@ constexpr int kAcceptBatch = 64;
 constexpr std::chrono::milliseconds kNoDescriptorPause{100};
 // Of a worker's connections, kept for clients that do not already have most of them.
 constexpr std::size_t kReservedForOthers = 128;
+// What an idle connection costs, process and kernel (docs/performance.md).
+constexpr std::size_t kConnectionBytes = 8 * 1024;
 
 // Where the connection was going before nftables redirected it here; nothing if it was not redirected.
 std::optional<base::Endpoint> original_destination(int fd, const base::Endpoint& peer) {
@@ -56,7 +58,8 @@ base::Fd spare_descriptor() {
 // Counts one connection for as long as it lives.
 class Worker::Admission {
  public:
-  Admission(Worker& worker, const base::IpAddress& client) : worker_(worker), client_(client) {
+  Admission(Worker& worker, const base::IpAddress& client, std::shared_ptr<net::ClientBuffers> buffers)
+      : worker_(worker), client_(client), held_(std::move(buffers), kConnectionBytes) {
     ++worker_.open_;
     ++worker_.open_by_client_[client_];
     ++worker_.shared_.counters.connections_accepted;
@@ -75,6 +78,7 @@ class Worker::Admission {
  private:
   Worker& worker_;
   base::IpAddress client_;
+  net::HeldBytes held_;
 };
 
 Worker::Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages policy)
@@ -218,9 +222,11 @@ void Worker::admit(base::Fd socket, const base::Endpoint& peer, Entrance entranc
   const auto mine = open_by_client_.find(peer.address);
   const std::size_t of_client = mine == open_by_client_.end() ? 0 : mine->second;
   const std::size_t limit = shared_.connections_per_worker;
+  auto buffers = shared_.buffers->of(peer.address);
   std::optional<base::Endpoint> destination = peer;
   if (entrance == Entrance::kRedirected) destination = original_destination(socket.get(), peer);
-  const bool over = open_ >= limit || of_client + std::min(kReservedForOthers, limit / 4) >= limit;
+  const bool over =
+      open_ >= limit || of_client + std::min(kReservedForOthers, limit / 4) >= limit || !net::has_room(buffers);
   if (over || !destination) {
     const linger now{.l_onoff = 1, .l_linger = 0};
     ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
@@ -228,10 +234,12 @@ void Worker::admit(base::Fd socket, const base::Endpoint& peer, Entrance entranc
     return;
   }
   auto stream = std::make_unique<net::TcpStream>(loop_, wheel_, std::move(socket));
+  stream->account_to(buffers);
   flow::ClientConnection client{std::move(stream), peer, *destination, is_self_check(peer)};
   auto flow = entrance == Entrance::kRedirected ? flow::serve_redirected(context_, std::move(client))
                                                 : flow::serve_explicit_proxy(context_, std::move(client));
-  auto ended = [this, admission = std::make_unique<Admission>(*this, peer.address)](const std::exception_ptr& error) {
+  auto ended = [this, admission = std::make_unique<Admission>(*this, peer.address, std::move(buffers))](
+                   const std::exception_ptr& error) {
     if (!error) return;
     try {
       std::rethrow_exception(error);

@@ -29,6 +29,7 @@
 #include "gateway/flow/flow_registry.h"
 #include "gateway/flow/pipe_pool.h"
 #include "gateway/flow/policy_pages.h"
+#include "gateway/net/buffer_account.h"
 #include "gateway/net/deadline_wheel.h"
 #include "gateway/net/readiness.h"
 #include "gateway/queue/packet_log.h"
@@ -45,6 +46,7 @@ struct Shared {
   audit::DecisionLog& log;
   audit::Counters& counters;
   const flow::DenialBook& denials;
+  std::shared_ptr<net::BufferAccount> buffers;
   const std::atomic<std::uint16_t>& self_check_port;  // of Runtime::announce_self_check
   std::size_t connections_per_worker = 0;
 };

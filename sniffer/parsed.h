@@ -17,6 +17,7 @@ struct Malformed {
   std::string_view reason;  // static text, for logs: "two SNI names"
   bool too_large = false;   // over a stated bound rather than wrong
   int http_status = 0;      // HTTP requests: what to answer with
+  int tls_alert = 0;        // a ClientHello: what to answer with, if not decode_error
 };
 
 template <class T>

@@ -4,17 +4,15 @@
 #include <algorithm>
 #include <expected>
 
+#include "sniffer/tls_record.h"
+
 namespace soleroute::sniffer {
 namespace {
 
 using base::ByteReader;
 using base::Bytes;
 
-constexpr std::size_t kRecordHeader = 5;           // RFC 8446 section 5.1: type, version, length
-constexpr std::size_t kMaxRecordLength = 1 << 14;  // RFC 8446 section 5.1
-constexpr std::size_t kHandshakeHeader = 4;        // RFC 8446 section 4: type, u24 length
-constexpr std::byte kHandshakeRecord{22};
-constexpr std::byte kVersionMajor{3};
+constexpr std::size_t kHandshakeHeader = 4;  // RFC 8446 section 4: type, u24 length
 constexpr std::byte kClientHello{1};
 constexpr std::size_t kRandom = 32;
 constexpr std::size_t kMaxSessionId = 32;
@@ -29,8 +27,8 @@ constexpr std::uint16_t kTls13 = 0x0304;
 using Stop = std::variant<NeedMore, Malformed>;
 using Checked = std::expected<void, Malformed>;
 
-std::unexpected<Malformed> bad(std::string_view reason) {
-  return std::unexpected(Malformed{reason});
+std::unexpected<Malformed> bad(std::string_view reason, int tls_alert = 0) {
+  return std::unexpected(Malformed{.reason = reason, .tls_alert = tls_alert});
 }
 
 constexpr Malformed kTooLong{"the ClientHello is too large", true};
@@ -73,33 +71,30 @@ struct Record {
 };
 
 std::expected<Record, Stop> read_record(Bytes at) {
-  if (!at.empty() && at[0] != kHandshakeRecord) {
-    return std::unexpected(Malformed{"the first record is not a TLS handshake record"});
-  }
-  if (at.size() > 1 && at[1] != kVersionMajor) return std::unexpected(Malformed{"the record version is not TLS"});
-  ByteReader reader(at);
-  if (!reader.skip(kRecordHeader - 2)) return std::unexpected(NeedMore{});
-  const auto length = reader.u16();
-  if (!length) return std::unexpected(NeedMore{});
-  if (*length > kMaxRecordLength) return std::unexpected(Malformed{"a TLS record is longer than 2^14 bytes"});
-  return Record{*length, reader.rest().first(std::min<std::size_t>(*length, reader.remaining()))};
+  const auto length = parse_handshake_record(at);
+  if (length.malformed()) return std::unexpected(length.fault());
+  if (!length.complete()) return std::unexpected(length.missing());
+  const Bytes body = at.subspan(kTlsRecordHeader);
+  return Record{length.value(), body.first(std::min(length.value(), body.size()))};
 }
 
 // What the bytes so far already rule out. `complete_length`: of the message once the current record is whole.
 Checked check_message(const Message& message, std::size_t complete_length) {
   if (!message.bytes().empty() && message.bytes()[0] != kClientHello) {
-    return bad("the first handshake message is not a ClientHello");
+    return bad("the first handshake message is not a ClientHello", kUnexpectedMessageAlert);
   }
   const auto announced = message.announced();
   if (!announced) return {};
   if (*announced > kMaxClientHelloBytes) return std::unexpected(kTooLong);
   // A server that goes on to TLS 1.3 must refuse it (RFC 8446 section 5.1), and no other has a use for it.
-  if (*announced < complete_length) return bad("data follows the ClientHello in its record");
+  if (*announced < complete_length) {
+    return bad("data follows the ClientHello in its record", kUnexpectedMessageAlert);
+  }
   return {};
 }
 
 NeedMore need(std::size_t position, std::size_t message_missing) {
-  return {position + (message_missing > 0 ? kRecordHeader + message_missing : 0)};
+  return {position + (message_missing > 0 ? kTlsRecordHeader + message_missing : 0)};
 }
 
 // Joins the records of the hello. Returns the raw bytes they take.
@@ -119,14 +114,15 @@ std::expected<std::size_t, Stop> assemble(Bytes received, Message& message) {
     const auto checked = check_message(message, before + record->length);
     if (!checked) return std::unexpected(checked.error());
 
-    position += kRecordHeader + record->length;
+    position += kTlsRecordHeader + record->length;
     const std::size_t to_come = record->length - record->available.size();
     const std::size_t later = message.missing() - std::min(message.missing(), to_come);
     const NeedMore more = need(position, later);
     if (more.at_least > kMaxClientHelloBytes) return std::unexpected(kTooLong);
     if (to_come > 0) return std::unexpected(more);
     if (record->length == 0 && ++empty_records > kMaxEmptyRecords) {
-      return std::unexpected(Malformed{"too many empty records before the ClientHello is whole"});
+      return std::unexpected(Malformed{.reason = "too many empty records before the ClientHello is whole",
+                                       .tls_alert = kUnexpectedMessageAlert});
     }
     if (message.missing() == 0) return position;
   }
@@ -210,7 +206,9 @@ Checked read_extensions(Bytes block, ClientHello& hello) {
     types.push_back(*type);
   }
   std::ranges::sort(types);
-  if (std::ranges::adjacent_find(types) != types.end()) return bad("an extension occurs twice");
+  if (std::ranges::adjacent_find(types) != types.end()) {
+    return bad("an extension occurs twice", kIllegalParameterAlert);
+  }
   return {};
 }
 

@@ -10,8 +10,12 @@ namespace soleroute::gateway::flow {
 
 // RFC 8446 section 6.2.
 enum class Alert : std::uint8_t {
-  kDecodeError = 50,
+  kUnexpectedMessage = 10,
+  kRecordOverflow = 22,
+  kIllegalParameter = 47,
   kAccessDenied = 49,
+  kDecodeError = 50,
+  kProtocolVersion = 70,
   kInternalError = 80,
   kUnrecognizedName = 112,
   kNoApplicationProtocol = 120

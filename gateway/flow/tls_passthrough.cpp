@@ -17,6 +17,7 @@
 #include "gateway/flow/refusal.h"
 #include "gateway/flow/tls_alert.h"
 #include "sniffer/tls_client_hello.h"
+#include "sniffer/tls_record.h"
 
 namespace soleroute::gateway::flow {
 namespace {
@@ -30,24 +31,34 @@ asio::awaitable<void> refuse(FlowContext& context, ClientConnection& client, Ref
   co_await send_and_close(*client.stream, alert_record(alert));
 }
 
-using HelloOutcome = std::expected<ClientHello, Refusal>;
+struct WrongHello {
+  Refusal refusal;
+  Alert alert = Alert::kDecodeError;
+};
+using HelloOutcome = std::expected<ClientHello, WrongHello>;
+
+WrongHello wrong_hello(const sniffer::Malformed& fault) {
+  const Reason reason = fault.too_large ? Reason::kTooLarge : Reason::kMalformed;
+  const Alert alert = fault.tls_alert != 0 ? static_cast<Alert>(fault.tls_alert) : Alert::kDecodeError;
+  return {Refusal{.reason = reason, .detail = std::string(fault.reason)}, alert};
+}
 
 // What the bytes so far are, or how many must be there before it is worth asking again.
 std::expected<HelloOutcome, std::size_t> hello_in(const ReadAhead& read) {
   auto parsed = sniffer::parse_client_hello(read);
   if (parsed.complete()) return std::move(parsed).value();
   if (!parsed.malformed()) return std::unexpected(std::max(parsed.missing().at_least, read.size() + 1));
-  const auto fault = parsed.fault();
-  const Reason reason = fault.too_large ? Reason::kTooLarge : Reason::kMalformed;
-  return HelloOutcome(std::unexpected(Refusal{.reason = reason, .detail = std::string(fault.reason)}));
+  return HelloOutcome(std::unexpected(wrong_hello(parsed.fault())));
 }
 
 // Reads until the hello is whole. The deadline set at accept covers all of it.
 asio::awaitable<HelloOutcome> rest_of_hello(net::Stream& stream, ReadAhead& read, net::HeldBytes& held,
                                             std::size_t wanted) {
   constexpr std::size_t kReadBytes = 16 * 1024;
+  sniffer::HandshakeRecords records;
   for (;;) {
-    while (read.size() < wanted) {
+    while (read.size() < wanted) {  // so it is not whole, and every record in it is the hello's
+      if (const auto fault = records.inspect(read)) co_return std::unexpected(wrong_hello(*fault));
       const std::size_t before = read.size();
       read.resize(before + kReadBytes);
       const auto count = co_await stream.read_some(std::span(read).subspan(before));
@@ -59,9 +70,10 @@ asio::awaitable<HelloOutcome> rest_of_hello(net::Stream& stream, ReadAhead& read
         co_return std::unexpected(Refusal{.reason = Reason::kTooLarge, .detail = std::string(kNoRoom)});
       }
       const bool late = !count && count.error().sys_errno == ETIMEDOUT;
-      Refusal refusal{.reason = late ? Reason::kTimedOut : Reason::kMalformed,
-                      .detail = "the ClientHello never became whole"};
-      co_return std::unexpected(std::move(refusal));
+      WrongHello cut;
+      cut.refusal.reason = late ? Reason::kTimedOut : Reason::kMalformed;
+      cut.refusal.detail = "the ClientHello never became whole";
+      co_return std::unexpected(std::move(cut));
     }
     auto known = hello_in(read);
     if (known) co_return *std::move(known);
@@ -193,12 +205,14 @@ asio::awaitable<std::optional<Passage>> admit(FlowContext& context, ClientConnec
   if (!known) known = co_await rest_of_hello(*client.stream, read, held, known.error());
   auto& hello = *known;
   if (!hello) {
-    const bool answerable = hello.error().reason != Reason::kTimedOut;
+    Refusal refusal = std::move(hello.error().refusal);
+    const Alert alert = hello.error().alert;
+    const bool answerable = refusal.reason != Reason::kTimedOut;
     if (answerable) {
-      co_await refuse(context, client, std::move(hello.error()), Alert::kDecodeError);
+      co_await refuse(context, client, std::move(refusal), alert);
       co_return std::nullopt;
     }
-    log_refusal(context, client, hello.error());
+    log_refusal(context, client, refusal);
     client.stream->reset();
     co_return std::nullopt;
   }

@@ -142,6 +142,28 @@ def test_other_records_before_the_hello_are_refused(case, lab, first, name):
     refused(case, lab, first + tls.client_hello(name))
 
 
+@threat("T211", "C01")
+@pytest.mark.parametrize(("parts", "alert"), [
+    ((b"\x16\x03\x01\x00\x02\x01\x00", b"\x16\x03\x01\x00\x02\x00\xec", b"\x17\x03\x03\x00\x00"), 10),
+    ((b"\x16\x03\x01\x00\x02\x01\x00", b"\x14\x03\x03\x00\x01\x01"), 10),
+    ((b"\x16\x03\x01\x00\x02\x01\x00", b"\x16\x03\x01\x00\x02\x00\xec", b"\x16\x03\x01\x40\x01"), 22),
+    ((b"\x16\x03\x01\x00\x04\x02\x00\x00\xec",), 10),
+    ((b"\x16\x03\x01\x00\x04\x01\x00\x00\xec", b"\x16\x02"), 70),
+], ids=["application data", "ccs", "overflow", "ServerHello", "version"])  # fmt: skip
+def test_a_hello_that_is_interrupted_is_refused_at_once_with_the_right_alert(case, lab, parts, alert):
+    begin = time.monotonic()
+    with web.connected(lab.agent, at.AL, 443, timeout=4) as link:
+        for part in parts:
+            link.sendall(part)
+            time.sleep(0.05)  # segments of their own
+        answer, _ = web.read_to_end(link)
+    assert answer == b"\x15\x03\x03\x00\x02\x02" + bytes([alert])
+    assert time.monotonic() - begin < 2
+    case.no_syn()
+    slow = tls.fragmented(tls.hello(tls.sni(b"allowed.test")), 40)
+    assert send(lab, slow, step=45, delay=0.02) == "origin", "the control: cut as often, but whole"
+
+
 @threat("T067", "C02")
 @pytest.mark.parametrize("pad", [1400, 1900, 2100, 4096, 8192, 12000, 15000])
 def test_a_late_name_in_a_large_hello_is_still_read(case, lab, pad):

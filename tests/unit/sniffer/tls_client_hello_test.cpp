@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "sniffer/tls_record.h"
 #include "tests/support/client_hello.h"
 
 namespace soleroute::sniffer {
@@ -236,6 +237,41 @@ TEST(TlsClientHello, AsksForMoreAtEveryTruncation) {
   }
 }
 
+// T211, RFC 8446 sections 5.1 and 6.2: what a client that is wrong is told.
+TEST(TlsClientHello, SaysWhichAlertAnswersIt) {
+  const std::string message = hello(server_name("allowed.test") + usual_extensions());
+  const auto alert_of = [](const std::string& bytes) {
+    const auto parsed = parse(bytes);
+    return parsed.malformed() ? parsed.fault().tls_alert : -1;
+  };
+  EXPECT_EQ(alert_of(record(message)), -1) << "the control";
+  EXPECT_EQ(alert_of(record("\x02" + message.substr(1))), kUnexpectedMessageAlert) << "a ServerHello";
+  EXPECT_EQ(alert_of(record(message.substr(0, 9)) + std::string("\x17\x03\x03\0\0", 5)), kUnexpectedMessageAlert);
+  EXPECT_EQ(alert_of(record(message + "x")), kUnexpectedMessageAlert) << "no end at the record's end";
+  EXPECT_EQ(alert_of("\x16\x03\x01\x40\x01"), kRecordOverflowAlert);
+  EXPECT_EQ(alert_of("\x16\x02"), kProtocolVersionAlert);
+  EXPECT_EQ(alert_of(with_extensions(server_name("a.test") + server_name("a.test"))), kIllegalParameterAlert);
+  EXPECT_EQ(alert_of(record(message.substr(0, message.size() - 1) + "\xff")), -1);
+}
+
+// T211: a record of another kind is met with its first byte, not when the hello should have been whole.
+TEST(TlsClientHello, MeetsARecordOfAnotherKindAtOnce) {
+  const std::string message = hello(server_name("allowed.test") + usual_extensions());
+  HandshakeRecords records;
+  std::string bytes;
+  for (const std::string& part :
+       {record(message.substr(0, 2)), record(message.substr(2, 2)), record(message.substr(4, 9))}) {
+    for (const char byte : part) {
+      bytes += byte;
+      EXPECT_FALSE(records.inspect(base::as_bytes(bytes)));
+    }
+  }
+  bytes += '\x17';
+  const auto fault = records.inspect(base::as_bytes(bytes));
+  ASSERT_TRUE(fault);
+  EXPECT_EQ(fault->tls_alert, kUnexpectedMessageAlert);
+}
+
 // T064: asked only when `at_least` says so, one byte at a time costs few parses.
 TEST(TlsClientHello, DribbledBytesCostFewParses) {
   const std::string message = hello(padding(8000) + server_name("allowed.test") + usual_extensions());
@@ -277,13 +313,18 @@ TEST(TlsClientHello, ReadsEmptyHandshakeRecordsAndNothingElseBeforeTheHello) {
       {"one between two parts", record(message.substr(0, 9)) + empties(1) + record(message.substr(9)), "allowed.test"},
       {"one more than allowed", empties(kMaxEmptyRecords + 1) + hello_bytes, "malformed: too many empty"},
       {"a thousand", empties(1000) + hello_bytes, "malformed: too many empty"},
-      {"change_cipher_spec first", record("\x01", 20) + hello_bytes, "malformed: the first record"},
-      {"a warning alert first", record("\x01\0"s, 21) + hello_bytes, "malformed: the first record"},
-      {"application data first", record("data", 23) + hello_bytes, "malformed: the first record"},
-      {"a heartbeat first", record("\x01\0\x01"s, 24) + hello_bytes, "malformed: the first record"},
-      {"an empty record of another type first", record("", 23) + hello_bytes, "malformed: the first record"},
+      {"change_cipher_spec first", record("\x01", 20) + hello_bytes,
+       "malformed: a TLS record that is not of the handshake"},
+      {"a warning alert first", record("\x01\0"s, 21) + hello_bytes,
+       "malformed: a TLS record that is not of the handshake"},
+      {"application data first", record("data", 23) + hello_bytes,
+       "malformed: a TLS record that is not of the handshake"},
+      {"a heartbeat first", record("\x01\0\x01"s, 24) + hello_bytes,
+       "malformed: a TLS record that is not of the handshake"},
+      {"an empty record of another type first", record("", 23) + hello_bytes,
+       "malformed: a TLS record that is not of the handshake"},
       {"an alert inside the hello", record(message.substr(0, 9)) + record("\x01\0"s, 21) + record(message.substr(9)),
-       "malformed: the first record"},
+       "malformed: a TLS record that is not of the handshake"},
       {"another handshake message first", record("\x02\0\0\0"s) + hello_bytes, "malformed: the first handshake"},
   });
 }
@@ -341,10 +382,10 @@ TEST(TlsClientHello, RefusesSsl2) {
   const std::string body = "\x01\x00\x02\x00\x15\x00\x00\x00\x10"s + std::string(37, 'x');
   const std::string announcing31 = "\x01\x03\x01\x00\x15\x00\x00\x00\x10"s + std::string(37, 'x');
   expect_outcomes({
-      {"SSLv2 CLIENT-HELLO", "\x80\x2e" + body, "malformed: the first record"},
-      {"SSLv2 hello announcing 3.1", "\x80\x2e" + announcing31, "malformed: the first record"},
-      {"three-byte SSLv2 header", "\x00\x2e\x00"s + body, "malformed: the first record"},
-      {"plain HTTP", "GET / HTTP/1.1\r\n", "malformed: the first record"},
+      {"SSLv2 CLIENT-HELLO", "\x80\x2e" + body, "malformed: a TLS record that is not of the handshake"},
+      {"SSLv2 hello announcing 3.1", "\x80\x2e" + announcing31, "malformed: a TLS record that is not of the handshake"},
+      {"three-byte SSLv2 header", "\x00\x2e\x00"s + body, "malformed: a TLS record that is not of the handshake"},
+      {"plain HTTP", "GET / HTTP/1.1\r\n", "malformed: a TLS record that is not of the handshake"},
   });
 }
 

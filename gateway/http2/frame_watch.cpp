@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "gateway/http2/stream.h"
+
 namespace soleroute::gateway::http2 {
 namespace {
 
@@ -20,9 +22,22 @@ constexpr std::uint8_t kEndHeaders = 0x4;
 
 }  // namespace
 
+bool StreamNumbers::accept(std::uint32_t stream) {
+  if (stream <= highest_) {
+    return std::ranges::none_of(skipped_, [&](Range range) { return range.first <= stream && stream <= range.last; });
+  }
+  const std::uint32_t next = highest_ == 0 ? 1 : highest_ + 2;
+  if (stream > next) {
+    if (skipped_.size() == kMaxSkippedRanges) return false;
+    skipped_.push_back({next, stream - 1});
+  }
+  highest_ = stream;
+  return true;
+}
+
 FrameWatch::FrameWatch(Role role) : role_(role), skip_(role == Role::kServer ? kPrefaceSize : 0) {}
 
-std::optional<std::string_view> FrameWatch::inspect(base::Bytes bytes, net::Clock::time_point now) {
+std::optional<FrameFault> FrameWatch::inspect(base::Bytes bytes, net::Clock::time_point now) {
   if (last_) {
     const double seconds = std::chrono::duration<double>(now - *last_).count();
     idle_frames_.pass_time(seconds);
@@ -45,7 +60,7 @@ std::optional<std::string_view> FrameWatch::inspect(base::Bytes bytes, net::Cloc
   return fault_;
 }
 
-std::optional<std::string_view> FrameWatch::provoked_reset() {
+std::optional<FrameFault> FrameWatch::provoked_reset() {
   if (!resets_.spend()) fail("too many streams that had to be reset");
   return fault_;
 }
@@ -59,13 +74,14 @@ void FrameWatch::begin_frame() {
   const std::size_t length = reader.u24().value_or(0);
   const std::uint8_t type = reader.u8().value_or(0);
   const std::uint8_t flags = reader.u8().value_or(0);
+  const std::uint32_t stream = reader.u32().value_or(0) & 0x7fffffffU;
   header_size_ = 0;
   skip_ = length;
   switch (type) {
     case kHeaders:
     case kPushPromise:
     case kContinuation:
-      return header_block_frame(type, flags, length);
+      return header_block_frame(type, flags, length, stream);
     case kData:
       if (length > 0 || (flags & kEndStream) != 0) return idle_frames_.earn(kIdleFramesPerUsefulFrame);
       return spend_idle_frame();
@@ -77,7 +93,10 @@ void FrameWatch::begin_frame() {
   }
 }
 
-void FrameWatch::header_block_frame(std::uint8_t type, std::uint8_t flags, std::size_t length) {
+void FrameWatch::header_block_frame(std::uint8_t type, std::uint8_t flags, std::size_t length, std::uint32_t stream) {
+  if (type == kHeaders && role_ == Role::kServer && !numbers_.accept(stream)) {
+    return fail(FrameFault{"a stream with a lower number than an earlier one", kProtocolError});
+  }
   if (type != kContinuation) {
     idle_frames_.earn(kIdleFramesPerUsefulFrame);
     block_size_ = 0;
@@ -95,7 +114,11 @@ void FrameWatch::spend_idle_frame() {
 }
 
 void FrameWatch::fail(std::string_view why) {
-  if (!fault_) fault_ = why;
+  fail({why, kEnhanceYourCalm});
+}
+
+void FrameWatch::fail(FrameFault fault) {
+  if (!fault_) fault_ = fault;
 }
 
 }  // namespace soleroute::gateway::http2

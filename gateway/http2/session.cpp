@@ -83,9 +83,9 @@ void Session::broken(std::string_view why) {
 
 bool Session::receive(base::Bytes bytes, net::Clock::time_point now) {
   if (broken_) return false;
-  if (const auto flood = watch_.inspect(bytes, now)) {
-    go_away(kEnhanceYourCalm);
-    broken(*flood);
+  if (const auto fault = watch_.inspect(bytes, now)) {
+    go_away(fault->code);
+    broken(fault->why);
     return false;
   }
   const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
@@ -134,8 +134,8 @@ void Session::disconnected() {
 
 void Session::provoked_reset() {
   if (const auto flood = watch_.provoked_reset(); flood && !broken_) {
-    go_away(kEnhanceYourCalm);
-    broken(*flood);
+    go_away(flood->code);
+    broken(flood->why);
   }
 }
 

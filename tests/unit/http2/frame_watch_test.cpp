@@ -17,7 +17,7 @@ class Watching : public ::testing::Test {
   // Fault, or nothing.
   std::string see(const std::string& bytes) {
     const auto fault = watch_.inspect(base::as_bytes(bytes), now_);
-    return std::string(fault.value_or(""));
+    return std::string(fault ? fault->why : "");
   }
   // How many of these in a row pass.
   int passing(const std::string& bytes, int most) {
@@ -123,6 +123,26 @@ TEST_F(Watching, EndsWindowUpdatesOfAFewBytes) {
     if (!see(answer).empty()) break;
   }
   EXPECT_LT(count, 10);
+}
+
+// T210, RFC 9113 section 5.1.1
+TEST_F(Watching, EndsAConnectionWhoseStreamNumbersGoBack) {
+  const auto headers = [](std::uint32_t stream) { return frame(kHeaders, kEndHeaders, stream, "x"); };
+  EXPECT_EQ(see(std::string(kPreface) + headers(5) + headers(7)), "");
+  EXPECT_EQ(see(headers(5)), "") << "the control: trailers";
+  const auto fault = watch_.inspect(base::as_bytes(headers(3)), now_);
+  ASSERT_TRUE(fault);
+  EXPECT_EQ(fault->why, "a stream with a lower number than an earlier one");
+  EXPECT_EQ(fault->code, 1U) << "PROTOCOL_ERROR";
+}
+
+TEST_F(Watching, LetsStreamNumbersRiseAndBeSkippedABit) {
+  const auto headers = [](std::uint32_t stream) { return frame(kHeaders, kEndHeaders, stream, "x"); };
+  EXPECT_EQ(see(std::string(kPreface)), "");
+  for (std::uint32_t stream = 1; stream < 40000; stream += 2) ASSERT_EQ(see(headers(stream)), "") << stream;
+  std::size_t skipped = 0;
+  for (std::uint32_t stream = 50001; see(headers(stream)).empty() && skipped < 1000; stream += 4) ++skipped;
+  EXPECT_EQ(skipped, kMaxSkippedRanges);
 }
 
 TEST_F(Watching, SeesTheSameHoweverTheBytesAreCut) {

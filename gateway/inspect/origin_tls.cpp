@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "gateway/inspect/certificate_fault.h"
+#include "gateway/inspect/certificate_names.h"
 #include "gateway/inspect/revocation.h"
 
 namespace soleroute::gateway::inspect {
@@ -52,9 +53,19 @@ bool is_authority_as_server(X509_STORE_CTX* store, X509* certificate) {
   return authority && X509_STORE_CTX_get_error_depth(store) == 0 && sk_X509_num(X509_STORE_CTX_get0_chain(store)) > 1;
 }
 
+// OpenSSL's star takes no '_', browsers' and curl's does.
+bool is_covered_after_all(X509_STORE_CTX* store, X509* certificate, const base::HostName& name) {
+  return X509_STORE_CTX_get_error(store) == X509_V_ERR_HOSTNAME_MISMATCH &&
+         X509_STORE_CTX_get_error_depth(store) == 0 && wildcard_covers_underscore(certificate, name);
+}
+
 int on_certificate(int sound, X509_STORE_CTX* store) {
   const auto* ssl = static_cast<const SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
   X509* certificate = X509_STORE_CTX_get_current_cert(store);
+  if (sound != 1 && is_covered_after_all(store, certificate, of(ssl).name)) {
+    X509_STORE_CTX_set_error(store, X509_V_OK);
+    return 1;
+  }
   if (sound == 1 && is_authority_as_server(store, certificate)) {
     X509_STORE_CTX_set_error(store, X509_V_ERR_INVALID_PURPOSE);
     sound = 0;

@@ -128,6 +128,26 @@ TEST_F(OriginCertificates, MustNameTheHost) {
   EXPECT_THAT(wild("x*.wild.test", "xy.wild.test"), HasSubstr("not for xy.wild.test"));
 }
 
+// Names with a '_', which browsers and curl take below a star as any other.
+TEST_F(OriginCertificates, MayNameAHostWithAnUnderscoreByAStar) {
+  const auto wild = [&](const std::string& names, const std::string& host) {
+    const auto context =
+        test::server_context(root_.issue({.common_name = "x", .alternative_names = "DNS:wild.test, DNS:" + names}));
+    return fault_with(context.get(), host);
+  };
+  EXPECT_EQ(wild("*.wild.test", "a_b.wild.test"), "");
+  EXPECT_EQ(wild("*.WILD.test", "_a.wild.test"), "");
+  EXPECT_EQ(wild("a_b.wild.test", "a_b.wild.test"), "") << "the control, by its name";
+  EXPECT_THAT(wild("*.wild.test", "a_b.c.wild.test"), HasSubstr("not for a_b.c.wild.test"));
+  EXPECT_THAT(wild("*.other.test", "a_b.wild.test"), HasSubstr("not for a_b.wild.test"));
+  EXPECT_THAT(wild("a-b.wild.test", "a_b.wild.test"), HasSubstr("not for a_b.wild.test"));
+  EXPECT_THAT(wild("x*.wild.test", "x_b.wild.test"), HasSubstr("not for x_b.wild.test"));
+  const TestAuthority stranger("Nobody's root");
+  const Issued unknown = stranger.issue({.common_name = "x", .alternative_names = "DNS:*.wild.test"});
+  const auto context = test::server_context(unknown);
+  EXPECT_THAT(fault_with(context.get(), "a_b.wild.test"), HasSubstr("which is unknown here"));
+}
+
 TEST_F(OriginCertificates, WithNulInANameAreForTheWholeName) {
   Issued issued = root_.issue(sound());
   const std::string evil("allowed.test\0.evil.test", 23);

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "gateway/net/own_address.h"
+#include "gateway/net/peer_silence.h"
 #include "policy/address_class.h"
 
 namespace soleroute::gateway::flow {
@@ -73,6 +74,7 @@ asio::awaitable<Outcome> attempt(asio::io_context& io, net::DeadlineWheel& wheel
     status = co_await stream->write_all(first);
   }
   if (!status) co_return std::unexpected(connect_failure(remote, status.error()));
+  stream->end_when_silent(net::kPeerSilence, net::kPeerSilenceCheck);
   co_return Dialled{std::move(stream), remote};
 }
 

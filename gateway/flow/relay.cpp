@@ -276,6 +276,7 @@ void Relay::Pump::end_of_stream() {
 Relay::Pump::Next Relay::Pump::advance() {
   using For = net::Readiness::For;
   for (;;) {
+    if (from_.timed_out() || to_.timed_out()) return Next::kIsBroken;  // its socket itself may still be tried in vain
     relay_.touch();
     switch (direction_.move()) {
       case Stop::kNoInput:

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "gateway/net/listen.h"
+#include "gateway/net/peer_silence.h"
 
 namespace soleroute::gateway::net {
 namespace {
@@ -65,6 +66,26 @@ asio::awaitable<base::Status> Stream::write_all(std::span<const std::byte> bytes
   co_return base::Status{};
 }
 
+// A deadline of its own, since the stream's moves with what is waited for.
+class TcpStream::SilenceWatch final : private Deadline {
+ public:
+  SilenceWatch(TcpStream& stream, std::chrono::milliseconds longest, std::chrono::milliseconds check)
+      : stream_(stream), longest_(longest), check_(check) {
+    arm(stream_.wheel_, check_);
+  }
+
+ private:
+  void expired() override {
+    if (!stream_.is_open()) return;
+    if (is_silent(stream_.native_handle(), longest_)) return stream_.expired();
+    arm(stream_.wheel_, check_);
+  }
+
+  TcpStream& stream_;
+  std::chrono::milliseconds longest_;
+  std::chrono::milliseconds check_;
+};
+
 TcpStream::TcpStream(asio::io_context& io, DeadlineWheel& wheel, base::Fd socket)
     : wheel_(wheel), socket_(std::move(socket)), readiness_(io, socket_.get()) {}
 
@@ -78,6 +99,11 @@ void TcpStream::expires_after(std::chrono::milliseconds duration) {
 
 void TcpStream::never_expires() {
   disarm();
+}
+
+void TcpStream::end_when_silent(std::chrono::milliseconds longest, std::chrono::milliseconds check) {
+  ask_for_signs_of_life(socket_.get());
+  silence_ = std::make_unique<SilenceWatch>(*this, longest, check);
 }
 
 void TcpStream::expired() {

@@ -80,6 +80,9 @@ class TcpStream final : public Stream, private Deadline {
   void expires_after(std::chrono::milliseconds duration) override;
   void never_expires() override;
   [[nodiscard]] bool timed_out() const override { return timed_out_; }
+  // From now on a peer that has acknowledged nothing for `longest`, looked at every `check`, ends the stream as a
+  // deadline does.
+  void end_when_silent(std::chrono::milliseconds longest, std::chrono::milliseconds check);
 
   [[nodiscard]] boost::asio::awaitable<base::Result<std::size_t>> read_some(std::span<std::byte> into) override;
   [[nodiscard]] std::optional<base::Result<std::size_t>> try_read_some(std::span<std::byte> into) override;
@@ -98,6 +101,8 @@ class TcpStream final : public Stream, private Deadline {
   [[nodiscard]] bool is_plain() const override { return true; }
 
  private:
+  class SilenceWatch;
+
   void expired() override;
   [[nodiscard]] std::optional<base::Error> unusable() const;
   [[nodiscard]] boost::asio::awaitable<base::Status> wait(Readiness::For what);
@@ -116,6 +121,7 @@ class TcpStream final : public Stream, private Deadline {
   bool has_read_ = false;
   std::uint8_t vain_reads_ = 0;  // that need not have been
   bool left_nothing_ = false;    // the last read, as the kernel told
+  std::unique_ptr<SilenceWatch> silence_;
 };
 
 }  // namespace soleroute::gateway::net

@@ -1,0 +1,28 @@
+// Whether the other end of a TCP connection still answers, as its kernel tells. TCP itself gives up after a quarter of
+// an hour only, and a time limit for bytes would cut who is merely slow.
+// Not thread-safe.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <netinet/tcp.h>
+
+#include <chrono>
+
+namespace soleroute::gateway::net {
+
+// A peer that acknowledges nothing for so long, asked again and again, is gone.
+inline constexpr std::chrono::milliseconds kPeerSilence{45000};
+inline constexpr std::chrono::milliseconds kPeerSilenceCheck{15000};  // how often it is looked at
+
+// Unanswered retransmissions or probes that it takes besides, so that one that is lost means nothing.
+inline constexpr int kUnanswered = 3;
+
+// Asks the peer for a sign of life where nothing else is on its way (RFC 1122 section 4.2.3.6): after kPeerSilence, and
+// then every ten seconds. Idle connections stay open as long as it answers.
+void ask_for_signs_of_life(int socket);
+
+// Of getsockopt(TCP_INFO). A window that stays closed is no silence: its probes are answered.
+[[nodiscard]] bool is_silent(const tcp_info& info, std::chrono::milliseconds longest);
+[[nodiscard]] bool is_silent(int socket, std::chrono::milliseconds longest);
+
+}  // namespace soleroute::gateway::net

@@ -117,7 +117,15 @@ Checked read_semantic_field(const HeaderField& field, Semantics& out) {
       return check_look_alike(field.name);
     case 17:
       if (same_ignoring_case(field.name, "transfer-encoding")) return read_transfer_encoding(field, out);
-      return check_look_alike(field.name);
+      if (!same_ignoring_case(field.name, "sec-websocket-key")) return check_look_alike(field.name);
+      ++out.websocket_keys;
+      out.websocket_key = field.value;
+      return {};
+    case 21:
+      if (!same_ignoring_case(field.name, "sec-websocket-version")) return {};
+      ++out.websocket_versions;
+      out.websocket_version = field.value;
+      return {};
     default:
       return {};
   }

@@ -54,6 +54,10 @@ struct Semantics {
   bool connection_upgrade = false;
   int upgrades = 0;
   bool websocket = false;
+  int websocket_keys = 0;
+  std::string_view websocket_key;
+  int websocket_versions = 0;
+  std::string_view websocket_version;
   int hosts = 0;
   std::string_view host;
   int expects = 0;

@@ -57,6 +57,7 @@ struct RequestHead {
   bool keep_alive = true;
   bool expect_continue = false;
   Upgrade upgrade = Upgrade::kNone;  // kWebSocket: one that may be granted (RFC 6455 section 4.1)
+  std::string_view websocket_key{};  // with kWebSocket
   std::size_t offset = 0;            // of the request line: 2 after one empty line before it
   std::size_t size = 0;              // bytes up to the end of the blank line, `offset` included
 };

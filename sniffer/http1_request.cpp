@@ -167,10 +167,20 @@ Checked read_host(RequestHead& head, const Semantics& semantics, std::optional<A
   return {};
 }
 
+// Sixteen bytes in base64.
+bool is_websocket_key(std::string_view key) {
+  constexpr std::size_t kDigits = 22;
+  constexpr std::string_view kPadding = "==";
+  if (key.size() != kDigits + kPadding.size() || !key.ends_with(kPadding)) return false;
+  return std::ranges::all_of(key.substr(0, kDigits), [](char c) { return http1::is_alnum(c) || c == '+' || c == '/'; });
+}
+
 Upgrade upgrade_of(const RequestHead& head, const Semantics& semantics) {
   if (semantics.upgrades == 0) return Upgrade::kNone;
-  const bool may_switch = semantics.websocket && semantics.connection_upgrade && head.method == "GET" && head.http11 &&
-                          head.framing == BodyFraming::kNone;
+  const bool handshake = semantics.websocket_keys == 1 && is_websocket_key(semantics.websocket_key) &&
+                         semantics.websocket_versions == 1 && semantics.websocket_version == "13";
+  const bool may_switch = semantics.websocket && handshake && semantics.connection_upgrade && head.method == "GET" &&
+                          head.http11 && head.framing == BodyFraming::kNone;
   return may_switch ? Upgrade::kWebSocket : Upgrade::kOther;
 }
 
@@ -188,6 +198,7 @@ Checked apply(RequestHead& head, const Semantics& semantics) {
     if (!head.expect_continue) return fault("an unknown expectation", 417);
   }
   head.upgrade = upgrade_of(head, semantics);
+  if (head.upgrade == Upgrade::kWebSocket) head.websocket_key = semantics.websocket_key;
   return {};
 }
 

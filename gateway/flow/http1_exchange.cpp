@@ -158,9 +158,11 @@ asio::awaitable<bool> Answer::forward_interim(const ResponseHead& head) {
 }
 
 asio::awaitable<void> Answer::switch_protocols(const ResponseHead& head) {
-  if (!request_.websocket || !head.to_websocket || uploading) {
+  if (!request_.websocket || uploading) {
     co_return fail(Reason::kUpstreamFailed, "it switched to a protocol that was not asked for");
   }
+  const auto fault = websocket_fault(*request_.websocket, head);
+  if (!fault.empty()) co_return fail(Reason::kUpstreamFailed, "its WebSocket handshake: " + std::string(fault));
   answering = true;
   result.status = head.status;
   const bool forwarded = co_await write_out(write_head(head, {}));

@@ -12,6 +12,7 @@
 #include "gateway/flow/http1_body.h"
 #include "gateway/flow/http1_buffer.h"
 #include "gateway/flow/http1_upstream.h"
+#include "gateway/flow/websocket_handshake.h"
 #include "gateway/net/stream.h"
 #include "policy/decision.h"
 #include "sniffer/http1_head.h"
@@ -30,8 +31,8 @@ struct Request {
   std::string host;
   bool http11 = true;
   bool keep_alive = true;
-  bool websocket = false;
-  bool may_repeat = false;  // idempotent (RFC 9110 section 9.2.2)
+  std::optional<WebSocketOffer> websocket{};  // asked for, and may be granted
+  bool may_repeat = false;                    // idempotent (RFC 9110 section 9.2.2)
 
   [[nodiscard]] bool is_head() const { return method == "HEAD"; }
 };
@@ -52,7 +53,7 @@ struct ExchangeResult {
     kNextRequest,
     kClose,   // answered, but nothing can follow
     kReset,   // the client must see that something is missing
-    kSwitch,  // 101 was forwarded: both sides now speak WebSocket
+    kSwitch,  // a 101 that answers the request was forwarded: both sides now speak WebSocket
     kRepeat,  // a kept connection turned out dead before anything was answered: send it again on a new one
   };
   Then then = Then::kReset;

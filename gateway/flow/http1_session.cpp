@@ -165,8 +165,8 @@ void Http1Session::remember(const sniffer::RequestHead& head) {
               .host = head.host ? head.host->text() : "",
               .http11 = head.http11,
               .keep_alive = head.keep_alive,
-              .websocket = head.upgrade == sniffer::Upgrade::kWebSocket,
               .may_repeat = sniffer::http1::is_idempotent(head.method)};
+  if (head.upgrade == sniffer::Upgrade::kWebSocket) request_.websocket = websocket_offer(head);
   host_ = head.host;
   port_ = head.port.value_or(default_port());
 }

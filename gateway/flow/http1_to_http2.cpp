@@ -13,6 +13,7 @@
 #include "gateway/flow/http1_page.h"
 #include "gateway/flow/http2_response.h"
 #include "gateway/flow/http2_vigil.h"
+#include "gateway/flow/websocket_handshake.h"
 #include "gateway/http2/connection.h"
 #include "sniffer/http1_chunked.h"
 #include "sniffer/http1_text.h"
@@ -162,9 +163,7 @@ asio::awaitable<bool> Translation::read_head() {
       http11_ = head.http11;
       framing_ = request_.websocket ? BodyFraming::kUntilClose : head.framing;
       length_ = head.content_length;
-      const auto key = std::ranges::find_if(
-          head.fields, [](const auto& f) { return sniffer::http1::same_ignoring_case(f.name, "sec-websocket-key"); });
-      websocket_key_ = key == head.fields.end() ? "" : std::string(key->value);
+      websocket_key_ = head.websocket_key;
       in_.consume(head.size);
       co_return true;
     }

@@ -27,7 +27,5 @@ namespace soleroute::gateway::flow {
 [[nodiscard]] Http2Request http2_request(const sniffer::RequestHead& head);
 // An interim or final answer's head. `framing`: the fields that HTTP/2 has no use for, each with its CRLF.
 [[nodiscard]] std::string http1_answer_head(const http2::Fields& head, std::string_view framing);
-// RFC 6455 section 4.2.2: what a client of HTTP/1.1 wants to read for its key.
-[[nodiscard]] std::string websocket_accept(std::string_view key);
 
 }  // namespace soleroute::gateway::flow

@@ -9,6 +9,7 @@
 #include "gateway/flow/http1_io.h"
 #include "gateway/flow/http2_response.h"
 #include "gateway/flow/http2_vigil.h"
+#include "gateway/flow/websocket_handshake.h"
 
 namespace soleroute::gateway::flow {
 namespace {
@@ -30,7 +31,8 @@ bool is_empty(const http2::Body& body) {
 // Both streams of a request. Members are public to exchange_over_http2() below; nobody else has one.
 class Pair {
  public:
-  Pair(Vigil& vigil, http2::Stream& client, http2::Stream& origin) : vigil_(vigil), client_(client), origin_(origin) {}
+  Pair(Vigil& vigil, http2::Stream& client, http2::Stream& origin, const Http2Request& request)
+      : vigil_(vigil), client_(client), origin_(origin), request_(request) {}
 
   // Moves what has come. False: there is no more to do.
   bool step();
@@ -43,11 +45,13 @@ class Pair {
 
  private:
   bool origin_closed();
+  bool respond();
   [[nodiscard]] std::uint64_t moved() const;
 
   Vigil& vigil_;
   http2::Stream& client_;
   http2::Stream& origin_;
+  const Http2Request& request_;
   std::uint64_t moved_ = 0;
 };
 
@@ -69,13 +73,25 @@ void Pair::fail(Reason reason, std::string why) {
   result.detail = std::move(why);
 }
 
+// False: an answer that must not be passed on.
+bool Pair::respond() {
+  const int status = status_of(origin_.head());
+  if (request_.websocket && status / 100 == 2) {
+    const auto fault = websocket_fault(websocket_offer(request_.fields), origin_.head());
+    if (!fault.empty()) {
+      fail(Reason::kUpstreamFailed, "its WebSocket handshake: " + std::string(fault));
+      return false;
+    }
+  }
+  result.status = status;
+  client_.respond(forwarded_response(origin_.head()), is_empty(*origin_.received()) ? nullptr : origin_.received());
+  return true;
+}
+
 bool Pair::step() {
   if (client_.closed()) return false;
   for (const auto& interim : origin_.take_interim()) client_.send_interim(forwarded_response(interim));
-  if (origin_.has_head() && result.status == 0 && !origin_.head_too_large()) {
-    result.status = status_of(origin_.head());
-    client_.respond(forwarded_response(origin_.head()), is_empty(*origin_.received()) ? nullptr : origin_.received());
-  }
+  if (origin_.has_head() && result.status == 0 && !origin_.head_too_large() && !respond()) return false;
   if (origin_.head_too_large() && result.status == 0) {
     fail(Reason::kUpstreamFailed, "its answer: a header list too large");
     return false;
@@ -105,7 +121,7 @@ asio::awaitable<StreamResult> exchange_over_http2(net::DeadlineWheel& wheel, htt
   const auto asked = origin.request(http2_head(request), is_empty(*client.received()) ? nullptr : client.received());
   const Listening to_client(client, vigil);
   const Listening to_origin(*asked, vigil);
-  Pair pair(vigil, client, *asked);
+  Pair pair(vigil, client, *asked, request);
   while (pair.step()) {
     if (!vigil.timed_out() || !pair.stands_still()) pair.touch();
     if (vigil.timed_out()) {

@@ -59,6 +59,14 @@ std::optional<RequestFault> read_authority(Http2Request& request) {
   return std::nullopt;
 }
 
+// RFC 8441 section 5 leaves RFC 6455's version as it is; there are no keys over HTTP/2.
+bool names_websocket_version(const Fields& fields) {
+  constexpr std::string_view kVersionName = "sec-websocket-version";
+  const auto is_version = [kVersionName](const Field& field) { return field.name == kVersionName; };
+  const Field* const version = http2::find(fields, kVersionName);
+  return version != nullptr && version->value == "13" && std::ranges::count_if(fields, is_version) == 1;
+}
+
 // Spoken to a proxy, or about this connection alone.
 bool is_hop_by_hop(std::string_view name) {
   return name.starts_with("proxy-") || name == "http2-settings";
@@ -98,6 +106,9 @@ std::expected<Http2Request, RequestFault> read_http2_request(Fields head) {
   if (authority && host && *authority != *host) return fault(400, ":authority and host differ");
   request.websocket = request.method == "CONNECT" && protocol == "websocket";
   if (request.websocket) request.method = "GET";
+  if (request.websocket && !names_websocket_version(request.fields)) {
+    return fault(400, "a WebSocket of another version than 13");
+  }
   if (const auto wrong = unfit_method(request)) return std::unexpected(*wrong);
   if (scheme != "https") return fault(400, "another scheme than the connection's");
   if (const auto wrong = unfit_path(request)) return std::unexpected(*wrong);

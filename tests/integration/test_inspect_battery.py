@@ -57,6 +57,17 @@ from test_router_http1_exchange import (
     test_other_versions_and_malformed_lines_are_refused,
     test_websocket_works_in_both_directions,
 )
+from test_http_forms import (
+    test_a_body_of_an_origin_arrives_in_plain_form,
+    test_a_malformed_chunk_line_ends_the_connection_unsent,
+    test_an_answer_that_clients_accept_arrives_in_plain_form,
+    test_no_chunk_extension_of_a_client_reaches_an_origin,
+)
+from test_websocket import (
+    test_a_handshake_opens_a_tunnel,
+    test_a_request_without_the_handshake_never_becomes_a_tunnel,
+    test_an_answer_that_is_none_to_the_handshake_is_a_502,
+)
 
 
 @pytest.fixture(scope="module")

@@ -99,6 +99,12 @@ def test_websocket_over_http2_works_where_the_origin_takes_it(case, lab, router)
     assert case.record(host=HOST, path="/ok/socket")["method"] == "GET"
 
 
+@threat("T181", "C08")
+def test_a_websocket_over_http2_opens_only_for_its_handshake(case, lab, router):
+    assert node(lab, router, "websockets") == [[502, ""], [400, ""], [200, "chat"], [200, ""]]
+    assert "protocol that was not offered" in case.record(path="/ok/socket/other")["detail"]
+
+
 def test_a_stream_given_up_by_the_client_is_given_up_at_the_origin(lab, router, origin):
     assert node(lab, router, "cancel")["code"] == 8
     wait.until(lambda: {"closed": "/ok/forever", "code": 8} in origin.seen, "the origin to hear of it")

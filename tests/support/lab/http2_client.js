@@ -62,11 +62,24 @@ const tests = {
   },
   // RFC 8441
   websocket() {
-    session.on('remoteSettings', (settings) => {
-      if (!settings.enableConnectProtocol) return;
-      const stream = session.request({':method': 'CONNECT', ':protocol': 'websocket', ':path': '/ok/socket'});
+    session.once('remoteSettings', function takes(settings) {
+      if (!settings.enableConnectProtocol) return session.once('remoteSettings', takes);
+      const stream = session.request({':method': 'CONNECT', ':protocol': 'websocket', ':path': '/ok/socket', 'sec-websocket-version': '13'});
       stream.on('response', (head) => { stream.status = head[':status']; stream.write('ping'); });
       stream.on('data', (text) => { say({status: stream.status, heard: String(text)}); });
+    });
+  },
+  // One that grants another protocol than was offered, one of another version, and a right one beside them.
+  websockets() {
+    const ask = (path, more) => new Promise((done) => {
+      const fields = {':method': 'CONNECT', ':protocol': 'websocket', ':path': path, 'sec-websocket-version': '13', 'sec-websocket-protocol': 'chat'};
+      const stream = session.request({...fields, ...more});
+      stream.on('error', () => {});
+      stream.on('response', (head) => { done([head[':status'], head['sec-websocket-protocol'] || '']); stream.close(); });
+    });
+    session.once('remoteSettings', async function takes(settings) {
+      if (!settings.enableConnectProtocol) return session.once('remoteSettings', takes);
+      say([await ask('/ok/socket/other', {}), await ask('/ok/socket', {'sec-websocket-version': '8'}), await ask('/ok/socket/chat', {}), await ask('/ok/socket', {})]);
     });
   },
 };

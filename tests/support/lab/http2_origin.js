@@ -76,7 +76,8 @@ server.on('stream', (stream, headers) => {
   console.log(JSON.stringify({asked: path, method: headers[':method'], authority: headers[':authority'],
     host: headers.host, protocol: headers[':protocol'], cookie: headers.cookie}));
   if (headers[':method'] === 'CONNECT') {
-    stream.respond({':status': 200});
+    const protocol = {'/ok/socket/other': 'other', '/ok/socket/chat': 'chat'}[path];
+    stream.respond({':status': 200, ...(protocol ? {'sec-websocket-protocol': protocol} : {})});
     return stream.pipe(stream);
   }
   // Of a request that nobody reads, node resets the stream when all is written, also where END_STREAM waits for window.

@@ -333,10 +333,17 @@ TEST_F(Http1Exchange, ClosesWhenEitherSideSaysSo) {
   EXPECT_THAT(other.rest(), EndsWith("hi"));
 }
 
+// RFC 6455 section 1.3
+constexpr const char* kAskForWebSocket =
+    "GET /ws HTTP/1.1|Host: allowed.test|Connection: Upgrade|Upgrade: websocket|Sec-WebSocket-Version: 13|"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==||";
+
 // C08
 TEST_F(Http1Exchange, SwitchesToWebSocket) {
-  const std::string ask = wire("GET /ws HTTP/1.1|Host: allowed.test|Connection: Upgrade|Upgrade: websocket||");
-  const std::string grant = wire("HTTP/1.1 101 Switching Protocols|Connection: Upgrade|Upgrade: websocket||");
+  const std::string ask = wire(kAskForWebSocket);
+  const std::string grant = wire(
+      "HTTP/1.1 101 Switching Protocols|Connection: Upgrade|Upgrade: websocket|"
+      "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=||");
   auto& agent = client();
   agent.send(ask);
   auto server = origin("127.0.0.2");

@@ -391,9 +391,11 @@ TEST_F(Inspected, WebSocketsPass) {
   auto ends = connected();
   ends.agent.send(
       wire("GET /ok/ws HTTP/1.1|Host: api.test|Connection: Upgrade|Upgrade: websocket|Sec-WebSocket-Version: 13|"
-           "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==||"));
+           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==||"));
   ends.origin.head();
-  ends.origin.send(wire("HTTP/1.1 101 Switching Protocols|Connection: Upgrade|Upgrade: websocket||early"));
+  ends.origin.send(
+      wire("HTTP/1.1 101 Switching Protocols|Connection: Upgrade|Upgrade: websocket|"
+           "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=||early"));
   EXPECT_THAT(ends.agent.head(), StartsWith("HTTP/1.1 101"));
   EXPECT_EQ(ends.agent.exactly(5), "early");
   ends.agent.send("up");

@@ -351,6 +351,7 @@ TEST_F(Http2Streams, BecomeWebSocketsWhereTheOriginTakesThem) {
   auto down = std::make_shared<http2::Body>();
   Fields extended = head("CONNECT", "/socket");
   extended.insert(extended.begin() + 4, {":protocol", "websocket"});
+  extended.push_back({"sec-websocket-version", "13"});
   const auto asked = ask(extended, up);
   auto& request = at_origin();
   EXPECT_EQ(request.head(), extended);

@@ -154,7 +154,8 @@ TEST(Http1BesideBeast, RequestsThatBothAcceptMeanTheSame) {
       wire("POST /x HTTP/1.1|Host: allowed.test:80|Content-Length: 12|Connection: close||"),
       wire("PUT /x HTTP/1.1|Host: allowed.test|Transfer-Encoding: chunked|Expect: 100-continue||"),
       wire("GET http://allowed.test/ HTTP/1.0|Host: allowed.test|Connection: keep-alive||"),
-      wire("GET / HTTP/1.1|Host: allowed.test|Upgrade: websocket|Connection: keep-alive, Upgrade||")};
+      wire("GET / HTTP/1.1|Host: allowed.test|Upgrade: websocket|Connection: keep-alive, Upgrade|"
+           "Sec-WebSocket-Version: 13|Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==||")};
   Random random(3);
   Tally tally;
   for (const auto& seed : seeds) {

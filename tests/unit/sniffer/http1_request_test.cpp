@@ -389,17 +389,52 @@ TEST(Http1Request, KnowsWhichUpgradeMayBeGranted) {
     const std::string raw = wire(bytes);
     return parse(raw).value().upgrade;
   };
-  EXPECT_EQ(upgrade_of(get("Connection: keep-alive, Upgrade|Upgrade: WebSocket|")), Upgrade::kWebSocket);
+  const std::string version = "Sec-WebSocket-Version: 13|";
+  const std::string handshake = version + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==|";
+  EXPECT_EQ(upgrade_of(get("Connection: keep-alive, Upgrade|Upgrade: WebSocket|" + handshake)), Upgrade::kWebSocket);
   EXPECT_EQ(upgrade_of(get("")), Upgrade::kNone);
-  EXPECT_EQ(upgrade_of(get("Connection: Upgrade, HTTP2-Settings|Upgrade: h2c|HTTP2-Settings: AAM|")), Upgrade::kOther);
-  EXPECT_EQ(upgrade_of(get("Connection: Upgrade|Upgrade: H2C|")), Upgrade::kOther);
-  EXPECT_EQ(upgrade_of(get("Connection: Upgrade|Upgrade: h2c, websocket|")), Upgrade::kOther);
-  EXPECT_EQ(upgrade_of(get("Connection: Upgrade|Upgrade: websocket|Upgrade: h2c|")), Upgrade::kOther);
-  EXPECT_EQ(upgrade_of(get("Connection: Upgrade|Upgrade: h2c|Upgrade: websocket|")), Upgrade::kOther);
-  EXPECT_EQ(upgrade_of(get("Upgrade: websocket|")), Upgrade::kOther) << "not asked for in Connection";
-  EXPECT_EQ(upgrade_of(post("Connection: upgrade|Upgrade: websocket|")), Upgrade::kOther) << "RFC 6455: GET";
-  EXPECT_EQ(upgrade_of(get("Connection: upgrade|Upgrade: websocket|Content-Length: 5|")), Upgrade::kOther);
-  EXPECT_EQ(upgrade_of("GET / HTTP/1.0|Host: a.test|Connection: upgrade|Upgrade: websocket||"), Upgrade::kOther);
+  EXPECT_EQ(upgrade_of(get(handshake)), Upgrade::kNone);
+  for (const std::string other :
+       {"Connection: Upgrade, HTTP2-Settings|Upgrade: h2c|HTTP2-Settings: AAM|", "Connection: Upgrade|Upgrade: H2C|",
+        "Connection: Upgrade|Upgrade: h2c, websocket|", "Connection: Upgrade|Upgrade: websocket|Upgrade: h2c|",
+        "Connection: Upgrade|Upgrade: h2c|Upgrade: websocket|", "Upgrade: websocket|",
+        "Connection: upgrade|Upgrade: websocket|Content-Length: 5|"}) {
+    EXPECT_EQ(upgrade_of(get(other + handshake)), Upgrade::kOther) << other;
+  }
+  const std::string asks = "Connection: upgrade|Upgrade: websocket|";
+  EXPECT_EQ(upgrade_of(post(asks + handshake)), Upgrade::kOther) << "RFC 6455: GET";
+  EXPECT_EQ(upgrade_of("GET / HTTP/1.0|Host: a.test|" + asks + handshake + "|"), Upgrade::kOther);
+}
+
+// T181
+TEST(Http1Request, GrantsNoWebSocketWithoutItsHandshake) {
+  struct Row {
+    std::string why;
+    std::string fields;
+    Upgrade upgrade;
+  };
+  const std::string key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==|";
+  const std::string version = "Sec-WebSocket-Version: 13|";
+  for (const auto& row : std::vector<Row>{
+           {"a handshake", version + key, Upgrade::kWebSocket},
+           {"in any case", "sec-websocket-version: 13|SEC-WEBSOCKET-KEY: +/AAAAAAAAAAAAAAAAAAAA==|",
+            Upgrade::kWebSocket},
+           {"no key", version, Upgrade::kOther},
+           {"no version", key, Upgrade::kOther},
+           {"two keys", version + key + key, Upgrade::kOther},
+           {"two versions", version + version + key, Upgrade::kOther},
+           {"an older version", "Sec-WebSocket-Version: 8|" + key, Upgrade::kOther},
+           {"a list of versions", "Sec-WebSocket-Version: 13, 8|" + key, Upgrade::kOther},
+           {"a short key", version + "Sec-WebSocket-Key: dGhlIHNhbXBsZQ==|", Upgrade::kOther},
+           {"a key of 17 bytes", version + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZXM=|", Upgrade::kOther},
+           {"a key with another character", version + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j_Q==|", Upgrade::kOther},
+           {"an empty key", version + "Sec-WebSocket-Key: |", Upgrade::kOther},
+       }) {
+    const std::string raw = wire(get("Connection: Upgrade|Upgrade: websocket|" + row.fields));
+    const auto parsed = parse(raw);
+    EXPECT_EQ(parsed.value().upgrade, row.upgrade) << row.why;
+    EXPECT_EQ(parsed.value().websocket_key.empty(), row.upgrade != Upgrade::kWebSocket) << row.why;
+  }
 }
 
 // T096

@@ -166,7 +166,7 @@ def _limited(world, row, limit, user=()):
         one.process = subprocess.Popen(world.lab.gw.command("prlimit", limit, *user, gateway.binary(), *one.arguments),
                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
         try:
-            wait.until(lambda: one.process.poll() is not None or one.healthy(), "a start or an end", 20)
+            wait.until(lambda: one.process.poll() is not None or one.healthy(), "a start or an end", 60)
         except AssertionError:
             raise AssertionError(f"with {limit} it neither serves nor ends; status: {_status(one)}") from None
         if one.process.poll() is None:

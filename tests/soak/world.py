@@ -31,7 +31,7 @@ class World:
         self.lab = Lab()
         self.http2 = None
         self._made = 0
-        self.gateway = None
+        self.gateway = self.load = None
         try:
             if shutil.which("node"):
                 self.http2 = http2_origin.Http2Origin(self.lab)
@@ -43,6 +43,9 @@ class World:
         self.load = Load(self)
 
     def close(self):
+        if self.load:
+            with contextlib.suppress(AssertionError):  # a client that does not end has been told of, or ends with its network
+                self.load.stop()
         if self.gateway and self.gateway.process:
             self.gateway.kill()
         if self.http2:
@@ -154,7 +157,7 @@ class World:
         found += [f"the denied host received {transport} {data[:40]!r}" for transport, _, data in _taken(self.lab.ev.events)]
         asked = [one.name for one in _taken(self.lab.dns.asked)]
         found += [f"the resolver was asked for {name}" for name in asked if name.endswith((".evil.test", ".denied.test"))]
-        found += _taken(self.load.strays)
+        found += _taken(self.load.strays) if self.load else []
         for origin in (self.lab.al, self.lab.cdn, self.lab.wild):
             _taken(origin.requests)
         self._case.start = self.lab.capture.forget(end)

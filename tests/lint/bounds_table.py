@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fails when a row of the bounds in docs/threat-model.md is not what the code says: the constant must be defined in the
+"""Fails when a row of the bounds in docs/threat-model.md is not what the code says: the constant (or the member's default) must be in the
 named file with that number, and the named test must exist."""
 
 import ast
@@ -41,13 +41,15 @@ def evaluated(node):
 
 def defined(code, name):
     """What a constant is defined as in C++: (number, whether it is a time). ValueError says why it cannot be read."""
-    match = re.search(rf"constexpr\s+([\w:<>\s]+?)\s+{name}\s*(?:=\s*([^;]+)|\{{([^;]+)\}});", code)
+    words = r"(?:(?:inline|static|constexpr|const)\s+)*"  # none for a member with a default
+    match = re.search(rf"^\s*{words}([\w:<>]+)\s+{name}\s*(?:=\s*([^;]+)|\{{([^;]+)\}});", code, re.MULTILINE)
     if not match:
         raise ValueError(f"defines no {name}")
     kind, text = match.group(1), match.group(2) or match.group(3)
     text = re.sub(r"(?<=\d)'(?=\d)", "", text)
     text = re.sub(r"std::\w+\{([^{}]+)\}", r"(\1)", text)
     unit = next((factor for word, factor in CHRONO.items() if kind.endswith(word)), 0)
+    unit = unit or (1000 if name.endswith("Seconds") else 0)
     inner = re.search(r"(?:std::chrono::)?(milliseconds|seconds|minutes|hours)[({]([^(){}]+)[)}]", text)
     literal = re.search(r"(?<=\d)(ms|s|min|h)\b", text)
     if inner:
@@ -103,7 +105,8 @@ def self_test():
     files = {
         "a.h": "inline constexpr std::size_t kMax = 64 * 1024;\nstatic constexpr std::chrono::milliseconds kWait{10000};\n"
                "constexpr auto kGrace = 3000ms;\ninline constexpr std::size_t kBig = std::size_t{8} << 20;\n"
-               "inline constexpr std::chrono::milliseconds kIdle{std::chrono::minutes(60)};\nconstexpr int kOther = kMax;\n",
+               "inline constexpr std::chrono::milliseconds kIdle{std::chrono::minutes(60)};\nconstexpr int kOther = kMax;\n"
+               "  std::size_t client = std::size_t{56} << 20;\n",
         "tests/unit/a.cpp": "TEST_F(Suite, Name) {", "tests/a.py": "def test_it(lab):",
     }
 
@@ -114,7 +117,7 @@ def self_test():
 
     test = "`tests/unit/a.cpp: Suite.Name`"
     good = [["a", "64 KiB", "`kMax`", "`a.h`", test], ["b", "10 s", "`kWait`", "`a.h`", test], ["c", "3 s", "`kGrace`", "`a.h`", test],
-            ["d", "8 MiB", "`kBig`", "`a.h`", "`tests/a.py::test_it`"], ["e", "60 min", "`kIdle`", "`a.h`", "no test: it takes an hour"]]  # fmt: skip
+            ["d", "8 MiB", "`kBig`", "`a.h`", "`tests/a.py::test_it`"], ["o", "56 MiB", "`client`", "`a.h`", test], ["e", "60 min", "`kIdle`", "`a.h`", "no test: it takes an hour"]]  # fmt: skip
     bad = [["f", "63 KiB", "`kMax`", "`a.h`", test], ["g", "10", "`kWait`", "`a.h`", test], ["h", "1", "`kNone`", "`a.h`", test],
            ["i", "1", "`kMax`", "`b.h`", test], ["j", "64 KiB", "`kMax`", "`a.h`", "`tests/a.py::test_other`"],
            ["k", "much", "`kMax`", "`a.h`", test], ["l", "64 KiB", "`kMax`", "`a.h`", "none"], ["m", "1", "`kOther`", "`a.h`", test],

@@ -16,11 +16,9 @@ FAULTS = {
     "foreign-table": "the status says healthy while another program's rules keep all connections from the gateway",
     "address-deleted": "a claimed address that somebody deletes is not claimed again",
     "inside-link": "a claimed IPv6 address is lost with its link and not claimed again",
-    "inside-route": "without its route, what is for agents leaves by the outside interface",
     "settings": "forwarding that somebody turns on stays on",
     "resolver-silent": _STALE,
     "resolver-servfail": _STALE,
     "resolver-killed": _STALE,
-    "relay-silent": "an origin that falls silent on an open connection is noticed after two minutes",
     "descriptors": "neither the start nor the status says that the limit of descriptors is low",
 }

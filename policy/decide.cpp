@@ -201,11 +201,15 @@ Decision Decider::named_endpoint(const base::HostName& name) const {
 
 Decision Decider::addressed_endpoint(const base::Endpoint& destination) const {
   const auto address = destination.address.unmapped();
+  const EndpointRecord* range = nullptr;
   for (const auto& endpoint : data_.endpoints) {
-    if (!endpoint.by_address || !serves(endpoint, destination.port)) continue;
-    if (endpoint.cidr.contains(address)) return allowed_by(endpoint);
+    const bool about = endpoint.by_address && serves(endpoint, destination.port) && endpoint.cidr.contains(address);
+    if (!about) continue;
+    // The very address says more than a range: a range does not mean the gateway's own.
+    if (endpoint.cidr.prefix_length() == address.bits()) return allowed_by(endpoint);
+    if (range == nullptr) range = &endpoint;
   }
-  return deny(Reason::kEndpointNotAllowed);
+  return range == nullptr ? deny(Reason::kEndpointNotAllowed) : allowed_by(*range);
 }
 
 Decision Decider::endpoint_of_resolved_name(const base::Endpoint& destination) const {

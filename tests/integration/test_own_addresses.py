@@ -16,7 +16,7 @@ threat = pytest.mark.threat
 
 LATE, LATE6 = "45.33.32.77", "2600:3c01::77"
 METRICS = 9090
-EVERYWHERE = at.POLICY + "endpoints:\n  - {cidr: 45.33.32.0/24, port: 9090, protocol: tcp}\n"
+EVERYWHERE = at.POLICY + "endpoints:\n  - {cidr: 45.33.32.0/24, port: 9090, protocol: tcp}\n  - {cidr: 0.0.0.0/1, port: 9090, protocol: tcp}\n"
 
 
 @contextlib.contextmanager
@@ -77,14 +77,14 @@ def test_an_address_that_the_machine_got_later_is_neither_dialled_nor_told(lab, 
 @threat("T173")
 def test_a_range_never_means_the_gateways_own_addresses(lab, make_gateway):
     """T173: an endpoint range in which the gateway stands does not open its metrics."""
-    one = make_gateway(policy=EVERYWHERE, arguments=["--metrics", f"{at.GWUP}:{METRICS}"]).start()
+    one = make_gateway(policy=EVERYWHERE, arguments=["--metrics", f"[::]:{METRICS}"]).start()
     case = Case(lab, one.log)
     read = b"GET / HTTP/1.1\r\n\r\n"
     assert b"soleroute_" in web.talk(lab.gw, at.GWUP, METRICS, read)[0], "the gateway's own machine reads them"
     answer, how = web.talk(lab.agent, at.GWUP, METRICS, read)
     assert answer == b"", how
     case.record(reason="private_address", port=METRICS)
-    for target in (at.GWUP, "0.0.0.0"):
+    for target in (at.GWUP, "0.0.0.0", "127.9.9.9"):
         request = f"CONNECT {target}:{METRICS} HTTP/1.1\r\nHost: {target}:{METRICS}\r\n\r\n".encode()
         answer, how = web.talk(lab.agent, at.GW, 8080, request)
         assert answer.split()[1:2] in ([b"502"], [b"403"]), (target, answer[:80])
@@ -92,7 +92,7 @@ def test_a_range_never_means_the_gateways_own_addresses(lab, make_gateway):
     with answering(lab.up, at.SPARE, METRICS):
         answer, how = web.talk(lab.agent, at.SPARE, METRICS, read)
         assert answer.endswith(b"here\n"), "another machine of the range"
-    one.reload(EVERYWHERE.replace("45.33.32.0/24", at.GWUP))
+    one.reload(EVERYWHERE + f"  - {{cidr: {at.GWUP}, port: {METRICS}, protocol: tcp}}\n")
     answer, how = web.talk(lab.agent, at.GWUP, METRICS, read)
     assert b"soleroute_" in answer, "who lists the very address means it"
     case.finish()

@@ -391,6 +391,18 @@ class NftnlKernel final : public Kernel {
     return batch.run(**socket);
   }
 
+  base::Result<bool> holds(const std::string& table) override {
+    const auto socket = open_socket();
+    if (!socket) return std::unexpected(socket.error());
+    Reader reader(**socket);
+    const auto program = reader.read(table);
+    if (!program) return std::unexpected(program.error());
+    const auto drops = [](const ProgramChain& chain) {
+      return chain.base && chain.base->policy == ChainPolicy::kDrop && chain.base->hook == Hook::kForward;
+    };
+    return *program && (*program)->table_flags == 0 && std::ranges::any_of((*program)->chains, drops);
+  }
+
   base::Result<std::vector<std::string>> difference(const Ruleset& intended) override {
     const auto socket = open_socket();
     if (!socket) return std::unexpected(socket.error());

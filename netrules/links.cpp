@@ -7,6 +7,7 @@
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
@@ -71,6 +72,16 @@ class Request {
   Body& body() { return *body_; }
   void put_address(std::uint16_t type, const base::IpAddress& address) {
     mnl_attr_put(header_, type, address.bytes().size(), address.bytes().data());
+  }
+  // One of the kernel's settings of IPv4 for this interface.
+  void put_setting(std::uint16_t number, std::uint32_t value) {
+    nlattr* families = mnl_attr_nest_start(header_, IFLA_AF_SPEC);
+    nlattr* family = mnl_attr_nest_start(header_, AF_INET);
+    nlattr* settings = mnl_attr_nest_start(header_, IFLA_INET_CONF);
+    mnl_attr_put_u32(header_, number, value);
+    mnl_attr_nest_end(header_, settings);
+    mnl_attr_nest_end(header_, family);
+    mnl_attr_nest_end(header_, families);
   }
   void put_u32(std::uint16_t type, std::uint32_t value) { mnl_attr_put_u32(header_, type, value); }
   base::Status run(const char* what, const OnMessage& on_message = [](const nlmsghdr&) {}) {
@@ -168,6 +179,7 @@ std::optional<DefaultRoute> parse_default_route(const nlmsghdr& message) {
   DefaultRoute route;
   route.family = body->rtm_family == AF_INET ? base::Family::kV4 : base::Family::kV6;
   route.via = attributes.address(RTA_GATEWAY);
+  route.advertised = body->rtm_protocol == RTPROT_RA;
   route.interface_index = static_cast<int>(attributes.u32(RTA_OIF).value_or(0));
   route.metric = static_cast<int>(attributes.u32(RTA_PRIORITY).value_or(0));
   return route;
@@ -244,6 +256,30 @@ base::Status remove_address(int index, const base::InterfaceAddress& address) {
 
 base::Status add_default_route(const DefaultRoute& route) {
   return change_default_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route, "cannot add a default route");
+}
+
+base::Status add_link_route(int index, const base::Cidr& network) {
+  Request<rtmsg> request(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
+  rtmsg& body = request.body();
+  body.rtm_family = static_cast<std::uint8_t>(family_number(network.address().family()));
+  body.rtm_dst_len = static_cast<std::uint8_t>(network.prefix_length());
+  body.rtm_table = RT_TABLE_MAIN;
+  body.rtm_protocol = RTPROT_KERNEL;  // so that it goes with the address
+  body.rtm_scope = network.address().is_v4() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  body.rtm_type = RTN_UNICAST;
+  request.put_address(RTA_DST, network.address());
+  request.put_u32(RTA_OIF, static_cast<std::uint32_t>(index));
+  constexpr std::uint32_t kIp6RoutePrefixMetric = 256;  // IP6_RT_PRIO_ADDRCONF
+  if (network.address().is_v6()) request.put_u32(RTA_PRIORITY, kIp6RoutePrefixMetric);
+  const std::string what = fmt::format("cannot add the route to {}", network.to_string());
+  return request.run(what.c_str());
+}
+
+base::Status turn_off_ipv4_forwarding(int index) {
+  Request<ifinfomsg> request(RTM_NEWLINK, NLM_F_ACK);
+  request.body().ifi_index = index;
+  request.put_setting(IPV4_DEVCONF_FORWARDING, 0);
+  return request.run("cannot turn forwarding off");
 }
 
 base::Status remove_default_route(const DefaultRoute& route) {

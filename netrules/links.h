@@ -25,6 +25,7 @@ struct DefaultRoute {
   std::optional<base::IpAddress> via;
   int interface_index = 0;
   int metric = 0;
+  bool advertised = false;  // by a router (RFC 4861), which may take it back
 };
 [[nodiscard]] base::Result<std::vector<DefaultRoute>> list_default_routes();
 
@@ -40,6 +41,10 @@ struct Route {  // to a network that an interface leads to, of any table; no def
 [[nodiscard]] base::Status remove_address(int index, const base::InterfaceAddress& address);
 [[nodiscard]] base::Status add_default_route(const DefaultRoute& route);  // replaces one of the same metric
 [[nodiscard]] base::Status remove_default_route(const DefaultRoute& route);
+// To a network that is on the interface's link, as the kernel adds it with an address.
+[[nodiscard]] base::Status add_link_route(int index, const base::Cidr& network);
+// Of what arrives on this interface: without /proc/sys, which engines mount read-only.
+[[nodiscard]] base::Status turn_off_ipv4_forwarding(int index);
 // Is somebody else already answering for this address on that link (ARP probe of RFC 5227 section 2.1.1, or a neighbour
 // solicitation as in RFC 4862 section 5.4.2)? Takes up to 120 ms when nobody is; the interface must be up.
 [[nodiscard]] base::Result<bool> address_in_use(int index, const base::IpAddress& address);

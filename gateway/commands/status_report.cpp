@@ -61,6 +61,13 @@ void describe_policy(std::string& out, const json& policy) {
                  flag_of(policy, "stale") ? "; the last reload was refused" : "");
 }
 
+void describe_warnings(std::string& out, const json& warnings) {
+  for (const json& warning : warnings) {
+    if (!warning.is_string()) continue;
+    fmt::format_to(std::back_inserter(out), "warning      {}\n", policy::shown(warning.get_ref<const std::string&>()));
+  }
+}
+
 void describe_rules(std::string& out, const json& rules) {
   const json differences = part(rules, "differences");
   fmt::format_to(std::back_inserter(out), "rules        {}, {}\n", text_of(rules, "intended"),
@@ -97,6 +104,7 @@ base::Result<StatusReport> describe_status(std::string_view answer) {
   fmt::format_to(std::back_inserter(report.text),
                  "health       {}\nversion      {}\nrunning for  {}\ntopology     {}\n", health,
                  text_of(object, "version"), duration(number_of(object, "uptime_s")), text_of(object, "topology"));
+  describe_warnings(report.text, part(object, "warnings"));
   if (policy.is_object()) describe_policy(report.text, policy);
   if (rules.is_object()) describe_rules(report.text, rules);
   if (counters.is_object()) {

@@ -115,6 +115,18 @@ base::Status open_dns(const ListenRequest& request, Listeners& listeners) {
   }
 }
 
+// Nobody has it, not even with others: a hung program that shares it would be given a part of what comes.
+bool is_free(const base::IpAddress& address, std::uint16_t port) {
+  const auto listener = bound_with_fallback({address, port}, SOCK_STREAM, Sharing::kAlone);
+  if (!listener || ::listen(listener->get(), 1) != 0) return false;
+  return bound_with_fallback({address, port}, SOCK_DGRAM, Sharing::kAlone).has_value();
+}
+
+std::uint16_t chosen(std::uint16_t wanted, std::uint16_t preferred, const base::IpAddress& address) {
+  if (wanted != 0 || preferred == 0) return wanted;
+  return is_free(address, preferred) ? preferred : 0;
+}
+
 }  // namespace
 
 void ask_what_is_left(int socket) {
@@ -139,11 +151,14 @@ base::Result<std::uint16_t> local_port(const base::Fd& socket) {
   return base::Endpoint::from_sockaddr(reinterpret_cast<const sockaddr&>(address)).port;
 }
 
-base::Result<Listeners> open_listeners(const ListenRequest& request) {
+base::Result<Listeners> open_listeners(const ListenRequest& asked) {
+  ListenRequest request = asked;
+  const base::IpAddress captured_at = request.captured_at.value_or(request.address);
+  request.ports.redirected = chosen(request.ports.redirected, request.preferred.redirected, captured_at);
+  request.ports.dns = chosen(request.ports.dns, request.preferred.dns, captured_at);
   Listeners listeners;
   listeners.ports = request.ports;
-  auto status = open_group(listening, request.captured_at.value_or(request.address), request.workers,
-                           listeners.ports.redirected, listeners.redirected);
+  auto status = open_group(listening, captured_at, request.workers, listeners.ports.redirected, listeners.redirected);
   if (status) status = open_dns(request, listeners);
   if (status && request.explicit_proxy) {
     status = open_group(listening, request.address, request.workers, listeners.ports.explicit_proxy,

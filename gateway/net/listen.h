@@ -43,6 +43,8 @@ struct ListenRequest {
   base::IpAddress address;     // usually ::
   ListenPorts ports;           // 0: any free one (explicit_proxy: see below)
   bool explicit_proxy = true;  // wanted at all
+  // For a port that may be any: taken if it is free for TCP and UDP, to have the same ones after a restart.
+  ListenPorts preferred{};
   // Where redirected connections and DNS are awaited instead.
   std::optional<base::IpAddress> captured_at{};
   int workers = 1;

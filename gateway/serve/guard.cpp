@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -21,6 +20,7 @@
 #include "gateway/serve/rules_keeper.h"
 #include "gateway/serve/signals.h"
 #include "gateway/serve/supervisor.h"
+#include "gateway/serve/watch.h"
 #include "netrules/kernel.h"
 #include "netrules/links.h"
 
@@ -28,9 +28,7 @@ namespace soleroute::gateway::serve {
 namespace {
 
 namespace asio = boost::asio;
-using namespace std::chrono_literals;
 
-constexpr auto kWatch = 2000ms;
 constexpr auto kEnginesRules =
     "the engine's rules for its resolver (127.0.0.11) are not this program's to put back: if names no longer resolve, "
     "docker compose restart agent-net, and the others follow";
@@ -84,7 +82,7 @@ std::vector<std::string> route_problems(const std::vector<base::IpAddress>& gate
 class Guard {
  public:
   Guard(const GuardOptions& options, audit::DecisionLog& log)
-      : options_(options), log_(log), rules_(netrules::make_kernel(), log, true), watch_(loop_) {}
+      : options_(options), log_(log), rules_(netrules::make_kernel(), log, true) {}
 
   base::Status run() {
     auto policy = load_policy(options_.policy_files);
@@ -117,7 +115,10 @@ class Guard {
     if (auto verified = rules_.verify(); !verified) return verified;
     look();
     log_.lifecycle(health_, fmt::format("the agent's packets leave through {} alone", names()));
-    watch();
+    if (auto watching = watch_.start(); !watching) {
+      log_.error(
+          fmt::format("{}: changes are seen every {} ms only", watching.error().message, Watch::kPeriod.count()));
+    }
     return {};
   }
 
@@ -134,7 +135,7 @@ class Guard {
     presence_ = network_.look();
     const bool connected = presence_ == NetworkPresence::kPresent;
     auto seen = connected ? route_problems(options_.gateways) : std::vector<std::string>{kNetworkLost};
-    const bool routed = connected && seen.empty();
+    routed_ = connected && seen.empty();
     for (auto& line : describe_neighbours()) seen.push_back(std::move(line));
     if (seen.size() > kMaxWarnings) seen.resize(kMaxWarnings);
     std::set<std::string> now(seen.begin(), seen.end());
@@ -142,19 +143,21 @@ class Guard {
       if (!warned_.contains(line)) log_.error(line);
     }
     warned_ = std::move(now);
-    const bool stand = rules_.restore();
-    if (!rules_.last_differences().empty()) log_.error(kEnginesRules);
-    health_ = stand && routed ? "healthy" : "degraded";
+    looked_ = std::chrono::steady_clock::now();
+    restore_rules();
   }
 
-  void watch() {
-    watch_.expires_after(kWatch);
-    watch_.async_wait([this](const boost::system::error_code& error) {
-      if (error) return;
-      look();
-      if (presence_ == NetworkPresence::kReplaced) return end_with(kNetworkReplaced);
-      watch();
-    });
+  void restore_rules() {
+    const bool stand = rules_.restore();
+    if (!rules_.last_differences().empty()) log_.error(kEnginesRules);
+    health_ = stand && routed_ ? "healthy" : "degraded";
+  }
+
+  // At once where the kernel told of something; the rest at its pace, two looks of which count as one late one.
+  void wake() {
+    if (std::chrono::steady_clock::now() - looked_ < Watch::kPeriod) return restore_rules();
+    look();
+    if (presence_ == NetworkPresence::kReplaced) end_with(kNetworkReplaced);
   }
 
   base::Result<PolicyInForce> reload() {
@@ -209,11 +212,13 @@ class Guard {
   asio::io_context loop_;
   RulesKeeper rules_;
   Signals signals_{loop_, [this] { std::ignore = reload(); }, [this] { stop(); }};
-  asio::steady_timer watch_;
+  Watch watch_{loop_, [this] { wake(); }};
   std::shared_ptr<const policy::Policy> policy_;
   std::uint64_t version_ = 1;
   std::set<std::string> warned_;
   NetworkWatch network_;
+  bool routed_ = false;
+  std::chrono::steady_clock::time_point looked_;
   NetworkPresence presence_ = NetworkPresence::kPresent;
   base::Status ended_;  // why, unless it was told to
   std::string health_ = "starting";

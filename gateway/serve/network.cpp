@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/serve/network.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <optional>
-#include <string_view>
 
 #include "base/fd.h"
 
@@ -37,54 +33,6 @@ std::string names_of(const std::vector<Interface>& interfaces) {
     names += interface.name;
   }
   return names.empty() ? "none" : names;
-}
-
-struct Setting {
-  std::string path;
-  std::string_view value;
-};
-
-std::string read_setting(const std::string& path) {
-  const base::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  std::array<char, 16> text{};
-  const ssize_t size = fd ? ::read(fd.get(), text.data(), text.size()) : 0;
-  std::string_view value(text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
-  while (value.ends_with('\n')) value.remove_suffix(1);
-  return std::string(value);
-}
-
-// Nothing to say where it already has the value or does not exist (IPv6 off).
-bool set(const Setting& setting) {
-  if (::access(setting.path.c_str(), F_OK) != 0 || read_setting(setting.path) == setting.value) return true;
-  const base::Fd fd(::open(setting.path.c_str(), O_WRONLY | O_CLOEXEC));
-  return fd && ::write(fd.get(), setting.value.data(), setting.value.size()) > 0;
-}
-
-constexpr std::string_view kAllButUnreachable = "6160";      // the default, 6168, without bit 3, RFC 792
-constexpr std::string_view kAllButUnreachable6 = "0,3-127";  // the default, 0-1,3-127, without 1, RFC 4443
-
-std::vector<Setting> settings(const std::string& inside) {
-  const std::string v4 = "/proc/sys/net/ipv4/";
-  const std::string v6 = "/proc/sys/net/ipv6/";
-  std::vector<Setting> all;
-  // Refusals are made before routing, and what passes is dialled anew: nothing is ever forwarded, rules or no rules.
-  // First, because the kernel resets accept_redirects with it.
-  all.push_back({v6 + "conf/all/forwarding", "0"});
-  all.push_back({v4 + "ip_forward", "0"});
-  for (const std::string& scope : {std::string("all"), std::string("default"), inside}) {
-    all.push_back({fmt::format("{}conf/{}/accept_source_route", v4, scope), "0"});
-    all.push_back({fmt::format("{}conf/{}/route_localnet", v4, scope), "0"});
-    all.push_back({fmt::format("{}conf/{}/accept_redirects", v4, scope), "0"});
-    all.push_back({fmt::format("{}conf/{}/accept_source_route", v6, scope), "0"});
-    all.push_back({fmt::format("{}conf/{}/accept_redirects", v6, scope), "0"});
-  }
-  all.push_back({v4 + "conf/" + inside + "/send_redirects", "0"});
-  all.push_back({v4 + "conf/all/send_redirects", "0"});
-  all.push_back({v6 + "conf/" + inside + "/accept_ra", "0"});
-  // Refusals are answered at once, however many: not counted among the ICMP errors that are held to one a second.
-  all.push_back({v4 + "icmp_ratemask", kAllButUnreachable});
-  all.push_back({v6 + "icmp/ratemask", kAllButUnreachable6});
-  return all;
 }
 
 // By custom the engine's bridge has the first address of the outside subnet. What was done, if there is such a subnet.
@@ -194,20 +142,6 @@ std::vector<std::string> mend_default_route(const std::vector<Interface>& interf
     if (auto said = set_route_outside(interfaces, inside)) done.push_back(std::move(*said));
   }
   return done;
-}
-
-RefusedSettings set_sysctls(const std::string& inside) {
-  RefusedSettings refused;
-  for (const auto& setting : settings(inside)) {
-    if (set(setting)) continue;
-    if (setting.path.ends_with("forward") || setting.path.ends_with("forwarding")) {
-      refused.forwarding.push_back(fmt::format("cannot set {} to {}: set it where the container is started (sysctls:)",
-                                               setting.path, setting.value));
-    } else {
-      ++refused.others;
-    }
-  }
-  return refused;
 }
 
 std::vector<base::IpAddress> all_addresses(const std::vector<Interface>& interfaces) {

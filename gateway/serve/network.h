@@ -1,4 +1,4 @@
-// The gateway's place in its network: which interface is inside, the claimed address, the default route, the sysctls.
+// The gateway's place in its network: which interface is inside, the claimed address, the default route.
 // Speaks to the network namespace of the calling thread.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
@@ -27,15 +27,6 @@ namespace soleroute::gateway::serve {
 [[nodiscard]] std::vector<std::string> mend_default_route(const std::vector<netrules::Interface>& interfaces,
                                                           const std::vector<base::InterfaceAddress>& claim,
                                                           const netrules::Interface& inside);
-
-// Forwarding off (a gateway that lost its rules must not become a router), source routing off, no route from loopback,
-// no router advertisements on the inside, ICMP refusals not held back. Engines mount /proc/sys read-only: returns what
-// could not be set.
-struct RefusedSettings {
-  std::vector<std::string> forwarding;  // a line for each
-  int others = 0;                       // a second lock behind the rules, which do not depend on them
-};
-[[nodiscard]] RefusedSettings set_sysctls(const std::string& inside);
 
 // Every address of this namespace.
 [[nodiscard]] std::vector<base::IpAddress> all_addresses(const std::vector<netrules::Interface>& interfaces);

@@ -21,6 +21,12 @@ base::Status RulesKeeper::probe() {
   return {};
 }
 
+base::Result<bool> RulesKeeper::has_rules(const base::Result<netrules::Ruleset>& like) {
+  if (!programs_) return false;
+  if (!like) return std::unexpected(like.error());
+  return kernel_->holds(like->table);
+}
+
 base::Status RulesKeeper::program(base::Result<netrules::Ruleset> ruleset, std::string name) {
   if (!programs_) return {};
   if (!ruleset) return std::unexpected(ruleset.error());

@@ -24,6 +24,8 @@ class RulesKeeper {
   [[nodiscard]] base::Status probe();
   [[nodiscard]] const netrules::Features& features() const { return features_; }
 
+  // Whether a table of that name is in the kernel, whoever programmed it.
+  [[nodiscard]] base::Result<bool> has_rules(const base::Result<netrules::Ruleset>& like);
   // `name` ("closed", "open") is what status and log call them. On failure the rules before stay intended and in force.
   [[nodiscard]] base::Status program(base::Result<netrules::Ruleset> ruleset, std::string name);
   // The kernel holds exactly what is intended, or an error that lists the differences.

@@ -59,19 +59,13 @@ base::Status dns_answers(std::uint16_t port, std::uint32_t mark) {
   auto fd = bound(SOCK_DGRAM, mark);
   if (!fd) return std::unexpected(fd.error());
   if (auto connected = connect_to(*fd, port); !connected) return connected;
-  // RFC 1035 section 4.1: one question, gateway.internal, A, of class CH, which is refused to everybody.
-  constexpr std::array<std::uint8_t, 34> kQuestion{0x53, 0x4f, 0x01, 0x00, 0,   1,   0,   0,   0, 0,   0,   0,
-                                                   7,    'g',  'a',  't',  'e', 'w', 'a', 'y', 8, 'i', 'n', 't',
-                                                   'e',  'r',  'n',  'a',  'l', 0,   0,   1,   0, 3};
   std::array<std::uint8_t, 512> answer{};
-  if (::send(fd->get(), kQuestion.data(), kQuestion.size(), 0) < 0 || !readable(fd->get())) {
+  if (::send(fd->get(), kRefusedQuestion.data(), kRefusedQuestion.size(), 0) < 0 || !readable(fd->get())) {
     return base::system_error("self-check: the gateway's own DNS does not answer");
   }
   const ssize_t size = ::recv(fd->get(), answer.data(), answer.size(), 0);
-  constexpr std::uint8_t kRefused = 5;
-  const bool good = size >= 12 && answer[0] == kQuestion[0] && answer[1] == kQuestion[1] && (answer[2] & 0x80) != 0 &&
-                    (answer[3] & 0x0f) == kRefused;
-  if (!good) return base::system_error("self-check: the gateway's own DNS answers wrongly");
+  const auto got = std::span(answer).first(static_cast<std::size_t>(size < 0 ? 0 : size));
+  if (!is_refusal(got)) return base::system_error("self-check: the gateway's own DNS answers wrongly");
   return {};
 }
 
@@ -101,6 +95,12 @@ base::Status direct_connection_refused(std::uint16_t port, std::uint32_t mark, c
 }
 
 }  // namespace
+
+bool is_refusal(std::span<const std::uint8_t> answer) {
+  constexpr std::uint8_t kRefused = 5;
+  return answer.size() >= 12 && answer[0] == kRefusedQuestion[0] && answer[1] == kRefusedQuestion[1] &&
+         (answer[2] & 0x80) != 0 && (answer[3] & 0x0f) == kRefused;
+}
 
 base::Status self_check(const net::ListenPorts& ports, std::uint32_t mark, const Announce& announce) {
   if (auto answered = dns_answers(ports.dns, mark); !answered) return answered;

@@ -6,11 +6,11 @@
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 #include <tuple>
 #include <utility>
@@ -21,16 +21,21 @@
 #include "gateway/inspect/certificate_facts.h"
 #include "gateway/net/listen.h"
 #include "gateway/queue/packet_log.h"
+#include "gateway/serve/connection_table.h"
 #include "gateway/serve/control_socket.h"
 #include "gateway/serve/inspection.h"
 #include "gateway/serve/metrics_server.h"
 #include "gateway/serve/network.h"
+#include "gateway/serve/network_keeper.h"
+#include "gateway/serve/pulse.h"
 #include "gateway/serve/rules_keeper.h"
 #include "gateway/serve/runtime.h"
 #include "gateway/serve/self_check.h"
 #include "gateway/serve/serving_policy.h"
 #include "gateway/serve/signals.h"
 #include "gateway/serve/system_resolvers.h"
+#include "gateway/serve/watch.h"
+#include "netrules/foreign_capture.h"
 #include "netrules/kernel.h"
 #include "netrules/plan.h"
 
@@ -41,10 +46,12 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
 constexpr auto kStopGrace = 3000ms;
-constexpr auto kRulesWatch = 2000ms;  // how soon rules that somebody removed are put back
 constexpr std::uint32_t kGatewayMark =
     0x534f4c45;  // "SOLE": what marks the gateway's own packets in a shared namespace
 constexpr int kMaxWorkers = 16;
+// Tried first, so that after a restart what connection tracking remembers of clients still leads to the listeners; any
+// free ones where they are taken. Below the ports that the kernel gives away.
+constexpr net::ListenPorts kUsualPorts{.redirected = 29180, .dns = 29153, .explicit_proxy = 0};
 
 std::string policy_summary(const ServeOptions& options, const policy::Policy& policy) {
   const auto files = serving_policy_files(options);
@@ -60,13 +67,14 @@ std::string policy_summary(const ServeOptions& options, const policy::Policy& po
 class Supervisor {
  public:
   Supervisor(const ServeOptions& options, audit::DecisionLog& log)
-      : options_(options), log_(log), rules_(netrules::make_kernel(), log, options.program_rules), watch_(loop_) {}
+      : options_(options), log_(log), rules_(netrules::make_kernel(), log, options.program_rules) {}
 
   base::Status run() {
     if (auto prepared = prepare(); !prepared) return prepared;
     signals_.obey();
     if (auto opened = open(); !opened) {
       log_.error(opened.error().message);
+      close_rules();
       return opened;
     }
     loop_.run();
@@ -112,7 +120,8 @@ class Supervisor {
     return rules_.probe();
   }
 
-  // Steps 3 to 5. On failure the closed rules stay.
+  // Steps 3 to 5. On failure the closed rules stay. The open rules stand as soon as the listeners do: what comes before
+  // the workers have started waits in the kernel, some milliseconds, instead of being refused or lost.
   base::Status open() {
     log_.lifecycle("starting", policy_summary(options_, *policy_));
     say_what_is_not_carried();
@@ -121,16 +130,10 @@ class Supervisor {
     } else if (!options_.program_rules) {
       log_.lifecycle("no_rules", "somebody else programs them: nothing here keeps agents in");
     }
-    if (auto closed = rules_.program(netrules::closed_rules(intent()), "closed"); !closed) return closed;
-    if (options_.program_rules && options_.topology == netrules::Topology::kRouter) {
-      const RefusedSettings refused = set_sysctls(inside_.name);
-      for (const auto& problem : refused.forwarding) log_.error(problem);
-      if (refused.others > 0) {
-        log_.lifecycle("settings", fmt::format("{} network settings of the kernel stay as the engine made them "
-                                               "(/proc/sys is read-only here); the rules do not depend on them",
-                                               refused.others));
-      }
-    }
+    if (auto closed = close_unless_held(); !closed) return closed;
+    if (auto made = keep_network(); !made) return made;
+    if (auto listening = open_sockets(); !listening) return listening;
+    if (auto opened = rules_.program(netrules::open_rules(intent()), "open"); !opened) return opened;
     if (auto trusted = open_ca(); !trusted) return trusted;
     if (auto started = start_runtime(); !started) return started;
     auto control =
@@ -139,14 +142,39 @@ class Supervisor {
     if (!control) log_.error("'gateway status' and 'gateway reload' will find nobody: " + control.error().message);
     if (control) control_ = std::move(*control);
     if (auto metrics = open_metrics(); !metrics) return metrics;
-    if (auto opened = rules_.program(netrules::open_rules(intent()), "open"); !opened) return opened;
     if (auto claimed = claim(); !claimed) return claimed;
     if (auto checked = check_self(); !checked) return checked;
     health_ = "healthy";
-    watch_rules();
+    const bool shared = mark() != 0 && options_.program_rules;
+    pulse_.emplace(ports_.dns, mark(), shared ? Pulse::Asks::kThroughTheRedirectToo : Pulse::Asks::kDirectly);
+    if (auto watching = watch_.start(); !watching) {
+      log_.error(
+          fmt::format("{}: changes are seen every {} ms only", watching.error().message, Watch::kPeriod.count()));
+    }
     log_.lifecycle("healthy", healthy_where());
     return {};
   }
+
+  // What a former gateway left in the kernel lets nothing pass either, and leads clients to where the listeners will
+  // be.
+  base::Status close_unless_held() {
+    if (const auto held = rules_.has_rules(netrules::closed_rules(intent())); held && *held) return {};
+    return rules_.program(netrules::closed_rules(intent()), "closed");
+  }
+
+  void close_rules() {
+    if (rules_.intended() != "open") return;
+    const auto closed = rules_.program(netrules::closed_rules(intent()), "closed");
+    if (!closed) log_.error("the open rules stay, and nothing answers behind them: " + closed.error().message);
+  }
+
+  base::Status keep_network() {
+    if (!is_router()) return {};
+    network_.emplace(inside_, options_.claim, log_);
+    return options_.program_rules ? network_->make_settings() : base::Status{};
+  }
+
+  bool is_router() const { return options_.topology == netrules::Topology::kRouter && !options_.proxy_only; }
 
   // Always, whatever the policy is now: refusals over TLS are told on a leaf, and a reload may ask for inspection.
   base::Status open_ca() {
@@ -178,23 +206,28 @@ class Supervisor {
     }
   }
 
-  base::Status start_runtime() {
+  base::Status open_sockets() {
     net::ListenRequest request;
     request.address = base::IpAddress::v6({});
     request.ports = {options_.listen_port, 0, options_.explicit_proxy_port};
+    if (options_.program_rules) request.preferred = kUsualPorts;
     request.explicit_proxy = options_.explicit_proxy_port != 0;
     request.workers = workers();
     if (options_.proxy_only) request.captured_at = base::IpAddress::v4({127, 0, 0, 1});
     auto listeners = net::open_listeners(request);
     if (!listeners) return std::unexpected(listeners.error());
-    ports_ = listeners->ports;
-    base::Fd queue;
+    listeners_ = std::move(*listeners);
+    ports_ = listeners_.ports;
     if (options_.program_rules && (rules_.features().native_queue || rules_.features().compat_queue)) {
       auto opened = queue::open_packet_queue(queue::kPacketQueue);
-      if (opened) queue = std::move(*opened);
+      if (opened) packet_queue_ = std::move(*opened);
       if (!opened) log_.error("refused packets are not logged: " + opened.error().message);
     }
-    queue_open_ = static_cast<bool>(queue);
+    queue_open_ = static_cast<bool>(packet_queue_);
+    return {};
+  }
+
+  base::Status start_runtime() {
     RuntimeOptions runtime;
     runtime.resolvers = resolvers_;
     runtime.secrets_directory = options_.secrets_directory;
@@ -204,7 +237,7 @@ class Supervisor {
     runtime.upstream_mark = mark();
     runtime.inspection = inspection_;
     auto started =
-        Runtime::start(std::move(runtime), std::move(*listeners), std::move(queue), policy_, log_, counters_);
+        Runtime::start(std::move(runtime), std::move(listeners_), std::move(packet_queue_), policy_, log_, counters_);
     if (!started) return std::unexpected(started.error());
     runtime_ = std::move(*started);
     return {};
@@ -218,12 +251,7 @@ class Supervisor {
     return {};
   }
 
-  base::Status claim() {
-    if (options_.topology != netrules::Topology::kRouter || options_.proxy_only) return {};
-    if (auto claimed = claim_addresses(inside_, options_.claim); !claimed) return claimed;
-    for (const auto& done : mend_default_route(interfaces_, options_.claim, inside_)) log_.lifecycle("route", done);
-    return {};
-  }
+  base::Status claim() { return network_ ? network_->claim(interfaces_) : base::Status{}; }
 
   base::Status check_self() {
     if (auto verified = rules_.verify(); !verified) return verified;
@@ -241,14 +269,37 @@ class Supervisor {
     return intent;
   }
 
-  // Rules that somebody else removed or changed are put back; until then the kernel may route, so it is said loudly.
-  void watch_rules() {
-    watch_.expires_after(kRulesWatch);
-    watch_.async_wait([this](const boost::system::error_code& error) {
-      if (error) return;
-      health_ = rules_.restore() ? "healthy" : "degraded";
-      watch_rules();
-    });
+  // What somebody else removed or changed is put back; until then the kernel may route, so it is said loudly.
+  void look() {
+    std::vector<std::string> problems;
+    if (!rules_.restore()) problems.push_back("the rules cannot be put back: " + rules_.last_differences().front());
+    const auto add = [&problems](std::vector<std::string> more) {
+      std::ranges::move(more, std::back_inserter(problems));
+    };
+    if (network_ && options_.program_rules) add(network_->restore());
+    if (options_.program_rules) add(foreign_rules());
+    if (auto full = connection_table_problem(); full && options_.program_rules) problems.push_back(std::move(*full));
+    add(pulse_->look(watch_.was_told()));
+    if (pulse_->is_waiting()) watch_.look_again_soon();
+    say(std::move(problems));
+  }
+
+  std::vector<std::string> foreign_rules() const {
+    if (!is_router()) return {};  // elsewhere the pulse goes the way of an agent's question
+    auto found = netrules::foreign_captures(intent().table);
+    if (!found) return {};  // changed while it was read, or not to be read: nothing is known
+    for (auto& line : *found) line = "agents' connections may be refused, another program takes them first: " + line;
+    return std::move(*found);
+  }
+
+  // Each thing once: it is said again only if it went away and came back.
+  void say(std::vector<std::string> problems) {
+    for (const auto& line : problems) {
+      if (std::ranges::find(problems_, line) == problems_.end()) log_.error(line);
+    }
+    if (problems.empty() && !problems_.empty()) log_.lifecycle("healthy", "all is as it should be again");
+    problems_ = std::move(problems);
+    health_ = problems_.empty() ? "healthy" : "degraded";
   }
 
   // The new policy stands beside the old one until its rules are in the kernel.
@@ -290,8 +341,7 @@ class Supervisor {
     log_.lifecycle("stopping", fmt::format("connections have {} to finish", "3 s"));
     watch_.cancel();
     runtime_->stop(kStopGrace);
-    const auto closed = rules_.program(netrules::closed_rules(intent()), "closed");
-    if (!closed) log_.error("the open rules stay, and nothing answers behind them: " + closed.error().message);
+    close_rules();
     control_.reset();
     metrics_.reset();
     loop_.stop();
@@ -304,6 +354,7 @@ class Supervisor {
     const auto up = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
     const nlohmann::json answer{
         {"health", health_},
+        {"warnings", problems_},
         {"version", SOLEROUTE_VERSION},
         {"uptime_s", up.count()},
         {"topology", topology_name()},
@@ -360,13 +411,18 @@ class Supervisor {
   asio::io_context loop_;
   RulesKeeper rules_;
   Signals signals_{loop_, [this] { std::ignore = reload(); }, [this] { stop(); }};
-  asio::steady_timer watch_;
+  Watch watch_{loop_, [this] { look(); }};
   std::shared_ptr<const policy::Policy> policy_;
   std::vector<base::Endpoint> resolvers_;
   std::string origin_roots_;
   std::shared_ptr<const inspect::Inspection> inspection_;
   std::vector<netrules::Interface> interfaces_;
   netrules::Interface inside_;
+  std::optional<NetworkKeeper> network_;  // of a router
+  std::optional<Pulse> pulse_;
+  std::vector<std::string> problems_;
+  net::Listeners listeners_;  // until the runtime has them
+  base::Fd packet_queue_;     // likewise
   net::ListenPorts ports_;
   bool queue_open_ = false;
   std::string health_ = "starting";

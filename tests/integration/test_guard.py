@@ -131,7 +131,7 @@ def test_rules_that_somebody_removed_are_put_back(lab, guard):
     one = guard()
     assert one.status()[0] == 0
     lab.agent.run("nft", "flush", "ruleset")
-    wait.until(lambda: one.said("somebody else changed the rules"), "the rules to be put back")
+    wait.until(lambda: one.said("somebody else changed the rules"), "the rules to be put back", 1.0)  # the kernel tells of it
     wait.until(lambda: one.status()[1]["rules"] == {"intended": "open", "differences": []}, "the status to say so")
     assert "table inet soleroute" in lab.agent.run("nft", "list", "tables").stdout
     assert works(lab)

@@ -333,7 +333,11 @@ def test_only_dns_web_and_the_proxy_answer_on_the_gateway(case, lab, user_agent,
         bystander.listen()
         found = user_agent.call("tcp_scan", target, range(1, 65536))
         assert bystander.getsockname()[1] not in found
-    assert set(found) <= {53, 80, 443, 8080}, found
+    # Where the source port was that of a connection redirected to the same listener a minute ago, the kernel's connection
+    # tracking drops the packet before it is refused: silent, and no way in.
+    silent = {port for port, how in found.items() if how == "silent"}
+    assert silent <= set(_listening_ports(lab)), found
+    assert set(found) - silent <= {53, 80, 443, 8080}, found
     assert 53 in found, "the scan finds what does answer"
 
 

@@ -181,6 +181,20 @@ def test_the_metrics_are_not_the_agents(case, lab, inmate):
     del case
 
 
+@threat("T179")
+def test_another_table_that_keeps_questions_from_capture_is_noticed(case, lab, shared):
+    """T179: closed all the same, but not healthy."""
+    lab.gw.nft("table ip other {\nchain out {\ntype filter hook output priority raw; policy accept;\nudp dport 53 notrack\n}\n}\n")
+    try:
+        wait.until(lambda: shared.status()["health"] == "degraded", "the status to say so", 3)
+        assert any("not captured" in line for line in shared.status()["warnings"])
+    finally:
+        lab.gw.nft("delete table ip other")
+    wait.until(lambda: shared.status()["health"] == "healthy", "health", 3)
+    case.control()
+    assert not case.log.find(case.log_start, type="decision", client="127.0.0.1"), "the check is no decision"
+
+
 @threat("T012")
 @pytest.mark.parametrize("command", [["nft", "flush", "ruleset"], ["ip", "route", "add", at.EV, "via", at.NS], ["conntrack", "-F"]], ids=lambda c: c[0])
 def test_the_rules_cannot_be_touched_from_beside(case, inmate, command):

@@ -11,12 +11,7 @@ NO_ANSWER = "no answer"  # what the load says when this fault meets one of its q
 
 FAULTS = {
     "log-unread": "the status counts no dropped records",
-    CLIENT_SOCKET: "connection tracking leads a client's old port to the DNS port of the former process",
     "terminate-idle": "an idle connection delays the end by the whole time for open transfers",
-    "foreign-table": "the status says healthy while another program's rules keep all connections from the gateway",
-    "address-deleted": "a claimed address that somebody deletes is not claimed again",
-    "inside-link": "a claimed IPv6 address is lost with its link and not claimed again",
-    "settings": "forwarding that somebody turns on stays on",
     "resolver-silent": _STALE,
     "resolver-servfail": _STALE,
     "resolver-killed": _STALE,

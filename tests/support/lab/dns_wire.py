@@ -125,6 +125,20 @@ def ask(server, message, timeout=3.0, port=53, source_port=0):
             return None
 
 
+def connected(server, port=53):
+    """A UDP socket for several questions."""
+    link = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM)
+    link.connect((server, port))
+    return link
+
+
+def ask_on(link, message, timeout=3.0):
+    """The answer to a question on such a socket."""
+    link.settimeout(timeout)
+    link.send(message)
+    return parse(link.recv(65535))
+
+
 def ask_tcp(server, message, timeout=3.0, port=53):
     """One TCP exchange: an Answer, or None when the connection ended without one."""
     with socket.create_connection((server, port), timeout=timeout) as link:

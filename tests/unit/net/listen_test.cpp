@@ -64,6 +64,33 @@ TEST(OpenListeners, PacesNothingTowardsItsClients) {
   EXPECT_EQ(congestion_control(client), systems) << "control: nobody else's choice is touched";
 }
 
+TEST(OpenListeners, HasTheSamePortsAgainUnlessSomebodyElseHasThem) {
+  ListenRequest request;
+  request.address = kLoopback;
+  request.explicit_proxy = false;
+  request.workers = 2;
+  {
+    const auto free = open_listeners(request);
+    ASSERT_TRUE(free) << free.error().message;
+    request.preferred = free->ports;
+  }
+  for (int start = 0; start < 3; ++start) {
+    const auto again = open_listeners(request);
+    ASSERT_TRUE(again) << again.error().message;
+    EXPECT_EQ(again->ports, request.preferred);
+    const auto beside = open_listeners(request);
+    ASSERT_TRUE(beside) << beside.error().message;
+    EXPECT_NE(beside->ports.redirected, request.preferred.redirected) << "not shared with one that still has them";
+    EXPECT_NE(beside->ports.dns, request.preferred.dns);
+  }
+  const auto datagrams = bind_udp({kLoopback, request.preferred.dns});
+  ASSERT_TRUE(datagrams);
+  const auto without = open_listeners(request);
+  ASSERT_TRUE(without);
+  EXPECT_NE(without->ports.dns, request.preferred.dns) << "the number is not free for both";
+  EXPECT_EQ(without->ports.redirected, request.preferred.redirected);
+}
+
 TEST(OpenListeners, LeavesTheExplicitProxyOutWhenItIsOff) {
   ListenRequest request;
   request.address = kLoopback;

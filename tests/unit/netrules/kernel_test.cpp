@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "netrules/kernel.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <regex>
 
+#include "netrules/foreign_capture.h"
 #include "tests/unit/netrules/support.h"
 
 namespace soleroute::netrules::testing {
@@ -259,6 +261,57 @@ TEST(Features, NamesWhatIsMissingAndHowToGetIt) {
   EXPECT_THAT(features.missing(), ElementsAre(HasSubstr("nft_reject_inet")));
   features.reject = true;
   EXPECT_THAT(features.missing(), IsEmpty()) << "the queue and IPv6 are not required";
+}
+
+TEST_F(NftnlKernel, KnowsWhetherATableThatHoldsAnythingBackIsThere) {
+  const auto holds = [this] { return kernel_->holds("soleroute").value(); };
+  EXPECT_FALSE(holds());
+  for (const bool open : {true, false}) {
+    const Intent intent = intent_for(Topology::kRouter);
+    ASSERT_TRUE(kernel_->apply(open ? *open_rules(intent) : *closed_rules(intent)));
+    EXPECT_TRUE(holds());
+  }
+  ASSERT_EQ(run({"nft", "add", "table", "inet", "soleroute", "{ flags dormant; }"}).status, 0);
+  EXPECT_FALSE(holds()) << "a dormant table filters nothing";
+  ASSERT_TRUE(kernel_->remove("soleroute"));
+  ASSERT_EQ(run({"nft", "add", "table", "inet", "soleroute"}).status, 0);
+  EXPECT_FALSE(holds()) << "an empty one neither";
+}
+
+TEST_F(NftnlKernel, NamesTheRulesOfOthersThatComeBeforeCapture) {
+  ASSERT_TRUE(kernel_->apply(*open_rules(intent_for(Topology::kRouter))));
+  EXPECT_THAT(foreign_captures("soleroute").value(), IsEmpty()) << "our own notrack is our own";
+  struct Case {
+    const char* chain;  // head of the base chain
+    const char* rule;   // there, or in a chain that it jumps to
+    const char* found;
+  };
+  const Case cases[] = {
+      {"type filter hook prerouting priority raw;", "udp dport 53 notrack", "table ip other, chain there: notrack"},
+      {"type filter hook prerouting priority -150;", "udp dport 53 counter", nullptr},
+      {"type nat hook prerouting priority -150;", "tcp dport 80 redirect to :81", "chain there: redirect"},
+      {"type nat hook prerouting priority -150;", "tcp dport 80 dnat to 192.0.2.1:80", "chain there: dnat"},
+      {"type nat hook prerouting priority dstnat;", "tcp dport 80 dnat to 192.0.2.1:80", nullptr},  // later than ours
+      {"type nat hook output priority -150;", "tcp dport 80 dnat to 192.0.2.1:80", nullptr},        // not of agents
+  };
+  for (const Case& item : cases) {
+    for (const bool jumps : {false, true}) {
+      const std::string text =
+          jumps ? fmt::format("table ip other {{\nchain there {{\n{}\n}}\nchain base {{\n{}\njump there\n}}\n}}\n",
+                              item.rule, item.chain)
+                : fmt::format("table ip other {{\nchain there {{\n{}\n{}\n}}\n}}\n", item.chain, item.rule);
+      const Outcome loaded = run({"nft", "-f", "-"}, text);
+      ASSERT_EQ(loaded.status, 0) << loaded.err << text;
+      const auto lines = foreign_captures("soleroute");
+      ASSERT_TRUE(lines) << lines.error().message;
+      if (item.found == nullptr) {
+        EXPECT_THAT(*lines, IsEmpty()) << text;
+      } else {
+        EXPECT_THAT(*lines, ElementsAre(HasSubstr(item.found))) << text;
+      }
+      ASSERT_EQ(run({"nft", "delete", "table", "ip", "other"}).status, 0);
+    }
+  }
 }
 
 }  // namespace

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/serve/connection_table.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <string_view>
+
+#include "base/fd.h"
+
+namespace soleroute::gateway::serve {
+namespace {
+
+std::uint64_t number_in(const char* path) {
+  const base::Fd fd(::open(path, O_RDONLY | O_CLOEXEC));
+  std::array<char, 32> text{};
+  const ssize_t size = fd ? ::read(fd.get(), text.data(), text.size()) : 0;
+  std::uint64_t number = 0;
+  if (size > 0) std::from_chars(text.data(), text.data() + size, number);
+  return number;
+}
+
+}  // namespace
+
+std::optional<std::string> describe_table(std::uint64_t entries, std::uint64_t limit) {
+  if (limit == 0 || entries * 100 < limit * kTableFullPercent) return std::nullopt;
+  return fmt::format(
+      "the kernel's table of connections is full, {} of {} entries: new connections and DNS answers are dropped; raise "
+      "net.netfilter.nf_conntrack_max",
+      entries, limit);
+}
+
+std::optional<std::string> connection_table_problem() {
+  return describe_table(number_in("/proc/sys/net/netfilter/nf_conntrack_count"),
+                        number_in("/proc/sys/net/netfilter/nf_conntrack_max"));
+}
+
+}  // namespace soleroute::gateway::serve

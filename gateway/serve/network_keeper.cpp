@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/serve/network_keeper.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "gateway/serve/network.h"
+
+namespace soleroute::gateway::serve {
+namespace {
+
+bool has(const netrules::Interface& interface, const base::InterfaceAddress& address) {
+  return std::ranges::any_of(interface.addresses,
+                             [&](const base::InterfaceAddress& own) { return own.address == address.address; });
+}
+
+std::string text_of(const netrules::DefaultRoute& route) {
+  const char* family = route.family == base::Family::kV4 ? "IPv4" : "IPv6";
+  return route.via ? fmt::format("{} through {}", family, route.via->to_string()) : family;
+}
+
+}  // namespace
+
+NetworkKeeper::NetworkKeeper(netrules::Interface inside, std::vector<base::InterfaceAddress> claim,
+                             audit::DecisionLog& log)
+    : inside_(std::move(inside)), claim_(std::move(claim)), log_(log), settings_(inside_.name) {}
+
+base::Status NetworkKeeper::make_settings() {
+  if (const auto forwarding = settings_.make(); !forwarding.empty()) {
+    return base::system_error(
+        fmt::format("without its rules this gateway would be an open router:\n  {}", fmt::join(forwarding, "\n  ")));
+  }
+  if (settings_.refused() > 0) {
+    log_.lifecycle("settings", fmt::format("{} network settings of the kernel stay as the engine made them "
+                                           "(/proc/sys is read-only here); the rules do not depend on them",
+                                           settings_.refused()));
+  }
+  return {};
+}
+
+base::Status NetworkKeeper::claim(const std::vector<netrules::Interface>& interfaces) {
+  if (auto claimed = claim_addresses(inside_, claim_); !claimed) return claimed;
+  for (const auto& done : mend_default_route(interfaces, claim_, inside_)) log_.lifecycle("route", done);
+  claimed_ = true;
+  return {};
+}
+
+std::vector<std::string> NetworkKeeper::restore() {
+  std::vector<std::string> problems;
+  restore_settings(problems);
+  const auto interfaces = netrules::list_interfaces();
+  if (!interfaces) {
+    problems.push_back(interfaces.error().message);
+    return problems;
+  }
+  const auto inside = std::ranges::find(*interfaces, inside_.name, &netrules::Interface::name);
+  if (inside == interfaces->end() || !inside->up) {
+    problems.push_back(
+        fmt::format("the agents' interface {} is {}", inside_.name, inside == interfaces->end() ? "gone" : "down"));
+    return problems;
+  }
+  if (!claimed_) return problems;
+  restore_addresses(*inside, problems);
+  restore_link_routes(*inside, problems);
+  look_at_default_routes(*interfaces, *inside, problems);
+  return problems;
+}
+
+void NetworkKeeper::restore_settings(std::vector<std::string>& problems) {
+  const auto look = settings_.restore();
+  if (!look.reset.empty()) {
+    log_.error(fmt::format("somebody else changed settings of the kernel ({}); put back", fmt::join(look.reset, ", ")));
+  }
+  problems.insert(problems.end(), look.forwarding.begin(), look.forwarding.end());
+}
+
+void NetworkKeeper::restore_addresses(const netrules::Interface& inside, std::vector<std::string>& problems) {
+  for (const auto& address : claim_) {
+    if (has(inside, address)) continue;
+    if (const auto claimed = claim_addresses(inside, {address}); claimed) {
+      log_.error(
+          fmt::format("the claimed address {} was gone from {}: claimed again", address.to_string(), inside.name));
+    } else {
+      problems.push_back(fmt::format("the claimed address {} is gone from {}: {}", address.to_string(), inside.name,
+                                     claimed.error().message));
+    }
+  }
+}
+
+// The kernel makes it with the address, and not again when somebody deletes it alone.
+void NetworkKeeper::restore_link_routes(const netrules::Interface& inside, std::vector<std::string>& problems) {
+  const auto routes = netrules::list_routes();
+  if (!routes) return problems.push_back(routes.error().message);
+  for (const auto& address : claim_) {
+    const auto subnet = address.subnet();
+    const bool there = std::ranges::any_of(*routes, [&](const netrules::Route& route) {
+      return route.interface_index == inside.index && route.destination == subnet;
+    });
+    if (there || address.prefix_length == address.address.bits()) continue;
+    const auto added = netrules::add_link_route(inside.index, subnet);
+    if (added) {
+      log_.error(fmt::format("the route to {} by {} was gone: put back", subnet.to_string(), inside.name));
+    } else {
+      problems.push_back(
+          fmt::format("the route to {} by {} is gone: {}", subnet.to_string(), inside.name, added.error().message));
+    }
+  }
+}
+
+// The way out is not this program's to make, unless it leads back here.
+void NetworkKeeper::look_at_default_routes(const std::vector<netrules::Interface>& interfaces,
+                                           const netrules::Interface& inside, std::vector<std::string>& problems) {
+  for (const auto& done : mend_default_route(interfaces, claim_, inside)) log_.lifecycle("route", done);
+  const auto routes = netrules::list_default_routes();
+  if (!routes) return problems.push_back(routes.error().message);
+  std::vector<netrules::DefaultRoute> last = std::exchange(default_routes_, *routes);
+  for (const auto& route : last) {
+    const bool replaced = std::ranges::any_of(*routes, [&](const auto& one) { return one.family == route.family; });
+    if (replaced || route.advertised) continue;
+    problems.push_back(fmt::format("the default route of {} is gone", text_of(route)));
+    default_routes_.push_back(route);  // until there is one again
+  }
+}
+
+}  // namespace soleroute::gateway::serve

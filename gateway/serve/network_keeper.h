@@ -1,0 +1,44 @@
+// Keeps a router's place in its network: the addresses it claims, the route to its agents, the kernel's settings; puts
+// back what somebody else took, and tells what it cannot put back.
+// Used on the controlling thread, in the network namespace that it protects.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/result.h"
+#include "gateway/audit/decision_log.h"
+#include "gateway/serve/kernel_settings.h"
+#include "netrules/links.h"
+
+namespace soleroute::gateway::serve {
+
+class NetworkKeeper {
+ public:
+  NetworkKeeper(netrules::Interface inside, std::vector<base::InterfaceAddress> claim, audit::DecisionLog& log);
+
+  // kSystem where the kernel goes on forwarding: without its rules this would be an open router.
+  [[nodiscard]] base::Status make_settings();
+  // From now on the addresses are claimed, and kept.
+  [[nodiscard]] base::Status claim(const std::vector<netrules::Interface>& interfaces);
+  // Puts back and logs what is missing. A line for each thing that is not as it should be; empty when all is.
+  [[nodiscard]] std::vector<std::string> restore();
+
+ private:
+  void restore_settings(std::vector<std::string>& problems);
+  void restore_addresses(const netrules::Interface& inside, std::vector<std::string>& problems);
+  void restore_link_routes(const netrules::Interface& inside, std::vector<std::string>& problems);
+  void look_at_default_routes(const std::vector<netrules::Interface>& interfaces, const netrules::Interface& inside,
+                              std::vector<std::string>& problems);
+
+  netrules::Interface inside_;
+  std::vector<base::InterfaceAddress> claim_;
+  audit::DecisionLog& log_;
+  KernelSettings settings_;
+  bool claimed_ = false;
+  std::vector<netrules::DefaultRoute> default_routes_;  // those last seen of each family
+};
+
+}  // namespace soleroute::gateway::serve

@@ -98,7 +98,7 @@ def test_a_neighbour_is_reached_before_and_refused_while_the_guard_stands(lab, g
 @pytest.mark.parametrize("kind", ["U", "R0"])
 def test_no_program_sends_in_a_neighbours_name(lab, router, guard, kind):
     """T170: the kernel lets anybody send from any IPv6 address (IPV6_FREEBIND)."""
-    question = dns.question("forged.evil.test")
+    question = dns.question(f"forged-{kind.lower()}.evil.test")
     agent = lab.agent_of(kind)
     mark = router.log.mark()
     agent.call("udp_from", at.NEIGHBOUR6, 0, at.GW6, 53, question, wait=0.1)

@@ -8,7 +8,10 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <ctime>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "base/fd.h"
@@ -19,6 +22,8 @@ namespace {
 using base::Error;
 using base::ErrorKind;
 
+constexpr std::chrono::nanoseconds kSettled = std::chrono::milliseconds(50);
+constexpr std::chrono::milliseconds kSettlingPatience{1000};
 constexpr std::array<std::string_view, 2> kDefaultPolicies{".devcontainer/policy.yaml", "policy.yaml"};
 
 std::unexpected<Error> file_error(const std::string& path, std::string_view what, int err = 0) {
@@ -99,6 +104,26 @@ base::Result<std::string> read_small_file(const std::string& path, std::size_t m
   if (::fstat(file.get(), &after) != 0) return file_error(path, "cannot be examined", errno);
   if (!same_content(before, after)) return file_error(path, "changed while it was read; try again");
   return text;
+}
+
+// A file that was written a moment ago may still be being written. What was cut off at a line's end can be a policy of
+// its own, and admit more than the whole: nothing in the text tells, only time does.
+base::Status wait_until_settled(const std::string& path) {
+  const auto patience = std::chrono::steady_clock::now() + kSettlingPatience;
+  for (;;) {
+    struct stat status{};
+    if (::stat(path.c_str(), &status) != 0) return {};  // opening it says what is wrong
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    const auto age = std::chrono::seconds(now.tv_sec - status.st_mtim.tv_sec) +
+                     std::chrono::nanoseconds(now.tv_nsec - status.st_mtim.tv_nsec);
+    const bool fresh = age < kSettled && age > -kSettled;  // a clock that was set back is no reason to wait
+    if (!fresh) return {};
+    if (std::chrono::steady_clock::now() > patience) {
+      return file_error(path, "keeps changing; write another file and rename it to this one");
+    }
+    std::this_thread::sleep_for(kSettled - age);
+  }
 }
 
 base::Result<policy::PolicySource> read_policy_file(const std::string& path) {

@@ -27,6 +27,10 @@ inline constexpr std::size_t kMaxPolicyFile = policy::kMaxPolicyBytes;
 
 // The same as a layer of a policy; its name is the path as given.
 [[nodiscard]] base::Result<policy::PolicySource> read_policy_file(const std::string& path);
+// Returns once the file has not been written for 50 ms, at once for most; an error if that is not so within a second.
+// For who puts a file in force that somebody else may be writing. A file that is not there is no matter of this.
+[[nodiscard]] base::Status wait_until_settled(const std::string& path);
+
 // All of them in order, or the first error.
 [[nodiscard]] base::Result<std::vector<policy::PolicySource>> read_policy_files(std::span<const std::string> paths);
 // Read and compiled, layers in order; none: a policy that denies everything.

@@ -4,6 +4,7 @@
 import json
 import os
 import resource
+import signal
 import socket
 import subprocess
 import threading
@@ -364,7 +365,7 @@ def test_a_swapped_symlink_is_read_once_and_whole(lab, make_gateway, tmp_path):
 
 @threat("T126")
 def test_truncate_and_write_with_a_gap_never_opens_anything(lab, make_gateway):
-    """An editor without atomic rename: half a file is an error or denies more, never allows more."""
+    """An editor without atomic rename: half a list of hosts is an error or denies more."""
     one = make_gateway().start()
     whole = at.POLICY + "  - more.wild.test\n"
     for cut in (0, 5, 9, 25, 40, len(whole) - 3):
@@ -376,6 +377,26 @@ def test_truncate_and_write_with_a_gap_never_opens_anything(lab, make_gateway):
         assert web.http(lab.agent, "evil.test", address=at.EV).status == 403
     one.reload(at.POLICY)
     Case(lab, one.log).control()
+
+
+@threat("T197")
+def test_a_file_that_is_being_written_is_not_put_in_force_half(lab, make_gateway):
+    """T197: half of this one is a policy that admits every request; what is being written is waited for."""
+    half = "domains:\n  - host: allowed.test\n"
+    whole = half + "    rules:\n      - {schemes: [http], methods: [GET], path: {prefix: /ok}}\n"
+    one = make_gateway(policy=whole).start()
+    assert web.http(lab.agent, "allowed.test", "/x", method="POST").status == 403
+    for _ in range(3):
+        one.policy_file.write_text(half)
+        soon = time.time() + 0.04  # so that a slow machine does not take the pause for the end
+        os.utime(one.policy_file, (soon, soon))
+        mark = one.log.mark()
+        one.send_signal(signal.SIGHUP)
+        time.sleep(0.02)
+        one.policy_file.write_text(whole)
+        one.log.wait_for(mark, type="reload")
+        assert web.http(lab.agent, "allowed.test", "/x", method="POST").status == 403
+        assert web.http(lab.agent, "allowed.test", "/ok").status == 200, "the control"
 
 
 @threat("T126")

@@ -153,6 +153,35 @@ TEST_F(PolicyFiles, FollowsLinksAndEverySwapGivesOneWholeVersion) {
   EXPECT_TRUE(seen_b);
 }
 
+TEST_F(PolicyFiles, WaitsUntilAFileIsNoLongerWritten) {
+  const auto fresh = write("fresh.yaml", "domains: []");
+  EXPECT_TRUE(wait_until_settled(fresh).has_value());
+  struct stat status{};
+  ASSERT_EQ(::stat(fresh.c_str(), &status), 0);
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  const auto age_ms = (now.tv_sec - status.st_mtim.tv_sec) * 1000 + (now.tv_nsec - status.st_mtim.tv_nsec) / 1'000'000;
+  EXPECT_GE(age_ms, 49);
+  EXPECT_TRUE(wait_until_settled(path("absent.yaml")).has_value()) << "reading it says what is wrong";
+}
+
+TEST_F(PolicyFiles, RefusesAFileThatKeepsChanging) {
+  const auto busy = write("busy.yaml", "domains: []");
+  std::atomic<bool> done = false;
+  std::thread writer([&] {
+    while (!done) {
+      const timespec times[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
+      ::utimensat(AT_FDCWD, busy.c_str(), times, 0);
+      std::this_thread::yield();
+    }
+  });
+  const auto settled = wait_until_settled(busy);
+  done = true;
+  writer.join();
+  ASSERT_FALSE(settled.has_value());
+  EXPECT_THAT(settled.error().message, HasSubstr("keeps changing"));
+}
+
 TEST_F(PolicyFiles, ReadsLayersInOrderOrSaysWhichFailed) {
   const std::vector<std::string> both{write("1.yaml", "one"), write("2.yaml", "two")};
   const auto sources = read_policy_files(both);

@@ -24,14 +24,12 @@ bool is_numeric_label(std::string_view label) {
   return std::ranges::all_of(label.substr(2), [](char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); });
 }
 
-const char* label_fault(std::string_view label, bool underscore_allowed) {
+const char* label_fault(std::string_view label) {
   if (label.empty()) return "has an empty label";
   if (label.size() > HostName::kMaxLabel) return "has a label of more than 63 characters";
   if (label.front() == '-' || label.back() == '-') return "has a label that begins or ends with '-'";
   for (const char c : label) {
-    if (is_lower(c) || is_digit(c) || c == '-') continue;
-    if (c == '_' && underscore_allowed) continue;
-    return c == '_' ? "has '_' in one of its last two labels" : "has a character that host names cannot have";
+    if (!is_lower(c) && !is_digit(c) && c != '-' && c != '_') return "has a character that host names cannot have";
   }
   return nullptr;
 }
@@ -54,13 +52,10 @@ Result<HostName> HostName::parse(std::string_view text) {
   std::string canonical(name);
   std::ranges::transform(canonical, canonical.begin(), lower);
 
-  const auto labels_total = static_cast<std::size_t>(std::ranges::count(canonical, '.')) + 1;
-  std::size_t index = 0;
   std::string_view last;
   for (const auto part : std::views::split(std::string_view(canonical), '.')) {
     last = std::string_view(part.begin(), part.end());
-    if (const char* fault = label_fault(last, index + 2 < labels_total)) return bad(fault);
-    ++index;
+    if (const char* fault = label_fault(last)) return bad(fault);
   }
   if (is_numeric_label(last)) return bad("is an address or a number, not a host name");
   return HostName(std::move(canonical));

@@ -17,9 +17,10 @@ class HostName {
   static constexpr std::size_t kMaxLength = 253;  // RFC 1035 section 2.3.4, in text without the final dot
   static constexpr std::size_t kMaxLabel = 63;    // RFC 1035 section 2.3.4
 
-  // ASCII letters, digits, '-' and '_' in labels, one optional trailing dot. Refused: empty or over-long labels, a
-  // label that begins or ends with '-', '_' in the last two labels, non-ASCII (the policy converts U-labels before; the
-  // wire never has them), and names whose last label is a number in any spelling inet_aton() knows (WHATWG URL 3.5).
+  // ASCII letters, digits, '-' and '_' in labels, one optional trailing dot: what browsers, curl and Compose take for a
+  // host. Refused: empty or over-long labels, a label that begins or ends with '-', non-ASCII (the policy converts
+  // U-labels before; the wire never has them), and names whose last label is a number in any spelling inet_aton() knows
+  // (WHATWG URL 3.5).
   [[nodiscard]] static Result<HostName> parse(std::string_view text);
 
   [[nodiscard]] const std::string& text() const { return text_; }

@@ -86,7 +86,6 @@ struct Embedding {
 constexpr std::array kEmbeddings{
     Embedding{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 96, 12, 0},  // mapped (RFC 4291 section 2.5.5.2)
     Embedding{{0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0}, 96, 12, 0},  // translated (RFC 2765)
-    Embedding{{0x00, 0x64, 0xff, 0x9b}, 96, 12, 0},                    // NAT64 (RFC 6052)
     Embedding{{0x00, 0x64, 0xff, 0x9b, 0x00, 0x01}, 48, 12, 0},        // local-use NAT64 (RFC 8215), /96 layout
     Embedding{{0x20, 0x02}, 16, 2, 0},                                 // 6to4 (RFC 3056)
     Embedding{{0x20, 0x01, 0x00, 0x00}, 32, 12, 0xff},                 // Teredo (RFC 4380)
@@ -123,10 +122,13 @@ std::optional<std::uint32_t> embedded_v4(std::span<const std::uint8_t> bytes) {
   return std::nullopt;
 }
 
+constexpr Embedding kNat64{{0x00, 0x64, 0xff, 0x9b}, 96, 12, 0};  // RFC 6052 section 2.1
+
 std::string_view class_of_v6(std::span<const std::uint8_t> bytes) {
   const bool only_last = std::ranges::all_of(bytes.first(15), [](std::uint8_t b) { return b == 0; });
   if (only_last && bytes[15] == 0) return kUnspecified;
   if (only_last && bytes[15] == 1) return kLoopback;
+  if (has_prefix(bytes, kNat64.network, kNat64.length)) return class_of_v4(host_order(bytes.subspan(kNat64.offset)));
   if (const auto four = embedded_v4(bytes)) {
     const auto name = class_of_v4(*four);
     return name == kPublic ? "IPv4 embedded in IPv6" : name;
@@ -146,6 +148,11 @@ std::string_view address_class(const base::IpAddress& address) {
 
 bool is_public(const base::IpAddress& address) {
   return address_class(address) == kPublic;
+}
+
+base::IpAddress beyond_nat64(const base::IpAddress& address) {
+  if (address.is_v4() || !has_prefix(address.bytes(), kNat64.network, kNat64.length)) return address;
+  return base::IpAddress::v4(host_order(address.bytes().subspan(kNat64.offset)));
 }
 
 bool is_never_suggested(const base::IpAddress& address) {

@@ -10,9 +10,14 @@
 namespace soleroute::policy {
 
 // "public", or the name of the special range ("loopback", "private (RFC 1918)", "link-local and cloud metadata", …).
-// IPv4 embedded in IPv6 (mapped, compatible, NAT64, 6to4, Teredo) is judged by the embedded address and never public.
+// IPv4 embedded in IPv6 (mapped, compatible, NAT64, 6to4, Teredo) is judged by the embedded address, and public only
+// behind the well-known NAT64 prefix, where it is the way to the IPv4 internet.
 [[nodiscard]] std::string_view address_class(const base::IpAddress& address);
 [[nodiscard]] bool is_public(const base::IpAddress& address);
+
+// Where a translator of the well-known NAT64 prefix (RFC 6052) takes a connection to 64:ff9b::/96: the IPv4 address
+// inside. Any other address as it is.
+[[nodiscard]] base::IpAddress beyond_nat64(const base::IpAddress& address);
 
 // An address that no policy is meant to list: the machine's own, its link, every host at once, the metadata service of
 // a cloud. Nothing suggests a line for it, whatever was denied.

@@ -125,8 +125,8 @@ base::Result<HostPattern> parse_host_pattern(std::string_view text) {
   }
   auto name = base::HostName::parse(ascii);
   if (!name) {
-    const auto& message = name.error().message;  // "'x' has …": the caller names it
-    const auto quote = message.rfind("' ");
+    const auto& message = name.error().message;  // "'x' has …": the caller names it, and x holds no blank
+    const auto quote = message.find("' ");
     return base::usage_error(quote == std::string::npos ? message : message.substr(quote + 2));
   }
   if (wildcard && is_public_suffix(name->text())) {

@@ -173,7 +173,8 @@ bool Connector::may_dial(const base::IpAddress& address, std::span<const base::C
   return is_here(address) ? net::means_own_address(permitted, address) : policy::may_dial(address, permitted);
 }
 
-bool Connector::is_here(const base::IpAddress& address) const {
+bool Connector::is_here(const base::IpAddress& dialled) const {
+  const auto address = policy::beyond_nat64(dialled);
   return std::ranges::find(local_addresses_, address) != local_addresses_.end() || net::is_own_address(address);
 }
 

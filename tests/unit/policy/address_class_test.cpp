@@ -73,7 +73,11 @@ TEST(AddressClass, NamesTheRange) {
            {"::a9fe:a9fe", "link-local and cloud metadata"},
            {"64:ff9b::a9fe:a9fe", "link-local and cloud metadata"},
            {"64:ff9b:1::7f00:1", "loopback"},
-           {"64:ff9b::2d21:200a", "IPv4 embedded in IPv6"},
+           {"64:ff9b::2d21:200a", "public"},
+           {"64:ff9b::a00:1", "private (RFC 1918)"},
+           {"64:ff9b::7f00:1", "loopback"},
+           {"64:ff9b::c000:201", "documentation"},
+           {"64:ff9b:1::2d21:200a", "IPv4 embedded in IPv6"},
            {"2002:7f00:1::", "loopback"},
            {"2002:a9fe:a9fe::1", "link-local and cloud metadata"},
            {"2002:2d21:200a::1", "IPv4 embedded in IPv6"},
@@ -82,6 +86,13 @@ TEST(AddressClass, NamesTheRange) {
        }) {
     EXPECT_EQ(address_class(ip(row.address)), row.name) << row.address;
     EXPECT_EQ(is_public(ip(row.address)), row.name == "public") << row.address;
+  }
+}
+
+TEST(AddressClass, KnowsWhereTheWellKnownPrefixLeads) {
+  EXPECT_EQ(beyond_nat64(ip("64:ff9b::2d21:200a")), ip("45.33.32.10"));
+  for (const char* const same : {"64:ff9b:1::2d21:200a", "64:ff9b::1:2d21:200a", "2600::1", "45.33.32.10"}) {
+    EXPECT_EQ(beyond_nat64(ip(same)), ip(same));
   }
 }
 

@@ -64,7 +64,7 @@ TEST(Question, IsAskedAsTheGatewayWouldAsk) {
            {"http://[allowed.test]/", "connect", "invalid_name", "brackets are for IPv6"},
            {"http://2001:db8::1/", "dns", "malformed", "IPv6 without brackets"},
            {"http://allowed.test%2f.evil.test/", "connect", "invalid_name", "an escape in the host"},
-           {"http://allowed_test/", "connect", "invalid_name", "an underscore"},
+           {"http://allowed_test/", "http", "host_not_allowed", "an underscore is no fault"},
            {"http:///x", "connect", "invalid_name", "no host"},
            {"http://allowed.test:65536/", "dns", "malformed", "no such port"},
            {"http://allowed.test:0/", "dns", "malformed", "no such port"},

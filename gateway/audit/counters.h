@@ -23,6 +23,7 @@ struct Counters {
   Counter dns_queries{0};
   Counter dns_denied{0};
   Counter dns_upstream_failures{0};
+  Counter dns_stale_answers{0};
   Counter upstream_failures{0};
   Counter packets_logged{0};
   Counter packets_suppressed{0};

@@ -24,6 +24,8 @@ constexpr std::array kFields{
     CounterField{"dns_denied", "DNS questions answered without asking upstream, by policy.", &Counters::dns_denied},
     CounterField{"dns_upstream_failures", "DNS questions that no upstream server answered.",
                  &Counters::dns_upstream_failures},
+    CounterField{"dns_stale_answers", "DNS questions that no upstream server answered, and an expired answer did.",
+                 &Counters::dns_stale_answers},
     CounterField{"upstream_failures", "Allowed connections that could not be made.", &Counters::upstream_failures},
     CounterField{"packets_logged", "Refused flows named in the log from their first packet.",
                  &Counters::packets_logged},

@@ -44,6 +44,24 @@ std::shared_ptr<const RecordSet> Cache::find(const base::HostName& name, DnsType
   return set && set->expires > Clock::now() ? set : nullptr;
 }
 
+std::shared_ptr<const RecordSet> Cache::stale(const base::HostName& name, DnsType type) const {
+  if (!is_cacheable(type)) return nullptr;
+  Shard& home = shard(name);
+  const std::lock_guard lock(home.mutex);
+  const Entry* entry = home.names.find(name);
+  if (entry == nullptr) return nullptr;
+  const auto& set = entry->sets[kind(type)];
+  if (!set || set->failed || !set->name_exists) return nullptr;
+  if (entry->came[kind(type)].time_since_epoch().count() < policy_since_) return nullptr;
+  const auto now = Clock::now();
+  const auto since = set->stale_since.value_or(set->expires);
+  if (since > now || now - since > kMaxStale) return nullptr;
+  auto again = std::make_shared<RecordSet>(*set);
+  again->stale_since = since;
+  again->expires = now + kStaleTtl;
+  return again;
+}
+
 std::shared_ptr<const Addresses> Cache::addresses(const base::HostName& name) const {
   Shard& home = shard(name);
   const std::lock_guard lock(home.mutex);
@@ -56,6 +74,7 @@ void Cache::store(const base::HostName& name, DnsType type, std::shared_ptr<cons
   Shard& home = shard(name);
   const std::lock_guard lock(home.mutex);
   Entry& entry = home.names.touch(name);
+  if (!set->stale_since) entry.came[kind(type)] = Clock::now();
   entry.sets[kind(type)] = std::move(set);
   if (type == DnsType::kA || type == DnsType::kAaaa) join_families(entry);
 }

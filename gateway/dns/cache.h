@@ -4,9 +4,12 @@
 #pragma once
 
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +29,8 @@ struct RecordSet {
   std::vector<sniffer::ServiceBinding> services;  // HTTPS or SVCB, reduced
   std::string canonical;                          // where a CNAME chain ended; empty if there was none
   Clock::time_point expires;
+  // Of an answer from before, told again because upstream gives none now: when it expired. None: it is no such answer.
+  std::optional<Clock::time_point> stale_since;
 };
 
 class Cache {
@@ -34,6 +39,15 @@ class Cache {
 
   // Null when absent or expired.
   [[nodiscard]] std::shared_ptr<const RecordSet> find(const base::HostName& name, sniffer::DnsType type) const;
+  // What upstream once said and says no more, for as long as it may be told again (RFC 8767): an answer about a
+  // name that exists, which expired no longer than kMaxStale ago, and came under the policy in force. It is told for
+  // kStaleTtl.
+  [[nodiscard]] std::shared_ptr<const RecordSet> stale(const base::HostName& name, sniffer::DnsType type) const;
+  static constexpr std::chrono::minutes kMaxStale{60};
+  static constexpr std::chrono::seconds kStaleTtl{30};
+  // What came before is not told once it has expired.
+  void policy_changed() { policy_since_ = Clock::now().time_since_epoch().count(); }
+
   // Both families as one, when both are known; null otherwise, and when both failed.
   [[nodiscard]] std::shared_ptr<const Addresses> addresses(const base::HostName& name) const;
   // Precondition: is_cacheable(type).
@@ -47,6 +61,7 @@ class Cache {
   static constexpr std::size_t kKinds = 4;  // A, AAAA, HTTPS, SVCB
   struct Entry {
     std::array<std::shared_ptr<const RecordSet>, kKinds> sets;
+    std::array<Clock::time_point, kKinds> came;
     std::shared_ptr<const Addresses> both;
     Clock::time_point both_expire;
   };
@@ -60,6 +75,7 @@ class Cache {
   [[nodiscard]] Shard& shard(const base::HostName& name) const;
 
   std::vector<std::unique_ptr<Shard>> shards_;
+  std::atomic<Clock::rep> policy_since_{Clock::time_point::min().time_since_epoch().count()};
 };
 
 }  // namespace soleroute::gateway::dns

@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
+#include <memory>
 #include <mutex>
+#include <unordered_set>
 #include <utility>
 
 #include "gateway/dns/bounded_map.h"
@@ -24,9 +27,16 @@ struct Known {
   Clock::time_point until;
 };
 
-// The newest last; at most `limit`, the one that ends first makes room.
-template <class T>
-void learn(std::vector<Known<T>>& known, const T& what, Clock::time_point until, std::size_t limit) {
+struct LetGoOfAny {
+  template <class T>
+  bool operator()(const T& /*what*/) const {
+    return true;
+  }
+};
+
+// The newest last; at most `limit` that may be let go of, of which the one that ends first makes room.
+template <class T, class MayGo = LetGoOfAny>
+void learn(std::vector<Known<T>>& known, const T& what, Clock::time_point until, std::size_t limit, MayGo may_go = {}) {
   const auto found = std::ranges::find(known, what, &Known<T>::what);
   if (found != known.end()) {
     const auto longest = std::max(found->until, until);
@@ -34,8 +44,17 @@ void learn(std::vector<Known<T>>& known, const T& what, Clock::time_point until,
     known.push_back({what, longest});
     return;
   }
-  if (known.size() >= limit) known.erase(std::ranges::min_element(known, {}, &Known<T>::until));
   known.push_back({what, until});
+  if (known.size() <= limit) return;
+  const auto newest = std::prev(known.end());
+  auto first = newest;
+  std::size_t others = may_go(what) ? 1 : 0;
+  for (auto each = known.begin(); each != newest; ++each) {
+    if (!may_go(each->what)) continue;
+    ++others;
+    if (first == newest || each->until < first->until) first = each;
+  }
+  if (others > limit && first != newest) known.erase(first);
 }
 
 // A bounded map in shards, each under its own lock.
@@ -78,6 +97,7 @@ struct Asked {
 };
 
 using KnownAddresses = std::vector<Known<base::IpAddress>>;
+using KeptNames = std::unordered_set<base::HostName>;
 using KnownNames = std::vector<Known<base::HostName>>;
 
 }  // namespace
@@ -88,9 +108,15 @@ struct NameBook::State {
   Sharded<base::HostName, KnownAddresses> by_name;
   Sharded<base::IpAddress, KnownNames> by_address;
   Sharded<base::IpAddress, std::vector<Asked>> by_client;  // newest last
+  std::mutex kept_mutex;
+  std::shared_ptr<const KeptNames> kept = std::make_shared<KeptNames>();
   std::mutex own_mutex;
   std::vector<base::IpAddress> own_addresses;
 
+  [[nodiscard]] std::shared_ptr<const KeptNames> kept_names() {
+    const std::lock_guard lock(kept_mutex);
+    return kept;
+  }
   [[nodiscard]] bool is_own(const base::IpAddress& address) {
     const std::lock_guard lock(own_mutex);
     return std::ranges::find(own_addresses, address) != own_addresses.end();
@@ -105,6 +131,17 @@ void NameBook::set_own_addresses(std::vector<base::IpAddress> addresses) {
   state_->own_addresses = std::move(addresses);
 }
 
+void NameBook::keep(std::vector<base::HostName> names) {
+  auto kept =
+      std::make_shared<const KeptNames>(std::make_move_iterator(names.begin()), std::make_move_iterator(names.end()));
+  const std::lock_guard lock(state_->kept_mutex);
+  state_->kept = std::move(kept);
+}
+
+bool NameBook::is_kept(const base::HostName& name) const {
+  return state_->kept_names()->contains(name);
+}
+
 bool NameBook::is_own(const base::IpAddress& address) const {
   return state_->is_own(address);
 }
@@ -116,8 +153,10 @@ void NameBook::remember(const base::HostName& name, const std::vector<base::IpAd
   state_->by_name.change(name, [&](KnownAddresses& known) {
     for (const auto& address : addresses) learn(known, address, until, kAddressesPerName);
   });
+  const auto kept = state_->kept_names();
+  const auto may_go = [&kept](const base::HostName& known) { return !kept->contains(known); };
   for (const auto& address : addresses) {
-    state_->by_address.change(address, [&](KnownNames& known) { learn(known, name, until, kNamesPerAddress); });
+    state_->by_address.change(address, [&](KnownNames& known) { learn(known, name, until, kNamesPerAddress, may_go); });
   }
 }
 

@@ -30,6 +30,10 @@ class NameBook {
 
   [[nodiscard]] bool is_own(const base::IpAddress& address) const;
 
+  // The names of the policy's endpoints: however many other names lead to their addresses, these stay known.
+  void keep(std::vector<base::HostName> names);
+  [[nodiscard]] bool is_kept(const base::HostName& name) const;
+
   // The gateway resolved `name` to `addresses`; remembered until `expires` plus a grace for clients that cache.
   void remember(const base::HostName& name, const std::vector<base::IpAddress>& addresses, Clock::time_point expires);
   // `client` asked for `name` (allowed or not); the newest few per client are kept, for the packet log.

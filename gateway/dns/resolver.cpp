@@ -30,6 +30,8 @@ using SharedSet = std::shared_ptr<const RecordSet>;
 
 // A negative answer without a SOA says nothing about how long it holds.
 constexpr std::chrono::seconds kUnstatedNegativeTtl{5};
+// Where an answer from before can be told instead, upstream has so long (RFC 8767 section 5).
+constexpr std::chrono::milliseconds kStaleAfter{1800};
 
 SharedSet failure() {
   auto set = std::make_shared<RecordSet>();
@@ -105,7 +107,9 @@ struct Resolver::State {
     sniffer::DnsAnswer answer;
     bool name_exists = true;
   };
-  static asio::awaitable<std::optional<Told>> ask(std::shared_ptr<State> self, FlightKey key);
+  static asio::awaitable<std::optional<Told>> ask(std::shared_ptr<State> self, FlightKey key,
+                                                  std::chrono::milliseconds longest);
+  [[nodiscard]] SharedSet instead_of_an_answer(const FlightKey& key) const;
   void note(std::size_t server, const ExchangeResult& response);
   [[nodiscard]] std::chrono::seconds ttl_of(const sniffer::DnsAnswer& answer) const;
   [[nodiscard]] SharedSet digest(const FlightKey& key, Told told) const;
@@ -161,19 +165,22 @@ Resolver::State::Pending Resolver::State::begin(const std::shared_ptr<State>& se
 
 asio::awaitable<void> Resolver::State::fly(std::shared_ptr<State> self, FlightKey key, std::shared_ptr<Flight> flight) {
   Landing<State> landing(self, key, std::move(flight));
-  auto told = co_await ask(self, key);
+  const auto before = self->cache->stale(key.name, key.type);
+  auto told = co_await ask(self, key, before ? kStaleAfter : self->options.total_timeout);
   if (!told) ++self->counters.dns_upstream_failures;
-  landing.result = told ? self->digest(key, *std::move(told)) : failure();
+  landing.result = told ? self->digest(key, *std::move(told)) : self->instead_of_an_answer(key);
   self->cache->store(key.name, key.type, landing.result);
   if (landing.result->addresses.empty()) co_return;
   self->names->remember(key.name, landing.result->addresses, landing.result->expires);
 }
 
 // Tries the servers in order of health until one answers, all have refused, or time is up.
-asio::awaitable<std::optional<Resolver::State::Told>> Resolver::State::ask(std::shared_ptr<State> self, FlightKey key) {
-  const auto deadline = Clock::now() + self->options.total_timeout;
+asio::awaitable<std::optional<Resolver::State::Told>> Resolver::State::ask(std::shared_ptr<State> self, FlightKey key,
+                                                                           std::chrono::milliseconds longest) {
+  const auto deadline = Clock::now() + std::min(longest, self->options.total_timeout);
   const auto order = self->health.order(Clock::now());
   std::deque<std::size_t> servers(order.begin(), order.end());
+  std::vector<std::size_t> silent;
   while (!servers.empty()) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     if (left <= std::chrono::milliseconds::zero()) break;
@@ -183,6 +190,14 @@ asio::awaitable<std::optional<Resolver::State::Told>> Resolver::State::ask(std::
                             std::min(left, self->options.attempt_timeout)};
     const auto response = co_await exchange(self->io, std::move(request));
     self->note(server, response);
+    if (response) {
+      for (const auto other : silent) {
+        if (other != server) self->health.silent(other, key.name, Clock::now());
+      }
+      silent.clear();
+    } else if (response.error() == ExchangeFault::kTimedOut) {
+      silent.push_back(server);
+    }
     // Only silence is worth asking the same server again.
     if (!response && response.error() == ExchangeFault::kTimedOut) servers.push_back(server);
     if (!response) continue;
@@ -193,12 +208,18 @@ asio::awaitable<std::optional<Resolver::State::Told>> Resolver::State::ask(std::
   co_return std::nullopt;
 }
 
+// RFC 8767: what was true a while ago serves better than nothing, on every path alike.
+SharedSet Resolver::State::instead_of_an_answer(const FlightKey& key) const {
+  auto before = cache->stale(key.name, key.type);
+  if (!before) return failure();
+  ++counters.dns_stale_answers;
+  return before;
+}
+
 // A server that answers badly about one name is still there for the others.
 void Resolver::State::note(std::size_t server, const ExchangeResult& response) {
-  if (response) return health.succeeded(server);
-  const auto fault = response.error();
-  const bool gone = fault == ExchangeFault::kTimedOut || fault == ExchangeFault::kUnreachable;
-  if (gone) health.failed(server, Clock::now());
+  if (response) return health.succeeded(server, Clock::now());
+  if (response.error() == ExchangeFault::kUnreachable) health.failed(server, Clock::now());
 }
 
 std::chrono::seconds Resolver::State::ttl_of(const sniffer::DnsAnswer& answer) const {

@@ -75,6 +75,14 @@ std::uint32_t remaining_ttl(const RecordSet& set) {
   return static_cast<std::uint32_t>(std::max<std::int64_t>(left, 1));
 }
 
+std::string remark_on(const RecordSet& set) {
+  std::string out = set.canonical.empty() ? std::string{} : "alias of " + set.canonical;
+  if (!set.stale_since) return out;
+  const auto age = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - *set.stale_since);
+  return out + fmt::format("{}stale: expired {} s ago, and no upstream DNS server gave an answer",
+                           out.empty() ? "" : ", ", age.count());
+}
+
 std::string type_detail(DnsType type) {
   return "dns type " + sniffer::to_string(type);
 }
@@ -162,9 +170,6 @@ std::variant<Message, Question> Responder::decide(const Asked& asked, const base
   const auto& decision = question.decision;
   const bool observed = question.policy->mode() == policy::Mode::kObserve && kind == SpecialName::kNone;
   if (!decision.allowed() && !observed) return denied(asked, name, decision);
-  // A wildcard was not written with the names of this host, its engine or its cloud in mind.
-  if (kind == SpecialName::kLocal && decision.matched_host != name.text()) return special(asked, name);
-
   names_->asked(asked.client, name, false);
   const DnsType type = asked.query.question.type;
   if (!Cache::is_cacheable(type)) {
@@ -226,7 +231,9 @@ Message Responder::finish(const Question& question, const base::Result<std::shar
   const RecordSet& set = **found;
   if (is_address(question.query.question.type) && !set.addresses.empty()) return addresses_reply(question, set);
   if (!set.services.empty()) return services_reply(question, set);
-  log_allowed(question, set.name_exists ? "no such record" : "no such name");
+  std::string detail = set.name_exists ? "no such record" : "no such name";
+  if (set.stale_since) detail += ", " + remark_on(set);
+  log_allowed(question, detail);
   const auto rcode = set.name_exists ? DnsRcode::kNoError : DnsRcode::kNxDomain;
   return sniffer::build_dns_reply(question.query, negative(rcode, remaining_ttl(set)), question.limit);
 }
@@ -239,7 +246,8 @@ Message Responder::overloaded(const Question& question, std::string_view why) {
 bool Responder::may_tell(const Question& question, const base::IpAddress& address) const {
   const auto permitted = question.decision.permitted_addresses;
   const auto among = [&](const auto& addresses) { return std::ranges::find(addresses, address) != addresses.end(); };
-  const bool here = among(options_.own_addresses) || among(options_.local_addresses) || net::is_own_address(address);
+  const bool here = among(options_.own_addresses) || among(options_.local_addresses) ||
+                    net::is_own_address(policy::beyond_nat64(address));
   return here ? net::means_own_address(permitted, address) : policy::may_dial(address, permitted);
 }
 
@@ -268,6 +276,8 @@ Message Responder::addresses_reply(const Question& question, const RecordSet& se
                                                       : policy::address_class(refused)));
     return sniffer::build_dns_reply(question.query, negative(DnsRcode::kNoError, kDenialTtl), question.limit);
   }
+  // The book may have let go of it since it came: endpoints are decided by these names.
+  if (names_->is_kept(question.name)) names_->remember(question.name, set.addresses, set.expires);
   told = as_reachable(question, std::move(told));
   if (told.empty()) {  // loopback of a family that this gateway has no address of
     log_allowed(question, "no address of this family to stand in for loopback");
@@ -278,7 +288,7 @@ Message Responder::addresses_reply(const Question& question, const RecordSet& se
   for (const auto& address : told) {
     reply.answers.push_back({question.query.question.type, remaining_ttl(set), rdata_of(address)});
   }
-  log_allowed(question, set.canonical.empty() ? std::string{} : "alias of " + set.canonical);
+  log_allowed(question, remark_on(set));
   return sniffer::build_dns_reply(question.query, reply, question.limit);
 }
 
@@ -289,7 +299,7 @@ Message Responder::services_reply(const Question& question, const RecordSet& set
         sniffer::encode_service_binding(service, [&](const base::IpAddress& hint) { return may_tell(question, hint); });
     reply.answers.push_back({question.query.question.type, remaining_ttl(set), std::move(rdata)});
   }
-  log_allowed(question, {});
+  log_allowed(question, remark_on(set));
   return sniffer::build_dns_reply(question.query, reply, question.limit);
 }
 

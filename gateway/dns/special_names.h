@@ -14,7 +14,7 @@ enum class SpecialName : std::uint8_t {
   kNoDoh,     // use-application-dns.net: NXDOMAIN tells browsers to leave DNS over HTTPS alone
   kReverse,   // .arpa: reverse look-ups and discovery; answered empty
   kThisHost,  // localhost, invalid, onion: never asked, whatever a policy says
-  kLocal,     // single labels, .local, .internal, …: asked only if a policy entry names them exactly
+  kLocal,     // single labels, .local, .internal, …: asked only where the policy allows them
 };
 
 [[nodiscard]] SpecialName special_name(const base::HostName& name);

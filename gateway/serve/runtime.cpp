@@ -11,6 +11,7 @@
 #include <mutex>
 #include <utility>
 
+#include "gateway/dns/cache.h"
 #include "gateway/serve/worker.h"
 
 namespace soleroute::gateway::serve {
@@ -40,6 +41,14 @@ std::vector<base::IpAddress> addresses_here(const RuntimeOptions& options) {
   auto all = options.own_addresses;
   all.insert(all.end(), options.local_addresses.begin(), options.local_addresses.end());
   return all;
+}
+
+std::vector<base::HostName> endpoint_names(const policy::Policy& policy) {
+  std::vector<base::HostName> names;
+  for (const auto& endpoint : policy.endpoints()) {
+    if (auto name = base::HostName::parse(endpoint.host); name) names.push_back(std::move(*name));
+  }
+  return names;
 }
 
 // Element `index` of a group that has one for each worker, or none at all.
@@ -103,6 +112,7 @@ base::Result<std::unique_ptr<Runtime>> Runtime::start(RuntimeOptions options, ne
   try {
     auto state = std::make_unique<State>(std::move(options), log, counters, connections / count);
     state->policy = policy;
+    state->shared.names->keep(endpoint_names(*policy));
     const PolicyAndPages in_force{policy, flow::policy_pages(*policy)};
     for (std::size_t i = 0; i < count; ++i) {
       WorkerSockets sockets = sockets_of(listeners, i);
@@ -123,6 +133,8 @@ void Runtime::reload(std::shared_ptr<const policy::Policy> policy) {
     state_->policy = policy;
   }
   const PolicyAndPages in_force{policy, flow::policy_pages(*policy)};  // here: it may take longer than a worker has
+  state_->shared.names->keep(endpoint_names(*policy));
+  state_->shared.cache->policy_changed();
   const auto done = std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(state_->workers.size()));
   for (auto& worker : state_->workers) worker->reload(in_force, done);
   done->wait();  // no worker waits for anything: each comes round to it

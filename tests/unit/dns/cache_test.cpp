@@ -66,6 +66,41 @@ TEST(Cache, OneFailedFamilyLeavesTheOther) {
   EXPECT_EQ(cache.addresses(host("a.test")), nullptr) << "nothing is known when both failed";
 }
 
+TEST(Cache, KeepsWhatExpiredForWhenUpstreamTellsNothing) {
+  Cache cache(64);
+  const auto name = host("a.test");
+  cache.store(name, DnsType::kA, set_of({"45.33.32.10"}, seconds(-1)));
+  const auto stale = cache.stale(name, DnsType::kA);
+  ASSERT_NE(stale, nullptr);
+  EXPECT_EQ(stale->addresses.size(), 1U);
+  EXPECT_TRUE(stale->stale_since.has_value());
+  EXPECT_LE(stale->expires, Clock::now() + Cache::kStaleTtl);
+  cache.store(name, DnsType::kA, stale);
+  EXPECT_EQ(cache.find(name, DnsType::kA), stale);
+  cache.policy_changed();
+  cache.store(name, DnsType::kA, set_of({"45.33.32.10"}, seconds(60)));
+  EXPECT_EQ(cache.stale(name, DnsType::kA), nullptr) << "not expired: found, not stale";
+}
+
+TEST(Cache, TellsNothingStaleThatIsOldFailedDeniedNowOrNoName) {
+  Cache cache(64);
+  cache.store(host("old.test"), DnsType::kA, set_of({"45.33.32.10"}, -Cache::kMaxStale - seconds(1)));
+  EXPECT_EQ(cache.stale(host("old.test"), DnsType::kA), nullptr);
+  cache.store(host("failed.test"), DnsType::kA, set_of({}, seconds(-1), true));
+  EXPECT_EQ(cache.stale(host("failed.test"), DnsType::kA), nullptr);
+  auto gone = std::make_shared<RecordSet>();
+  gone->name_exists = false;
+  gone->expires = Clock::now() - seconds(1);
+  cache.store(host("gone.test"), DnsType::kA, gone);
+  EXPECT_EQ(cache.stale(host("gone.test"), DnsType::kA), nullptr);
+  EXPECT_EQ(cache.stale(host("never.test"), DnsType::kA), nullptr);
+  cache.store(host("a.test"), DnsType::kA, set_of({"45.33.32.10"}, seconds(-1)));
+  cache.store(host("a.test"), DnsType::kAaaa, set_of({}, seconds(-1)));
+  EXPECT_NE(cache.stale(host("a.test"), DnsType::kAaaa), nullptr) << "no such record is an answer, too";
+  cache.policy_changed();
+  EXPECT_EQ(cache.stale(host("a.test"), DnsType::kA), nullptr) << "it came under another policy";
+}
+
 TEST(Cache, StaysWithinItsBound) {
   Cache cache(160);
   for (int i = 0; i < 5000; ++i) {

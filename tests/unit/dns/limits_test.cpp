@@ -112,7 +112,7 @@ TEST(UpstreamOrder, KeepsTheOrderGivenUntilOneFails) {
   order.failed(1, kStart + seconds(1));
   EXPECT_THAT(order.order(kStart + seconds(2)), ElementsAre(2, 0, 1));
   EXPECT_THAT(order.order(kStart + UpstreamOrder::kFirstRest), ElementsAre(0, 2, 1)) << "tried again after a rest";
-  order.succeeded(1);
+  order.succeeded(1, kStart);
   EXPECT_THAT(order.order(kStart + UpstreamOrder::kFirstRest), ElementsAre(0, 1, 2));
 }
 
@@ -128,6 +128,43 @@ TEST(UpstreamOrder, RestsLongerEachTimeUpToABound) {
     rests.push_back(std::chrono::duration_cast<seconds>(now - began).count());
   }
   EXPECT_THAT(rests, ElementsAre(5, 10, 20, 40, 80, 120, 120, 120));
+}
+
+base::HostName named(const char* text) {
+  return base::HostName::parse(text).value();
+}
+
+TEST(UpstreamOrder, RestsAServerThatIsSilentAboutSeveralZones) {
+  UpstreamOrder order(2);
+  order.succeeded(0, kStart);
+  order.silent(0, named("a.wild.test"), kStart + seconds(1));
+  EXPECT_THAT(order.order(kStart + seconds(1)), ElementsAre(0, 1));
+  order.silent(0, named("allowed.test"), kStart + seconds(1));
+  EXPECT_THAT(order.order(kStart + seconds(1)), ElementsAre(1, 0));
+  EXPECT_THAT(order.order(kStart + seconds(6)), ElementsAre(0, 1)) << "tried again after a rest";
+}
+
+TEST(UpstreamOrder, IsNotChangedByNamesOfOneZoneWhileOthersAreAnswered) {
+  UpstreamOrder order(2);
+  for (int i = 0; i < 100; ++i) {
+    const auto now = kStart + seconds(i);
+    if (i % 5 == 0) order.succeeded(0, now);
+    for (int j = 0; j < 10; ++j) {
+      const auto name = "s" + std::to_string(10 * i + j) + ".wild.test";
+      order.silent(0, named(name.c_str()), now);
+    }
+    ASSERT_THAT(order.order(now), ElementsAre(0, 1)) << i;
+  }
+}
+
+TEST(UpstreamOrder, RestsAServerForAMomentThatNothingButOneZoneIsAskedOf) {
+  UpstreamOrder order(2);
+  for (int i = 0; i < 20; ++i) {
+    const auto now = kStart + seconds(10 * i);
+    for (int j = 0; j < UpstreamOrder::kSilencesOfOneZone; ++j) order.silent(0, named("api.allowed.test"), now);
+    EXPECT_THAT(order.order(now), ElementsAre(1, 0)) << i;
+    EXPECT_THAT(order.order(now + UpstreamOrder::kFirstRest), ElementsAre(0, 1)) << i << ": never longer";
+  }
 }
 
 TEST(SpecialNames, AreToldFromPublicOnes) {

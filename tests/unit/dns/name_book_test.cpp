@@ -109,6 +109,26 @@ TEST(NameBook, StaysWithinItsBound) {
   EXPECT_LE(book.names_of(address("45.33.32.10")).size(), 32U);
 }
 
+TEST(NameBook, NamesOfEndpointsOutlastAllOthers) {
+  NameBook book;
+  book.keep({host("db.test"), host("cache.test")});
+  const auto shared = address("45.33.32.20");
+  book.remember(host("db.test"), {shared}, Clock::now() + seconds(1));
+  for (int i = 0; i < 200; ++i) {
+    book.remember(host("n" + std::to_string(i) + ".test"), {shared}, Clock::now() + seconds(300));
+  }
+  const auto names = book.names_of(shared);
+  EXPECT_THAT(names, ::testing::Contains(host("db.test")));
+  EXPECT_EQ(names.size(), 33U) << "the others within their bound";
+  EXPECT_EQ(names.front(), host("n199.test")) << "of which the newest is one";
+  EXPECT_TRUE(book.is_kept(host("cache.test")));
+  book.keep({});
+  for (int i = 0; i < 40; ++i) {
+    book.remember(host("m" + std::to_string(i) + ".test"), {shared}, Clock::now() + seconds(300));
+  }
+  EXPECT_THAT(book.names_of(shared), ::testing::Not(::testing::Contains(host("db.test")))) << "no endpoint any more";
+}
+
 TEST(NameBook, ServesSeveralThreads) {
   NameBook book(256);
   std::vector<std::thread> threads;

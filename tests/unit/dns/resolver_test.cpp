@@ -161,8 +161,41 @@ TEST(Resolver, AServerThatDoesNotAnswerIsTriedLastAfterwards) {
   Lab lab({silent.endpoint(), good.endpoint()});
   ASSERT_TRUE(lab.resolve("first.test"));
   ASSERT_TRUE(lab.resolve("second.test"));
+  ASSERT_TRUE(lab.resolve("third.test"));
   EXPECT_EQ(silent.count("first.test", 1), 1U);
-  EXPECT_EQ(silent.count("second.test"), 0U);
+  EXPECT_EQ(silent.count("third.test"), 0U) << "two zones tell that it is the server";
+}
+
+TEST(Resolver, AServerThatOneZoneIsSilentToKeepsItsPlace) {
+  ScriptedUpstream first([](const UpstreamQuestion& question) {
+    return question.name.ends_with(".wild.test") ? Replies{} : honest(question);
+  });
+  ScriptedUpstream second(honest);
+  Lab lab({first.endpoint(), second.endpoint()});
+  ASSERT_TRUE(lab.resolve("allowed.test"));
+  for (const char* const name : {"a.wild.test", "b.wild.test", "c.wild.test"}) ASSERT_TRUE(lab.resolve(name));
+  ASSERT_TRUE(lab.resolve("other.test"));
+  EXPECT_EQ(first.count("other.test", 1), 1U);
+  EXPECT_EQ(second.count("other.test"), 0U);
+}
+
+TEST(Resolver, TellsWhatItKnewWhileUpstreamTellsNothing) {
+  ScriptedUpstream silent([](const UpstreamQuestion&) { return Replies{}; });
+  Lab lab(silent);
+  auto known = std::make_shared<RecordSet>();
+  known->addresses = {address(kV4)};
+  known->expires = Clock::now() - seconds(10);
+  lab.cache->store(host("allowed.test"), DnsType::kA, known);
+  const auto found = lab.resolve("allowed.test");
+  ASSERT_TRUE(found);
+  EXPECT_THAT(found->v4, ElementsAre(address(kV4)));
+  EXPECT_LE(found->ttl, Cache::kStaleTtl);
+  const auto told = lab.lookup("allowed.test", DnsType::kA);
+  ASSERT_TRUE(told);
+  EXPECT_TRUE((*told)->stale_since.has_value()) << "the same on the path of DNS";
+  EXPECT_EQ(silent.count("allowed.test", 1), 3U) << "one flight with its repetitions, then nothing for half a minute";
+  EXPECT_EQ(lab.counters.dns_stale_answers, 1U);
+  EXPECT_FALSE(lab.resolve("unknown.test")) << "the control: what was never known is not made up";
 }
 
 TEST(Resolver, AServerThatIsNotThereCostsNoTime) {

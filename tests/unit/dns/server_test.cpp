@@ -101,7 +101,7 @@ TEST(DnsServer, NamesThatNoHostCanHaveAreNotAnswered) {
       std::string("\10allowed\0\4test\0", 15),     // NUL
       std::string("\7allow\xc3\xa9\4test\0", 14),  // raw UTF-8
       wire::name("127.0.0.1"),
-      wire::name("a.b_c"),
+      wire::name("a.-b"),
   };
   for (const auto& name : names) {
     const auto reading = read_answer(lab.raw(wire::header(1, 0x100, {}) + wire::question(name, kA)));
@@ -218,12 +218,16 @@ TEST(DnsServer, TheGatewaysOwnAddressIsNoAnswerEvenIfItIsPublic) {
 
 TEST(DnsServer, AnAddressOfTheGatewaysMachineIsNoAnswerUnlessAnEntryListsIt) {
   const auto script = [](const UpstreamQuestion& q) { return Replies{{q.addresses({"45.33.32.1", "10.1.2.3"})}}; };
-  DnsLab lab(script, kLabPolicy, {kOwnV4}, "127.0.0.1", {"45.33.32.1", "10.1.2.3"});
+  const std::string policy =
+      "domains: [allowed.test, {host: private.test, addresses: [10.1.2.3/32]}, {host: range.test, addresses: "
+      "[10.0.0.0/8]}]\n";
+  DnsLab lab(script, policy, {kOwnV4}, "127.0.0.1", {"45.33.32.1", "10.1.2.3"});
   EXPECT_THAT(lab.ask("allowed.test").addresses, IsEmpty());
   EXPECT_EQ(lab.log.about("allowed.test").at(0).reason, "private_address");
   EXPECT_EQ(lab.log.about("allowed.test").at(0).detail,
             "dns type A, 45.33.32.1 is an address of the gateway's machine");
   EXPECT_THAT(lab.ask("private.test").addresses, ElementsAre("10.1.2.3"));
+  EXPECT_THAT(lab.ask("range.test").addresses, IsEmpty()) << "a range is about the gateway's neighbours";
 }
 
 TEST(DnsServer, TheGatewayStandsInForItsLoopbackWhereAnEntryListsIt) {
@@ -368,7 +372,7 @@ TEST(DnsServer, SpecialNamesNeverGoUpstream) {
   for (const char* name :
        {"localhost", "foo.localhost", "host.docker.internal", "gateway.docker.internal", "kubernetes.docker.internal",
         "metadata", "metadata.google.internal", "instance-data", "x.local", "x.onion", "x.internal", "wpad", "isatap",
-        "canary0123456789", "agent", "proxy", "use-application-dns.net", "db.corp.internal"}) {
+        "canary0123456789", "agent", "proxy", "use-application-dns.net", "corp.local"}) {
     const auto reading = lab.ask(name);
     EXPECT_EQ(reading.rcode(), DnsRcode::kNxDomain) << name;
     EXPECT_THAT(reading.addresses, IsEmpty()) << name;
@@ -380,6 +384,22 @@ TEST(DnsServer, SpecialNamesNeverGoUpstream) {
   }
   EXPECT_THAT(lab.upstream.seen(), IsEmpty());
   EXPECT_THAT(lab.ask("printer.local").addresses, ElementsAre(kOrigin)) << "control: an entry names it exactly";
+}
+
+TEST(DnsServer, AStarBelowALocalDomainIsMeant) {
+  DnsLab lab(honest, "domains: [\"*.corp.internal\", \"*.local\", \"*.wild.test\"]\n");
+  for (const char* name : {"db.corp.internal", "a.b.corp.internal", "corp.internal", "printer.local"}) {
+    EXPECT_THAT(lab.ask(name).addresses, ElementsAre(kOrigin)) << name;
+  }
+  for (const char* name :
+       {"corp2.internal", "metadata.google.internal", "internal", "wpad", "x.corp.internal.local.onion"}) {
+    EXPECT_EQ(lab.ask(name).rcode(), DnsRcode::kNxDomain) << name;
+  }
+  EXPECT_EQ(lab.upstream.count("corp2.internal"), 0U);
+  DnsLab all(honest, "domains: [\"*.internal\"]\n");
+  EXPECT_THAT(all.ask("gateway.internal").addresses, ElementsAre(kOwnV4)) << "stays the gateway's own";
+  EXPECT_THAT(all.ask("x.svc.internal").addresses, ElementsAre(kOrigin));
+  EXPECT_THAT(all.upstream.count("gateway.internal"), 0U);
 }
 
 TEST(DnsServer, TheGatewayHasAName) {
@@ -394,6 +414,36 @@ TEST(DnsServer, PassesOnThatANameDoesNotExist) {
   DnsLab lab([](const UpstreamQuestion& question) { return Replies{{question.error(3)}}; });
   EXPECT_EQ(lab.ask("gone.wild.test").rcode(), DnsRcode::kNxDomain);
   EXPECT_TRUE(lab.log.about("gone.wild.test").at(0).allowed);
+}
+
+TEST(DnsServer, AnswersWithWhatItKnewWhileUpstreamIsSilent) {
+  DnsLab lab([](const UpstreamQuestion&) { return Replies{}; });
+  RecordSet known;
+  known.addresses = {base::IpAddress::parse(kOrigin).value()};
+  known.expires = Clock::now() - std::chrono::seconds(100);
+  lab.cache->store(base::HostName::parse("allowed.test").value(), sniffer::DnsType::kA,
+                   std::make_shared<const RecordSet>(known));
+  const auto reading = lab.ask("allowed.test");
+  EXPECT_THAT(reading.addresses, ElementsAre(kOrigin));
+  ASSERT_THAT(reading.response.answers, SizeIs(1));
+  EXPECT_LE(reading.response.answers.front().ttl, 30U);
+  EXPECT_THAT(lab.log.about("allowed.test").at(0).detail, ::testing::HasSubstr("stale: expired 10"));
+  EXPECT_EQ(lab.ask("a.wild.test").rcode(), DnsRcode::kServFail) << "the control: nothing was known of it";
+}
+
+TEST(DnsServer, TellingAnEndpointsNameFromTheCacheIsAlsoRememberingIt) {
+  DnsLab lab(honest);
+  const auto name = base::HostName::parse("allowed.test").value();
+  const auto where = base::IpAddress::parse(kOrigin).value();
+  lab.names->keep({name});
+  RecordSet known;
+  known.addresses = {where};
+  known.expires = Clock::now() + std::chrono::seconds(100);
+  lab.cache->store(name, sniffer::DnsType::kA, std::make_shared<const RecordSet>(known));
+  EXPECT_FALSE(lab.names->leads_to(name, where)) << "the book has let go of it";
+  EXPECT_THAT(lab.ask("allowed.test").addresses, ElementsAre(kOrigin));
+  EXPECT_TRUE(lab.names->leads_to(name, where));
+  EXPECT_THAT(lab.names->names_of(where), ElementsAre(name));
 }
 
 TEST(DnsServer, ASilentUpstreamIsAServerFailureInTime) {

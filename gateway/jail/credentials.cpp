@@ -148,6 +148,11 @@ base::Result<Invoker> examine_invoker() {
                  .sudo_gid = variable("SUDO_GID")};
 }
 
+bool has_capability(int capability) {
+  const auto capabilities = current_capabilities();
+  return capabilities && (capabilities->effective & bit(capability)) != 0;
+}
+
 base::Result<Identity> command_identity(const Invoker& invoker) {
   const Identity self{.uid = invoker.uid, .gid = invoker.gid, .groups = {}, .name = {}, .home = {}, .shell = {}};
   if (!invoker.privileged || invoker.uid != 0 || !invoker.sudo_uid) return self;

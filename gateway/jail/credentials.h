@@ -42,6 +42,9 @@ struct Invoker {
 // ignored: it gives nothing. An error if SUDO_UID or SUDO_GID is not a number.
 [[nodiscard]] base::Result<Identity> command_identity(const Invoker& invoker);
 
+// Whether the calling process has it in effect (CAP_…).
+[[nodiscard]] bool has_capability(int capability);
+
 // The environment of the command: HOME, USER, LOGNAME and SHELL of a borrowed identity in place of root's.
 [[nodiscard]] std::vector<std::string> identity_environment(std::vector<std::string> environment,
                                                             const Identity& identity);

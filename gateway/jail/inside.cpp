@@ -100,35 +100,57 @@ std::uint64_t kept_for_nesting(const InsidePlan& plan) {
   return plan.namespaces.user && plan.identity.uid == 0 ? std::uint64_t{1} << CAP_SETFCAP : 0;
 }
 
-// Root of the machine, with privilege: it keeps its power over files in a user namespace where every user and group has
-// its number, so that package managers work. (Elsewhere the command's user namespace maps its own user alone.)
+// Root of the machine, with privilege, keeps its power over files in the nested user namespace, so that package
+// managers work.
 bool is_machine_root(const InsidePlan& plan) {
   return !plan.namespaces.user && plan.identity.uid == 0 && !plan.identity.borrowed;
 }
 
-// Where no user namespace can be made, root stays without any capability.
-base::Status become_machine_root(Channel& channel) {
-  const bool entered = ::unshare(CLONE_NEWUSER) == 0;
-  const Message word{.kind = entered ? MessageKind::kReady : MessageKind::kFailed, .value = 0, .text = {}, .fds = {}};
-  if (auto sent = channel.send(word); !sent) return sent;
-  if (!entered) return drop_privileges(nullptr);
-  const auto mapped = channel.receive();
-  if (!mapped || !*mapped || (*mapped)->kind != MessageKind::kReady) {
-    return base::system_error("cannot map the users of the machine into the jail");
-  }
-  return keep_file_capabilities();
+// Without a user namespace of the jail's own, the command's is made by root, and every user and group keeps its number.
+// Linux 5.12: root is among them only if who writes the maps holds CAP_SETFCAP.
+bool may_nest_for_everybody() {
+  return ::geteuid() == 0 && has_capability(CAP_SETFCAP);
 }
 
-void map_machine_users(pid_t command, Channel& meeting, Channel& channel) {
+base::Status become_in_its_namespace(const InsidePlan& plan, bool nested) {
+  // Where none can be made, root stays without any capability.
+  if (is_machine_root(plan) && nested) return keep_file_capabilities();
+  return drop_privileges(plan.identity.borrowed ? &plan.identity : nullptr);
+}
+
+// A process of the same user in another user namespace cannot be attached to, read or looked into, whatever procfs the
+// mounts show.
+base::Status nest_for_everybody(const InsidePlan& plan, Channel& meeting) {
+  const bool nested = may_nest_for_everybody() && ::unshare(CLONE_NEWUSER) == 0;
+  const Message word{.kind = nested ? MessageKind::kReady : MessageKind::kFailed, .value = 0, .text = {}, .fds = {}};
+  if (auto sent = meeting.send(word); !sent) return sent;
+  const auto answer = meeting.receive();
+  if (!answer || !*answer || (*answer)->kind != MessageKind::kReady) {
+    return base::system_error("cannot separate the command from other processes");
+  }
+  return become_in_its_namespace(plan, nested);
+}
+
+// The command's process could make no user namespace: other processes of its user are kept from it by their numbers.
+base::Status separate_by_number(const InsidePlan& plan) {
+  if (plan.namespaces.pid) return hide_other_procfs();
+  return base::system_error(
+      "neither a user namespace nor a /proc of its own can be made here, so nothing keeps the command from other "
+      "processes of its user");
+}
+
+void meet_the_command(const InsidePlan& plan, pid_t command, Channel& meeting, Channel& channel) {
   const auto word = meeting.receive();
-  if (!word || !*word || (*word)->kind != MessageKind::kReady) return;
-  if (auto mapped = map_every_identity(command); !mapped) fail(channel, mapped.error());
+  if (!word || !*word) return;
+  const bool nested = (*word)->kind == MessageKind::kReady;
+  if (auto separated = nested ? map_every_identity(command) : separate_by_number(plan); !separated) {
+    fail(channel, separated.error());
+  }
   report(meeting, MessageKind::kReady, 0);
 }
 
 base::Status become_nobody_special(const InsidePlan& plan, Channel& meeting) {
-  if (is_machine_root(plan)) return become_machine_root(meeting);
-  if (!plan.namespaces.user) return {};  // as its parent: without any capability already
+  if (!plan.namespaces.user) return nest_for_everybody(plan, meeting);
   // One level further down than the owner of the network namespace: whatever capability the command may ever gain, it
   // is over its own user namespace and not over that one.
   if (auto nested = enter_nested_user_namespace(plan.identity.uid, plan.identity.gid); !nested) return nested;
@@ -154,13 +176,13 @@ base::Status become_command(const InsidePlan& plan, Channel& meeting) {
 // What this process keeps until the command's has its own user namespace; all of it where that one's maps are written
 // by this one.
 base::Status drop_early(const InsidePlan& plan) {
-  if (is_machine_root(plan)) return {};
-  const Identity* identity = plan.identity.borrowed ? &plan.identity : nullptr;
-  return drop_privileges(identity, kept_for_nesting(plan));
+  if (!plan.namespaces.user) return {};
+  return drop_privileges(nullptr, kept_for_nesting(plan));
 }
 
 base::Status drop_the_rest(const InsidePlan& plan) {
-  if (auto dropped = drop_privileges(nullptr); !dropped) return dropped;
+  const Identity* identity = plan.identity.borrowed ? &plan.identity : nullptr;
+  if (auto dropped = drop_privileges(identity); !dropped) return dropped;
   // A change of user unties a process from its parent and may make it dumpable.
   if (auto tied = tie_to_gateway(plan); !tied) return tied;
   return set_dumpable(false);
@@ -173,9 +195,12 @@ pid_t start_command(const InsidePlan& plan, Channel& channel) {
   if (!meeting) fail(channel, meeting.error());
   const pid_t command = ::fork();
   if (command < 0) fail(channel, base::errno_error("cannot start a process").error());
-  if (command == 0) run_command(plan, channel, meeting->second);
+  if (command == 0) {
+    meeting->first.close();  // else the end of this process would go unnoticed
+    run_command(plan, channel, meeting->second);
+  }
   meeting->second.close();
-  if (is_machine_root(plan)) map_machine_users(command, meeting->first, channel);
+  if (!plan.namespaces.user) meet_the_command(plan, command, meeting->first, channel);
   if (auto dropped = drop_the_rest(plan); !dropped) fail(channel, dropped.error());
   return command;
 }

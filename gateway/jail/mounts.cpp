@@ -21,7 +21,8 @@ namespace soleroute::gateway::jail {
 namespace {
 
 // Where a small tmpfs stands while the files that others are covered with are made; a fresh /proc follows.
-constexpr const char* kStage = "/proc";
+constexpr const char* kProc = "/proc";
+constexpr const char* kStage = kProc;
 constexpr const char* kStageOptions = "size=4m,nr_inodes=64,mode=0755";
 // What a socket becomes: everybody may write to it, and it is no socket, so connect(2) says ECONNREFUSED.
 constexpr const char* kNobody = "/dev/null";
@@ -89,12 +90,10 @@ base::Status place_alone(const LoneFile& file) {
   return write_file(fmt::format("{}/{}", file.directory, file.name), file.text);
 }
 
-base::Status make_read_only(const char* path) {
+// The mount at `path`, in place.
+base::Status remount_read_only(const char* path) {
   struct statvfs flags{};
   if (::statvfs(path, &flags) != 0) return base::errno_error(fmt::format("cannot examine {}", path));
-  if (::mount(path, path, nullptr, MS_BIND, nullptr) != 0) {
-    return base::errno_error(fmt::format("cannot protect {} in the jail", path));
-  }
   unsigned long kept = MS_BIND | MS_REMOUNT | MS_RDONLY;
   if ((flags.f_flag & ST_NOSUID) != 0) kept |= MS_NOSUID;
   if ((flags.f_flag & ST_NODEV) != 0) kept |= MS_NODEV;
@@ -103,6 +102,13 @@ base::Status make_read_only(const char* path) {
     return base::errno_error(fmt::format("cannot protect {} in the jail", path));
   }
   return {};
+}
+
+base::Status make_read_only(const char* path) {
+  if (::mount(path, path, nullptr, MS_BIND, nullptr) != 0) {
+    return base::errno_error(fmt::format("cannot protect {} in the jail", path));
+  }
+  return remount_read_only(path);
 }
 
 base::Status make_read_only_if_there(const char* path) {
@@ -143,6 +149,23 @@ base::Status cover_all(const MountPlan& plan) {
   return {};
 }
 
+// A chroot's /proc or a cgroup hierarchy of its own: the same files as below /proc and /sys.
+base::Status guard_elsewhere() {
+  constexpr std::array<std::string_view, 13> kKernels{"binfmt_misc", "bpf",      "cgroup",  "cgroup2", "configfs",
+                                                      "debugfs",     "efivarfs", "fusectl", "proc",    "pstore",
+                                                      "securityfs",  "sysfs",    "tracefs"};
+  const auto mountinfo = base::read_mount_info();
+  if (!mountinfo) return std::unexpected(mountinfo.error());
+  for (const base::Mount& mount : base::parse_mount_info(*mountinfo)) {
+    if (std::ranges::find(kKernels, mount.type) == kKernels.end()) continue;
+    if (base::is_in(mount.point, kProc) || base::is_in(mount.point, "/sys")) continue;
+    // A later mount may hide this one, and then the path leads elsewhere.
+    if (::access(mount.point.c_str(), F_OK) != 0) continue;
+    if (auto made = remount_read_only(mount.point.c_str()); !made && made.error().sys_errno != EINVAL) return made;
+  }
+  return {};
+}
+
 bool covers(const MountPlan& plan, const std::string& folder) {
   const auto holds = [&folder](const std::string& covered) { return base::is_in(folder, covered); };
   return std::ranges::any_of(plan.pinned_folders, holds) || std::ranges::any_of(plan.empty_directories, holds) ||
@@ -177,7 +200,22 @@ base::Status cover_host_paths(const MountPlan& plan) {
   if (here.empty() || !covers(plan, here) || ::chdir(here.c_str()) == 0) return {};
   return base::errno_error(fmt::format("cannot enter {} in the jail; start gateway in another folder", here));
 }
+base::Status hide_other_procfs() {
+  const auto mountinfo = base::read_mount_info();
+  if (!mountinfo) return std::unexpected(mountinfo.error());
+  for (const base::Mount& mount : base::parse_mount_info(*mountinfo)) {
+    if (mount.type != "proc" || base::is_in(mount.point, kProc)) continue;
+    if (::mount("tmpfs", mount.point.c_str(), "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k") == 0 ||
+        out_of_reach(errno)) {
+      continue;
+    }
+    return base::errno_error(fmt::format("cannot hide {} in the jail", mount.point));
+  }
+  return {};
+}
+
 base::Status guard_kernel_files() {
+  if (auto guarded = guard_elsewhere(); !guarded) return guarded;
   for (const char* path : {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"}) {
     if (auto guarded = make_read_only_if_there(path); !guarded) return guarded;
   }

@@ -41,8 +41,11 @@ struct MountPlan {
 // What is to be hidden and not there, or out of its user's reach, is left alone; any other failure is an error, and the
 // jail must not start. The working directory is entered again by its path, because it would lead below what covers it.
 [[nodiscard]] base::Status cover_host_paths(const MountPlan& plan);
-// /proc/sys, /sys and their like become read-only, for a command that is uid 0: root owns these files, and writing some
-// of them makes the kernel run a program outside (core_pattern, uevent_helper); no capability is asked for.
+// Every procfs that the mounts show besides /proc becomes empty: it would show processes outside.
+[[nodiscard]] base::Status hide_other_procfs();
+// /proc/sys, /sys and their like become read-only, and so does every such file system that is mounted elsewhere, for a
+// command that is uid 0: root owns these files, and writing some of them makes the kernel run a program outside
+// (core_pattern, uevent_helper); no capability is asked for.
 [[nodiscard]] base::Status guard_kernel_files();
 
 // The text of resolv.conf(5) with `nameserver` alone; its other lines are kept.

@@ -146,6 +146,9 @@ base::Status cover_all(const MountPlan& plan) {
   for (const LoneFile& file : plan.lone_files) {
     if (auto placed = place_alone(file); !placed) return placed;
   }
+  for (const Automount& automount : plan.automounts) {
+    if (auto stopped = stop_automount(automount); !stopped) return stopped;
+  }
   return {};
 }
 
@@ -169,7 +172,8 @@ base::Status guard_elsewhere() {
 bool covers(const MountPlan& plan, const std::string& folder) {
   const auto holds = [&folder](const std::string& covered) { return base::is_in(folder, covered); };
   return std::ranges::any_of(plan.pinned_folders, holds) || std::ranges::any_of(plan.empty_directories, holds) ||
-         std::ranges::any_of(plan.lone_files, holds, &LoneFile::directory);
+         std::ranges::any_of(plan.lone_files, holds, &LoneFile::directory) ||
+         std::ranges::any_of(plan.automounts, holds, &Automount::point);
 }
 
 std::string working_directory() {

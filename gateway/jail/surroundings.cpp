@@ -137,6 +137,7 @@ base::Result<Surroundings> plan_mounts(const MountRequest& request) {
   out.mounts.masked_sockets = std::move(*masked_own);
   out.mounts.masked_sockets.insert(out.mounts.masked_sockets.end(), masked_foreign->begin(), masked_foreign->end());
   out.foreign_sockets = std::move(*masked_foreign);
+  out.mounts.automounts = find_automounts(mounts);
   const std::string runtime_directory = fmt::format("/run/user/{}", request.uid);
   if (can_be_emptied(runtime_directory, request.kept_sockets)) {
     out.mounts.empty_directories.push_back(runtime_directory);

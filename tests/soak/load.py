@@ -38,7 +38,6 @@ class Load:
         self._disturbances = []  # [begin, end or None]
         self._lock = threading.Lock()
         self.attempts = {kind: [] for kind in (*self.KINDS, *self.REFUSED)}  # (begin, end, what went wrong or "")
-        self.excused = set()  # failures that a known fault explains
         self.strays = []
         self.datagrams = 0
 
@@ -85,7 +84,7 @@ class Load:
         """What went wrong with nothing to excuse it."""
         found = []
         for kind in self.attempts:
-            wrong = [one for one in self.calm(kind, since) if one[2] and one[2] not in self.excused]
+            wrong = [one for one in self.calm(kind, since) if one[2]]
             if wrong:
                 found.append(f"{kind}: {len(wrong)} of {len(self.calm(kind, since))}, first {wrong[0][2]}")
         return found

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "gateway/serve/lost_network.h"
 #include "gateway/serve/network.h"
 
 namespace soleroute::gateway::serve {
@@ -45,6 +46,7 @@ base::Status NetworkKeeper::claim(const std::vector<netrules::Interface>& interf
   if (auto claimed = claim_addresses(inside_, claim_); !claimed) return claimed;
   for (const auto& done : mend_default_route(interfaces, claim_, inside_)) log_.lifecycle("route", done);
   claimed_ = true;
+  ways_out_.remember();
   return {};
 }
 
@@ -65,7 +67,8 @@ std::vector<std::string> NetworkKeeper::restore() {
   if (!claimed_) return problems;
   restore_addresses(*inside, problems);
   restore_link_routes(*inside, problems);
-  look_at_default_routes(*interfaces, *inside, problems);
+  for (const auto& done : mend_default_route(*interfaces, claim_, *inside)) log_.lifecycle("route", done);
+  ways_out_.look(problems);
   return problems;
 }
 
@@ -110,18 +113,22 @@ void NetworkKeeper::restore_link_routes(const netrules::Interface& inside, std::
   }
 }
 
-// The way out is not this program's to make, unless it leads back here.
-void NetworkKeeper::look_at_default_routes(const std::vector<netrules::Interface>& interfaces,
-                                           const netrules::Interface& inside, std::vector<std::string>& problems) {
-  for (const auto& done : mend_default_route(interfaces, claim_, inside)) log_.lifecycle("route", done);
+void WaysOut::remember() {
+  std::vector<std::string> unsaid;
+  look(unsaid);
+}
+
+void WaysOut::look(std::vector<std::string>& problems) {
+  const auto interfaces = netrules::list_interfaces();
+  if (interfaces && std::ranges::all_of(*interfaces, &netrules::Interface::loopback)) problems.push_back(kNetworkLost);
   const auto routes = netrules::list_default_routes();
   if (!routes) return problems.push_back(routes.error().message);
-  std::vector<netrules::DefaultRoute> last = std::exchange(default_routes_, *routes);
+  const std::vector<netrules::DefaultRoute> last = std::exchange(routes_, *routes);
   for (const auto& route : last) {
     const bool replaced = std::ranges::any_of(*routes, [&](const auto& one) { return one.family == route.family; });
     if (replaced || route.advertised) continue;
     problems.push_back(fmt::format("the default route of {} is gone", text_of(route)));
-    default_routes_.push_back(route);  // until there is one again
+    routes_.push_back(route);  // until there is one again
   }
 }
 

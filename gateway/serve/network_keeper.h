@@ -15,6 +15,19 @@
 
 namespace soleroute::gateway::serve {
 
+// The ways out that were there and are no more. They are not this program's to make.
+class WaysOut {
+ public:
+  // Adds a line for each family that has lost its default route, until it has one again, and for the loss of every
+  // interface. Routes that a router advertised (IPv6) may be taken back by it.
+  void look(std::vector<std::string>& problems);
+  // At the start, when what is missing was never there.
+  void remember();
+
+ private:
+  std::vector<netrules::DefaultRoute> routes_;  // those last seen of each family
+};
+
 class NetworkKeeper {
  public:
   NetworkKeeper(netrules::Interface inside, std::vector<base::InterfaceAddress> claim, audit::DecisionLog& log);
@@ -30,15 +43,13 @@ class NetworkKeeper {
   void restore_settings(std::vector<std::string>& problems);
   void restore_addresses(const netrules::Interface& inside, std::vector<std::string>& problems);
   void restore_link_routes(const netrules::Interface& inside, std::vector<std::string>& problems);
-  void look_at_default_routes(const std::vector<netrules::Interface>& interfaces, const netrules::Interface& inside,
-                              std::vector<std::string>& problems);
 
   netrules::Interface inside_;
   std::vector<base::InterfaceAddress> claim_;
   audit::DecisionLog& log_;
   KernelSettings settings_;
   bool claimed_ = false;
-  std::vector<netrules::DefaultRoute> default_routes_;  // those last seen of each family
+  WaysOut ways_out_;
 };
 
 }  // namespace soleroute::gateway::serve

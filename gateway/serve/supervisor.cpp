@@ -144,6 +144,7 @@ class Supervisor {
     if (auto metrics = open_metrics(); !metrics) return metrics;
     if (auto claimed = claim(); !claimed) return claimed;
     if (auto checked = check_self(); !checked) return checked;
+    if (!network_) ways_out_.remember();
     health_ = "healthy";
     const bool shared = mark() != 0 && options_.program_rules;
     pulse_.emplace(ports_.dns, mark(), shared ? Pulse::Asks::kThroughTheRedirectToo : Pulse::Asks::kDirectly);
@@ -277,6 +278,7 @@ class Supervisor {
       std::ranges::move(more, std::back_inserter(problems));
     };
     if (network_ && options_.program_rules) add(network_->restore());
+    if (!network_ && options_.program_rules) ways_out_.look(problems);
     if (options_.program_rules) add(foreign_rules());
     if (auto full = connection_table_problem(); full && options_.program_rules) problems.push_back(std::move(*full));
     add(pulse_->look(watch_.was_told()));
@@ -419,6 +421,7 @@ class Supervisor {
   std::vector<netrules::Interface> interfaces_;
   netrules::Interface inside_;
   std::optional<NetworkKeeper> network_;  // of a router
+  WaysOut ways_out_;                      // where there is no such router
   std::optional<Pulse> pulse_;
   std::vector<std::string> problems_;
   net::Listeners listeners_;  // until the runtime has them

@@ -195,6 +195,18 @@ def test_another_table_that_keeps_questions_from_capture_is_noticed(case, lab, s
     assert not case.log.find(case.log_start, type="decision", client="127.0.0.1"), "the check is no decision"
 
 
+@threat("T172")
+def test_a_way_out_that_is_lost_is_said_until_there_is_one_again(case, lab, shared):
+    """T172: a gateway that cannot reach anybody does not call itself healthy."""
+    lab.gw.ip("route", "del", "default")
+    try:
+        wait.until(lambda: f"the default route of IPv4 through {at.NS} is gone" in shared.status()["warnings"], "the status to say so", 3)
+    finally:
+        lab.gw.ip("route", "add", "default", "via", at.NS)
+    wait.until(lambda: shared.status()["health"] == "healthy", "health", 3)
+    case.control()
+
+
 @threat("T012")
 @pytest.mark.parametrize("command", [["nft", "flush", "ruleset"], ["ip", "route", "add", at.EV, "via", at.NS], ["conntrack", "-F"]], ids=lambda c: c[0])
 def test_the_rules_cannot_be_touched_from_beside(case, inmate, command):

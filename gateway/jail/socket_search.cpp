@@ -30,6 +30,10 @@ std::optional<std::string> canonical_path(const std::string& path) {
   return std::string(found.get());
 }
 
+struct CloseFolder {
+  void operator()(DIR* folder) const { ::closedir(folder); }
+};
+
 void keep_each_once(std::vector<std::string>& paths) {
   std::ranges::sort(paths);
   const auto [first, last] = std::ranges::unique(paths);
@@ -83,7 +87,7 @@ class Search {
 
   void read(const std::string& path, int levels) {
     base::Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    const std::unique_ptr<DIR, decltype(&::closedir)> folder(fd ? ::fdopendir(fd.get()) : nullptr, &::closedir);
+    const std::unique_ptr<DIR, CloseFolder> folder(fd ? ::fdopendir(fd.get()) : nullptr);
     if (!folder) return;
     static_cast<void>(fd.release());
     while (left_ > 0 && left_in_folder_ > 0) {

@@ -8,6 +8,7 @@ may not. A denied request that passes is a stray, whenever it happens.
 import contextlib
 import secrets
 import socket
+import ssl
 import threading
 import time
 
@@ -39,6 +40,7 @@ class Load:
         self._lock = threading.Lock()
         self.attempts = {kind: [] for kind in (*self.KINDS, *self.REFUSED)}  # (begin, end, what went wrong or "")
         self.strays = []
+        self.cut = 0  # denied connections that ended without a page, as those that a reload meets
         self.datagrams = 0
 
     def start(self):
@@ -108,6 +110,8 @@ class Load:
                 wrong = action() or ""
             except (OSError, AssertionError, ConnectionError, ValueError, IndexError) as error:
                 wrong = repr(error)
+                if kind in self.REFUSED and isinstance(error, (ConnectionError, ssl.SSLEOFError)):
+                    self.cut, wrong = self.cut + 1, ""
             self.attempts[kind].append((begin, time.monotonic(), wrong))
             self._running.discard(kind)
 
@@ -170,7 +174,7 @@ class Load:
             return "no answer" if answer is None else f"rcode {answer.rcode}"
         return ""
 
-    # --- Denied: passing is a stray, a refusal is right, silence is wrong ---
+    # --- Denied: passing is a stray, a refusal is right (a page, or an end), silence is wrong ---
 
     def _judge(self, response, what):
         if response.status != 403:

@@ -72,10 +72,7 @@ base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& file
   if (loaded.by_default) {
     if (auto found = serve::find_default_policy("")) names.push_back(std::move(*found));
   }
-  for (const auto& name : names) {
-    if (auto settled = serve::wait_until_settled(name); !settled) return std::unexpected(std::move(settled.error()));
-  }
-  auto sources = serve::read_policy_files(names);
+  auto sources = serve::read_settled_policy_files(names);
   if (!sources) return std::unexpected(sources.error());
   auto compiled = policy::Policy::compile(*sources);
   if (!compiled) return std::unexpected(compiled.error());

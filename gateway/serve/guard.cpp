@@ -85,7 +85,7 @@ class Guard {
       : options_(options), log_(log), rules_(netrules::make_kernel(), log, true) {}
 
   base::Status run() {
-    auto policy = load_policy(options_.policy_files);
+    auto policy = load_settled_policy(options_.policy_files);
     if (!policy) return std::unexpected(policy.error());
     policy_ = std::move(*policy);
     if (auto probed = rules_.probe(); !probed) return probed;
@@ -161,7 +161,7 @@ class Guard {
   }
 
   base::Result<PolicyInForce> reload() {
-    auto fresh = load_policy(options_.policy_files);
+    auto fresh = load_settled_policy(options_.policy_files);
     base::Status status = fresh ? base::Status{} : std::unexpected(fresh.error());
     if (status) status = rules_.program(netrules::open_rules(guard_intent(options_, **fresh)), "open");
     if (!status) {

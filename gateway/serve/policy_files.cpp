@@ -142,8 +142,21 @@ base::Result<std::vector<policy::PolicySource>> read_policy_files(std::span<cons
   return sources;
 }
 
+base::Result<std::vector<policy::PolicySource>> read_settled_policy_files(std::span<const std::string> paths) {
+  for (const std::string& path : paths) {
+    if (auto settled = wait_until_settled(path); !settled) return std::unexpected(std::move(settled.error()));
+  }
+  return read_policy_files(paths);
+}
+
 base::Result<std::shared_ptr<const policy::Policy>> load_policy(std::span<const std::string> paths) {
   const auto layers = read_policy_files(paths);
+  if (!layers) return std::unexpected(layers.error());
+  return policy::Policy::compile(*layers);
+}
+
+base::Result<std::shared_ptr<const policy::Policy>> load_settled_policy(std::span<const std::string> paths) {
+  const auto layers = read_settled_policy_files(paths);
   if (!layers) return std::unexpected(layers.error());
   return policy::Policy::compile(*layers);
 }

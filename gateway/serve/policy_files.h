@@ -33,8 +33,13 @@ inline constexpr std::size_t kMaxPolicyFile = policy::kMaxPolicyBytes;
 
 // All of them in order, or the first error.
 [[nodiscard]] base::Result<std::vector<policy::PolicySource>> read_policy_files(std::span<const std::string> paths);
+// The same, each once it has settled: for what is to be put in force.
+[[nodiscard]] base::Result<std::vector<policy::PolicySource>> read_settled_policy_files(
+    std::span<const std::string> paths);
 // Read and compiled, layers in order; none: a policy that denies everything.
 [[nodiscard]] base::Result<std::shared_ptr<const policy::Policy>> load_policy(std::span<const std::string> paths);
+[[nodiscard]] base::Result<std::shared_ptr<const policy::Policy>> load_settled_policy(
+    std::span<const std::string> paths);
 
 // Where a policy is looked for when none was named: `.devcontainer/policy.yaml`, then `policy.yaml`, in `directory`
 // ("" is the working directory, and then the path is relative). A name that exists but cannot be read is still the

@@ -322,7 +322,7 @@ asio::awaitable<Http1Session::Next> Http1Session::answer(const sniffer::RequestH
     co_return Next::kOver;
   }
   const auto written = co_await stream().write_all(base::as_bytes(rest ? *rest : out));
-  if (written && !stays) co_await send_last_word(stream(), {});
+  if (written && !stays) co_await send_last_word(stream(), std::string());
   co_return written&& stays ? Next::kGoOn : Next::kOver;
 }
 

@@ -103,6 +103,7 @@ class Http2Lab : public ::testing::Test, public OriginSource {
     ClientConnection connection{std::make_unique<net::TcpStream>(io_, wheel_, std::move(near)),
                                 {base::IpAddress::parse("10.0.0.9").value(), 40000},
                                 {base::IpAddress::parse("192.0.2.1").value(), 443}};
+    connection.stream->account_to(buffers_);
     InspectedClient inspected{std::move(connection), base::HostName::parse(name).value()};
     served_ = std::make_shared<bool>(false);
     auto flow = serve_inspected_http2(context_, std::move(inspected), *this, std::move(first_));
@@ -111,6 +112,8 @@ class Http2Lab : public ::testing::Test, public OriginSource {
       *served = true;
     });
   }
+
+  std::shared_ptr<net::ClientBuffers> buffers_;  // of the client, before connect(); null: without bound
 
   static http2::Fields head(const std::string& method = "GET", const std::string& path = "/",
                             const std::string& authority = "allowed.test", const http2::Fields& more = {}) {

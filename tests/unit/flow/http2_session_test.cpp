@@ -50,6 +50,22 @@ TEST_F(Http2Streams, ShareOneConnectionToTheOrigin) {
   EXPECT_EQ(dials_, 1);
 }
 
+TEST_F(Http2Streams, AreRefusedWhileTheirClientHasNoRoom) {
+  const auto account = std::make_shared<net::BufferAccount>(net::BufferLimits{.all = 1 << 20, .client = 1 << 20});
+  buffers_ = account->of(base::IpAddress::parse("10.0.0.9").value());
+  net::HeldBytes others(buffers_, 1 << 20);
+  connect();
+  const auto refused = ask(head());
+  until([&] { return refused->closed(); });
+  EXPECT_EQ(refused->error_code(), http2::kRefusedStream);
+  EXPECT_EQ(dials_, 0);
+  others.set(0);
+  const auto asked = ask(head());
+  at_origin().respond({{":status", "200"}}, body("hello"));
+  answered(asked);
+  EXPECT_EQ(text(*asked), "hello") << "the control: the same connection, with room";
+}
+
 // T102, T104
 TEST_F(Http2Streams, ToAnotherAuthorityAre421AndTheOthersGoOn) {
   connect();

@@ -23,10 +23,17 @@ const Fields kRequest{{":method", "POST"}, {":scheme", "https"}, {":authority", 
 
 // One side of a connection with its socket.
 struct Side {
-  Side(asio::io_context& io, net::DeadlineWheel& wheel, base::Fd socket, Role role, Session::Events events)
-      : stream(io, wheel, std::move(socket)), connection(io.get_executor(), stream, role, std::move(events)) {
+  Side(asio::io_context& io, net::DeadlineWheel& wheel, base::Fd socket, Role role, Session::Events events,
+       std::shared_ptr<net::ClientBuffers> buffers = nullptr)
+      : stream(io, wheel, std::move(socket)),
+        connection(io.get_executor(), accounted(std::move(buffers)), role, std::move(events)) {
     auto run = connection.run();
     asio::co_spawn(io, std::move(run), [this](const std::exception_ptr& error) { ended = !error; });
+  }
+
+  net::Stream& accounted(std::shared_ptr<net::ClientBuffers> buffers) {
+    stream.account_to(std::move(buffers));
+    return stream;
   }
 
   net::TcpStream stream;
@@ -43,11 +50,11 @@ class Http2Connections : public ::testing::Test {
             .settings = {},
             .wake = {}};
   }
-  void connect() {
+  void connect(std::shared_ptr<net::ClientBuffers> buffers = nullptr) {
     auto [far, near] = test::tcp_pair();
     ::fcntl(far.get(), F_SETFL, O_NONBLOCK);
     client_.emplace(io_, wheel_, std::move(far), Role::kClient, Session::Events{});
-    server_.emplace(io_, wheel_, std::move(near), Role::kServer, events());
+    server_.emplace(io_, wheel_, std::move(near), Role::kServer, events(), std::move(buffers));
   }
 
   asio::io_context io_;
@@ -101,6 +108,26 @@ TEST_F(Http2Connections, ReadNothingThatNobodyTakes) {
   const auto asked = client_->connection.session().request(kRequest, upload);
   until([&] { return !requests_.empty() && requests_[0]->received()->size() == kClientStreamWindow; });
   EXPECT_EQ(upload->size(), much.size() - kClientStreamWindow);
+  client_->connection.close();
+  until([&] { return client_->ended && server_->ended; });
+}
+
+TEST_F(Http2Connections, AreReadInSmallPiecesWhileTheirClientHasNoRoom) {
+  const auto account = std::make_shared<net::BufferAccount>(net::BufferLimits{.all = 1 << 20, .client = 1 << 20});
+  const auto buffers = account->of(base::IpAddress::parse("10.0.0.1").value());
+  net::HeldBytes others(buffers, 1 << 20);
+  connect(buffers);
+  auto upload = std::make_shared<Body>();
+  const std::string much(2 << 20, 'x');
+  upload->append(base::as_bytes(much));
+  const auto asked = client_->connection.session().request(kRequest, upload);
+  until([&] { return !requests_.empty() && requests_[0]->received()->size() > 16 * 1024; });
+  const auto later = net::Clock::now() + std::chrono::milliseconds(300);  // three pauses
+  until([&] { return net::Clock::now() > later; });
+  EXPECT_LE(requests_[0]->received()->size(), 80U * 1024) << "one read more than what it may hold";
+  EXPECT_GE(buffers->held(), others.bytes() + requests_[0]->received()->size()) << "and it is counted";
+  others.set(0);
+  until([&] { return requests_[0]->received()->size() == kClientStreamWindow; });
   client_->connection.close();
   until([&] { return client_->ended && server_->ended; });
 }

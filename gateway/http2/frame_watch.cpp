@@ -28,7 +28,7 @@ bool StreamNumbers::accept(std::uint32_t stream) {
   }
   const std::uint32_t next = highest_ == 0 ? 1 : highest_ + 2;
   if (stream > next) {
-    if (skipped_.size() == kMaxSkippedRanges) return false;
+    if (skipped_.size() == kMaxSkippedRanges) skipped_.erase(skipped_.begin());  // may then be opened in vain
     skipped_.push_back({next, stream - 1});
   }
   highest_ = stream;

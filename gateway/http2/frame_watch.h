@@ -28,7 +28,8 @@ inline constexpr double kSentBytesPerIdleFrame = 512;
 inline constexpr double kResetBurst = 200;  // streams that the client gives up
 inline constexpr double kResetsPerSecond = 20;
 
-// Numbers that a client skipped are remembered as so many ranges; real clients skip none.
+// Numbers that a client skipped are remembered as so many ranges, the latest ones. Skipping is legal, and clients skip
+// what they give up before it is sent.
 inline constexpr std::size_t kMaxSkippedRanges = 32;
 
 enum class Role : std::uint8_t { kServer, kClient };  // of the gateway on this connection
@@ -50,7 +51,7 @@ class Allowance {
 // The numbers of the streams that a client opens, which only rise (RFC 9113 section 5.1.1).
 class StreamNumbers {
  public:
-  // HEADERS on `stream`. False: a stream that was skipped is opened, or too many were.
+  // HEADERS on `stream`. False: a stream that was skipped is opened.
   [[nodiscard]] bool accept(std::uint32_t stream);
 
  private:

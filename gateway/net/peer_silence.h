@@ -10,7 +10,8 @@
 
 namespace soleroute::gateway::net {
 
-// A peer that acknowledges nothing for so long, asked again and again, is gone.
+// A peer that acknowledges nothing for so long, asked again and again, is gone. The kernel does not tell since when it
+// asks in vain, only how long it has heard nothing; so that has to be seen at two looks in a row.
 inline constexpr std::chrono::milliseconds kPeerSilence{45000};
 inline constexpr std::chrono::milliseconds kPeerSilenceCheck{15000};  // how often it is looked at
 

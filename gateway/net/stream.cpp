@@ -77,13 +77,16 @@ class TcpStream::SilenceWatch final : private Deadline {
  private:
   void expired() override {
     if (!stream_.is_open()) return;
-    if (is_silent(stream_.native_handle(), longest_)) return stream_.expired();
+    const bool silent = is_silent(stream_.native_handle(), longest_);
+    if (silent && std::exchange(was_silent_, true)) return stream_.expired();
+    was_silent_ = silent;
     arm(stream_.wheel_, check_);
   }
 
   TcpStream& stream_;
   std::chrono::milliseconds longest_;
   std::chrono::milliseconds check_;
+  bool was_silent_ = false;  // at the look before
 };
 
 TcpStream::TcpStream(asio::io_context& io, DeadlineWheel& wheel, base::Fd socket)

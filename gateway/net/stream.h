@@ -80,8 +80,8 @@ class TcpStream final : public Stream, private Deadline {
   void expires_after(std::chrono::milliseconds duration) override;
   void never_expires() override;
   [[nodiscard]] bool timed_out() const override { return timed_out_; }
-  // From now on a peer that has acknowledged nothing for `longest`, looked at every `check`, ends the stream as a
-  // deadline does.
+  // From now on a peer that is asked in vain and has acknowledged nothing for `longest`, at two looks in a row, one
+  // every `check`, ends the stream as a deadline does.
   void end_when_silent(std::chrono::milliseconds longest, std::chrono::milliseconds check);
 
   [[nodiscard]] boost::asio::awaitable<base::Result<std::size_t>> read_some(std::span<std::byte> into) override;

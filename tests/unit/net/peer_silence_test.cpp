@@ -107,6 +107,25 @@ TEST(PeerSilence, EndsAStreamWhosePeerAnswersNothing) {
   EXPECT_EQ(ended, ETIMEDOUT);
 }
 
+// After a rest that is longer than the limit, a moment of loss is no silence yet.
+TEST(PeerSilence, IsToldByTwoLooksInARow) {
+  const int ended = in_own_network([] {
+    auto [peer, socket] = test::tcp_pair();
+    boost::asio::io_context io;
+    DeadlineWheel wheel(io);
+    TcpStream stream(io, wheel, std::move(socket));
+    const std::string text = "hello";
+    if (!set_loopback(false) || ::send(stream.native_handle(), text.data(), text.size(), 0) < 0) return 1;
+    stream.end_when_silent(0ms, 2200ms);  // resent three times within one look
+    boost::asio::co_spawn(io, stream.wait_readable(), boost::asio::detached);
+    const auto start = Clock::now();
+    io.run();
+    return stream.timed_out() && Clock::now() - start > 3500ms ? 0 : 2;
+  });
+  if (ended == 255) GTEST_SKIP() << "needs a network namespace";
+  EXPECT_EQ(ended, 0);
+}
+
 TEST(PeerSilence, LeavesOneWhosePeerHasNothingToSay) {
   const int ended = in_own_network([] { return errno_of_read(false, true, 1s); });
   if (ended == 255) GTEST_SKIP() << "needs a network namespace";

@@ -57,33 +57,60 @@ std::string decoded_once(std::string_view text) {
 }
 
 struct Folding {
-  std::string_view from;  // UTF-8
+  char32_t from;
   std::string_view to;
 };
 
-// What servers that map characters to look-alikes (NFKC, the best fit of Windows code pages) make of these, as far as
-// it can make or hide a dot segment.
-constexpr std::array<Folding, 42> kFoldings{{
-    {"\u2024", "."}, {"\u2025", ".."}, {"\u2026", "..."}, {"\u3002", "."}, {"\ufe52", "."}, {"\uff0e", "."},
-    {"\uff61", "."}, {"\u2044", "/"},  {"\u2215", "/"},   {"\u29f8", "/"}, {"\uff0f", "/"}, {"\u2216", "/"},
-    {"\u29f5", "/"}, {"\u29f9", "/"},  {"\ufe68", "/"},   {"\uff3c", "/"}, {"\u00a5", "/"}, {"\u20a9", "/"},
-    {"\uff1b", ";"}, {"\u037e", ";"},  {"\u00a0", " "},   {"\u00ad", " "}, {"\u1680", " "}, {"\u2000", " "},
-    {"\u2001", " "}, {"\u2002", " "},  {"\u2003", " "},   {"\u2004", " "}, {"\u2005", " "}, {"\u2006", " "},
-    {"\u2007", " "}, {"\u2008", " "},  {"\u2009", " "},   {"\u200a", " "}, {"\u200b", " "}, {"\u200c", " "},
-    {"\u200d", " "}, {"\u202f", " "},  {"\u205f", " "},   {"\u2060", " "}, {"\u3000", " "}, {"\ufeff", " "},
+// What servers that map characters to look-alikes (Unicode's NFKC, the best fit of Windows code pages) make of these,
+// as far as it can make or hide a dot segment or an escape. Fullwidth forms of ASCII are not in the table.
+constexpr std::array<Folding, 21> kFoldings{{
+    {0x00a5, "/"}, {0x037e, ";"}, {0x20a9, "/"},   {0x2024, "."},  {0x2025, ".."}, {0x2026, "..."}, {0x2044, "/"},
+    {0x2215, "/"}, {0x2216, "/"}, {0x215f, "1/"},  {0x29f5, "/"},  {0x29f8, "/"},  {0x29f9, "/"},   {0x3002, "."},
+    {0xfe12, "."}, {0xfe14, ";"}, {0xfe19, "..."}, {0xfe30, ".."}, {0xfe52, "."},  {0xfe54, ";"},   {0xff61, "."},
 }};
+
+struct Range {
+  char32_t first;
+  char32_t last;
+};
+
+// White space, and what Unicode calls Default_Ignorable_Code_Point: cut off, or left out.
+constexpr std::array<Range, 21> kBlanks{{
+    {0x0085, 0x0085},   {0x00a0, 0x00a0},   {0x00ad, 0x00ad},   {0x034f, 0x034f}, {0x061c, 0x061c}, {0x115f, 0x1160},
+    {0x1680, 0x1680},   {0x17b4, 0x17b5},   {0x180b, 0x180f},   {0x2000, 0x200f}, {0x2028, 0x202f}, {0x205f, 0x206f},
+    {0x3000, 0x3000},   {0x3164, 0x3164},   {0xfe00, 0xfe0f},   {0xfeff, 0xfeff}, {0xffa0, 0xffa0}, {0xfff0, 0xfff8},
+    {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff},
+}};
+
+// Nothing: it stays as it is. `own` holds what is none of the table's.
+std::optional<std::string_view> folding_of(char32_t character, char& own) {
+  constexpr char32_t kFullwidth = 0xfee0;  // from U+0021 to U+FF01, up to U+007E
+  constexpr char32_t kSmallReverseSolidus = 0xfe68;
+  constexpr char32_t kSmallPercent = 0xfe6a;
+  if (character == kSmallReverseSolidus) return "/";
+  if (character == kSmallPercent) return "%";
+  if (character >= kFullwidth + 0x21 && character <= kFullwidth + 0x7e) {
+    own = static_cast<char>(character - kFullwidth);
+    return std::string_view(own == '\\' ? "/" : std::string_view(&own, 1));
+  }
+  const auto* const found = std::ranges::find(kFoldings, character, &Folding::from);
+  if (found != kFoldings.end()) return found->to;
+  const bool blank = std::ranges::any_of(
+      kBlanks, [character](Range range) { return range.first <= character && character <= range.last; });
+  return blank ? std::optional<std::string_view>(" ") : std::nullopt;
+}
 
 std::string folded(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
     const bool ascii = static_cast<std::uint8_t>(text.front()) < 0x80;
-    const auto* const found =
-        ascii ? kFoldings.end()
-              : std::ranges::find_if(kFoldings, [text](const Folding& each) { return text.starts_with(each.from); });
-    const bool folds = found != kFoldings.end();
-    out += folds ? found->to : text.substr(0, 1);
-    text.remove_prefix(folds ? found->from.size() : 1);
+    const auto character = ascii ? std::nullopt : utf8::decode(text);
+    const std::size_t size = character ? character->size : 1;
+    char own = 0;
+    const auto to = character ? folding_of(character->code_point, own) : std::nullopt;
+    out += to ? *to : text.substr(0, size);
+    text.remove_prefix(size);
   }
   return out;
 }
@@ -96,8 +123,7 @@ bool is_dot_segment(std::string_view segment) {
   return dots_and_blanks && (name.size() < 3 || name.contains(' '));
 }
 
-bool has_dot_segment(std::string_view decoded) {
-  const std::string plain = folded(decoded);
+bool has_dot_segment(std::string_view plain) {
   std::string_view rest = plain;
   while (true) {
     const auto slash = rest.find_first_of("/\\");
@@ -111,9 +137,12 @@ bool has_dot_segment(std::string_view decoded) {
 bool is_ambiguous(std::string_view path) {
   std::string now(path);
   for (int round = 0; round <= kMaxDecodings; ++round) {
-    if (has_dot_segment(now) || now.find('\\') != std::string::npos) return true;
+    const std::string plain = folded(now);
+    if (has_dot_segment(plain) || now.find('\\') != std::string::npos) return true;
     if (std::ranges::any_of(now, is_control)) return true;
-    std::string next = decoded_once(now);
+    // An escape may be spelled in fullwidth characters; what is ill-formed is left for the last look.
+    std::string next = decoded_once(plain);
+    if (next == plain) next = now;
     if (next == now) return utf8::first_fault(now).has_value();
     now = std::move(next);
   }

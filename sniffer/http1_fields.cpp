@@ -83,15 +83,8 @@ Checked read_upgrade(const HeaderField& field, Semantics& out) {
   return {};
 }
 
-// Names that some readers take for another: CGI and its heirs make '_' and '-' one.
 Checked check_look_alike(std::string_view name) {
-  if (!name.contains('_')) return {};
-  const auto alike = [name](std::string_view lowered) {
-    return name.size() == lowered.size() &&
-           std::ranges::equal(name, lowered, [](char a, char b) { return (a == '_' ? '-' : lower(a)) == b; });
-  };
-  if (alike("content-length") || alike("transfer-encoding")) return fault("a look-alike of a framing field");
-  return {};
+  return is_framing_look_alike(name) ? fault("a look-alike of a framing field") : Checked{};
 }
 
 Checked read_semantic_field(const HeaderField& field, Semantics& out) {
@@ -132,6 +125,15 @@ Checked read_semantic_field(const HeaderField& field, Semantics& out) {
 }
 
 }  // namespace
+
+bool is_framing_look_alike(std::string_view name) {
+  if (!name.contains('_')) return false;
+  const auto alike = [name](std::string_view lowered) {
+    return name.size() == lowered.size() &&
+           std::ranges::equal(name, lowered, [](char a, char b) { return (a == '_' ? '-' : lower(a)) == b; });
+  };
+  return alike("content-length") || alike("transfer-encoding");
+}
 
 Step<std::string_view> LineCursor::next(std::size_t limit, std::string_view too_long, int status) {
   const std::string_view rest = text_.substr(position_);

@@ -45,6 +45,9 @@ class LineCursor {
 // The fields up to and including the blank line, `most` at most.
 [[nodiscard]] Step<std::vector<HeaderField>> read_fields(LineCursor& lines, std::size_t most);
 
+// Names that some readers take for a framing field: CGI and its heirs make '_' and '-' one.
+[[nodiscard]] bool is_framing_look_alike(std::string_view name);
+
 // Fields that decide where a message ends and what becomes of the connection.
 struct Semantics {
   std::optional<std::uint64_t> content_length;

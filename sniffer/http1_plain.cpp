@@ -81,6 +81,46 @@ void unite_lengths(std::vector<LooseField>& fields) {
   }
 }
 
+// `chunked` as often as it was written, and nothing else: one coding.
+void unite_codings(std::vector<LooseField>& fields) {
+  const auto is_chunked_alone = [](std::string_view list) {
+    bool alone = !list.empty();
+    for_each_element(list, [&](std::string_view element) { alone = alone && same_ignoring_case(element, "chunked"); });
+    return alone;
+  };
+  LooseField* first = nullptr;
+  for (auto& field : fields) {
+    if (!field.is("transfer-encoding")) continue;
+    if (!is_chunked_alone(field.value)) return;  // stays, and is refused
+    field.value = "chunked";
+    field.left_out = first != nullptr;
+    if (first == nullptr) first = &field;
+  }
+}
+
+void clean_connection(LooseField& field) {
+  std::string kept;
+  for_each_element(field.value, [&](std::string_view element) {
+    const bool frames = is_one_of(element, {"content-length", "host", "transfer-encoding"});
+    if (!frames && is_token(element)) kept.append(kept.empty() ? "" : ", ").append(element);
+  });
+  field.left_out = kept.empty();
+  field.value = std::move(kept);
+}
+
+void leave_out_odd_names(std::vector<LooseField>& fields) {
+  for (auto& field : fields) {
+    if (field.is("connection")) clean_connection(field);
+    const bool odd = !is_token(field.name) && std::ranges::all_of(field.name, is_value_char);
+    field.left_out = field.left_out || odd || is_framing_look_alike(field.name);
+  }
+}
+
+bool has_coding(const std::vector<LooseField>& fields) {
+  return std::ranges::any_of(fields,
+                             [](const LooseField& field) { return field.is("transfer-encoding") && !field.left_out; });
+}
+
 // True: the connection is to close after this answer.
 bool leave_out_framing(std::vector<LooseField>& fields, bool never_a_body) {
   bool any = false;
@@ -103,13 +143,19 @@ Step<PlainHead> plain_response_head(std::string_view received) {
   if (lines->empty()) return stop("an empty line before the status line");
   auto fields = loose_fields(*lines);
   if (!fields) return std::unexpected(fields.error());
+  leave_out_odd_names(*fields);
   unite_lengths(*fields);
+  unite_codings(*fields);
   constexpr std::size_t kStatusAt = 9;
   const auto& status_line = lines->front();
   const bool no_content = status_line.size() > kStatusAt && status_line.substr(kStatusAt, 3) == "204";
-  const bool closes = leave_out_framing(*fields, no_content);
+  bool closes = leave_out_framing(*fields, no_content);
+  constexpr std::string_view kHttp10 = "HTTP/1.0";
+  const bool raised = status_line.starts_with(kHttp10) && has_coding(*fields);
+  closes = closes || raised;
   head.text.reserve(head.size + 2 * lines->size() + kConnectionClose.size() + 2);
-  head.text.append(status_line).append("\r\n");
+  head.text.append(raised ? "HTTP/1.1" : status_line.substr(0, kHttp10.size()));
+  head.text.append(status_line.substr(kHttp10.size())).append("\r\n");
   for (const auto& field : *fields) {
     if (!field.left_out) head.text.append(field.name).append(": ").append(field.value).append("\r\n");
   }

@@ -21,6 +21,10 @@ struct PlainHead {
 // - Content-Length several times with one number, or with leading zeros: the number, once (RFC 9110 section 8.6).
 // - On 204 a Transfer-Encoding or a Content-Length that is not 0, anywhere `Transfer-Encoding: identity`: left out; the
 //   connection closes after the answer, since something may follow that is no answer.
+// - Transfer-Encoding several times `chunked` and nothing else: once. On HTTP/1.0, where readers differ on it: as
+//   HTTP/1.1, and the connection closes (RFC 9112 section 6.1).
+// - In Connection what is no token, and names of fields that frame: left out.
+// - A field whose name is no token, or a look-alike of a framing field ("Content_Length"): left out.
 // Whatever else is wrong stays as it is, for the parser to refuse.
 [[nodiscard]] Step<PlainHead> plain_response_head(std::string_view received);
 

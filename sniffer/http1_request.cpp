@@ -167,12 +167,14 @@ Checked read_host(RequestHead& head, const Semantics& semantics, std::optional<A
   return {};
 }
 
-// Sixteen bytes in base64.
+// In base64. Origins judge whether it is sixteen bytes (RFC 6455 section 4.2.1): copied keys of fewer are about, and
+// the tunnel opens for the answer to this very key alone.
 bool is_websocket_key(std::string_view key) {
-  constexpr std::size_t kDigits = 22;
-  constexpr std::string_view kPadding = "==";
-  if (key.size() != kDigits + kPadding.size() || !key.ends_with(kPadding)) return false;
-  return std::ranges::all_of(key.substr(0, kDigits), [](char c) { return http1::is_alnum(c) || c == '+' || c == '/'; });
+  constexpr std::size_t kMaxKey = 64;
+  const auto digits = key.substr(0, key.find('='));
+  const bool padded = key.size() - digits.size() <= 2 && key.find_first_not_of('=', digits.size()) == key.npos;
+  if (digits.empty() || key.size() > kMaxKey || !padded) return false;
+  return std::ranges::all_of(digits, [](char c) { return http1::is_alnum(c) || c == '+' || c == '/'; });
 }
 
 Upgrade upgrade_of(const RequestHead& head, const Semantics& semantics) {

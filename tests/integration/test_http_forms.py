@@ -1,6 +1,11 @@
 """What is forwarded of HTTP/1 is in plain form: no chunk extension, nothing that only some readers understand."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+import json
+import subprocess
+import unicodedata
+import urllib.parse
+
 import pytest
 
 from lab import addresses as at
@@ -114,6 +119,22 @@ ANSWERS = {
         b"HTTP/1.1 204 None\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"HTTP/1.1 204 None\r\nConnection: close\r\n\r\n",
     ),
+    "framing named by Connection": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: Transfer-Encoding\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+    ),
+    "chunked twice": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+    ),
+    "chunked on HTTP/1.0": (
+        b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+    ),
+    "names that are none": (
+        b"HTTP/1.1 200 OK\r\nX Y: z\r\nContent_Length: 9\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+    ),
     "cookies": (
         b"HTTP/1.1 200 OK\r\n" + b"".join(b"Set-Cookie: a%d=b\r\n" % i for i in range(140)) + b"Content-Length: 2\r\n\r\nhi",
         b"HTTP/1.1 200 OK\r\n" + b"".join(b"Set-Cookie: a%d=b\r\n" % i for i in range(140)) + b"Content-Length: 2\r\n\r\nhi",
@@ -147,7 +168,7 @@ def test_an_answer_that_clients_accept_arrives_in_plain_form(case, lab, what):
 @threat("T185", "T100")
 @pytest.mark.parametrize("head", [
     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n 3",
-    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked", b"HTTP/1.1 200 OK\r\nContent Length: 2",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked", b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked", b"HTTP/1.1 200 OK\r\nX: a\x00\r\nContent-Length: 2",
 ], ids=range(6))  # fmt: skip
 def test_an_answer_with_two_readings_is_a_502(case, lab, head):
@@ -212,3 +233,47 @@ class TestPaths:
         mark = lab.al.mark()
         assert web.http(lab.agent, "allowed.test", path, at.AL).status == 200
         assert [r.target for r in lab.al.since(mark)] == [path]
+
+
+def path_spellings():
+    """(path, why) of dot segments in every character that NFKC or a blank's or an ignorable's class makes one of."""
+    for point in range(0x80, 0x110000):
+        character = chr(point)
+        if 0xD800 <= point < 0xE000:
+            continue
+        folded = unicodedata.normalize("NFKC", character)
+        spelled = urllib.parse.quote(character)
+        why = f"U+{point:04X}"
+        if folded in (".", ".."):
+            yield f"/v1/{spelled}{'.' * (2 - len(folded))}/admin", why
+        elif folded in ("/", "\\"):
+            yield f"/v1/..{spelled}admin", why
+        elif folded == ";":
+            yield f"/v1/..{spelled}x/admin", why
+        elif folded == "%":
+            yield f"/v1/{spelled}2e{spelled}2e/admin", why
+        elif folded.isspace() or unicodedata.category(character) in ("Cf", "Zs", "Zl", "Zp") and point not in VISIBLE:
+            yield f"/v1/..{spelled}/admin", why
+            yield f"/v1/.{spelled}./admin", why
+
+
+# Format characters that are drawn: not Default_Ignorable_Code_Point.
+VISIBLE = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD, *range(0xFFF9, 0xFFFC), *range(0x13430, 0x13456)}
+
+
+@threat("T183")
+def test_no_character_of_unicode_spells_a_dot_segment_under_a_path_rule(tmp_path, gateway_binary):
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    spellings = [*path_spellings(), ("/v1/..%EF%B8%8F/admin", "variation selector"), ("/v1/..%CD%8F/admin", "grapheme joiner"),
+                 ("/v1/%EF%BC%85%EF%BC%92%EF%BD%85./admin", "fullwidth escape")]  # fmt: skip
+    assert len(spellings) > 150
+    controls = [path.replace("..", "a..b").replace("./", "x/") for path, _ in spellings]
+    asked = [path for path, _ in spellings] + controls
+    lines = "".join(json.dumps({"url": "http://allowed.test" + path}) + "\n" for path in asked)
+    command = [gateway_binary, "explain", "--policy", tmp_path / "policy.yaml", "--stdin"]
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, check=False, timeout=20)
+    answers = [json.loads(line)["action"] for line in done.stdout.splitlines()]
+    assert len(answers) == len(asked), done.stderr
+    passed = [f"{why} {path}" for (path, why), answer in zip(spellings, answers, strict=False) if answer != "blocked"]
+    assert passed == []
+    assert answers[len(spellings) :].count("allowed") > 0.9 * len(controls), "the controls: with a name about them"

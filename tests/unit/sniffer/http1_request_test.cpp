@@ -425,8 +425,11 @@ TEST(Http1Request, GrantsNoWebSocketWithoutItsHandshake) {
            {"two versions", version + version + key, Upgrade::kOther},
            {"an older version", "Sec-WebSocket-Version: 8|" + key, Upgrade::kOther},
            {"a list of versions", "Sec-WebSocket-Version: 13, 8|" + key, Upgrade::kOther},
-           {"a short key", version + "Sec-WebSocket-Key: dGhlIHNhbXBsZQ==|", Upgrade::kOther},
-           {"a key of 17 bytes", version + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZXM=|", Upgrade::kOther},
+           {"a short key, as examples have it", version + "Sec-WebSocket-Key: SGVsbG8sIHdvcmxkIQ==|",
+            Upgrade::kWebSocket},
+           {"a key of 17 bytes", version + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZXM=|", Upgrade::kWebSocket},
+           {"two keys in one", version + "Sec-WebSocket-Key: dGhlIHNhbXBsZQ==, dGhl|", Upgrade::kOther},
+           {"a key without end", version + "Sec-WebSocket-Key: " + std::string(65, 'A') + "|", Upgrade::kOther},
            {"a key with another character", version + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j_Q==|", Upgrade::kOther},
            {"an empty key", version + "Sec-WebSocket-Key: |", Upgrade::kOther},
        }) {

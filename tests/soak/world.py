@@ -121,8 +121,8 @@ class World:
         """Each agent makes an allowed request, by name, over http and over inspected https: how many passed."""
         passed = 0
         for agent in (self.lab.agent, self.lab.neighbour):
-            assert web.http(agent, "allowed.test", timeout=5).body == b"AL\n"
-            assert web.https(agent, "control.wild.test", self.ca, timeout=5).body == b"WILD\n"
+            for answer, body in ((web.http(agent, "allowed.test"), b"AL\n"), (web.https(agent, "control.wild.test", self.ca), b"WILD\n")):
+                assert answer.body == body, f"the control was answered {answer.status} {answer.body[:60]!r}"
             passed += 2
         return passed
 

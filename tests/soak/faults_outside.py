@@ -15,7 +15,7 @@ from scenario import scenario
 _KNOWN = "known.wild.test"
 _TOLD = 15.0  # seconds until a client hears of a failure
 _BACK = 5.0  # seconds until a resolver that answers again is used
-_SILENT_ORIGIN = 65.0  # seconds until a client hears of an origin that fell silent on an open connection
+_SILENT_ORIGIN = 90.0  # seconds until a client hears of an origin that fell silent on an open connection
 
 
 @scenario("resolver-silent", "the resolver does not answer", repeats=2)

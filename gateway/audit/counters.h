@@ -30,7 +30,9 @@ struct Counters {
   Counter log_records_dropped{0};
   Counter reloads_accepted{0};
   Counter reloads_refused{0};
+  Counter workers_stalled{0};             // now: they have given no sign of life for a second
   std::atomic<bool> policy_stale{false};  // last reload was refused
+  std::atomic<int> log_fault{0};          // now: the errno of writing the log; ETIMEDOUT: its reader takes nothing
 };
 
 }  // namespace soleroute::gateway::audit

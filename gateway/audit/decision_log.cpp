@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <mutex>
+#include <unordered_map>
 #include <utility>
 
 #include "gateway/audit/json_line.h"
@@ -71,35 +72,62 @@ void render(std::string& out, const DecisionRecord& record, SystemClock::time_po
   line.finish();
 }
 
-// A token bucket; thread-safe.
+using SteadyClock = std::chrono::steady_clock;
+
+// Tokens by the second, up to a burst.
+struct Bucket {
+  [[nodiscard]] bool take(SteadyClock::time_point now, int per_second, int burst) {
+    const std::chrono::duration<double> passed = now - last;
+    last = now;
+    tokens = std::min<double>(burst, tokens + passed.count() * per_second);
+    if (tokens < 1) return false;
+    tokens -= 1;
+    return true;
+  }
+  double tokens;
+  SteadyClock::time_point last = SteadyClock::now();
+};
+
+// Thread-safe. Bounded: when there are too many clients, those that have been refused nothing for a while make room.
 class DenialLimit {
  public:
-  [[nodiscard]] bool admit() {
-    const auto now = std::chrono::steady_clock::now();
+  [[nodiscard]] bool admit(const base::IpAddress& client) {
+    const auto now = SteadyClock::now();
     const std::lock_guard lock(mutex_);
-    const std::chrono::duration<double> passed = now - last_;
-    last_ = now;
-    tokens_ = std::min<double>(kDenialBurst, tokens_ + passed.count() * kDenialsPerSecond);
-    if (tokens_ < 1) return false;
-    tokens_ -= 1;
-    return true;
+    return own_of(client, now) ||
+           common_.take(now, kDenialsPerSecond - kOwnDenialsPerSecond, kDenialBurst - kOwnDenialBurst);
   }
 
  private:
+  bool own_of(const base::IpAddress& client, SteadyClock::time_point now) {
+    auto mine = own_.find(client);
+    if (mine == own_.end()) {
+      if (own_.size() >= kMaxDeniedClients) {
+        std::erase_if(own_, [&](const auto& one) { return now - one.second.last > kForgotten; });
+      }
+      if (own_.size() >= kMaxDeniedClients) return false;
+      mine = own_.emplace(client, Bucket{kOwnDenialBurst, now}).first;
+    }
+    return mine->second.take(now, kOwnDenialsPerSecond, kOwnDenialBurst);
+  }
+
+  // By then its bucket is full again.
+  static constexpr std::chrono::seconds kForgotten{kOwnDenialBurst / kOwnDenialsPerSecond + 1};
   std::mutex mutex_;
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-  double tokens_ = kDenialBurst;
+  std::unordered_map<base::IpAddress, Bucket> own_;
+  Bucket common_{kDenialBurst - kOwnDenialBurst};
 };
 
 class JsonLog final : public DecisionLog {
  public:
   JsonLog(base::Fd stream, Verbosity verbosity, Counters* counters)
       : verbosity_(verbosity),
-        writer_(std::move(stream), counters == nullptr ? nullptr : &counters->log_records_dropped) {}
+        writer_(std::move(stream), counters == nullptr ? nullptr : &counters->log_records_dropped,
+                counters == nullptr ? nullptr : &counters->log_fault) {}
 
   void decision(const DecisionRecord& record) override {
     if (record.allowed && verbosity_ == Verbosity::kQuiet) return;
-    if (!record.allowed && !denials_.admit()) return writer_.suppress();
+    if (!record.allowed && !denials_.admit(record.client)) return writer_.suppress(record.client.to_string());
     std::string& out = buffer();
     render(out, record, SystemClock::now());
     writer_.write(out);

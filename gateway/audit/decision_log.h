@@ -5,6 +5,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -58,10 +59,14 @@ class DecisionLog {
   virtual void error(std::string_view message) = 0;
 };
 
-// More denials a second than kDenialsPerSecond, after a burst, are counted but not written, so that a client that is
-// refused in a loop cannot fill the disk; allowed decisions are never held back.
-inline constexpr int kDenialsPerSecond = 1000;
+// Each client has a share of denials a second for itself. What is over it shares the rest with the other clients; then
+// it is counted by client but not written, so that a client that is refused in a loop fills no disk and pushes no
+// other's denial out of the log. Allowed decisions are never held back.
+inline constexpr int kDenialsPerSecond = 1000;  // of one client while the others are quiet
 inline constexpr int kDenialBurst = 8192;
+inline constexpr int kOwnDenialsPerSecond = 100;  // of each client, whatever the others do
+inline constexpr int kOwnDenialBurst = 1024;
+inline constexpr std::size_t kMaxDeniedClients = 1024;  // with a share at once
 
 // Writes to `stream` (give a duplicate of standard output). Flushes what it can within 500 ms on destruction.
 // `counters` may be null; then dropped records are reported in the log alone.

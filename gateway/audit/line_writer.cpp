@@ -12,6 +12,8 @@
 #include <climits>
 #include <condition_variable>
 #include <csignal>
+#include <functional>
+#include <map>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -37,19 +39,25 @@ bool is_regular(int fd) {
 }  // namespace
 
 struct LineWriter::State {
-  explicit State(base::Fd fd, Counter* dropped_counter)
-      : stream(std::move(fd)), chunk(is_regular(stream.get()) ? kFileChunk : kPipeChunk), counter(dropped_counter) {}
+  explicit State(base::Fd fd, Counter* dropped_counter, std::atomic<int>* shown_fault)
+      : stream(std::move(fd)),
+        chunk(is_regular(stream.get()) ? kFileChunk : kPipeChunk),
+        counter(dropped_counter),
+        fault(shown_fault) {}
 
   const base::Fd stream;
   const std::size_t chunk;
   Counter* const counter;
+  std::atomic<int>* const fault;
 
   std::mutex mutex;
   std::condition_variable wake;
   std::condition_variable finished;
-  std::string queued;            // guarded by mutex, as all below
-  std::size_t queued_lines = 0;  // including those the thread holds and has not written
-  std::uint64_t dropped = 0;     // not yet reported
+  std::string queued;                                            // guarded by mutex, as all below
+  std::size_t queued_lines = 0;                                  // including those the thread holds and has not written
+  std::uint64_t dropped = 0;                                     // not yet reported
+  std::map<std::string, std::uint64_t, std::less<>> suppressed;  // likewise, by client; "": further ones
+  Clock::time_point next_report{};                               // of what is suppressed
   bool asleep = false;
   bool stopping = false;
   bool done = false;
@@ -60,6 +68,11 @@ struct LineWriter::State {
   void run();
   bool take(std::string& batch, std::size_t& lines);
   void append_drop_report(std::string& batch, std::size_t& lines);
+  void append_suppressed(std::string& batch, std::size_t& lines);
+  [[nodiscard]] bool has_work() const { return stopping || !queued.empty() || dropped > 0; }
+  void tell_fault(int error) {
+    if (fault != nullptr && fault->load(std::memory_order_relaxed) != error) *fault = error;
+  }
   bool deliver(std::string_view batch, std::size_t lines);
   [[nodiscard]] std::size_t next_chunk(std::string_view rest) const;
   bool pause(std::chrono::milliseconds duration);
@@ -82,16 +95,41 @@ void block_signals() {
 // False: nothing left and stopping.
 bool LineWriter::State::take(std::string& batch, std::size_t& lines) {
   std::unique_lock lock(mutex);
-  asleep = true;
-  wake.wait(lock, [this] { return stopping || !queued.empty() || dropped > 0; });
+  while (!has_work()) {
+    asleep = true;
+    if (suppressed.empty()) {
+      wake.wait(lock);
+    } else if (wake.wait_until(lock, next_report) == std::cv_status::timeout) {
+      break;
+    }
+  }
   asleep = false;
   wake.wait_for(lock, kBatch, [this] { return stopping; });
   batch.clear();
   std::swap(batch, queued);
   lines = queued_lines;
   append_drop_report(batch, lines);
+  append_suppressed(batch, lines);
   queued_lines = lines;
-  return !batch.empty();
+  return !batch.empty() || !stopping;
+}
+
+void LineWriter::State::append_suppressed(std::string& batch, std::size_t& lines) {
+  if (suppressed.empty() || (!stopping && Clock::now() < next_report)) return;
+  for (const auto& [client, count] : suppressed) {
+    std::string text;
+    JsonLine line(text, std::chrono::system_clock::now(), "error");
+    line.text("reason", "log_suppressed");
+    line.text("client", client);
+    line.text("message", client.empty() ? "denials of further clients were not written: there were too many"
+                                        : "denials of this client were not written: there were too many");
+    line.number("suppressed", static_cast<std::int64_t>(count));
+    line.finish();
+    batch += text;
+    ++lines;
+  }
+  suppressed.clear();
+  next_report = Clock::now() + kReportEvery;
 }
 
 void LineWriter::State::append_drop_report(std::string& batch, std::size_t& lines) {
@@ -99,7 +137,7 @@ void LineWriter::State::append_drop_report(std::string& batch, std::size_t& line
   std::string text;
   JsonLine line(text, std::chrono::system_clock::now(), "error");
   line.text("reason", "log_suppressed");
-  line.text("message", "log records were dropped: the receiver was slow, gone or full, or there were too many denials");
+  line.text("message", "log records were dropped: the receiver was slow, gone or full");
   line.number("suppressed", static_cast<std::int64_t>(dropped));
   line.finish();
   batch += text;
@@ -121,9 +159,11 @@ bool LineWriter::State::pause(std::chrono::milliseconds duration) {
 // False: give up.
 bool LineWriter::State::wait_writable() {
   constexpr int kSliceMs = 50;  // how soon a stop is noticed while the receiver is blocked
+  const auto slow = Clock::now() + kSlow;
   for (;;) {
     pollfd ready{.fd = stream.get(), .events = POLLOUT, .revents = 0};
     if (::poll(&ready, 1, kSliceMs) > 0) return true;
+    if (Clock::now() >= slow) tell_fault(ETIMEDOUT);
     const std::lock_guard lock(mutex);
     if (Clock::now() >= give_up) return false;
   }
@@ -159,10 +199,12 @@ bool LineWriter::State::deliver(std::string_view batch, std::size_t lines) {
     if (!wait_writable()) break;
     const ssize_t count = ::write(stream.get(), batch.data() + at, next_chunk(batch.substr(at)));
     if (count > 0) {
+      tell_fault(0);
       at += static_cast<std::size_t>(count);
       continue;
     }
     if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    tell_fault(count < 0 ? errno : EIO);
     // Gone in the middle of a line: end it, so that a later reader of the same FIFO takes nothing more for its rest.
     if (errno == EPIPE && at > 0 && batch[at - 1] != '\n' && batch[at] != '\n') {
       at = batch.find('\n', at);
@@ -190,8 +232,8 @@ void LineWriter::State::run() {
   finished.notify_all();
 }
 
-LineWriter::LineWriter(base::Fd stream, Counter* dropped)
-    : state_(std::make_shared<State>(std::move(stream), dropped)) {
+LineWriter::LineWriter(base::Fd stream, Counter* dropped, std::atomic<int>* fault)
+    : state_(std::make_shared<State>(std::move(stream), dropped, fault)) {
   state_->thread = std::thread([state = state_] { state->run(); });
 }
 
@@ -227,10 +269,14 @@ void LineWriter::write(std::string_view line) {
   if (wake) state_->wake.notify_one();
 }
 
-void LineWriter::suppress() {
+void LineWriter::suppress(std::string_view client) {
   const std::lock_guard lock(state_->mutex);
-  ++state_->dropped;
+  auto& suppressed = state_->suppressed;
   if (state_->counter != nullptr) state_->counter->fetch_add(1, std::memory_order_relaxed);
+  if (const auto mine = suppressed.find(client); mine != suppressed.end()) return void(++mine->second);
+  const bool first = suppressed.empty();
+  ++suppressed[suppressed.size() < kMaxReported ? std::string(client) : std::string()];
+  if (first && std::exchange(state_->asleep, false)) state_->wake.notify_one();
 }
 
 }  // namespace soleroute::gateway::audit

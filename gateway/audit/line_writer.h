@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -22,17 +23,20 @@ class LineWriter {
   static constexpr std::chrono::milliseconds kBatch{5};         // lines gathered for one write(2)
   static constexpr std::chrono::milliseconds kRetry{200};       // after ENOSPC, EPIPE and the like
   static constexpr std::chrono::milliseconds kFinalFlush{500};  // on destruction
+  static constexpr std::chrono::milliseconds kSlow{2000};       // a receiver that takes nothing for so long is a fault
+  static constexpr std::chrono::milliseconds kReportEvery{1000};
+  static constexpr std::size_t kMaxReported = 32;  // clients whose suppressed lines are counted by name
 
-  // `dropped` counts lost lines; may be null.
-  LineWriter(base::Fd stream, Counter* dropped);
+  // `dropped` counts lost lines, `fault` is the errno of writing while it fails; either may be null.
+  LineWriter(base::Fd stream, Counter* dropped, std::atomic<int>* fault = nullptr);
   ~LineWriter();
   LineWriter(const LineWriter&) = delete;
   LineWriter& operator=(const LineWriter&) = delete;
 
   // `line` ends with a newline. Never blocks on the receiver.
   void write(std::string_view line);
-  // Counts a line that its author chose not to write (a rate limit); reported like one that did not fit.
-  void suppress();
+  // Counts a line that its author chose not to write (a rate limit on `client`); reported by its name once a second.
+  void suppress(std::string_view client);
 
  private:
   struct State;

@@ -34,6 +34,8 @@ constexpr std::array kFields{
     CounterField{"reloads_accepted", "Policy reloads that took effect.", &Counters::reloads_accepted},
     CounterField{"reloads_refused", "Policy reloads refused because the new policy was invalid.",
                  &Counters::reloads_refused},
+    CounterField{"workers_stalled", "Workers that have given no sign of life for a second.", &Counters::workers_stalled,
+                 true},
 };
 
 }  // namespace
@@ -55,6 +57,8 @@ std::string prometheus_text(const Counters& counters) {
   }
   sample("policy_stale", "1 if the last reload was refused and an older policy is in force.", true,
          counters.policy_stale.load(std::memory_order_relaxed) ? 1 : 0);
+  sample("log_failing", "1 if the log cannot be written: its receiver is gone, full, or has taken nothing for 2 s.",
+         true, counters.log_fault.load(std::memory_order_relaxed) != 0 ? 1 : 0);
   return fmt::to_string(out);
 }
 

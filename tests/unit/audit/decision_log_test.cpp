@@ -155,6 +155,31 @@ TEST(DecisionLog, HoldsBackAFloodOfDenialsAndSaysHowManyWhileAllowedOnesAreKept)
   EXPECT_GT(blocked, 0);
 }
 
+TEST(DecisionLog, LosesTheDenialsOfTheFloodingClientAloneAndNamesIt) {
+  Pipe pipe;
+  std::string text;
+  std::thread reader([&] { text = read_all(pipe.read); });
+  DecisionRecord flood = full_record();
+  flood.allowed = false;
+  DecisionRecord other = flood;
+  other.client = base::IpAddress::v4({10, 0, 203, 100});
+  {
+    const auto log = make_json_log(std::move(pipe.write), Verbosity::kNormal);
+    for (int i = 0; i < 30'000; ++i) {
+      log->decision(flood);
+      if (i % 100 == 99) log->decision(other);
+    }
+  }
+  reader.join();
+  int of_other = 0;
+  for (const auto& object : objects_of(text)) {
+    if (object.contains("suppressed")) EXPECT_EQ(object.value("client", ""), "10.0.203.99");
+    if (object.value("client", "") == "10.0.203.100") ++of_other;
+  }
+  EXPECT_EQ(of_other, 300) << "every denial of the other client is written";
+  EXPECT_NE(text.find("\"suppressed\""), std::string::npos) << "control: the flood was over its share";
+}
+
 TEST(DecisionLog, CostsTheCallerLittle) {
   // A bound far above the measured microsecond, so that only a blunder (a system call a record) can fail it.
   Pipe pipe;

@@ -63,7 +63,7 @@ TEST(LineWriter, NeverBlocksOnAPipeNobodyReadsAndCountsWhatItDropped) {
 
   std::string text;
   std::thread reader([&] { text = read_all(pipe.read); });
-  writer->suppress();
+  writer->suppress("10.0.0.1");
   writer.reset();
   reader.join();
   const auto objects = objects_of(text);
@@ -137,6 +137,23 @@ TEST(LineWriter, SurvivesAFullDisk) {
   }
   EXPECT_LT(Clock::now() - start, 3s);
   EXPECT_GE(dropped.load(), 20'000U);
+}
+
+TEST(LineWriter, ShowsThatItCannotWriteAndThatItCanAgain) {
+  Counter dropped{0};
+  std::atomic<int> fault{0};
+  {
+    LineWriter writer(base::Fd(::open("/dev/full", O_WRONLY | O_CLOEXEC)), &dropped, &fault);
+    writer.write(line(1));
+    while (fault.load() == 0) std::this_thread::yield();
+    EXPECT_EQ(fault.load(), ENOSPC);
+  }
+  Pipe pipe;
+  fault = ENOSPC;
+  LineWriter writer(std::move(pipe.write), &dropped, &fault);
+  writer.write(line(2));
+  EXPECT_FALSE(read_some(pipe.read).empty());
+  while (fault.load() != 0) std::this_thread::yield();
 }
 
 TEST(LineWriter, CountsWhatIsQueuedBehindAWriteThatNeverWorks) {

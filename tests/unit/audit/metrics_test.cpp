@@ -46,7 +46,7 @@ TEST(Metrics, FollowsTheExpositionFormat) {
     EXPECT_TRUE(std::regex_match(line, sample)) << line;
     ++samples;
   }
-  EXPECT_EQ(samples, counter_fields().size() + 1);
+  EXPECT_EQ(samples, counter_fields().size() + 2);
 }
 
 }  // namespace

@@ -203,7 +203,11 @@ asio::awaitable<void> Answer::receive() {
 }
 
 asio::awaitable<bool> Answer::deliver_rest() {
+  Turn turn;
+  std::uint64_t before = result.to_client;
   while (!body_.done()) {
+    const std::uint64_t moved = result.to_client - std::exchange(before, result.to_client);
+    if (turn.over(static_cast<std::size_t>(moved))) co_await let_others();
     touch();
     const auto space = in_.space(kSmallRead);
     const auto count = co_await upstream_.stream().read_some(space);

@@ -3,12 +3,19 @@
 
 #include <poll.h>
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <utility>
 #include <vector>
 
 namespace soleroute::gateway::flow {
 
 namespace asio = boost::asio;
+
+asio::awaitable<void> let_others() {
+  co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+}
 
 std::span<std::byte> bulk_buffer(const net::Stream& to) {
   thread_local std::vector<std::byte> buffer(kBulkRead);

@@ -16,11 +16,33 @@
 
 namespace soleroute::gateway::flow {
 
-inline constexpr std::size_t kSmallRead = 4096;      // held by a connection that waits
-inline constexpr std::size_t kBulkRead = 64 * 1024;  // borrowed for a moment from the worker
-inline constexpr int kMaxBulkReads = 16;             // in a row; then the worker's other flows have their turn
-inline constexpr std::size_t kMaxDrained = 1 << 20;  // of a body that nobody wants any more
+inline constexpr std::size_t kSmallRead = 4096;                                 // held by a connection that waits
+inline constexpr std::size_t kBulkRead = 64 * 1024;                             // borrowed for a moment from the worker
+inline constexpr int kMaxBulkReads = 16;                                        // in a row
+inline constexpr std::size_t kMaxDrained = 1 << 20;                             // of a body that nobody wants any more
 inline constexpr std::chrono::milliseconds kBodyIdle{std::chrono::minutes(5)};  // a body that stands still
+
+// A body's turn: after so many bytes, or so many reads, of a body that never has to wait, the worker's other flows go
+// first.
+class Turn {
+ public:
+  static constexpr std::size_t kBytes = 1 << 20;
+  static constexpr int kReads = 64;
+  // True once the turn is over; the next one begins.
+  [[nodiscard]] bool over(std::size_t bytes) {
+    bytes_ += bytes;
+    if (++reads_ < kReads && bytes_ < kBytes) return false;
+    reads_ = 0;
+    bytes_ = 0;
+    return true;
+  }
+
+ private:
+  std::size_t bytes_ = 0;
+  int reads_ = 0;
+};
+// Whatever is ready goes first.
+[[nodiscard]] boost::asio::awaitable<void> let_others();
 
 // kBulkRead bytes, one for a worker: filled and emptied without suspending in between. Less for a stream whose client
 // has no room for what may have to be kept of them.

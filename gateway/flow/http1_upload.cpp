@@ -36,9 +36,12 @@ void Upload::start(const asio::any_io_executor& executor) {
 
 asio::awaitable<void> Upload::run() {
   bool more = true;
+  Turn turn;
+  std::uint64_t before = bytes_;
   while (more && !body_.done()) {
     if (!unwanted_) progress_(running_);
     more = co_await move_some();
+    if (turn.over(static_cast<std::size_t>(bytes_ - std::exchange(before, bytes_)))) co_await let_others();
   }
   ended_ = true;
 }

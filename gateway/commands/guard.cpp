@@ -56,9 +56,10 @@ int guard(const GuardOptions& given) {
   if (!options) return report(options.error());
   if (const auto raised = serve::raise_permitted_capabilities(); !raised) return report(raised.error());
   ::signal(SIGPIPE, SIG_IGN);  // a log that is gone is an error of that write
+  audit::Counters counters;
   const auto log =
-      audit::make_json_log(base::Fd(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)), audit::Verbosity::kNormal);
-  const auto guarded = serve::guard(*options, *log);
+      audit::make_json_log(base::Fd(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)), audit::Verbosity::kNormal, &counters);
+  const auto guarded = serve::guard(*options, *log, counters);
   return guarded ? kExitDone : report(guarded.error());
 }
 

@@ -26,7 +26,7 @@ int reload(const std::string& control) {
     return kExitNo;
   }
   fmt::print("{}\n", described->text);
-  return kExitDone;
+  return described->everywhere ? kExitDone : kExitNo;
 }
 
 }  // namespace

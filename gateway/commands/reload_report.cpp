@@ -22,12 +22,22 @@ base::Result<ReloadReport> describe_reload(std::string_view answer) {
   }
   const auto detail = object["detail"].get<std::string>();  // lines with a caret: shown as the gateway made it
   if (!object["accepted"].get<bool>()) {
-    return ReloadReport{false, detail + "\nThe policy from before stays in force."};
+    return ReloadReport{false, true, detail + "\nThe policy from before stays in force."};
   }
   const auto version = object.contains("version") && object["version"].is_number_unsigned()
                            ? object["version"].get<std::uint64_t>()
                            : std::uint64_t{0};
-  return ReloadReport{true, fmt::format("policy in force: {}, version {} since the start", detail, version)};
+  std::string behind;
+  if (object.contains("behind") && object["behind"].is_array()) {
+    for (const auto& worker : object["behind"]) behind += (behind.empty() ? "" : ", ") + worker.dump();
+  }
+  if (!behind.empty()) {
+    return ReloadReport{true, false,
+                        fmt::format("policy accepted: {}, version {} since the start. It is not in force yet on worker "
+                                    "{}, which gives no sign of life: ask 'gateway status'",
+                                    detail, version, behind)};
+  }
+  return ReloadReport{true, true, fmt::format("policy in force: {}, version {} since the start", detail, version)};
 }
 
 }  // namespace soleroute::gateway::commands

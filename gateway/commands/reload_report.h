@@ -12,7 +12,8 @@ namespace soleroute::gateway::commands {
 
 struct ReloadReport {
   bool accepted = false;
-  std::string text;  // for people; may be of several lines
+  bool everywhere = true;  // in force on every worker
+  std::string text;        // for people; may be of several lines
 };
 
 // `answer` is the JSON object of gateway/serve/control_socket.h. Not that, or an error that it tells: an error.

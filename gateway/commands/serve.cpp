@@ -135,12 +135,13 @@ base::Status check_close(const ServeArguments& arguments, const serve::ServeOpti
 
 // `work` is what the options ask for, with the capabilities that this process may have and with a log.
 int with_log(const serve::ServeOptions& options,
-             base::Status (*work)(const serve::ServeOptions&, audit::DecisionLog&)) {
+             base::Status (*work)(const serve::ServeOptions&, audit::DecisionLog&, audit::Counters&)) {
   if (const auto raised = serve::raise_permitted_capabilities(); !raised) return report(raised.error());
   ::signal(SIGPIPE, SIG_IGN);  // a peer that is gone is an error of that write
   const int standard_output = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-  const auto log = audit::make_json_log(base::Fd(standard_output), options.log);
-  const auto done = work(options, *log);
+  audit::Counters counters;
+  const auto log = audit::make_json_log(base::Fd(standard_output), options.log, &counters);
+  const auto done = work(options, *log, counters);
   return done ? kExitDone : report(done.error());
 }
 

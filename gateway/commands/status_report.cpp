@@ -54,11 +54,23 @@ std::string joined(const json& list) {
   return all;
 }
 
+std::string numbers(const json& list) {
+  std::string all;
+  for (const json& item : list) {
+    if (item.is_number_unsigned()) all += (all.empty() ? "" : ", ") + item.dump();
+  }
+  return all;
+}
+
 void describe_policy(std::string& out, const json& policy) {
   const std::string files = joined(part(policy, "files"));
   fmt::format_to(std::back_inserter(out), "policy       {}, {} hosts{}\n",
                  files.empty() ? "none: everything is denied" : files, number_of(policy, "hosts"),
                  flag_of(policy, "stale") ? "; the last reload was refused" : "");
+  const std::string behind = numbers(part(policy, "behind"));
+  if (!behind.empty()) {
+    fmt::format_to(std::back_inserter(out), "             not in force yet on worker {}\n", behind);
+  }
 }
 
 void describe_warnings(std::string& out, const json& warnings) {
@@ -80,6 +92,14 @@ void describe_rules(std::string& out, const json& rules) {
   }
 }
 
+void describe_workers(std::string& out, const json& workers, const json& limits) {
+  const std::string stalled = numbers(part(workers, "stalled"));
+  fmt::format_to(std::back_inserter(out), "workers      {}{}{}\n", number_of(workers, "count"),
+                 stalled.empty() ? "" : "; no sign of life from: ", stalled);
+  fmt::format_to(std::back_inserter(out), "limits       {} connections at once ({} file descriptors)\n",
+                 number_of(limits, "connections"), number_of(limits, "descriptors"));
+}
+
 void describe_counters(std::string& out, const json& counters) {
   for (const auto& [name, value] : counters.items()) {
     if (value.is_number())
@@ -99,14 +119,19 @@ base::Result<StatusReport> describe_status(std::string_view answer) {
   const json rules = part(object, "rules");
   const json counters = part(object, "counters");
   StatusReport report;
-  report.healthy =
-      health == "healthy" && part(rules, "differences").empty() && !(policy.is_object() && flag_of(policy, "stale"));
+  const json log = part(object, "log");
+  report.healthy = health == "healthy" && part(rules, "differences").empty() && part(policy, "behind").empty() &&
+                   !(policy.is_object() && flag_of(policy, "stale"));
   fmt::format_to(std::back_inserter(report.text),
                  "health       {}\nversion      {}\nrunning for  {}\ntopology     {}\n", health,
                  text_of(object, "version"), duration(number_of(object, "uptime_s")), text_of(object, "topology"));
   describe_warnings(report.text, part(object, "warnings"));
   if (policy.is_object()) describe_policy(report.text, policy);
   if (rules.is_object()) describe_rules(report.text, rules);
+  if (object.contains("workers")) describe_workers(report.text, part(object, "workers"), part(object, "limits"));
+  if (const std::string fault = text_of(log, "detail"); !fault.empty()) {
+    fmt::format_to(std::back_inserter(report.text), "log          cannot be written: {}\n", fault);
+  }
   if (counters.is_object()) {
     fmt::format_to(std::back_inserter(report.text), "connections  {} open\ncounters\n",
                    number_of(counters, "connections_open"));

@@ -4,18 +4,30 @@
 namespace soleroute::gateway::dns {
 
 ClientLimits::Verdict ClientLimits::admit(const base::IpAddress& client, Clock::time_point now) {
+  const std::lock_guard lock(mutex_);
   Client& state = clients_.touch(client);
-  if (waiting_ >= kWaitingTotal || state.waiting >= kWaitingPerClient) return Verdict::kTooManyWaiting;
+  if (state.waiting >= kWaitingPerClient) return Verdict::kTooManyWaiting;
   if (!state.budget.take(now)) return Verdict::kTooFast;
   ++state.waiting;
-  ++waiting_;
   return Verdict::kAdmitted;
 }
 
 void ClientLimits::done(const base::IpAddress& client) {
-  if (waiting_ > 0) --waiting_;
+  const std::lock_guard lock(mutex_);
   Client* state = clients_.find(client);  // gone if thousands of clients came after it
   if (state != nullptr && state->waiting > 0) --state->waiting;
+}
+
+std::string_view to_string(ClientLimits::Verdict verdict) {
+  switch (verdict) {
+    case ClientLimits::Verdict::kAdmitted:
+      return "";
+    case ClientLimits::Verdict::kTooManyWaiting:
+      return "too many look-ups of this client are waiting";
+    case ClientLimits::Verdict::kTooFast:
+      return "more than 100 new names a second from this client";
+  }
+  return "";
 }
 
 }  // namespace soleroute::gateway::dns

@@ -11,6 +11,7 @@
 #include <exception>
 #include <initializer_list>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -40,9 +41,14 @@ SharedSet failure() {
   return set;
 }
 
+constexpr std::string_view kNoAnswer = "no upstream DNS server gave an answer";
+constexpr std::string_view kNoneFree = "too many look-ups of all clients are under way";
+constexpr std::string_view kNoDescriptors = "this client has too many connections open";
+
 // One question under way, and who waits for it.
 struct Flight {
   SharedSet result;  // null until it is over
+  net::DescriptorBudget::Charge charge{};
   std::vector<std::weak_ptr<Bell>> waiters;
 
   void finish(SharedSet set) {
@@ -70,39 +76,63 @@ bool never_asked(const base::HostName& name) {
   return special == SpecialName::kGateway || special == SpecialName::kThisHost || special == SpecialName::kNoDoh;
 }
 
-std::unexpected<base::Error> no_answer(const base::HostName& name) {
-  return base::system_error("cannot resolve " + name.text() + ": no upstream DNS server gave an answer");
+std::unexpected<base::Error> no_answer(const base::HostName& name, std::string_view why = kNoAnswer) {
+  return base::system_error("cannot resolve " + name.text() + ": " + std::string(why));
 }
 
 }  // namespace
 
 struct Resolver::State {
   State(asio::io_context& loop, ResolverOptions wanted, std::shared_ptr<Cache> shared_cache,
-        std::shared_ptr<NameBook> book, audit::Counters& counts)
+        std::shared_ptr<NameBook> book, audit::Counters& counts, LookupBudgets limits)
       : io(loop),
         options(std::move(wanted)),
         cache(std::move(shared_cache)),
         names(std::move(book)),
         counters(counts),
-        health(options.upstreams.size()) {}
+        budgets(std::move(limits)),
+        health(options.upstreams.size()) {
+    if (!budgets.clients) budgets.clients = std::make_shared<ClientLimits>();
+  }
 
   asio::io_context& io;
   ResolverOptions options;
   std::shared_ptr<Cache> cache;
   std::shared_ptr<NameBook> names;
   audit::Counters& counters;
+  LookupBudgets budgets;
   UpstreamOrder health;
   std::unordered_map<FlightKey, std::shared_ptr<Flight>, FlightHash> flights;
+  std::unordered_map<base::IpAddress, std::size_t> flights_of;  // by the client that began them
 
-  // What is known now, or the flight that will tell; neither when there are too many.
+  // What is known now, or the flight that will tell; a failure and why when there are too many.
   struct Pending {
     SharedSet known;
     std::shared_ptr<Flight> flight;
+    std::string_view refused{};
     [[nodiscard]] SharedSet result() const { return flight ? flight->result : known; }
     [[nodiscard]] bool has_addresses() const { return result() && !result()->addresses.empty(); }
   };
-  static Pending begin(const std::shared_ptr<State>& self, const base::HostName& name, DnsType type);
-  static asio::awaitable<void> fly(std::shared_ptr<State> self, FlightKey key, std::shared_ptr<Flight> flight);
+  static Pending begin(const std::shared_ptr<State>& self, const base::HostName& name, DnsType type,
+                       const base::IpAddress& client);
+  static asio::awaitable<void> fly(std::shared_ptr<State> self, FlightKey key, std::shared_ptr<Flight> flight,
+                                   base::IpAddress client);
+  [[nodiscard]] base::IpAddress key_of(const base::IpAddress& client) {
+    return budgets.descriptors == nullptr ? client.unmapped() : budgets.descriptors->key(client);
+  }
+  [[nodiscard]] bool must_ask(const base::HostName& name, DnsType type) const {
+    return !flights.contains(FlightKey{name, type}) && cache->find(name, type) == nullptr;
+  }
+  // Some are left for clients that have few under way.
+  [[nodiscard]] bool has_room_for(const base::IpAddress& key) const {
+    if (flights.size() < kMaxQuestions - kKeptForFew) return true;
+    const auto mine = flights_of.find(key);
+    return flights.size() < kMaxQuestions && (mine == flights_of.end() || mine->second < kFew);
+  }
+  void landed(const base::IpAddress& key) {
+    const auto mine = flights_of.find(key);
+    if (mine != flights_of.end() && --mine->second == 0) flights_of.erase(mine);
+  }
   struct Told {
     sniffer::DnsAnswer answer;
     bool name_exists = true;
@@ -132,12 +162,14 @@ namespace {
 template <class State>
 class Landing {
  public:
-  Landing(std::shared_ptr<State> state, FlightKey key, std::shared_ptr<Flight> flight)
-      : state_(std::move(state)), key_(std::move(key)), flight_(std::move(flight)) {}
+  Landing(std::shared_ptr<State> state, FlightKey key, std::shared_ptr<Flight> flight, const base::IpAddress& client)
+      : state_(std::move(state)), key_(std::move(key)), flight_(std::move(flight)), client_(client) {}
   Landing(const Landing&) = delete;
   Landing& operator=(const Landing&) = delete;
   ~Landing() {
     state_->flights.erase(key_);
+    state_->landed(client_);
+    flight_->charge.release();
     flight_->finish(result ? result : failure());
   }
   SharedSet result;
@@ -146,25 +178,56 @@ class Landing {
   std::shared_ptr<State> state_;
   FlightKey key_;
   std::shared_ptr<Flight> flight_;
+  base::IpAddress client_;
+};
+
+// One look-up of a client, from its admission to its end.
+template <class State>
+class Lookup {
+ public:
+  Lookup(std::shared_ptr<State> state, const base::IpAddress& client)
+      : state_(std::move(state)),
+        key_(state_->key_of(client)),
+        verdict_(state_->budgets.clients->admit(key_, Clock::now())) {}
+  Lookup(const Lookup&) = delete;
+  Lookup& operator=(const Lookup&) = delete;
+  ~Lookup() {
+    if (admitted()) state_->budgets.clients->done(key_);
+  }
+  [[nodiscard]] bool admitted() const { return verdict_ == ClientLimits::Verdict::kAdmitted; }
+  [[nodiscard]] ClientLimits::Verdict verdict() const { return verdict_; }
+
+ private:
+  std::shared_ptr<State> state_;
+  base::IpAddress key_;
+  ClientLimits::Verdict verdict_;
 };
 
 }  // namespace
 
 Resolver::State::Pending Resolver::State::begin(const std::shared_ptr<State>& self, const base::HostName& name,
-                                                DnsType type) {
+                                                DnsType type, const base::IpAddress& client) {
   if (auto known = self->cache->find(name, type)) return {std::move(known), nullptr};
   const FlightKey key{name, type};
   if (const auto found = self->flights.find(key); found != self->flights.end()) return {nullptr, found->second};
-  if (self->flights.size() >= kMaxQuestions) return {failure(), nullptr};
+  const base::IpAddress asker = self->key_of(client);
+  if (!self->has_room_for(asker)) return {failure(), nullptr, kNoneFree};
   auto flight = std::make_shared<Flight>();
+  if (self->budgets.descriptors != nullptr) {
+    auto charge = self->budgets.descriptors->descriptors(client);
+    if (!charge) return {failure(), nullptr, kNoDescriptors};
+    flight->charge = std::move(*charge);
+  }
   self->flights.emplace(key, flight);
-  auto flying = fly(self, key, flight);
+  ++self->flights_of[asker];
+  auto flying = fly(self, key, flight, asker);
   asio::co_spawn(self->io, std::move(flying), [](const std::exception_ptr&) {});
   return {nullptr, std::move(flight)};
 }
 
-asio::awaitable<void> Resolver::State::fly(std::shared_ptr<State> self, FlightKey key, std::shared_ptr<Flight> flight) {
-  Landing<State> landing(self, key, std::move(flight));
+asio::awaitable<void> Resolver::State::fly(std::shared_ptr<State> self, FlightKey key, std::shared_ptr<Flight> flight,
+                                           base::IpAddress client) {
+  Landing<State> landing(self, key, std::move(flight), client);
   const auto before = self->cache->stale(key.name, key.type);
   auto told = co_await ask(self, key, before ? kStaleAfter : self->options.total_timeout);
   if (!told) ++self->counters.dns_upstream_failures;
@@ -242,8 +305,9 @@ SharedSet Resolver::State::digest(const FlightKey& key, Told told) const {
 }
 
 Resolver::Resolver(asio::io_context& io, ResolverOptions options, std::shared_ptr<Cache> cache,
-                   std::shared_ptr<NameBook> names, audit::Counters& counters)
-    : state_(std::make_shared<State>(io, std::move(options), std::move(cache), std::move(names), counters)) {}
+                   std::shared_ptr<NameBook> names, audit::Counters& counters, LookupBudgets budgets)
+    : state_(std::make_shared<State>(io, std::move(options), std::move(cache), std::move(names), counters,
+                                     std::move(budgets))) {}
 
 Resolver::~Resolver() = default;
 
@@ -255,10 +319,23 @@ std::shared_ptr<const RecordSet> Resolver::cached(const base::HostName& name, Dn
   return state_->cache->find(name, type);
 }
 
-asio::awaitable<base::Result<SharedSet>> Resolver::lookup(base::HostName name, DnsType type) {
+base::IpAddress Resolver::key(const base::IpAddress& client) const {
+  return state_->key_of(client);
+}
+
+ClientLimits::Verdict Resolver::admit(const base::IpAddress& key) {
+  return state_->budgets.clients->admit(key, Clock::now());
+}
+
+void Resolver::done(const base::IpAddress& key) {
+  state_->budgets.clients->done(key);
+}
+
+asio::awaitable<base::Result<SharedSet>> Resolver::lookup(base::HostName name, DnsType type, base::IpAddress client) {
   if (never_asked(name) || !Cache::is_cacheable(type)) co_return no_answer(name);
   const auto state = state_;
-  const auto pending = State::begin(state, name, type);
+  const auto pending = State::begin(state, name, type, client);
+  if (!pending.refused.empty()) co_return no_answer(name, pending.refused);
   const auto bell = state->bell_for({&pending});
   while (!pending.result()) {
     if (const auto [rung] = co_await bell->async_wait(kAwait); !rung) break;
@@ -267,11 +344,15 @@ asio::awaitable<base::Result<SharedSet>> Resolver::lookup(base::HostName name, D
   co_return pending.result();
 }
 
-asio::awaitable<base::Result<Addresses>> Resolver::resolve(base::HostName name) {
+asio::awaitable<base::Result<Addresses>> Resolver::resolve(base::HostName name, base::IpAddress client) {
   if (never_asked(name)) co_return no_answer(name);
   if (const auto known = cached(name)) co_return *known;
   const auto state = state_;
-  const std::array families{State::begin(state, name, DnsType::kA), State::begin(state, name, DnsType::kAaaa)};
+  std::optional<Lookup<State>> mine;  // who joins a question that is under way looks no new name up
+  if (state->must_ask(name, DnsType::kA) || state->must_ask(name, DnsType::kAaaa)) mine.emplace(state, client);
+  if (mine && !mine->admitted()) co_return no_answer(name, to_string(mine->verdict()));
+  const std::array families{State::begin(state, name, DnsType::kA, client),
+                            State::begin(state, name, DnsType::kAaaa, client)};
   const auto bell = state->bell_for({&families[0], &families[1]});
   const auto over = [&] { return families[0].result() && families[1].result(); };
   const auto some = [&] { return families[0].has_addresses() || families[1].has_addresses(); };
@@ -293,7 +374,10 @@ asio::awaitable<base::Result<Addresses>> Resolver::resolve(base::HostName name) 
     auto& into = &family == &families[0] ? addresses.v4 : addresses.v6;
     into = result->addresses;
   }
-  if (!answered) co_return no_answer(name);
+  if (!answered) {
+    const auto refused = families[0].refused.empty() ? families[1].refused : families[0].refused;
+    co_return no_answer(name, refused.empty() ? kNoAnswer : refused);
+  }
   addresses.ttl = std::max(std::chrono::seconds(0), std::chrono::ceil<std::chrono::seconds>(expires - Clock::now()));
   co_return addresses;
 }

@@ -15,7 +15,9 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "gateway/audit/counters.h"
+#include "gateway/dns/client_limits.h"
 #include "gateway/dns/name_book.h"
+#include "gateway/net/descriptor_budget.h"
 #include "sniffer/dns_message.h"
 
 namespace soleroute::gateway::dns {
@@ -40,30 +42,44 @@ struct RecordSet;  // one name, one type: gateway/dns/cache.h
 class Cache;       // shared by the resolvers of all workers
 [[nodiscard]] std::shared_ptr<Cache> make_cache(std::size_t max_entries = 65536);
 
+// What a client's look-ups are counted against.
+struct LookupBudgets {
+  std::shared_ptr<ClientLimits> clients;         // of all workers; null: this resolver's own
+  net::DescriptorBudget* descriptors = nullptr;  // this worker's, and who is one client; null: no limit
+};
+
 class Resolver {
  public:
   Resolver(boost::asio::io_context& io, ResolverOptions options, std::shared_ptr<Cache> cache,
-           std::shared_ptr<NameBook> names, audit::Counters& counters);
+           std::shared_ptr<NameBook> names, audit::Counters& counters, LookupBudgets budgets = {});
   ~Resolver();
 
   // Both families, asked in parallel. Answered from the cache without suspending when possible. NXDOMAIN and no data:
   // empty vectors. Time-outs and SERVFAIL of both families: an error. When one family has addresses and the other is
   // late, the one is answered kResolutionDelay later. Addresses are as upstream said: the caller applies
   // policy::may_dial(). Every successful answer is remembered in the NameBook. Identical questions that are under way
-  // are joined. Names that mean this host or this gateway are never asked: an error.
-  [[nodiscard]] boost::asio::awaitable<base::Result<Addresses>> resolve(base::HostName name);
+  // are joined. Names that mean this host or this gateway are never asked: an error. What the cache does not know is
+  // one look-up of `client`; over its budget: an error that says so.
+  [[nodiscard]] boost::asio::awaitable<base::Result<Addresses>> resolve(base::HostName name,
+                                                                        base::IpAddress client = {});
   // The cache only; null if not there. Never suspends: the fast path of a redirected connection.
   [[nodiscard]] std::shared_ptr<const Addresses> cached(const base::HostName& name) const;
 
-  // One type: A, AAAA, HTTPS or SVCB. An error for time-outs and SERVFAIL, never null.
-  [[nodiscard]] boost::asio::awaitable<base::Result<std::shared_ptr<const RecordSet>>> lookup(base::HostName name,
-                                                                                              sniffer::DnsType type);
+  // One type: A, AAAA, HTTPS or SVCB. An error for time-outs and SERVFAIL, never null. `client` was admitted.
+  [[nodiscard]] boost::asio::awaitable<base::Result<std::shared_ptr<const RecordSet>>> lookup(
+      base::HostName name, sniffer::DnsType type, base::IpAddress client = {});
+  // May the client with this key look one more name up? Each kAdmitted is ended by one done().
+  [[nodiscard]] base::IpAddress key(const base::IpAddress& client) const;
+  [[nodiscard]] ClientLimits::Verdict admit(const base::IpAddress& key);
+  void done(const base::IpAddress& key);
   // The cache only; null if not there. A remembered failure is there, with RecordSet::failed.
   [[nodiscard]] std::shared_ptr<const RecordSet> cached(const base::HostName& name, sniffer::DnsType type) const;
 
   static constexpr std::chrono::milliseconds kResolutionDelay{50};  // RFC 8305 section 3
   static constexpr std::chrono::seconds kFailureTtl{5};             // RFC 9520 section 3.2
   static constexpr std::size_t kMaxQuestions = 512;                 // under way at once, by one worker
+  static constexpr std::size_t kKeptForFew = 128;                   // of them, for clients that have few
+  static constexpr std::size_t kFew = 16;
 
  private:
   struct State;

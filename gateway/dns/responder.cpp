@@ -225,7 +225,10 @@ Message Responder::own_address_reply(const DnsQuery& query, std::size_t limit) c
 
 Message Responder::finish(const Question& question, const base::Result<std::shared_ptr<const RecordSet>>& found) {
   if (!found || (*found)->failed) {
-    log_failed(question, policy::to_string(policy::Reason::kUpstreamFailed), "no upstream DNS server gave an answer");
+    std::string_view why = "no upstream DNS server gave an answer";
+    if (!found) why = found.error().message;
+    if (const auto cause = why.rfind(": "); cause != std::string_view::npos) why.remove_prefix(cause + 2);
+    log_failed(question, policy::to_string(policy::Reason::kUpstreamFailed), why);
     return sniffer::build_dns_reply(question.query, bare(DnsRcode::kServFail), question.limit);
   }
   const RecordSet& set = **found;

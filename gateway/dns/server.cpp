@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "gateway/dns/await.h"
-#include "gateway/dns/client_limits.h"
 #include "gateway/dns/datagram.h"
 #include "gateway/dns/responder.h"
 #include "gateway/dns/tcp_service.h"
@@ -34,11 +33,6 @@ void widen_receive_buffer(int socket) {
   (void)::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 }
 
-std::string_view why(ClientLimits::Verdict verdict) {
-  return verdict == ClientLimits::Verdict::kTooFast ? "more than 100 new questions a second from this client"
-                                                    : "too many questions of this client are waiting";
-}
-
 }  // namespace
 
 struct Server::State : std::enable_shared_from_this<Server::State> {
@@ -46,14 +40,15 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
         audit::DecisionLog& log, audit::Counters& counters)
       : io(loop),
         resolver(upstream),
+        descriptors(options.descriptors),
         denials(loop, log),
         responder(std::move(options), upstream, std::move(names), denials, log, counters) {}
 
   asio::io_context& io;
   Resolver& resolver;
+  net::DescriptorBudget* descriptors;
   DenialLog denials;
   Responder responder;
-  ClientLimits limits;
   std::vector<base::Fd> listeners;  // until start()
   std::vector<std::shared_ptr<Descriptor>> udp;
   std::unique_ptr<TcpService> tcp;
@@ -63,7 +58,7 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
   // Sends exactly one reply, now or when upstream has answered; an empty one if none is due.
   void answer(base::Bytes message, const base::IpAddress& client, policy::Transport transport, Send send);
   static asio::awaitable<void> look_up(std::shared_ptr<State> self, std::shared_ptr<const Question> question,
-                                       Send send);
+                                       base::IpAddress key, Send send);
   static asio::awaitable<void> receive(std::shared_ptr<State> self, std::shared_ptr<Descriptor> socket);
   void take_batch(const std::shared_ptr<Descriptor>& socket, std::vector<std::byte>& buffer);
 };
@@ -72,16 +67,18 @@ void Server::State::answer(base::Bytes message, const base::IpAddress& client, p
   auto outcome = responder.begin(message, client, transport);
   if (auto* reply = std::get_if<Message>(&outcome)) return send(std::move(*reply));
   auto& question = *std::get_if<Question>(&outcome);
-  const auto verdict = limits.admit(client, Clock::now());
-  if (verdict != ClientLimits::Verdict::kAdmitted) return send(responder.overloaded(question, why(verdict)));
-  auto looking = look_up(shared_from_this(), std::make_shared<const Question>(std::move(question)), std::move(send));
+  const auto key = resolver.key(client);
+  const auto verdict = resolver.admit(key);
+  if (verdict != ClientLimits::Verdict::kAdmitted) return send(responder.overloaded(question, to_string(verdict)));
+  auto looking =
+      look_up(shared_from_this(), std::make_shared<const Question>(std::move(question)), key, std::move(send));
   asio::co_spawn(io, std::move(looking), kIgnore);
 }
 
 asio::awaitable<void> Server::State::look_up(std::shared_ptr<State> self, std::shared_ptr<const Question> question,
-                                             Send send) {
-  auto found = co_await self->resolver.lookup(question->name, question->query.question.type);
-  self->limits.done(question->client);
+                                             base::IpAddress key, Send send) {
+  auto found = co_await self->resolver.lookup(question->name, question->query.question.type, question->client);
+  self->resolver.done(key);
   if (self->stopped) co_return;
   send(self->responder.finish(*question, found));
 }
@@ -136,7 +133,7 @@ void Server::start() {
     if (!state) return reply({});
     state->answer(question, client, policy::Transport::kTcp, std::move(reply));
   };
-  state_->tcp = std::make_unique<TcpService>(state_->io, std::move(answer));
+  state_->tcp = std::make_unique<TcpService>(state_->io, std::move(answer), state_->descriptors);
   for (auto& listener : state_->listeners) state_->tcp->serve(std::move(listener));
   state_->listeners.clear();
 }

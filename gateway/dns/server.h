@@ -21,6 +21,7 @@ struct ServerOptions {
   std::vector<base::IpAddress> own_addresses;  // answers for denied names; a family without one answers NODATA
   std::function<std::shared_ptr<const policy::Policy>()> policy;  // the snapshot in force, asked once per question
   std::vector<base::IpAddress> local_addresses{};  // this machine's: told for a name only if its entry lists them
+  net::DescriptorBudget* descriptors = nullptr;    // charged for connections; null: no limit
 };
 
 class Server {

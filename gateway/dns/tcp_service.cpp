@@ -6,6 +6,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
@@ -33,11 +34,13 @@ constexpr int kAcceptBatch = 32;
 }  // namespace
 
 struct TcpService::State : std::enable_shared_from_this<TcpService::State> {
-  State(asio::io_context& loop, Handler answer) : io(loop), wheel(loop), handler(std::move(answer)), pause(loop) {}
+  State(asio::io_context& loop, Handler answer, net::DescriptorBudget* budget)
+      : io(loop), wheel(loop), handler(std::move(answer)), descriptors(budget), pause(loop) {}
 
   asio::io_context& io;
   net::DeadlineWheel wheel;
   Handler handler;
+  net::DescriptorBudget* descriptors;
   asio::steady_timer pause;  // out of descriptors
   std::vector<std::unique_ptr<asio::posix::stream_descriptor>> listeners;
   std::unordered_map<Session*, std::weak_ptr<Session>> sessions;
@@ -51,18 +54,21 @@ struct TcpService::State : std::enable_shared_from_this<TcpService::State> {
 // One connection. Alive as long as it reads, writes, or a reply is due.
 class TcpService::Session : public std::enable_shared_from_this<TcpService::Session> {
  public:
-  Session(std::shared_ptr<State> state, base::Fd socket, const base::IpAddress& client)
-      : state_(std::move(state)),
+  Session(std::shared_ptr<State> state, base::Fd socket, const base::IpAddress& client, const base::IpAddress& key,
+          net::DescriptorBudget::Charge charge)
+      : charge_(std::move(charge)),
+        state_(std::move(state)),
         stream_(state_->io, state_->wheel, std::move(socket)),
         room_(state_->io),
-        client_(client) {
-    ++state_->per_client[client_];
+        client_(client),
+        key_(key) {
+    ++state_->per_client[key_];
   }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   ~Session() {
     state_->sessions.erase(this);
-    const auto count = state_->per_client.find(client_);
+    const auto count = state_->per_client.find(key_);
     if (--count->second == 0) state_->per_client.erase(count);
   }
 
@@ -81,10 +87,12 @@ class TcpService::Session : public std::enable_shared_from_this<TcpService::Sess
   [[nodiscard]] bool full() const { return under_way_ >= kMaxUnderWay || unread_ >= kMaxUnread; }
   [[nodiscard]] bool has_question() const;
 
+  net::DescriptorBudget::Charge charge_;
   std::shared_ptr<State> state_;
   net::TcpStream stream_;
   asio::steady_timer room_;  // cancelled when a question or a reply is done
   base::IpAddress client_;
+  base::IpAddress key_;
   std::vector<std::byte> received_;
   std::deque<Message> replies_;
   std::size_t under_way_ = 0;
@@ -150,8 +158,11 @@ asio::awaitable<void> TcpService::Session::write(std::shared_ptr<Session> self) 
 asio::awaitable<void> TcpService::Session::read(std::shared_ptr<Session> self) {
   std::vector<std::byte> chunk(kReadChunk);
   self->stream_.expires_after(kIdle);
+  int reads = 0;
   while (self->stream_.is_open()) {
     if (!self->take_questions()) break;
+    // Questions that the cache answers make nothing wait.
+    if (++reads % kReadsInATurn == 0) co_await asio::post(self->state_->io, asio::use_awaitable);
     if (self->full() && self->has_question()) {
       self->room_.expires_after(kIdle);
       const auto [room] = co_await self->room_.async_wait(kAwait);
@@ -170,9 +181,16 @@ asio::awaitable<void> TcpService::Session::read(std::shared_ptr<Session> self) {
 
 void TcpService::State::open_session(base::Fd socket, const base::IpAddress& client) {
   if (sessions.size() >= kMaxConnections) return;
-  const auto count = per_client.find(client);
+  const auto key = descriptors == nullptr ? client.unmapped() : descriptors->key(client);
+  const auto count = per_client.find(key);
   if (count != per_client.end() && count->second >= kMaxPerClient) return;
-  const auto session = std::make_shared<Session>(shared_from_this(), std::move(socket), client);
+  net::DescriptorBudget::Charge charge;
+  if (descriptors != nullptr) {
+    auto taken = descriptors->descriptors(client);
+    if (!taken) return;
+    charge = std::move(*taken);
+  }
+  const auto session = std::make_shared<Session>(shared_from_this(), std::move(socket), client, key, std::move(charge));
   sessions.emplace(session.get(), session);
   auto reading = Session::read(session);
   asio::co_spawn(io, std::move(reading), kIgnore);
@@ -184,7 +202,7 @@ bool TcpService::State::accept_batch(int listener) {
     sockaddr_storage peer{};
     socklen_t length = sizeof peer;
     base::Fd socket(::accept4(listener, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (!socket) return errno != EMFILE && errno != ENFILE;
+    if (!socket) return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
     open_session(std::move(socket), base::Endpoint::from_sockaddr(reinterpret_cast<const sockaddr&>(peer)).address);
   }
   return true;
@@ -205,8 +223,8 @@ asio::awaitable<void> accept_loop(std::shared_ptr<State> state, asio::posix::str
 
 }  // namespace
 
-TcpService::TcpService(asio::io_context& io, Handler handler)
-    : state_(std::make_shared<State>(io, std::move(handler))) {}
+TcpService::TcpService(asio::io_context& io, Handler handler, net::DescriptorBudget* descriptors)
+    : state_(std::make_shared<State>(io, std::move(handler), descriptors)) {}
 
 TcpService::~TcpService() {
   stop();

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/ip_address.h"
 #include "gateway/dns/responder.h"
+#include "gateway/net/descriptor_budget.h"
 
 namespace soleroute::gateway::dns {
 
@@ -21,6 +22,7 @@ class TcpService {
   static constexpr std::size_t kMaxConnections = 128;
   static constexpr std::size_t kMaxPerClient = 32;
   static constexpr std::size_t kMaxUnderWay = 16;           // questions of one connection
+  static constexpr int kReadsInATurn = 16;                  // of one connection; then others have their turn
   static constexpr std::size_t kMaxUnread = 65536;          // bytes of replies
   static constexpr std::size_t kMaxQuestionBytes = 4096;    // longer is not a question
   static constexpr std::chrono::milliseconds kIdle{10000};  // without a byte moving
@@ -29,7 +31,8 @@ class TcpService {
   // Answers now or later, exactly once, on the worker's thread.
   using Handler = std::function<void(base::Bytes question, const base::IpAddress& client, Reply reply)>;
 
-  TcpService(boost::asio::io_context& io, Handler handler);
+  // `descriptors`, which may be null, is charged for each connection.
+  TcpService(boost::asio::io_context& io, Handler handler, net::DescriptorBudget* descriptors = nullptr);
   TcpService(const TcpService&) = delete;
   TcpService& operator=(const TcpService&) = delete;
   ~TcpService();

@@ -26,6 +26,7 @@ using Outcome = std::expected<Dialled, DialFailure>;
 constexpr std::size_t kMaxAddresses = 6;  // addresses tried for one dial
 constexpr const char* kOwnUnlisted =
     " is an address of the gateway's own machine, which a range does not mean; if it is meant, list the address itself";
+using Charge = net::DescriptorBudget::Charge;
 
 // A socket on its way to `remote`; the connection is complete once it is writable without error.
 base::Result<base::Fd> begin_connect(const base::Endpoint& remote, std::uint32_t mark) {
@@ -59,10 +60,11 @@ DialFailure connect_failure(const base::Endpoint& remote, const base::Error& err
 // Connects, and has written `first` when it is done. Writing tells of a failed connect as well as SO_ERROR does, and to
 // an origin close by the connection stands before the first attempt: then nothing is waited for.
 asio::awaitable<Outcome> attempt(asio::io_context& io, net::DeadlineWheel& wheel, base::Endpoint remote,
-                                 std::uint32_t mark, std::span<const std::byte> first) {
+                                 std::uint32_t mark, std::span<const std::byte> first, Charge charge) {
   auto fd = begin_connect(remote, mark);
   if (!fd) co_return dial_failed(policy::Reason::kUpstreamFailed, fd.error().message);
   auto stream = std::make_unique<net::TcpStream>(io, wheel, std::move(*fd));
+  stream->charge(std::move(charge));
   stream->expires_after(Connector::kDialTimeout);
   base::Status status;
   if (first.empty()) {
@@ -110,12 +112,21 @@ struct Race {
 };
 
 asio::awaitable<void> run_attempt(asio::io_context& io, net::DeadlineWheel& wheel, std::shared_ptr<Race> race,
-                                  base::Endpoint remote, std::uint32_t mark) {
-  auto outcome = co_await attempt(io, wheel, remote, mark, {});  // only the winner is written to
+                                  base::Endpoint remote, std::uint32_t mark, Charge charge) {
+  auto outcome = co_await attempt(io, wheel, remote, mark, {}, std::move(charge));  // only the winner is written to
   --race->running;
   if (outcome && !race->won && !race->over) race->won = std::move(*outcome);
   if (!outcome && !std::exchange(race->failed_once, true)) race->first_failure = outcome.error();
   race->ring();
+}
+
+// Nothing: the client has its share of descriptors open.
+std::optional<Charge> charged(net::DescriptorBudget* descriptors, const base::IpAddress& client) {
+  return descriptors == nullptr ? std::optional<Charge>(std::in_place) : descriptors->descriptors(client);
+}
+
+std::unexpected<DialFailure> over_its_share() {
+  return dial_failed(policy::Reason::kUpstreamFailed, "this client has too many connections open");
 }
 
 }  // namespace
@@ -125,18 +136,20 @@ std::unexpected<DialFailure> dial_failed(policy::Reason reason, std::string mess
 }
 
 Connector::Connector(asio::io_context& io, net::DeadlineWheel& wheel, dns::Resolver& resolver, dns::NameBook& names,
-                     std::uint32_t mark, std::vector<base::IpAddress> local_addresses)
+                     std::uint32_t mark, std::vector<base::IpAddress> local_addresses,
+                     net::DescriptorBudget* descriptors)
     : io_(io),
       wheel_(wheel),
       resolver_(resolver),
       names_(names),
       mark_(mark),
-      local_addresses_(std::move(local_addresses)) {}
+      local_addresses_(std::move(local_addresses)),
+      descriptors_(descriptors) {}
 
 asio::awaitable<Outcome> Connector::dial(DialRequest request) {
   std::shared_ptr<const dns::Addresses> resolved = resolver_.cached(request.name);
   if (!resolved) {
-    auto fresh = co_await resolver_.resolve(request.name);
+    auto fresh = co_await resolver_.resolve(request.name, request.client);
     if (!fresh) co_return dial_failed(policy::Reason::kUpstreamFailed, fresh.error().message);
     resolved = std::make_shared<const dns::Addresses>(std::move(*fresh));
   }
@@ -159,9 +172,11 @@ asio::awaitable<Outcome> Connector::dial(DialRequest request) {
   }
   if (candidates.size() == 1) {
     const base::Endpoint only{candidates.front(), request.port};
-    co_return co_await attempt(io_, wheel_, only, mark_, request.first_bytes);
+    auto charge = charged(descriptors_, request.client);
+    if (!charge) co_return over_its_share();
+    co_return co_await attempt(io_, wheel_, only, mark_, request.first_bytes, std::move(*charge));
   }
-  auto won = co_await race(std::move(candidates), request.port);
+  auto won = co_await race(std::move(candidates), request.port, request.client);
   if (!won) co_return won;
   if (auto written = co_await won->stream->write_all(request.first_bytes); !written) {
     co_return std::unexpected(connect_failure(won->remote, written.error()));
@@ -178,25 +193,32 @@ bool Connector::is_here(const base::IpAddress& dialled) const {
   return std::ranges::find(local_addresses_, address) != local_addresses_.end() || net::is_own_address(address);
 }
 
-asio::awaitable<Outcome> Connector::dial_address(base::Endpoint remote, std::optional<base::Cidr> range) {
+asio::awaitable<Outcome> Connector::dial_address(base::Endpoint remote, std::optional<base::Cidr> range,
+                                                 base::IpAddress client) {
   const bool meant = range && net::means_own_address(std::span(&*range, 1), remote.address);
   if (!meant && is_here(remote.address)) {
     co_return dial_failed(policy::Reason::kPrivateAddress, remote.address.to_string() + kOwnUnlisted);
   }
-  co_return co_await attempt(io_, wheel_, remote, mark_, {});
+  auto charge = charged(descriptors_, client);
+  if (!charge) co_return over_its_share();
+  co_return co_await attempt(io_, wheel_, remote, mark_, {}, std::move(*charge));
 }
 
-asio::awaitable<Outcome> Connector::race(std::vector<base::IpAddress> addresses, std::uint16_t port) {
+asio::awaitable<Outcome> Connector::race(std::vector<base::IpAddress> addresses, std::uint16_t port,
+                                         base::IpAddress client) {
   addresses.resize(std::min(addresses.size(), kMaxAddresses));
   auto race = std::make_shared<Race>(io_);
   const auto give_up = net::Clock::now() + kDialTimeout;
   std::size_t next = 0;
   while (!race->won && (next < addresses.size() || race->running > 0)) {
     if (net::Clock::now() >= give_up) break;
-    if (next < addresses.size()) {
+    auto charge = next < addresses.size() ? charged(descriptors_, client) : std::nullopt;
+    // Without a descriptor for it the next attempt waits until one of those under way has ended.
+    if (!charge && race->running == 0) co_return over_its_share();
+    if (charge) {
       const base::Endpoint remote{addresses[next++], port};
       ++race->running;
-      auto running = run_attempt(io_, wheel_, race, remote, mark_);
+      auto running = run_attempt(io_, wheel_, race, remote, mark_, std::move(*charge));
       asio::co_spawn(io_, std::move(running), [](const std::exception_ptr&) {});
     }
     if (std::exchange(race->rung, false)) continue;

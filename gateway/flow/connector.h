@@ -19,6 +19,7 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "gateway/dns/resolver.h"
+#include "gateway/net/descriptor_budget.h"
 #include "gateway/net/stream.h"
 #include "policy/decision.h"
 
@@ -32,6 +33,7 @@ struct DialRequest {
   std::optional<base::IpAddress> preferred;
   // Written as soon as the connection stands, for the caller that has it already; borrowed until the dial is over.
   std::span<const std::byte> first_bytes{};
+  base::IpAddress client{};  // whose look-ups and descriptors this costs
 };
 
 // Why a dial failed, as the log and the client are told.
@@ -52,13 +54,17 @@ class Connector {
   static constexpr std::chrono::milliseconds kAttemptDelay{250};  // RFC 8305 section 5
 
   // This machine's addresses are never dialled unless the policy lists the very address: those that the kernel has when
-  // it is asked, and `local_addresses`, those it had at the start. `mark`: SO_MARK, 0 none.
+  // it is asked, and `local_addresses`, those it had at the start. `mark`: SO_MARK, 0 none. `descriptors` is charged
+  // for each attempt and connection; null: no limit.
   Connector(boost::asio::io_context& io, net::DeadlineWheel& wheel, dns::Resolver& resolver, dns::NameBook& names,
-            std::uint32_t mark, std::vector<base::IpAddress> local_addresses);
+            std::uint32_t mark, std::vector<base::IpAddress> local_addresses,
+            net::DescriptorBudget* descriptors = nullptr);
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial(DialRequest request);
   // An address in `range`, an `endpoints:` cidr; no name involved. Without one: nothing in the policy names it.
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial_address(
-      base::Endpoint remote, std::optional<base::Cidr> range);
+      base::Endpoint remote, std::optional<base::Cidr> range, base::IpAddress client);
+  // What else is opened for a client; null: no limit.
+  [[nodiscard]] net::DescriptorBudget* descriptors() const { return descriptors_; }
   // May a name lead there, if its entry lists no addresses?
   [[nodiscard]] bool may_dial(const base::IpAddress& address) const { return may_dial(address, {}); }
 
@@ -66,13 +72,15 @@ class Connector {
   [[nodiscard]] bool may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted) const;
   [[nodiscard]] bool is_here(const base::IpAddress& address) const;
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> race(std::vector<base::IpAddress> addresses,
-                                                                                 std::uint16_t port);
+                                                                                 std::uint16_t port,
+                                                                                 base::IpAddress client);
   boost::asio::io_context& io_;
   net::DeadlineWheel& wheel_;
   dns::Resolver& resolver_;
   dns::NameBook& names_;
   std::uint32_t mark_;
   std::vector<base::IpAddress> local_addresses_;
+  net::DescriptorBudget* descriptors_;
 };
 
 }  // namespace soleroute::gateway::flow

@@ -77,18 +77,19 @@ void log_passed(FlowContext& context, const ClientConnection& client, const poli
   context.log.decision(record);
 }
 
-asio::awaitable<std::expected<Dialled, DialFailure>> dial(FlowContext& context, base::Endpoint destination,
-                                                          policy::Decision decision) {
+asio::awaitable<std::expected<Dialled, DialFailure>> dial(FlowContext& context, base::IpAddress client,
+                                                          base::Endpoint destination, policy::Decision decision) {
   auto name = base::HostName::parse(decision.matched_host);
   if (!name) {
     const auto range = base::Cidr::parse(decision.matched_host);
     const auto written = range ? std::optional(*range) : std::nullopt;
-    co_return co_await context.connector.dial_address(destination, written);
+    co_return co_await context.connector.dial_address(destination, written, client);
   }
   DialRequest request{std::move(*name),
                       destination.port,
                       {decision.permitted_addresses.begin(), decision.permitted_addresses.end()},
                       destination.address};
+  request.client = client;
   co_return co_await context.connector.dial(std::move(request));
 }
 
@@ -122,7 +123,7 @@ asio::awaitable<TunnelPtr> serve_endpoint(FlowContext& context, ClientConnection
     refuse(context, client, decision, decision.reason, {});
     co_return nullptr;
   }
-  auto dialled = co_await dial(context, question.destination, decision);
+  auto dialled = co_await dial(context, question.client, question.destination, decision);
   if (!dialled) {
     ++context.counters.upstream_failures;
     refuse(context, client, decision, dialled.error().reason, dialled.error().message);

@@ -88,16 +88,17 @@ asio::awaitable<void> answer_dial_failure(FlowContext& context, net::Stream& cli
   co_await send_and_close(client, render(page, false, true));
 }
 
-asio::awaitable<std::expected<Dialled, DialFailure>> dial(FlowContext& context, Destination to,
+asio::awaitable<std::expected<Dialled, DialFailure>> dial(FlowContext& context, base::IpAddress client, Destination to,
                                                           policy::Decision decision) {
   const base::Endpoint remote{to.address.value_or(base::IpAddress{}), to.port};
   if (!to.host) {
     const auto range = base::Cidr::parse(decision.matched_host);
     const auto written = range ? std::optional(*range) : std::nullopt;
-    co_return co_await context.connector.dial_address(remote, written);
+    co_return co_await context.connector.dial_address(remote, written, client);
   }
   DialRequest request{
       *to.host, to.port, {decision.permitted_addresses.begin(), decision.permitted_addresses.end()}, std::nullopt};
+  request.client = client;
   co_return co_await context.connector.dial(std::move(request));
 }
 
@@ -106,7 +107,7 @@ asio::awaitable<TunnelPtr> connect(FlowContext& context, ClientConnection client
                                    policy::Decision decision) {
   net::Stream& inner = *client.stream;
   inner.expires_after(kBodyIdle);  // dialling has its own time
-  auto dialled = co_await dial(context, to, decision);
+  auto dialled = co_await dial(context, client.peer.address, to, decision);
   if (!dialled) {
     DialFailure failure = std::move(dialled.error());
     co_await answer_dial_failure(context, inner, to, decision, std::move(failure));

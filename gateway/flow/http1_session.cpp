@@ -94,11 +94,11 @@ bool Http1Session::still_allowed(const policy::Policy& policy) const {
 
 asio::awaitable<std::expected<sniffer::RequestHead, Http1Session::Fault>> Http1Session::read_head() {
   std::size_t parsed_size = 0;
-  // The first head's time began when the connection did.
-  const bool first = std::exchange(first_, false);
+  const bool first = std::exchange(first_, false);  // its time began when the connection did
   if (!first) stream().expires_after(received_.empty() ? kIdleKeepAlive : kFirstBytesTimeout);
   awaited_ = !first && received_.empty() && stream().wait_before_reading();  // the last answer has been written since
   for (;;) {
+    stream().set_resting(!first && received_.empty());
     if (!received_.empty() && sniffer::worth_parsing_again(received_.bytes(), parsed_size)) {
       auto parsed = sniffer::parse_request_head(received_.bytes());
       if (parsed.complete()) co_return std::move(parsed).value();
@@ -348,7 +348,7 @@ asio::awaitable<std::expected<std::unique_ptr<net::Stream>, DialFailure>> Http1S
     co_return std::move(connection->stream);
   }
   const auto permitted = progress_.decision.permitted_addresses;
-  DialRequest request{*host_, port_, {permitted.begin(), permitted.end()}, {}};
+  DialRequest request{*host_, port_, {permitted.begin(), permitted.end()}, {}, {}, client_.peer.address};
   if (entrance_ == Entrance::kRedirected) request.preferred = client_.original_destination.address;
   auto connection = co_await context_.connector.dial(std::move(request));
   if (!connection) co_return std::unexpected(std::move(connection.error()));

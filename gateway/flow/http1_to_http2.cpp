@@ -8,6 +8,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <utility>
 
+#include "gateway/flow/connector.h"
 #include "gateway/flow/http1_buffer.h"
 #include "gateway/flow/http1_io.h"
 #include "gateway/flow/http1_page.h"
@@ -339,13 +340,21 @@ std::string Translation::framing_of(const http2::Fields& head) {
 
 }  // namespace
 
-std::unique_ptr<net::Stream> http1_over_http2(FlowContext& context, std::unique_ptr<net::Stream> origin) {
+std::unique_ptr<net::Stream> http1_over_http2(FlowContext& context, const base::IpAddress& client,
+                                              std::unique_ptr<net::Stream> origin) {
+  net::DescriptorBudget::Charge charge;
+  if (net::DescriptorBudget* const budget = context.connector.descriptors(); budget != nullptr) {
+    auto taken = budget->descriptors(client, 2);
+    if (!taken) return nullptr;
+    charge = std::move(*taken);
+  }
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) != 0) return nullptr;
   auto near = std::make_unique<net::TcpStream>(context.io, context.wheel, base::Fd(ends[0]));
   auto far = std::make_unique<net::TcpStream>(context.io, context.wheel, base::Fd(ends[1]));
   near->account_to(origin->buffers());
   far->account_to(origin->buffers());
+  near->charge(std::move(charge));
   std::make_shared<Translation>(context, std::move(far), std::move(origin))->start();
   return near;
 }

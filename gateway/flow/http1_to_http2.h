@@ -18,7 +18,8 @@ namespace soleroute::gateway::flow {
 
 // The origin's connection as one of HTTP/1.1; both end together. Null: no descriptors are left. Whoever has it sets the
 // deadlines, and never sends a request before the answer to the one before is whole.
-[[nodiscard]] std::unique_ptr<net::Stream> http1_over_http2(FlowContext& context, std::unique_ptr<net::Stream> origin);
+[[nodiscard]] std::unique_ptr<net::Stream> http1_over_http2(FlowContext& context, const base::IpAddress& client,
+                                                            std::unique_ptr<net::Stream> origin);
 
 // --- Its parts, pure.
 

@@ -55,6 +55,7 @@ asio::awaitable<std::expected<Dialled, DialFailure>> InspectedOrigin::dial() {
   if (!may_pass(*snapshot, decision)) co_return dial_failed(decision.reason, "the policy no longer allows this host");
   DialRequest request{
       name_, base::kHttpsPort, {decision.permitted_addresses.begin(), decision.permitted_addresses.end()}, preferred_};
+  request.client = client_;
   co_return co_await context_.connector.dial(std::move(request));
 }
 
@@ -84,7 +85,7 @@ asio::awaitable<std::expected<OriginConnection, DialFailure>> InspectedOrigin::c
   std::vector<HttpVersion> http2{HttpVersion::kHttp2};
   auto connected = co_await connect_anew(std::move(http2));
   if (!connected || connected->version == HttpVersion::kHttp1) co_return connected;
-  auto translated = http1_over_http2(context_, std::move(connected->stream));
+  auto translated = http1_over_http2(context_, client_, std::move(connected->stream));
   if (translated == nullptr) co_return dial_failed(Reason::kUpstreamFailed, "no descriptors are left");
   co_return OriginConnection{std::move(translated), HttpVersion::kHttp1};
 }

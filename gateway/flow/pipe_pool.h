@@ -23,12 +23,16 @@ class PipePool {
   static constexpr std::size_t kKept = 32;
   static constexpr int kWantedBytes = 1 << 20;  // an unprivileged user may get less: pipe-user-pages-soft
 
-  // Nothing when the process is out of descriptors: the caller goes on copying.
+  // `most`: pipes at once, two descriptors each.
+  explicit PipePool(std::size_t most = 1024) : most_(most) {}
+  // Nothing when `most` are lent, or the process is out of descriptors: the caller goes on copying.
   [[nodiscard]] std::optional<Pipe> borrow();
-  // Only empty pipes are kept; one with bytes in it is closed.
+  // Each is given back. Only empty pipes are kept; one with bytes in it is closed.
   void give_back(Pipe pipe);
 
  private:
+  std::size_t most_;
+  std::size_t lent_ = 0;
   std::vector<Pipe> idle_;
 };
 

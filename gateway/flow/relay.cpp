@@ -48,6 +48,11 @@ class Direction {
  public:
   Direction(net::Stream& from, net::Stream& to, PipePool& pipes)
       : from_(from), to_(to), pipes_(pipes), held_(to.buffers()), plain_(from.is_plain() && to.is_plain()) {}
+  Direction(const Direction&) = delete;
+  Direction& operator=(const Direction&) = delete;
+  ~Direction() {
+    if (pipe_) pipes_.give_back(std::move(*pipe_));
+  }
 
   [[nodiscard]] Stop move();
   [[nodiscard]] std::uint64_t total() const { return total_; }

@@ -182,7 +182,8 @@ asio::awaitable<std::unique_ptr<net::Stream>> dial_origin(FlowContext& context, 
                       443,
                       {decision.permitted_addresses.begin(), decision.permitted_addresses.end()},
                       client.original_destination.address,
-                      read};
+                      read,
+                      client.peer.address};
   auto dialled = co_await context.connector.dial(std::move(request));
   if (dialled) {
     log_passed(context, client, name.text(), decision);

@@ -55,6 +55,7 @@ Connection::Connection(asio::any_io_executor executor, net::Stream& stream, Role
 }
 
 void Connection::touch() {
+  stream_.set_resting(started_ && role_ == Role::kServer && pending_.empty() && session_.open_streams() == 0);
   if (!pending_.empty()) return;  // the writer has set a deadline
   if (session_.in_header_block()) {
     if (!std::exchange(in_block_, true)) stream_.expires_after(kHeaderBlockTimeout);

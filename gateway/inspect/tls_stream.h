@@ -73,6 +73,7 @@ class TlsStream final : public net::Stream {
   [[nodiscard]] boost::asio::awaitable<base::Status> wait_writable() override;
   [[nodiscard]] bool start_wait(net::Readiness::For what, std::shared_ptr<net::Readiness::Waiter> waiter) override;
 
+  void set_resting(bool resting) override { below_->set_resting(resting); }
   void shutdown_send() override;  // close_notify, then FIN
   void reset() override { below_->reset(); }
   void close() override { below_->close(); }  // without close_notify: a reader knows that something is missing

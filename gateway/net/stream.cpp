@@ -11,6 +11,7 @@
 
 #include "gateway/net/listen.h"
 #include "gateway/net/peer_silence.h"
+#include "gateway/net/stillness.h"
 
 namespace soleroute::gateway::net {
 namespace {
@@ -93,7 +94,14 @@ TcpStream::TcpStream(asio::io_context& io, DeadlineWheel& wheel, base::Fd socket
     : wheel_(wheel), socket_(std::move(socket)), readiness_(io, socket_.get()) {}
 
 TcpStream::~TcpStream() {
+  if (watcher_ != nullptr) watcher_->stream_ = nullptr;
   readiness_.forget();
+}
+
+void TcpStream::Watcher::watch(TcpStream* stream) {
+  if (stream_ != nullptr) stream_->watcher_ = nullptr;
+  stream_ = stream;
+  if (stream_ != nullptr) stream_->watcher_ = this;
 }
 
 void TcpStream::expires_after(std::chrono::milliseconds duration) {
@@ -199,6 +207,10 @@ bool TcpStream::start_wait(Readiness::For what, std::shared_ptr<Readiness::Waite
   return true;
 }
 
+bool TcpStream::is_idle() const {
+  return resting_ || is_still(socket_.get(), kStill);
+}
+
 void TcpStream::shutdown_send() {
   if (socket_) ::shutdown(socket_.get(), SHUT_WR);
 }
@@ -214,6 +226,8 @@ void TcpStream::close() {
   disarm();
   readiness_.forget();
   socket_.reset();
+  charge_.release();
+  if (watcher_ != nullptr) std::exchange(watcher_, nullptr)->stream_ = nullptr;
 }
 
 }  // namespace soleroute::gateway::net

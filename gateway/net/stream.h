@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "gateway/net/buffer_account.h"
 #include "gateway/net/deadline_wheel.h"
+#include "gateway/net/descriptor_budget.h"
 #include "gateway/net/readiness.h"
 
 namespace soleroute::gateway::net {
@@ -54,6 +55,10 @@ class Stream {
   // `waiter` hears nothing.
   [[nodiscard]] virtual bool start_wait(Readiness::For what, std::shared_ptr<Readiness::Waiter> waiter) = 0;
 
+  // Nothing is under way: a client's connection between two requests. One that is resting ends at once when the gateway
+  // stops.
+  virtual void set_resting(bool resting) = 0;
+
   virtual void shutdown_send() = 0;  // FIN; reading goes on
   virtual void reset() = 0;          // RST: SO_LINGER 0 and close
   virtual void close() = 0;          // every wait in progress ends with ECANCELED
@@ -77,6 +82,23 @@ class TcpStream final : public Stream, private Deadline {
   TcpStream(boost::asio::io_context& io, DeadlineWheel& wheel, base::Fd socket);
   ~TcpStream() override;
 
+  // For as long as the socket is open.
+  void charge(DescriptorBudget::Charge charge) { charge_ = std::move(charge); }
+  // Points here until this is closed or destroyed: one that would like to know.
+  class Watcher {
+   public:
+    Watcher() = default;
+    Watcher(const Watcher&) = delete;
+    Watcher& operator=(const Watcher&) = delete;
+    ~Watcher() { watch(nullptr); }
+    void watch(TcpStream* stream);
+    [[nodiscard]] TcpStream* stream() const { return stream_; }
+
+   private:
+    friend class TcpStream;
+    TcpStream* stream_ = nullptr;
+  };
+
   void expires_after(std::chrono::milliseconds duration) override;
   void never_expires() override;
   [[nodiscard]] bool timed_out() const override { return timed_out_; }
@@ -92,6 +114,11 @@ class TcpStream final : public Stream, private Deadline {
   [[nodiscard]] boost::asio::awaitable<base::Status> wait_readable() override;
   [[nodiscard]] boost::asio::awaitable<base::Status> wait_writable() override;
   [[nodiscard]] bool start_wait(Readiness::For what, std::shared_ptr<Readiness::Waiter> waiter) override;
+
+  void set_resting(bool resting) override { resting_ = resting; }
+  // Resting, or nothing has ever come, or nothing has moved for kStill: to ask of a tunnel what it waits for is no use.
+  [[nodiscard]] bool is_idle() const;
+  static constexpr std::chrono::milliseconds kStill{2000};
 
   void shutdown_send() override;
   void reset() override;
@@ -113,12 +140,15 @@ class TcpStream final : public Stream, private Deadline {
   [[nodiscard]] bool worth_trying(Readiness::For what);
 
   DeadlineWheel& wheel_;
+  DescriptorBudget::Charge charge_;
+  Watcher* watcher_ = nullptr;
   base::Fd socket_;
   Readiness readiness_;
   bool timed_out_ = false;
   bool read_blocked_ = false;  // the last attempt would have: nothing need be asked before a wait
   bool write_blocked_ = false;
   bool has_read_ = false;
+  bool resting_ = false;
   std::uint8_t vain_reads_ = 0;  // that need not have been
   bool left_nothing_ = false;    // the last read, as the kernel told
   std::unique_ptr<SilenceWatch> silence_;

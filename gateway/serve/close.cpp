@@ -8,7 +8,7 @@
 
 namespace soleroute::gateway::serve {
 
-base::Status close_namespace(const ServeOptions& options, audit::DecisionLog& log) {
+base::Status close_namespace(const ServeOptions& options, audit::DecisionLog& log, audit::Counters& /*counters*/) {
   const auto nothing = load_policy({});  // closed is closed, whatever the policy allows
   if (!nothing) return std::unexpected(nothing.error());
   RulesKeeper rules(netrules::make_kernel(), log, true);

@@ -4,12 +4,14 @@
 #pragma once
 
 #include "base/result.h"
+#include "gateway/audit/counters.h"
 #include "gateway/audit/decision_log.h"
 #include "gateway/serve/options.h"
 
 namespace soleroute::gateway::serve {
 
 // Where this succeeds, the kernel holds the closed rules of the sidecar: nothing leaves but what never reaches a cable.
-[[nodiscard]] base::Status close_namespace(const ServeOptions& options, audit::DecisionLog& log);
+[[nodiscard]] base::Status close_namespace(const ServeOptions& options, audit::DecisionLog& log,
+                                           audit::Counters& counters);
 
 }  // namespace soleroute::gateway::serve

@@ -7,18 +7,22 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <list>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 namespace soleroute::gateway::serve {
@@ -30,6 +34,7 @@ using Local = asio::local::stream_protocol;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kMaxLine = 4096;
 constexpr std::chrono::seconds kClientTimeout{5};
+constexpr std::chrono::milliseconds kAcceptPause{100};
 
 base::Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
@@ -67,11 +72,26 @@ base::Result<base::Fd> bind_path(const std::string& path) {
   return fd;
 }
 
-std::string answer_line(const ControlSocket::Answer& answer, const std::string& line) {
+// A reply that may come later.
+struct Pending {
+  explicit Pending(const asio::any_io_executor& executor) : bell(executor, asio::steady_timer::time_point::max()) {}
+  asio::steady_timer bell;
+  std::optional<std::string> reply;
+};
+
+asio::awaitable<std::string> answer_line(const ControlSocket::Answer& answer, std::string line) {
   const auto question = nlohmann::json::parse(line, nullptr, false);
   const bool well_formed = question.is_object() && question.contains("ask") && question["ask"].is_string();
-  const std::string reply = well_formed ? answer(question["ask"].get<std::string>()) : std::string{};
-  return (reply.empty() ? std::string(R"({"error":"ask one of: status, reload"})") : reply) + "\n";
+  const auto pending = std::make_shared<Pending>(co_await asio::this_coro::executor);
+  if (well_formed) {
+    answer(question["ask"].get<std::string>(), [pending](std::string text) {
+      pending->reply = std::move(text);
+      pending->bell.cancel();
+    });
+    while (!pending->reply) co_await pending->bell.async_wait(kAwait);
+  }
+  const std::string text = pending->reply.value_or("");
+  co_return (text.empty() ? std::string(R"({"error":"ask one of: status, reload"})") : text) + "\n";
 }
 
 // The folder and the mode of the socket keep others away; this holds where somebody has widened them.
@@ -88,13 +108,48 @@ constexpr const char* kNotYours = R"({"error":"only root and the gateway's own u
 
 struct ControlSocket::State : std::enable_shared_from_this<State> {
   State(asio::io_context& io, base::Fd fd, std::string where, Answer how)
-      : acceptor(io, Local(), fd.release()), path(std::move(where)), answer(std::move(how)) {}
+      : acceptor(io, Local(), fd.release()), pause(io), path(std::move(where)), answer(std::move(how)) {}
+
+  // In the list for as long as it is served.
+  struct Client {
+    Client(std::shared_ptr<State> of, Local::socket& from)
+        : state(std::move(of)), socket(from), mine(state->clients.insert(state->clients.end(), this)) {}
+    Client(const Client&) = delete;
+    Client& operator=(const Client&) = delete;
+    ~Client() {
+      state->clients.erase(mine);
+      state->pause.cancel();
+    }
+    std::shared_ptr<State> state;
+    Local::socket& socket;
+    bool asking = false;
+    std::list<Client*>::iterator mine;
+  };
+
+  // False: all wait for a reply.
+  bool make_room() {
+    if (clients.size() < kMaxClients) return true;
+    const auto silent = std::ranges::find(clients, false, &Client::asking);
+    if (silent == clients.end()) return false;
+    boost::system::error_code ignored;
+    (*silent)->asking = true;  // no longer to be chosen; it is over
+    (*silent)->socket.close(ignored);
+    return true;
+  }
 
   asio::awaitable<void> accept_loop(std::shared_ptr<State> self) {
     for (;;) {
       auto [error, socket] = co_await acceptor.async_accept(kAwait);
-      if (error == asio::error::operation_aborted) co_return;
-      if (error) continue;
+      if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) co_return;
+      if (error) {  // out of descriptors, most likely: it would fail again at once
+        pause.expires_after(kAcceptPause);
+        co_await pause.async_wait(kAwait);
+        continue;
+      }
+      while (!make_room() && acceptor.is_open()) {
+        pause.expires_after(kClientTimeout);
+        co_await pause.async_wait(kAwait);
+      }
       auto client = serve(self, std::move(socket));
       asio::co_spawn(acceptor.get_executor(), std::move(client), [](const std::exception_ptr&) {});
     }
@@ -102,6 +157,7 @@ struct ControlSocket::State : std::enable_shared_from_this<State> {
 
   static asio::awaitable<void> serve(std::shared_ptr<State> self, Local::socket socket) {
     auto held = std::make_shared<Local::socket>(std::move(socket));
+    Client client(self, *held);
     asio::steady_timer deadline(held->get_executor());
     const auto wait_for_client = [&deadline, held] {
       deadline.expires_after(kClientTimeout);
@@ -116,9 +172,13 @@ struct ControlSocket::State : std::enable_shared_from_this<State> {
       auto buffer = asio::dynamic_buffer(line, kMaxLine);
       const auto [error, size] = co_await asio::async_read_until(*held, buffer, '\n', kAwait);
       if (error) co_return;
-      const std::string reply =
-          allowed ? answer_line(self->answer, line.substr(0, size)) : kNotYours + std::string("\n");
+      deadline.cancel();
+      client.asking = true;
+      std::string question = line.substr(0, size);
       line.erase(0, size);
+      std::string reply = kNotYours + std::string("\n");
+      if (allowed) reply = co_await answer_line(self->answer, std::move(question));
+      client.asking = false;
       wait_for_client();  // anew: a large policy takes its time to be read
       const auto [failed, written] = co_await asio::async_write(*held, asio::buffer(reply), kAwait);
       if (failed || !allowed) co_return;
@@ -126,6 +186,8 @@ struct ControlSocket::State : std::enable_shared_from_this<State> {
   }
 
   Local::acceptor acceptor;
+  asio::steady_timer pause;    // there are no descriptors, or kMaxClients that wait for a reply
+  std::list<Client*> clients;  // oldest first
   std::string path;
   Answer answer;
 };
@@ -135,6 +197,7 @@ ControlSocket::ControlSocket(std::shared_ptr<State> state) : state_(std::move(st
 ControlSocket::~ControlSocket() {
   boost::system::error_code ignored;
   state_->acceptor.close(ignored);
+  state_->pause.cancel();
   ::unlink(state_->path.c_str());
 }
 
@@ -149,7 +212,9 @@ base::Result<std::unique_ptr<ControlSocket>> ControlSocket::open(asio::io_contex
 
 std::string reload_answer(const base::Result<PolicyInForce>& reloaded) {
   if (!reloaded) return nlohmann::json{{"accepted", false}, {"detail", reloaded.error().message}}.dump();
-  return nlohmann::json{{"accepted", true}, {"version", reloaded->version}, {"detail", reloaded->summary}}.dump();
+  nlohmann::json answer{{"accepted", true}, {"version", reloaded->version}, {"detail", reloaded->summary}};
+  if (!reloaded->behind.empty()) answer["behind"] = reloaded->behind;
+  return answer.dump();
 }
 
 }  // namespace soleroute::gateway::serve

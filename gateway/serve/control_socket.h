@@ -4,10 +4,12 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -18,19 +20,27 @@ namespace soleroute::gateway::serve {
 struct PolicyInForce {
   std::uint64_t version = 1;  // counted from the start of the program
   std::string summary;
+  std::vector<std::size_t> behind{};  // workers, from 1, on which the one from before is still in force
 };
 
 // {"ask":"status"} is answered with:
 //   {"health":"starting|healthy|degraded|stopping","version":…,"uptime_s":…,"topology":…,
-//    "policy":{"files":[…],"hosts":n,"version":n,"stale":bool},"rules":{"intended":"closed|open","differences":[…]},
+//    "policy":{"files":[…],"hosts":n,"version":n,"stale":bool,"behind":[n,…]},
+//    "workers":{"count":n,"stalled":[n,…]},"limits":{"descriptors":n,"connections":n},
+//    "log":{"written":bool,"detail":"why not"},"rules":{"intended":"closed|open","differences":[…]},
 //    "counters":{name:n,…}}
 // {"ask":"reload"} reads the policy again, as SIGHUP does, and is answered when it holds or was refused:
 //   {"accepted":true,"version":n,"detail":"what holds now"} or {"accepted":false,"detail":"what is wrong"}
+//   With "behind":[n,…] the workers that have not taken the policy within two seconds.
 // Anything else, and anybody but root and the user of the gateway: {"error":"…"}. One question a connection at a time;
-// a line is at most 4 KiB.
+// a line is at most 4 KiB. At most kMaxClients connections at once, 5 s without a question; one more ends the oldest
+// that asks nothing.
 class ControlSocket {
  public:
-  using Answer = std::function<std::string(const std::string& ask)>;  // to a JSON object; "" if unknown
+  static constexpr std::size_t kMaxClients = 16;
+  using Reply = std::function<void(std::string)>;
+  // Replies now or later, once, on the same thread: with a JSON object, "" if the question is unknown.
+  using Answer = std::function<void(const std::string& ask, Reply reply)>;
 
   // Binds `path` with mode 0600, in a directory made with 0700 if it is missing. A socket that nobody answers on any
   // more is replaced; one that is answered is an error: two gateways would fight over the rules.

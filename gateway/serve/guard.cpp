@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "gateway/serve/control_socket.h"
+#include "gateway/serve/log_state.h"
 #include "gateway/serve/lost_network.h"
 #include "gateway/serve/neighbours.h"
 #include "gateway/serve/policy_files.h"
@@ -81,8 +82,8 @@ std::vector<std::string> route_problems(const std::vector<base::IpAddress>& gate
 
 class Guard {
  public:
-  Guard(const GuardOptions& options, audit::DecisionLog& log)
-      : options_(options), log_(log), rules_(netrules::make_kernel(), log, true) {}
+  Guard(const GuardOptions& options, audit::DecisionLog& log, const audit::Counters& counters)
+      : options_(options), log_(log), counters_(counters), rules_(netrules::make_kernel(), log, true) {}
 
   base::Status run() {
     auto policy = load_settled_policy(options_.policy_files);
@@ -103,7 +104,8 @@ class Guard {
     log_.lifecycle("starting", "guarding this network namespace");
     if (auto closed = rules_.program(netrules::closed_rules(intent()), "closed"); !closed) return closed;
     auto control =
-        ControlSocket::open(loop_, options_.control_socket, [this](const std::string& ask) { return answer(ask); });
+        ControlSocket::open(loop_, options_.control_socket,
+                            [this](const std::string& ask, const ControlSocket::Reply& reply) { reply(answer(ask)); });
     if (!control) return std::unexpected(control.error());
     control_ = std::move(*control);
     for (const auto& gateway : options_.gateways) {
@@ -155,6 +157,7 @@ class Guard {
 
   // At once where the kernel told of something; the rest at its pace, two looks of which count as one late one.
   void wake() {
+    log_warning_.look();
     if (std::chrono::steady_clock::now() - looked_ < Watch::kPeriod) return restore_rules();
     look();
     if (presence_ == NetworkPresence::kReplaced) end_with(kNetworkReplaced);
@@ -203,12 +206,16 @@ class Guard {
                           {"uptime_s", up.count()},
                           {"topology", "guard"},
                           {"warnings", warned_},
+                          {"log", {{"written", log_fault(counters_).empty()}, {"detail", log_fault(counters_)}}},
+                          {"counters", {{"log_records_dropped", counters_.log_records_dropped.load()}}},
                           {"rules", {{"intended", rules_.intended()}, {"differences", rules_.last_differences()}}}}
         .dump();
   }
 
   const GuardOptions& options_;
   audit::DecisionLog& log_;
+  const audit::Counters& counters_;
+  LogWarning log_warning_{counters_};
   asio::io_context loop_;
   RulesKeeper rules_;
   Signals signals_{loop_, [this] { std::ignore = reload(); }, [this] { stop(); }};
@@ -238,8 +245,8 @@ netrules::Intent guard_intent(const GuardOptions& options, const policy::Policy&
   return intent;
 }
 
-base::Status guard(const GuardOptions& options, audit::DecisionLog& log) {
-  Guard guarding(options, log);
+base::Status guard(const GuardOptions& options, audit::DecisionLog& log, const audit::Counters& counters) {
+  Guard guarding(options, log, counters);
   return guarding.run();
 }
 

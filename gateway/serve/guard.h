@@ -9,6 +9,7 @@
 
 #include "base/ip_address.h"
 #include "base/result.h"
+#include "gateway/audit/counters.h"
 #include "gateway/audit/decision_log.h"
 #include "gateway/serve/options.h"
 #include "netrules/plan.h"
@@ -29,6 +30,6 @@ struct GuardOptions {
 // Until SIGTERM or SIGINT. Closed rules stand before anything else, open ones when all is well; SIGHUP reads the policy
 // again. Answers `gateway status` on the control socket. On the way out the closed rules are put back. An error where
 // the namespace is a dead one: its owner was restarted and has another.
-[[nodiscard]] base::Status guard(const GuardOptions& options, audit::DecisionLog& log);
+[[nodiscard]] base::Status guard(const GuardOptions& options, audit::DecisionLog& log, const audit::Counters& counters);
 
 }  // namespace soleroute::gateway::serve

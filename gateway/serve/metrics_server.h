@@ -1,4 +1,5 @@
-// The metrics page over HTTP for Prometheus: one fixed answer to any request, on an address the operator names.
+// The metrics page over HTTP for Prometheus: one fixed answer to any request, on an address the operator names. Eight
+// connections at once, two seconds each; one more ends the oldest.
 // Used on the controlling thread's event loop.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once

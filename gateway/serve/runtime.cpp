@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <latch>
 #include <mutex>
 #include <utility>
 
@@ -17,10 +16,15 @@
 namespace soleroute::gateway::serve {
 namespace {
 
-constexpr std::size_t kOwnDescriptors = 192;    // listeners, resolvers, log, control, pipes
+// Log, CA, netlink, rules; listeners of control socket and metrics with what they accept.
+constexpr std::size_t kOwnDescriptors = 64;
+constexpr std::size_t kOwnOfWorker = 16;        // listeners, event loop, packet queue, spare, secrets
 constexpr std::size_t kMaxConnections = 65536;  // whatever the descriptor limit says
+constexpr std::size_t kLeast = 16;              // descriptors of a worker, if the limit is hardly any
+constexpr std::size_t kPipesShare = 16;         // one in so many descriptors is half of a pipe
+constexpr std::size_t kMaxPipes = 1024;         // of a worker
 
-// Raises the soft limit to the hard one: two descriptors for each connection.
+// Raises the soft limit to the hard one.
 std::size_t descriptor_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
@@ -30,11 +34,19 @@ std::size_t descriptor_limit() {
   return static_cast<std::size_t>(std::min<rlim_t>(limit.rlim_cur, 1U << 20));
 }
 
-std::size_t connection_limit(const RuntimeOptions& options) {
-  const std::size_t descriptors = descriptor_limit();
-  const std::size_t possible = descriptors > 2 * kOwnDescriptors ? (descriptors - kOwnDescriptors) / 2 : 16;
-  const std::size_t wanted = options.max_connections == 0 ? kMaxConnections : options.max_connections;
-  return std::min(possible, wanted);
+// How many descriptors a worker has for what.
+struct Shares {
+  std::size_t all = 0;  // of the process
+  std::size_t clients = 0;
+  std::size_t pipes = 0;
+};
+
+Shares shares_of(std::size_t workers) {
+  const std::size_t all = descriptor_limit();
+  const std::size_t own = kOwnDescriptors + workers * kOwnOfWorker;
+  const std::size_t each = std::max(kLeast, all > own ? (all - own) / workers : 0);
+  const std::size_t pipes = std::clamp<std::size_t>(each / kPipesShare / 2, 1, kMaxPipes);
+  return {all, std::min(each - 2 * pipes, 2 * kMaxConnections / workers), pipes};
 }
 
 std::vector<base::IpAddress> addresses_here(const RuntimeOptions& options) {
@@ -68,18 +80,22 @@ WorkerSockets sockets_of(net::Listeners& listeners, std::size_t index) {
 }  // namespace
 
 struct Runtime::State {
-  State(RuntimeOptions options, audit::DecisionLog& next, audit::Counters& counters, std::size_t connections)
+  State(RuntimeOptions options, audit::DecisionLog& next, audit::Counters& counters, const Shares& shares,
+        std::size_t count)
       : denials(addresses_here(options)),
         log(next, denials, [this] { return snapshot(); }),
         shared{std::move(options),
                dns::make_cache(),
                std::make_shared<dns::NameBook>(),
+               std::make_shared<dns::ClientLimits>(),
                log,
                counters,
                denials,
                std::make_shared<net::BufferAccount>(net::BufferLimits{}),
                self_check_port,
-               connections} {}
+               shares.clients,
+               shares.pipes},
+        capacity{shares.all, shares.clients / 2 * count} {}
 
   [[nodiscard]] std::shared_ptr<const policy::Policy> snapshot() const {
     const std::lock_guard lock(mutex);
@@ -93,6 +109,9 @@ struct Runtime::State {
   std::vector<std::unique_ptr<Worker>> workers;
   mutable std::mutex mutex;
   std::shared_ptr<const policy::Policy> policy;
+  Capacity capacity;
+  std::uint64_t version = 0;  // of the policy: counts reloads
+  bool stopping = false;
   bool stopped = false;
 };
 
@@ -108,9 +127,9 @@ base::Result<std::unique_ptr<Runtime>> Runtime::start(RuntimeOptions options, ne
                                                       audit::DecisionLog& log, audit::Counters& counters) {
   if (options.resolvers.empty()) return base::usage_error("no upstream resolver: name one with --resolver ADDRESS");
   const std::size_t count = std::max<std::size_t>(1, listeners.redirected.size());
-  const std::size_t connections = connection_limit(options);
+  const Shares shares = shares_of(count);
   try {
-    auto state = std::make_unique<State>(std::move(options), log, counters, connections / count);
+    auto state = std::make_unique<State>(std::move(options), log, counters, shares, count);
     state->policy = policy;
     state->shared.names->keep(endpoint_names(*policy));
     const PolicyAndPages in_force{policy, flow::policy_pages(*policy)};
@@ -127,17 +146,50 @@ base::Result<std::unique_ptr<Runtime>> Runtime::start(RuntimeOptions options, ne
   }
 }
 
-void Runtime::reload(std::shared_ptr<const policy::Policy> policy) {
+void Runtime::reload(std::shared_ptr<const policy::Policy> policy, std::function<void()> taken) {
   {
     const std::lock_guard lock(state_->mutex);
     state_->policy = policy;
   }
+  const auto left = std::make_shared<std::atomic<std::size_t>>(state_->workers.size());
+  const auto count = [left, taken = std::move(taken)] {
+    if (--*left == 0 && taken) taken();
+  };
   const PolicyAndPages in_force{policy, flow::policy_pages(*policy)};  // here: it may take longer than a worker has
   state_->shared.names->keep(endpoint_names(*policy));
   state_->shared.cache->policy_changed();
-  const auto done = std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(state_->workers.size()));
-  for (auto& worker : state_->workers) worker->reload(in_force, done);
-  done->wait();  // no worker waits for anything: each comes round to it
+  ++state_->version;
+  for (auto& worker : state_->workers) worker->reload(in_force, state_->version, count);
+}
+
+std::vector<std::size_t> Runtime::behind() const {
+  std::vector<std::size_t> numbers;
+  for (std::size_t i = 0; i < state_->workers.size(); ++i) {
+    if (state_->workers[i]->policy_version() < state_->version) numbers.push_back(i + 1);
+  }
+  return numbers;
+}
+
+void Runtime::ask_for_signs() {
+  const auto now = Worker::Clock::now();
+  for (auto& worker : state_->workers) worker->ask_for_sign(now);
+}
+
+std::vector<std::size_t> Runtime::stalled() const {
+  const auto now = Worker::Clock::now();
+  std::vector<std::size_t> numbers;
+  for (std::size_t i = 0; i < state_->workers.size(); ++i) {
+    if (state_->workers[i]->silent_for(now) >= kStalled) numbers.push_back(i + 1);
+  }
+  return numbers;
+}
+
+std::size_t Runtime::worker_count() const {
+  return state_->workers.size();
+}
+
+Capacity Runtime::capacity() const {
+  return state_->capacity;
 }
 
 void Runtime::announce_self_check(std::uint16_t port) {
@@ -148,10 +200,23 @@ std::shared_ptr<const policy::Policy> Runtime::policy() const {
   return state_->snapshot();
 }
 
-void Runtime::stop(std::chrono::milliseconds grace) {
-  if (std::exchange(state_->stopped, true)) return;
+void Runtime::begin_stop(std::chrono::milliseconds grace) {
+  if (std::exchange(state_->stopping, true)) return;
   for (auto& worker : state_->workers) worker->stop(grace);
-  for (auto& worker : state_->workers) worker->join();
+}
+
+bool Runtime::ended() const {
+  return std::ranges::all_of(state_->workers, [](const auto& worker) { return worker->ended(); });
+}
+
+bool Runtime::stop(std::chrono::milliseconds grace) {
+  if (state_ == nullptr || std::exchange(state_->stopped, true)) return true;
+  begin_stop(grace);
+  const auto latest = Worker::Clock::now() + grace + kEnd;
+  bool all = true;
+  for (auto& worker : state_->workers) all = worker->join(latest) && all;
+  if (!all) static_cast<void>(state_.release());
+  return all;
 }
 
 }  // namespace soleroute::gateway::serve

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +17,7 @@
 #include "gateway/audit/counters.h"
 #include "gateway/audit/decision_log.h"
 #include "gateway/inspect/inspection.h"
+#include "gateway/net/client_keys.h"
 #include "gateway/net/listen.h"
 #include "policy/policy.h"
 
@@ -26,8 +29,14 @@ struct RuntimeOptions {
   std::vector<base::IpAddress> local_addresses;  // every address of this machine: not dialled for a mere name
   std::uint32_t upstream_mark = 0;               // SO_MARK on sockets towards origins and resolvers; 0: none (sidecar)
   std::string secrets_directory{};               // files named by the policy's secrets
-  std::size_t max_connections = 0;               // of all workers; 0: as the descriptor limit allows, two for each
-  std::shared_ptr<const inspect::Inspection> inspection{};  // null: what must be inspected is refused
+  net::ClientKeys::Who clients = net::ClientKeys::Who::kOne;  // whose budgets are apart
+  std::shared_ptr<const inspect::Inspection> inspection{};    // null: what must be inspected is refused
+};
+
+// What the limit on descriptors leaves, once it is raised as far as this process may.
+struct Capacity {
+  std::size_t descriptors = 0;  // of the process
+  std::size_t connections = 0;  // of clients, of all workers
 };
 
 class Runtime {
@@ -40,15 +49,28 @@ class Runtime {
                                                                     audit::DecisionLog& log, audit::Counters& counters);
   ~Runtime();  // stop(0)
 
-  // Swaps the snapshot; connections that the new policy denies are closed, others are not disturbed. In force on every
-  // worker when this returns.
-  void reload(std::shared_ptr<const policy::Policy> policy);
+  // Swaps the snapshot; connections that the new policy denies are closed, others are not disturbed. Waits for no
+  // worker: `taken` is called on the thread of one of them once the policy is in force on all.
+  void reload(std::shared_ptr<const policy::Policy> policy, std::function<void()> taken);
+  // Numbers of the workers, from 1, on which the newest policy is not in force yet.
+  [[nodiscard]] std::vector<std::size_t> behind() const;
+  // Asks each worker for a sign of life; to be called twice a second.
+  void ask_for_signs();
+  // Numbers of the workers, from 1, that have given none for kStalled.
+  [[nodiscard]] std::vector<std::size_t> stalled() const;
+  static constexpr std::chrono::milliseconds kStalled{1000};
+  [[nodiscard]] std::size_t worker_count() const;
+  [[nodiscard]] Capacity capacity() const;
   [[nodiscard]] std::shared_ptr<const policy::Policy> policy() const;
   // From now on a connection from 127.0.0.1 and this port is the gateway's check of itself: refused as any other, and
   // not logged. 0: no connection is.
   void announce_self_check(std::uint16_t port);
-  // Stops accepting, lets connections finish for `grace`, then closes them and joins the workers.
-  void stop(std::chrono::milliseconds grace);
+  // Stops accepting, ends idle connections, and lets the others finish for `grace`, which the workers see to.
+  void begin_stop(std::chrono::milliseconds grace);
+  [[nodiscard]] bool ended() const;
+  // The same, and waits: for `grace` and kEnd. False: a worker has not ended, and is left behind with what it uses.
+  bool stop(std::chrono::milliseconds grace);
+  static constexpr std::chrono::milliseconds kEnd{2000};
 
  private:
   struct State;

@@ -6,15 +6,14 @@
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
-#include <chrono>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdlib>
 #include <iterator>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
-#include <tuple>
 #include <utility>
-#include <vector>
 
 #include "gateway/audit/metrics.h"
 #include "gateway/inspect/ca_directory.h"
@@ -24,10 +23,12 @@
 #include "gateway/serve/connection_table.h"
 #include "gateway/serve/control_socket.h"
 #include "gateway/serve/inspection.h"
+#include "gateway/serve/log_state.h"
 #include "gateway/serve/metrics_server.h"
 #include "gateway/serve/network.h"
 #include "gateway/serve/network_keeper.h"
 #include "gateway/serve/pulse.h"
+#include "gateway/serve/reload_watch.h"
 #include "gateway/serve/rules_keeper.h"
 #include "gateway/serve/runtime.h"
 #include "gateway/serve/self_check.h"
@@ -35,9 +36,9 @@
 #include "gateway/serve/signals.h"
 #include "gateway/serve/system_resolvers.h"
 #include "gateway/serve/watch.h"
+#include "gateway/serve/worker_watch.h"
 #include "netrules/foreign_capture.h"
 #include "netrules/kernel.h"
-#include "netrules/plan.h"
 
 namespace soleroute::gateway::serve {
 namespace {
@@ -46,8 +47,9 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
 constexpr auto kStopGrace = 3000ms;
-constexpr std::uint32_t kGatewayMark =
-    0x534f4c45;  // "SOLE": what marks the gateway's own packets in a shared namespace
+constexpr auto kEndWatch = 5ms;
+constexpr auto kLastWords = 100ms;             // for the log's own thread
+constexpr std::size_t kFewConnections = 1000;  // fewer than these deserve a warning
 constexpr int kMaxWorkers = 16;
 // Tried first, so that after a restart what connection tracking remembers of clients still leads to the listeners; any
 // free ones where they are taken. Below the ports that the kernel gives away.
@@ -66,8 +68,12 @@ std::string policy_summary(const ServeOptions& options, const policy::Policy& po
 
 class Supervisor {
  public:
-  Supervisor(const ServeOptions& options, audit::DecisionLog& log)
-      : options_(options), log_(log), rules_(netrules::make_kernel(), log, options.program_rules) {}
+  Supervisor(const ServeOptions& options, audit::DecisionLog& log, audit::Counters& counters)
+      : options_(options),
+        log_(log),
+        counters_(counters),
+        rules_(netrules::make_kernel(), log, options.program_rules),
+        end_watch_(loop_) {}
 
   base::Status run() {
     if (auto prepared = prepare(); !prepared) return prepared;
@@ -78,6 +84,7 @@ class Supervisor {
       return opened;
     }
     loop_.run();
+    if (runtime_ != nullptr && !runtime_->ended()) leave_at_once();
     return {};
   }
 
@@ -136,8 +143,9 @@ class Supervisor {
     if (auto opened = rules_.program(netrules::open_rules(intent()), "open"); !opened) return opened;
     if (auto trusted = open_ca(); !trusted) return trusted;
     if (auto started = start_runtime(); !started) return started;
-    auto control =
-        ControlSocket::open(loop_, options_.control_socket, [this](const std::string& ask) { return answer(ask); });
+    auto control = ControlSocket::open(
+        loop_, options_.control_socket,
+        [this](const std::string& ask, ControlSocket::Reply reply) { answer(ask, std::move(reply)); });
     if (!control && !control_may_be_missing()) return std::unexpected(control.error());
     if (!control) log_.error("'gateway status' and 'gateway reload' will find nobody: " + control.error().message);
     if (control) control_ = std::move(*control);
@@ -152,6 +160,7 @@ class Supervisor {
       log_.error(
           fmt::format("{}: changes are seen every {} ms only", watching.error().message, Watch::kPeriod.count()));
     }
+    workers_watch_.start(*runtime_);
     log_.lifecycle("healthy", healthy_where());
     return {};
   }
@@ -237,11 +246,22 @@ class Supervisor {
     for (const auto& claimed : options_.claim) runtime.local_addresses.push_back(claimed.address);
     runtime.upstream_mark = mark();
     runtime.inspection = inspection_;
+    runtime.clients = options_.topology == netrules::Topology::kSidecar ? net::ClientKeys::Who::kOne
+                                                                        : net::ClientKeys::Who::kEachNeighbour;
     auto started =
         Runtime::start(std::move(runtime), std::move(listeners_), std::move(packet_queue_), policy_, log_, counters_);
     if (!started) return std::unexpected(started.error());
     runtime_ = std::move(*started);
+    say_limits();
     return {};
+  }
+
+  void say_limits() {
+    const Capacity capacity = runtime_->capacity();
+    const auto text =
+        fmt::format("{} file descriptors: {} connections at once", capacity.descriptors, capacity.connections);
+    if (capacity.connections >= kFewConnections) return log_.lifecycle("limits", text);
+    log_.error(text + "; raise the limit (ulimit -n, or `ulimits:` of the container)");
   }
 
   base::Status open_metrics() {
@@ -272,6 +292,7 @@ class Supervisor {
 
   // What somebody else removed or changed is put back; until then the kernel may route, so it is said loudly.
   void look() {
+    if (health_ == "stopping") return;
     std::vector<std::string> problems;
     if (!rules_.restore()) problems.push_back("the rules cannot be put back: " + rules_.last_differences().front());
     const auto add = [&problems](std::vector<std::string> more) {
@@ -304,8 +325,13 @@ class Supervisor {
     health_ = problems_.empty() ? "healthy" : "degraded";
   }
 
-  // The new policy stands beside the old one until its rules are in the kernel.
-  base::Result<PolicyInForce> reload() {
+  std::string health() const {
+    return health_ == "healthy" && !workers_watch_.stalled().empty() ? "degraded" : health_;
+  }
+
+  // The new policy stands beside the old one until its rules are in the kernel. `answer` may be empty.
+  void reload(ReloadWatch::Answer answer) {
+    if (health_ == "stopping") return;
     auto fresh = load();
     auto previous = policy_;
     base::Status status = fresh ? base::Status{} : std::unexpected(fresh.error());
@@ -318,35 +344,56 @@ class Supervisor {
       ++counters_.reloads_refused;
       counters_.policy_stale = true;
       log_.reload(false, status.error().message);
-      return std::unexpected(std::move(status.error()));
+      if (answer) answer(std::unexpected(std::move(status.error())));
+      return;
     }
     leave_no_core();
-    runtime_->reload(policy_);
     ++counters_.reloads_accepted;
     counters_.policy_stale = false;
-    PolicyInForce in_force{version(), policy_summary(options_, *policy_)};
-    log_.reload(true, in_force.summary);
+    reloads_.begin({version(), policy_summary(options_, *policy_)}, std::move(answer));
+    runtime_->reload(policy_,
+                     [this, version = version()] { asio::post(loop_, [this, version] { reloads_.taken(version); }); });
     say_what_is_not_carried();
-    return in_force;
   }
 
   std::uint64_t version() const { return 1 + counters_.reloads_accepted.load(); }
 
-  std::string answer(const std::string& ask) {
-    if (ask == "status") return status();
-    if (ask == "reload") return reload_answer(reload());
-    return {};
+  void answer(const std::string& ask, ControlSocket::Reply reply) {
+    if (ask == "reload" && health_ != "stopping") {
+      return reload(
+          [reply = std::move(reply)](const base::Result<PolicyInForce>& done) { reply(reload_answer(done)); });
+    }
+    reply(ask == "status" ? status() : std::string{});
   }
 
   void stop() {
+    if (health_ == "stopping") return;
     health_ = "stopping";
-    log_.lifecycle("stopping", fmt::format("connections have {} to finish", "3 s"));
+    log_.lifecycle("stopping", "new connections are refused; those with something under way have 3 s to finish");
     watch_.cancel();
-    runtime_->stop(kStopGrace);
+    runtime_->begin_stop(kStopGrace);
+    await_end(std::chrono::steady_clock::now() + kStopGrace + Runtime::kEnd);
+  }
+
+  void await_end(std::chrono::steady_clock::time_point latest) {
+    if (runtime_->ended() || std::chrono::steady_clock::now() >= latest) return end();
+    end_watch_.expires_after(kEndWatch);
+    end_watch_.async_wait([this, latest](const boost::system::error_code&) { await_end(latest); });
+  }
+
+  void end() {
+    workers_watch_.cancel();
     close_rules();
     control_.reset();
     metrics_.reset();
     loop_.stop();
+  }
+
+  // A worker that does not end may still use everything here.
+  [[noreturn]] void leave_at_once() {
+    log_.error("a worker does not end: it is left behind");
+    std::this_thread::sleep_for(kLastWords);
+    std::_Exit(0);
   }
 
   std::string status() {
@@ -355,7 +402,7 @@ class Supervisor {
       counters[std::string(field.name)] = (counters_.*field.member).load();
     const auto up = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
     const nlohmann::json answer{
-        {"health", health_},
+        {"health", health()},
         {"warnings", problems_},
         {"version", SOLEROUTE_VERSION},
         {"uptime_s", up.count()},
@@ -365,7 +412,12 @@ class Supervisor {
          {{"files", serving_policy_files(options_)},
           {"hosts", policy_->host_count()},
           {"version", version()},
-          {"stale", counters_.policy_stale.load()}}},
+          {"stale", counters_.policy_stale.load()},
+          {"behind", runtime_->behind()}}},
+        {"workers", {{"count", runtime_->worker_count()}, {"stalled", workers_watch_.stalled()}}},
+        {"limits",
+         {{"descriptors", runtime_->capacity().descriptors}, {"connections", runtime_->capacity().connections}}},
+        {"log", {{"written", log_fault(counters_).empty()}, {"detail", log_fault(counters_)}}},
         {"rules", {{"intended", rules_.intended()}, {"differences", rules_.last_differences()}}},
         {"counters", std::move(counters)}};
     return answer.dump();
@@ -409,11 +461,14 @@ class Supervisor {
 
   const ServeOptions& options_;
   audit::DecisionLog& log_;
-  audit::Counters counters_;
+  audit::Counters& counters_;
   asio::io_context loop_;
   RulesKeeper rules_;
-  Signals signals_{loop_, [this] { std::ignore = reload(); }, [this] { stop(); }};
+  Signals signals_{loop_, [this] { reload({}); }, [this] { stop(); }};
   Watch watch_{loop_, [this] { look(); }};
+  asio::steady_timer end_watch_;
+  WorkerWatch workers_watch_{loop_, log_, counters_};
+  ReloadWatch reloads_{loop_, log_, [this] { return runtime_->behind(); }};
   std::shared_ptr<const policy::Policy> policy_;
   std::vector<base::Endpoint> resolvers_;
   std::string origin_roots_;
@@ -435,35 +490,10 @@ class Supervisor {
   std::unique_ptr<MetricsServer> metrics_;
 };
 
-netrules::EndpointRule rule_of(const policy::EndpointView& endpoint) {
-  netrules::EndpointRule rule;
-  rule.transport = endpoint.transport == policy::Transport::kUdp ? netrules::EndpointRule::Transport::kUdp
-                                                                 : netrules::EndpointRule::Transport::kTcp;
-  if (endpoint.host.empty()) rule.cidr = endpoint.cidr;
-  rule.ports.assign(endpoint.ports.begin(), endpoint.ports.end());
-  rule.comment = policy::place_of(endpoint.line);
-  return rule;
-}
-
 }  // namespace
 
-netrules::Intent intent_of(const ServeOptions& options, const policy::Policy& policy) {
-  netrules::Intent intent;
-  intent.topology = options.topology;
-  intent.inside_interface = options.inside_interface;
-  intent.redirect_port = options.listen_port;
-  intent.explicit_proxy_port = options.explicit_proxy_port;
-  intent.gateway_mark = options.topology == netrules::Topology::kSidecar ? kGatewayMark : 0;
-  const bool shared = options.topology == netrules::Topology::kSidecar;
-  if (shared && options.metrics) intent.metrics_port = options.metrics->port;
-  intent.packet_queue = queue::kPacketQueue;
-  for (const auto& endpoint : policy.endpoints()) intent.endpoints.push_back(rule_of(endpoint));
-  intent.capture_all_tcp = policy.mode() == policy::Mode::kObserve;
-  return intent;
-}
-
-base::Status serve(const ServeOptions& options, audit::DecisionLog& log) {
-  Supervisor supervisor(options, log);
+base::Status serve(const ServeOptions& options, audit::DecisionLog& log, audit::Counters& counters) {
+  Supervisor supervisor(options, log, counters);
   return supervisor.run();
 }
 

@@ -26,10 +26,9 @@ namespace asio = boost::asio;
 
 constexpr int kAcceptBatch = 64;
 constexpr std::chrono::milliseconds kNoDescriptorPause{100};
-// Of a worker's connections, kept for clients that do not already have most of them.
-constexpr std::size_t kReservedForOthers = 128;
 // What an idle connection costs, process and kernel (docs/performance.md).
 constexpr std::size_t kConnectionBytes = 8 * 1024;
+constexpr std::chrono::milliseconds kIdleCheck{50};
 
 // Where the connection was going before nftables redirected it here; nothing if it was not redirected.
 std::optional<base::Endpoint> original_destination(int fd, const base::Endpoint& peer) {
@@ -58,39 +57,46 @@ base::Fd spare_descriptor() {
 // Counts one connection for as long as it lives.
 class Worker::Admission {
  public:
-  Admission(Worker& worker, const base::IpAddress& client, std::shared_ptr<net::ClientBuffers> buffers)
-      : worker_(worker), client_(client), held_(std::move(buffers), kConnectionBytes) {
-    ++worker_.open_;
-    ++worker_.open_by_client_[client_];
+  Admission(Worker& worker, net::TcpStream& stream, net::DescriptorBudget::Charge charge,
+            std::shared_ptr<net::ClientBuffers> buffers)
+      : worker_(worker),
+        charge_(std::move(charge)),
+        held_(std::move(buffers), kConnectionBytes),
+        mine_(worker_.open_.emplace(worker_.open_.end())) {
+    mine_->watch(&stream);
     ++worker_.shared_.counters.connections_accepted;
     ++worker_.shared_.counters.connections_open;
   }
   Admission(const Admission&) = delete;
   Admission& operator=(const Admission&) = delete;
   ~Admission() {
-    --worker_.open_;
+    worker_.open_.erase(mine_);
     --worker_.shared_.counters.connections_open;
-    const auto mine = worker_.open_by_client_.find(client_);
-    if (--mine->second == 0) worker_.open_by_client_.erase(mine);
     worker_.finish_if_idle();
   }
 
  private:
   Worker& worker_;
-  base::IpAddress client_;
+  net::DescriptorBudget::Charge charge_;
   net::HeldBytes held_;
+  std::list<net::TcpStream::Watcher>::iterator mine_;
 };
 
 Worker::Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages policy)
     : shared_(shared),
       wheel_(loop_),
-      resolver_(loop_, resolver_options(shared.options), shared.cache, shared.names, shared.counters),
-      connector_(loop_, wheel_, resolver_, *shared.names, shared.options.upstream_mark, shared.options.local_addresses),
+      descriptors_(shared.descriptors_per_worker, net::ClientKeys(shared.options.clients)),
+      resolver_(loop_, resolver_options(shared.options), shared.cache, shared.names, shared.counters,
+                {shared.lookups, &descriptors_}),
+      connector_(loop_, wheel_, resolver_, *shared.names, shared.options.upstream_mark, shared.options.local_addresses,
+                 &descriptors_),
+      pipes_(shared.pipes_per_worker),
       secrets_(shared.options.secrets_directory),
       context_{loop_,     wheel_, resolver_,  *shared.names,   connector_,
                registry_, pipes_, shared.log, shared.counters, nullptr},
       grace_(loop_),
-      spare_(spare_descriptor()) {
+      spare_(spare_descriptor()),
+      idle_check_(loop_) {
   if (sockets.redirected) redirected_.emplace(loop_, std::move(sockets.redirected));
   if (sockets.explicit_proxy) explicit_proxy_.emplace(loop_, std::move(sockets.explicit_proxy));
   context_.own_addresses = shared.options.own_addresses;
@@ -99,9 +105,9 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages polic
   context_.denials = &shared.denials;
   context_.use(std::move(policy.policy), std::move(policy.pages));
   const auto snapshot = [this] { return context_.policy; };
-  dns_.emplace(loop_, dns::ServerOptions{shared.options.own_addresses, snapshot, shared.options.local_addresses},
-               std::move(sockets.dns_udp), std::move(sockets.dns_tcp), resolver_, shared.names, shared.log,
-               shared.counters);
+  dns_.emplace(
+      loop_, dns::ServerOptions{shared.options.own_addresses, snapshot, shared.options.local_addresses, &descriptors_},
+      std::move(sockets.dns_udp), std::move(sockets.dns_tcp), resolver_, shared.names, shared.log, shared.counters);
   if (!sockets.packet_queue) return;
   packets_.emplace(loop_, std::move(sockets.packet_queue), queue::kPacketQueue, snapshot, shared.names, shared.log,
                    shared.counters);
@@ -124,16 +130,36 @@ void Worker::start() {
   sigset_t before{};
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { loop_.run(); });
+  thread_ = std::thread([this] {
+    ::pthread_setname_np(::pthread_self(), "worker");
+    loop_.run();
+    ended_ = true;
+    end_.release();
+  });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-void Worker::reload(PolicyAndPages policy, std::shared_ptr<std::latch> done) {
-  asio::post(loop_, [this, policy = std::move(policy), done = std::move(done)] {
+void Worker::reload(PolicyAndPages policy, std::uint64_t version, std::function<void()> taken) {
+  asio::post(loop_, [this, policy = std::move(policy), version, taken = std::move(taken)] {
     context_.use(policy.policy, policy.pages);
     registry_.apply(*policy.policy);
-    done->count_down();
+    policy_version_ = version;
+    taken();
   });
+}
+
+void Worker::ask_for_sign(Clock::time_point now) {
+  // Asked late, the controlling thread was not there either: the machine, or the whole process, slept.
+  const bool slept = now - std::exchange(looked_at_, now) >= Runtime::kStalled;
+  const bool answered = signs_given_.load() == signs_asked_;
+  if (answered || slept) asked_at_ = now;
+  if (!answered) return;
+  ++signs_asked_;
+  asio::post(loop_, [this] { ++signs_given_; });
+}
+
+Worker::Clock::duration Worker::silent_for(Clock::time_point now) const {
+  return signs_given_.load() == signs_asked_ ? Clock::duration::zero() : now - asked_at_;
 }
 
 void Worker::stop(std::chrono::milliseconds grace) {
@@ -145,16 +171,34 @@ void Worker::stop(std::chrono::milliseconds grace) {
     grace_.async_wait([this](const boost::system::error_code& error) {
       if (!error) loop_.stop();
     });
+    end_idle_connections();
     finish_if_idle();
   });
 }
 
 void Worker::finish_if_idle() {
-  if (stopping_ && open_ == 0) loop_.stop();
+  if (stopping_ && open_.empty()) loop_.stop();
 }
 
-void Worker::join() {
-  if (thread_.joinable()) thread_.join();
+void Worker::end_idle_connections() {
+  for (const auto& connection : open_) {
+    net::TcpStream* const stream = connection.stream();
+    if (stream != nullptr && stream->is_idle()) stream->close();
+  }
+  idle_check_.expires_after(kIdleCheck);
+  idle_check_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) end_idle_connections();
+  });
+}
+
+bool Worker::join(Clock::time_point latest) {
+  if (!thread_.joinable()) return true;
+  if (!end_.try_acquire_until(latest)) {
+    thread_.detach();
+    return false;
+  }
+  thread_.join();
+  return true;
 }
 
 void Worker::Listener::close() {
@@ -219,15 +263,11 @@ bool Worker::is_self_check(const base::Endpoint& peer) const {
 }
 
 void Worker::admit(base::Fd socket, const base::Endpoint& peer, Entrance entrance) {
-  const auto mine = open_by_client_.find(peer.address);
-  const std::size_t of_client = mine == open_by_client_.end() ? 0 : mine->second;
-  const std::size_t limit = shared_.connections_per_worker;
-  auto buffers = shared_.buffers->of(peer.address);
+  auto buffers = shared_.buffers->of(descriptors_.key(peer.address));
   std::optional<base::Endpoint> destination = peer;
   if (entrance == Entrance::kRedirected) destination = original_destination(socket.get(), peer);
-  const bool over =
-      open_ >= limit || of_client + std::min(kReservedForOthers, limit / 4) >= limit || !net::has_room(buffers);
-  if (over || !destination) {
+  auto charge = descriptors_.connection(peer.address);
+  if (!charge || !destination || !net::has_room(buffers)) {
     const linger now{.l_onoff = 1, .l_linger = 0};
     ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
     ++shared_.counters.connections_refused;
@@ -235,11 +275,11 @@ void Worker::admit(base::Fd socket, const base::Endpoint& peer, Entrance entranc
   }
   auto stream = std::make_unique<net::TcpStream>(loop_, wheel_, std::move(socket));
   stream->account_to(buffers);
+  auto admission = std::make_unique<Admission>(*this, *stream, std::move(*charge), std::move(buffers));
   flow::ClientConnection client{std::move(stream), peer, *destination, is_self_check(peer)};
   auto flow = entrance == Entrance::kRedirected ? flow::serve_redirected(context_, std::move(client))
                                                 : flow::serve_explicit_proxy(context_, std::move(client));
-  auto ended = [this, admission = std::make_unique<Admission>(*this, peer.address, std::move(buffers))](
-                   const std::exception_ptr& error) {
+  auto ended = [this, admission = std::move(admission)](const std::exception_ptr& error) {
     if (!error) return;
     try {
       std::rethrow_exception(error);

@@ -8,11 +8,13 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstddef>
-#include <latch>
+#include <cstdint>
+#include <functional>
+#include <list>
 #include <memory>
 #include <optional>
+#include <semaphore>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -20,6 +22,7 @@
 #include "base/ip_address.h"
 #include "gateway/audit/counters.h"
 #include "gateway/audit/decision_log.h"
+#include "gateway/dns/client_limits.h"
 #include "gateway/dns/name_book.h"
 #include "gateway/dns/resolver.h"
 #include "gateway/dns/server.h"
@@ -31,7 +34,9 @@
 #include "gateway/flow/policy_pages.h"
 #include "gateway/net/buffer_account.h"
 #include "gateway/net/deadline_wheel.h"
+#include "gateway/net/descriptor_budget.h"
 #include "gateway/net/readiness.h"
+#include "gateway/net/stream.h"
 #include "gateway/queue/packet_log.h"
 #include "gateway/serve/runtime.h"
 #include "policy/policy.h"
@@ -43,12 +48,14 @@ struct Shared {
   RuntimeOptions options;
   std::shared_ptr<dns::Cache> cache;
   std::shared_ptr<dns::NameBook> names;
+  std::shared_ptr<dns::ClientLimits> lookups;
   audit::DecisionLog& log;
   audit::Counters& counters;
   const flow::DenialBook& denials;
   std::shared_ptr<net::BufferAccount> buffers;
   const std::atomic<std::uint16_t>& self_check_port;  // of Runtime::announce_self_check
-  std::size_t connections_per_worker = 0;
+  std::size_t descriptors_per_worker = 0;             // for clients
+  std::size_t pipes_per_worker = 0;
 };
 
 // A snapshot, and what gateway.internal says of it.
@@ -68,14 +75,22 @@ struct WorkerSockets {
 
 class Worker {
  public:
+  using Clock = std::chrono::steady_clock;
   Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages policy);
   ~Worker();  // stop(0) has been called and join() has returned, or start() never was
 
   void start();
-  // From any thread; `done` is counted down on the worker's thread once the policy is in force there.
-  void reload(PolicyAndPages policy, std::shared_ptr<std::latch> done);
-  void stop(std::chrono::milliseconds grace);  // from any thread, once
-  void join();
+  // These from any thread. `taken` is called on the worker's once the policy is in force there.
+  void reload(PolicyAndPages policy, std::uint64_t version, std::function<void()> taken);
+  [[nodiscard]] std::uint64_t policy_version() const { return policy_version_.load(); }
+  void stop(std::chrono::milliseconds grace);  // once
+  [[nodiscard]] bool ended() const { return ended_.load(); }
+
+  // These from the controlling thread. One question at a time: while it is not answered, no other is asked.
+  void ask_for_sign(Clock::time_point now);
+  [[nodiscard]] Clock::duration silent_for(Clock::time_point now) const;
+  // False: it has not ended by then, and is on its own from now on.
+  [[nodiscard]] bool join(Clock::time_point latest);
 
  private:
   // Lets the destructor end suspended flows while everything that they refer to is still there.
@@ -103,10 +118,12 @@ class Worker {
   [[nodiscard]] bool is_self_check(const base::Endpoint& peer) const;
   void shed(int listener);  // out of descriptors: refuse rather than leave waiting
   void finish_if_idle();
+  void end_idle_connections();  // again and again until all are over
 
   const Shared& shared_;
   Loop loop_;
   net::DeadlineWheel wheel_;
+  net::DescriptorBudget descriptors_;
   dns::Resolver resolver_;
   flow::Connector connector_;
   flow::FlowRegistry registry_;
@@ -118,10 +135,17 @@ class Worker {
   std::optional<dns::Server> dns_;
   std::optional<queue::PacketLog> packets_;
   boost::asio::steady_timer grace_;
-  base::Fd spare_;  // given up for a moment to be able to refuse when out of descriptors
-  std::unordered_map<base::IpAddress, std::size_t> open_by_client_;
-  std::size_t open_ = 0;
+  base::Fd spare_;                           // given up for a moment to be able to refuse when out of descriptors
+  std::list<net::TcpStream::Watcher> open_;  // one for each connection of a client
+  boost::asio::steady_timer idle_check_;
   bool stopping_ = false;
+  std::atomic<std::uint64_t> policy_version_{0};
+  std::atomic<std::uint64_t> signs_given_{0};
+  std::uint64_t signs_asked_ = 0;
+  Clock::time_point asked_at_{};
+  Clock::time_point looked_at_{};
+  std::atomic<bool> ended_{false};
+  std::binary_semaphore end_{0};
   std::thread thread_;
 };
 

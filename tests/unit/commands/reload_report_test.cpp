@@ -17,6 +17,14 @@ TEST(DescribeReload, SaysWhatIsInForce) {
   EXPECT_EQ(report->text, "policy in force: 2 host entries from a.yaml, version 3 since the start");
 }
 
+TEST(DescribeReload, NamesTheWorkersThatHaveNotTakenThePolicy) {
+  const auto report = describe_reload(R"({"accepted":true,"version":3,"detail":"2 host entries","behind":[1,4]})");
+  ASSERT_TRUE(report.has_value());
+  EXPECT_TRUE(report->accepted);
+  EXPECT_FALSE(report->everywhere);
+  EXPECT_NE(report->text.find("not in force yet on worker 1, 4"), std::string::npos) << report->text;
+}
+
 TEST(DescribeReload, ShowsWhatIsWrongLineByLineAndWhatHoldsMeanwhile) {
   const auto report =
       describe_reload(R"({"accepted":false,"detail":"a.yaml:1:1: unknown key 'domans'\n  domans: []\n  ^"})");

@@ -36,6 +36,9 @@ TEST(DescribeStatus, IsNotHealthyWhenAnythingIsAmiss) {
   const Row rows[] = {
       {R"("healthy")", R"("starting")", "health       starting"},
       {R"("stale":false)", R"("stale":true)", "the last reload was refused"},
+      {R"("stale":false)", R"("stale":false,"behind":[2])", "not in force yet on worker 2\n"},
+      {R"("healthy")", R"("degraded","workers":{"count":2,"stalled":[1]})",
+       "workers      2; no sign of life from: 1\n"},
       {R"("differences":[])", R"("differences":["- drop"])", "not in the kernel as intended:\n             - drop\n"},
   };
   for (const Row& row : rows) {
@@ -46,6 +49,15 @@ TEST(DescribeStatus, IsNotHealthyWhenAnythingIsAmiss) {
     EXPECT_FALSE(report->healthy) << row.to;
     EXPECT_THAT(report->text, HasSubstr(row.shown));
   }
+}
+
+TEST(DescribeStatus, SaysWhenTheLogCannotBeWritten) {
+  std::string answer = kHealthy;
+  answer.insert(1, R"("log":{"written":false,"detail":"No space left on device"},)");
+  const auto report = describe_status(answer);
+  ASSERT_TRUE(report.has_value());
+  EXPECT_TRUE(report->healthy) << "decisions go on";
+  EXPECT_THAT(report->text, HasSubstr("log          cannot be written: No space left on device\n"));
 }
 
 TEST(DescribeStatus, RefusesWhatIsNotAStatus) {

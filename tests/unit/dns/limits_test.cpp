@@ -37,18 +37,6 @@ TEST(ClientLimits, BoundsWhatOneClientWaitsFor) {
   EXPECT_EQ(limits.admit(agent, kStart), ClientLimits::Verdict::kAdmitted);
 }
 
-TEST(ClientLimits, BoundsWhatAllClientsWaitForTogether) {
-  ClientLimits limits;
-  std::size_t admitted = 0;
-  for (int client = 0; client < 20; ++client) {
-    for (std::size_t i = 0; i < ClientLimits::kWaitingPerClient; ++i) {
-      const auto verdict = limits.admit(address("10.77.0." + std::to_string(client)), kStart);
-      admitted += verdict == ClientLimits::Verdict::kAdmitted ? 1 : 0;
-    }
-  }
-  EXPECT_EQ(admitted, ClientLimits::kWaitingTotal);
-}
-
 TEST(ClientLimits, BoundsNewQuestionsASecond) {
   ClientLimits limits;
   const auto agent = address("10.77.0.10");

@@ -424,13 +424,56 @@ TEST(Resolver, TooManyQuestionsAtOnceAreRefusedAndTheRestAnswered) {
   std::vector<std::optional<base::Result<std::shared_ptr<const RecordSet>>>> results(Resolver::kMaxQuestions + 8);
   int index = 0;
   for (auto& result : results) {
-    auto task = lab.resolver->lookup(host("n" + std::to_string(index++) + ".test"), DnsType::kA);
+    const auto client = base::IpAddress::v4({10, 0, 0, static_cast<std::uint8_t>(index % 64)});
+    auto task = lab.resolver->lookup(host("n" + std::to_string(index++) + ".test"), DnsType::kA, client);
     testing::start(lab.io, std::move(task), result);
   }
   const auto answered = [&] { return std::ranges::count_if(results, [](const auto& r) { return r.has_value(); }); };
   testing::run_until(lab.io, [&] { return answered() >= 8; });
   EXPECT_EQ(answered(), 8) << "those over the bound fail at once, before any time-out";
   testing::run_until(lab.io, [&] { return answered() == static_cast<std::ptrdiff_t>(results.size()); });
+}
+
+TEST(Resolver, KeepsQuestionsForClientsThatHaveFewUnderWay) {
+  ScriptedUpstream upstream([](const UpstreamQuestion&) { return Replies{}; });
+  Lab lab(upstream);
+  const auto greedy = base::IpAddress::v4({10, 0, 0, 1});
+  const auto modest = base::IpAddress::v4({10, 0, 0, 2});
+  constexpr std::size_t kForAnybody = Resolver::kMaxQuestions - Resolver::kKeptForFew;
+  std::vector<std::optional<base::Result<std::shared_ptr<const RecordSet>>>> results(kForAnybody + 1);
+  int index = 0;
+  for (auto& result : results) {
+    auto task = lab.resolver->lookup(host("n" + std::to_string(index++) + ".test"), DnsType::kA, greedy);
+    testing::start(lab.io, std::move(task), result);
+  }
+  testing::run_until(lab.io, [&] { return results.back().has_value(); });
+  EXPECT_NE(results.back()->error().message.find("too many look-ups of all clients"), std::string::npos);
+  EXPECT_EQ(std::ranges::count_if(results, [](const auto& r) { return r.has_value(); }), 1);
+  std::optional<base::Result<std::shared_ptr<const RecordSet>>> other;
+  testing::start(lab.io, lab.resolver->lookup(host("other.test"), DnsType::kA, modest), other);
+  lab.io.poll();
+  EXPECT_FALSE(other.has_value()) << "it was asked, and waits like the others";
+}
+
+TEST(Resolver, CountsTheLookUpsOfConnections) {
+  ScriptedUpstream upstream([](const UpstreamQuestion&) { return Replies{}; });
+  Lab lab(upstream);
+  const auto client = base::IpAddress::v4({10, 0, 0, 1});
+  std::vector<std::optional<Found>> results(ClientLimits::kWaitingPerClient + 1);
+  int index = 0;
+  for (auto& result : results) {
+    testing::start(lab.io, lab.resolver->resolve(host("n" + std::to_string(index++) + ".test"), client), result);
+  }
+  testing::run_until(lab.io, [&] { return results.back().has_value(); });
+  EXPECT_NE(results.back()->error().message.find("look-ups of this client are waiting"), std::string::npos);
+  EXPECT_EQ(lab.resolver->admit(lab.resolver->key(client)), ClientLimits::Verdict::kTooManyWaiting)
+      << "its questions count with them";
+  std::optional<Found> joined;
+  testing::start(lab.io, lab.resolver->resolve(host("n1.test"), client), joined);
+  lab.io.poll();
+  EXPECT_FALSE(joined.has_value()) << "what is under way may be waited for";
+  testing::run_until(lab.io, [&] { return joined.has_value(); });
+  EXPECT_EQ(lab.resolver->admit(lab.resolver->key(client)), ClientLimits::Verdict::kAdmitted);
 }
 
 // Runs `body` without the capabilities that allow marks (CAP_NET_RAW does since Linux 5.17), on a thread of its own.

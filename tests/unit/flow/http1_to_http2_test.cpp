@@ -22,7 +22,7 @@ using ::testing::StartsWith;
 
 class Http1ToHttp2 : public Http2Lab {
  protected:
-  Http1ToHttp2() : stream_(http1_over_http2(context_, make_origin().stream)) {}
+  Http1ToHttp2() : stream_(http1_over_http2(context_, {}, make_origin().stream)) {}
   ~Http1ToHttp2() override {
     stream_.reset();
     until([this] { return origins2_[0]->ended; });

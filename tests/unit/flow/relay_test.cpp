@@ -260,5 +260,15 @@ TEST(PipePool, KeepsEmptyPipesAndNoOthers) {
   ::close(duplicate);
 }
 
+TEST(PipePool, LendsNoMoreThanItMay) {
+  PipePool pool(1);
+  auto pipe = pool.borrow();
+  ASSERT_TRUE(pipe);
+  EXPECT_FALSE(pool.borrow());
+  pipe->held = 1;
+  pool.give_back(std::move(*pipe));
+  EXPECT_TRUE(pool.borrow()) << "one that was closed makes room as well";
+}
+
 }  // namespace
 }  // namespace soleroute::gateway::flow

@@ -19,9 +19,10 @@ namespace {
 
 struct Fixture {
   Fixture()
-      : opened(ControlSocket::open(io, path, [this](const std::string& ask) {
+      : opened(ControlSocket::open(io, path, [this](const std::string& ask, const ControlSocket::Reply& reply) {
           asked.push_back(ask);
-          return ask == "unknown" ? std::string{} : "{\"to\":\"" + ask + "\"}";
+          if (ask == "later") return void(held.push_back(reply));
+          reply(ask == "unknown" ? std::string{} : "{\"to\":\"" + ask + "\"}");
         })) {}
 
   base::Fd connect() const {
@@ -49,6 +50,7 @@ struct Fixture {
   std::string path = folder.path("run/control.sock");
   boost::asio::io_context io;
   std::vector<std::string> asked;
+  std::vector<ControlSocket::Reply> held;
   base::Result<std::unique_ptr<ControlSocket>> opened;
 };
 
@@ -59,6 +61,33 @@ TEST(ControlSocket, AnswersOneQuestionAfterAnother) {
   EXPECT_EQ(f.answer(client, "{\"ask\":\"status\"}\n"), "{\"to\":\"status\"}\n");
   EXPECT_EQ(f.answer(client, "{\"ask\":\"reload\"}\n"), "{\"to\":\"reload\"}\n");
   EXPECT_EQ(f.asked, (std::vector<std::string>{"status", "reload"}));
+}
+
+TEST(ControlSocket, AnswersOthersWhileOneWaitsForItsReply) {
+  Fixture f;
+  ASSERT_TRUE(f.opened.has_value());
+  const base::Fd waiting = f.connect();
+  const std::string later = "{\"ask\":\"later\"}\n";
+  ASSERT_EQ(::send(waiting.get(), later.data(), later.size(), 0), static_cast<ssize_t>(later.size()));
+  testing::run_until(f.io, [&] { return !f.held.empty(); });
+  EXPECT_EQ(f.answer(f.connect(), "{\"ask\":\"status\"}\n"), "{\"to\":\"status\"}\n");
+  f.held.front()("{}");
+  EXPECT_EQ(f.answer(waiting, "{\"ask\":\"status\"}\n"), "{}\n{\"to\":\"status\"}\n") << "one after the other";
+}
+
+TEST(ControlSocket, EndsTheOldestSilentClientForOneMore) {
+  Fixture f;
+  ASSERT_TRUE(f.opened.has_value());
+  const base::Fd waiting = f.connect();
+  const std::string later = "{\"ask\":\"later\"}\n";
+  ASSERT_EQ(::send(waiting.get(), later.data(), later.size(), 0), static_cast<ssize_t>(later.size()));
+  testing::run_until(f.io, [&] { return !f.held.empty(); });
+  std::vector<base::Fd> silent;
+  for (std::size_t i = 0; i < ControlSocket::kMaxClients; ++i) silent.push_back(f.connect());
+  EXPECT_EQ(f.answer(f.connect(), "{\"ask\":\"status\"}\n"), "{\"to\":\"status\"}\n");
+  EXPECT_EQ(f.answer(silent.front(), ""), "") << "ended";
+  f.held.front()("{}");
+  EXPECT_EQ(f.answer(waiting, "{\"ask\":\"status\"}\n"), "{}\n{\"to\":\"status\"}\n") << "it had asked";
 }
 
 TEST(ControlSocket, SaysWhatCanBeAskedWhereItDoesNotUnderstand) {

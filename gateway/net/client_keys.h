@@ -1,0 +1,63 @@
+// Which addresses are one client: those of one neighbour, of either family, as the kernel's neighbour table has them.
+// Not thread-safe: one per worker.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ip_address.h"
+
+namespace soleroute::gateway::net {
+
+// One entry of the neighbour table.
+struct Neighbour {
+  base::IpAddress address;
+  std::uint32_t interface_index = 0;
+  std::array<std::uint8_t, 6> link{};  // its Ethernet address
+};
+
+// Both families, of the network namespace that the caller is in. Needs no privilege. Empty where the kernel does not
+// answer within 200 ms.
+[[nodiscard]] std::vector<Neighbour> read_neighbours();
+
+class ClientKeys {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using Read = std::function<std::vector<Neighbour>()>;
+  static constexpr int kReadsASecond = 10;          // for addresses that are not known yet
+  static constexpr std::chrono::seconds kKeep{30};  // what was read
+  static constexpr std::size_t kMaxKnown = 4096;
+
+  enum class Who : std::uint8_t {
+    kEachAddress,    // is a client
+    kEachNeighbour,  // is a client, with all of its addresses
+    kOne,            // whatever its address: a sidecar's and a jail's agent may use any of this machine's
+  };
+  explicit ClientKeys(Who who = Who::kEachAddress, Read read = read_neighbours);
+
+  [[nodiscard]] bool all_are_one() const { return who_ == Who::kOne; }
+  // Equal for two addresses of one client. It is only to be compared: no address that could be dialled.
+  // Several IPv4 addresses behind one Ethernet address (a router in between, ipvlan) are several clients; then each
+  // IPv6 address there is one as well.
+  [[nodiscard]] base::IpAddress of(const base::IpAddress& address, Clock::time_point now);
+
+ private:
+  void read(Clock::time_point now);
+  [[nodiscard]] bool may_read(Clock::time_point now);
+
+  Who who_;
+  Read read_;
+  std::unordered_map<base::IpAddress, base::IpAddress> keys_;
+  Clock::time_point read_at_{};
+  Clock::time_point second_{};  // in which reads_ were made
+  int reads_ = 0;
+};
+
+}  // namespace soleroute::gateway::net

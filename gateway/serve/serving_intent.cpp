@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/queue/packet_log.h"
+#include "gateway/serve/supervisor.h"
+
+namespace soleroute::gateway::serve {
+namespace {
+
+netrules::EndpointRule rule_of(const policy::EndpointView& endpoint) {
+  netrules::EndpointRule rule;
+  rule.transport = endpoint.transport == policy::Transport::kUdp ? netrules::EndpointRule::Transport::kUdp
+                                                                 : netrules::EndpointRule::Transport::kTcp;
+  if (endpoint.host.empty()) rule.cidr = endpoint.cidr;
+  rule.ports.assign(endpoint.ports.begin(), endpoint.ports.end());
+  rule.comment = policy::place_of(endpoint.line);
+  return rule;
+}
+
+}  // namespace
+
+netrules::Intent intent_of(const ServeOptions& options, const policy::Policy& policy) {
+  netrules::Intent intent;
+  intent.topology = options.topology;
+  intent.inside_interface = options.inside_interface;
+  intent.redirect_port = options.listen_port;
+  intent.explicit_proxy_port = options.explicit_proxy_port;
+  intent.gateway_mark = options.topology == netrules::Topology::kSidecar ? kGatewayMark : 0;
+  const bool shared = options.topology == netrules::Topology::kSidecar;
+  if (shared && options.metrics) intent.metrics_port = options.metrics->port;
+  intent.packet_queue = queue::kPacketQueue;
+  for (const auto& endpoint : policy.endpoints()) intent.endpoints.push_back(rule_of(endpoint));
+  intent.capture_all_tcp = policy.mode() == policy::Mode::kObserve;
+  return intent;
+}
+
+}  // namespace soleroute::gateway::serve

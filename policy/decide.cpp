@@ -29,6 +29,7 @@ class Decider {
   [[nodiscard]] Decision http_request(const HostRecord& record) const;
   [[nodiscard]] Decision first_match(const HostRecord& record, Scheme scheme) const;
   [[nodiscard]] Decision admitted_by(const HostRecord& record, const Rule& rule) const;
+  [[nodiscard]] std::string_view override_of(const RuleTerms& terms) const;
 
   [[nodiscard]] Decision nameless_request() const;
   [[nodiscard]] Decision named_endpoint(const base::HostName& name) const;
@@ -115,8 +116,16 @@ Decision Decider::https_to(const base::HostName& name) const {
 
 Decision Decider::admitted_by(const HostRecord& record, const Rule& rule) const {
   auto decision = about(record, Action::kAllow, Reason::kRequestRuleMatched, rule.origin);
+  decision.by_method = rule.terms.is_about_methods();
+  decision.by_path = rule.terms.is_about_paths();
   if (facts_.scheme == Scheme::kHttps) decision.transforms = rule.terms.transforms;
   return decision;
+}
+
+// The header by which a request that matches may mean something else in what the rule is about.
+std::string_view Decider::override_of(const RuleTerms& terms) const {
+  if (terms.is_about_paths() && !facts_.overrides.path.empty()) return facts_.overrides.path;
+  return terms.is_about_methods() ? facts_.overrides.method : std::string_view{};
 }
 
 Decision Decider::first_match(const HostRecord& record, Scheme scheme) const {
@@ -125,12 +134,23 @@ Decision Decider::first_match(const HostRecord& record, Scheme scheme) const {
   RequestView request{.scheme = scheme, .method = facts_.method, .target = {}};
   if (facts_.target) request.target = parse_target(*facts_.target);
   const Rule* pending = nullptr;
+  const Rule* overridden = nullptr;
   for (const Rule& rule : rules) {
     const Match found = match(rule.terms, request);
+    if (found == Match::kNo) continue;
+    if (!override_of(rule.terms).empty()) {
+      overridden = overridden == nullptr ? &rule : overridden;
+      continue;
+    }
     if (found == Match::kYes) return admitted_by(record, rule);
     if (found == Match::kPending && pending == nullptr) pending = &rule;
   }
   if (record.open) return about(record, Action::kAllow, Reason::kAllowed, record.origin);
+  if (pending == nullptr && overridden != nullptr) {
+    auto decision = about(record, Action::kDeny, Reason::kOverrideHeader, overridden->origin);
+    decision.override_header = override_of(overridden->terms);
+    return decision;
+  }
   if (pending == nullptr) return about(record, Action::kDeny, Reason::kNoRuleMatched, record.origin);
   auto decision = about(record, Action::kAllow, Reason::kRequestRuleMatched, pending->origin);
   decision.request_rules_pending = true;

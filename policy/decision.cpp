@@ -51,6 +51,8 @@ std::string_view to_string(Reason reason) {
       return "upstream_failed";
     case Reason::kHeaderNotPermitted:
       return "header_not_permitted";
+    case Reason::kOverrideHeader:
+      return "override_header";
     case Reason::kSecretUnavailable:
       return "secret_unavailable";
     case Reason::kCertificateRefused:

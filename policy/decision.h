@@ -12,6 +12,7 @@
 #include "base/host_name.h"
 #include "base/ip_address.h"
 #include "policy/header_transform.h"
+#include "policy/override_header.h"
 
 namespace soleroute::policy {
 
@@ -33,6 +34,7 @@ struct FlowFacts {
   Scheme scheme = Scheme::kNone;
   std::optional<std::string_view> method{};
   std::optional<std::string_view> target{};          // origin-form "path?query", as the client sent it
+  OverrideHeaders overrides{};                       // that the request brings
   std::span<const base::HostName> resolved_names{};  // for endpoints: names whose answers held original_destination
 };
 
@@ -59,6 +61,7 @@ enum class Reason : std::uint8_t {
   kTooLarge,            // too_large
   kUpstreamFailed,      // upstream_failed         allowed, but resolving, dialling or verifying failed
   kHeaderNotPermitted,  // header_not_permitted    the request brings a header that the gateway is to set
+  kOverrideHeader,      // override_header         a header names another method or path than the rule would admit
   kSecretUnavailable,   // secret_unavailable      allowed, but the secret to send with it cannot be read
   kCertificateRefused,  // certificate_refused     the client does not trust the gateway's CA
 };
@@ -86,6 +89,9 @@ struct Decision {
   std::span<const base::Cidr> permitted_addresses{};  // non-public addresses this entry lists
   bool request_rules_pending = false;                 // allowed so far, but method or path still to be decided
   std::span<const HeaderTransform> transforms{};      // to apply; only for an allowed, inspected https request
+  bool by_method = false;                             // the rule that admits is about methods
+  bool by_path = false;                               // likewise about paths or queries
+  std::string_view override_header{};                 // with kOverrideHeader: its name; static text
 
   [[nodiscard]] bool allowed() const { return action == Action::kAllow; }
 };

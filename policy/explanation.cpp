@@ -149,6 +149,12 @@ std::string sentence(const Policy& policy, const FlowFacts& facts, const Decisio
     case Reason::kHeaderNotPermitted:
       return fmt::format("The gateway sets {} on this request itself, and the request brings its own.",
                          joined(decision.transforms, &HeaderTransform::name));
+    case Reason::kOverrideHeader:
+      return fmt::format(
+          "A rule would allow this request, but its header {} makes servers act on another method or path than the "
+          "rule "
+          "is about. Send the request without it.",
+          decision.override_header);
     case Reason::kSecretUnavailable:
       return fmt::format("The policy allows this with a secret that the gateway sends, and cannot send now: {}.",
                          joined(decision.transforms, &HeaderTransform::secret));

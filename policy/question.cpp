@@ -127,6 +127,7 @@ Decision PreparedQuestion::ask(const Policy& policy) {
   if (!target_.empty()) {
     facts_.method = question_.method;
     facts_.target = target_;
+    for (const auto& header : question_.headers) facts_.overrides.see(header, question_.method);
   }
   auto decision = policy.decide(facts_);
   const bool inspected = decision.allowed() && decision.treatment == Treatment::kInspect;

@@ -52,9 +52,9 @@ struct RuleTerms {
   [[nodiscard]] bool admits(Scheme scheme) const { return scheme == Scheme::kHttp ? http : https; }
   [[nodiscard]] bool sets_headers() const { return !transforms.empty(); }
   // Needs more than the scheme to be decided.
-  [[nodiscard]] bool constrains_request() const {
-    return !methods.empty() || path_match != PathMatch::kAny || query.has_value();
-  }
+  [[nodiscard]] bool is_about_methods() const { return !methods.empty(); }
+  [[nodiscard]] bool is_about_paths() const { return path_match != PathMatch::kAny || query.has_value(); }
+  [[nodiscard]] bool constrains_request() const { return is_about_methods() || is_about_paths(); }
   bool operator==(const RuleTerms&) const = default;
 };
 

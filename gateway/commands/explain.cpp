@@ -107,6 +107,13 @@ base::Status read_field(const std::string& key, const Json& value, policy::Quest
   if (key == "url") return text_field(value, key, question.url);
   if (key == "method") return text_field(value, key, question.method);
   if (key == "host") return text_field(value, key, question.host);
+  if (key == "headers") {
+    const bool names =
+        value.is_array() && std::ranges::all_of(value, [](const Json& each) { return each.is_string(); });
+    if (!names) return base::usage_error("\"headers\" must be a list of names");
+    question.headers = value.get<std::vector<std::string>>();
+    return {};
+  }
   if (key == "port") {
     if (!value.is_number_unsigned() || value.get<std::uint64_t>() == 0 || value.get<std::uint64_t>() > 65535) {
       return base::usage_error("\"port\" must be a number from 1 to 65535");
@@ -119,8 +126,8 @@ base::Status read_field(const std::string& key, const Json& value, policy::Quest
     question.protocol = value == "udp" ? policy::Transport::kUdp : policy::Transport::kTcp;
     return {};
   }
-  return base::usage_error(
-      fmt::format("unknown key \"{}\"; expected url, method, host, port, protocol", printable(key.substr(0, 80))));
+  return base::usage_error(fmt::format("unknown key \"{}\"; expected url, method, headers, host, port, protocol",
+                                       printable(key.substr(0, 80))));
 }
 
 base::Result<policy::Question> read_question(const ExplainOptions& options, const std::string& line) {
@@ -129,6 +136,7 @@ base::Result<policy::Question> read_question(const ExplainOptions& options, cons
   if (!object.is_object()) return base::usage_error("not a JSON object");
   policy::Question question;
   question.method = options.method;
+  question.headers = options.headers;
   for (const auto& [key, value] : object.items()) {
     if (auto status = read_field(key, value, question); !status) return std::unexpected(status.error());
   }
@@ -184,6 +192,7 @@ int explain_urls(const ExplainOptions& options, const policy::Policy& policy, st
     policy::Question question;
     question.url = url;
     question.method = options.method;
+    question.headers = options.headers;
     out << answer(options, policy, question, exit_code);
   }
   out.flush();
@@ -219,6 +228,9 @@ void add_explain(CLI::App& program, Invocation& invocation) {
   command.add_option("url", options->explain.urls, "http, https, ws, wss, tcp://HOST:PORT or udp://HOST:PORT")
       ->type_name("URL");
   command.add_option("--method", options->explain.method, "The request's method")->capture_default_str();
+  command.add_option("--header", options->explain.headers, "A header that the request brings (repeatable)")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
   command.add_flag("--stdin", options->from_stdin,
                    "Read JSON lines, {\"url\": …, \"method\": …}; answer each with a line");
   command.add_option("--format", options->format, "text, or json: default json with --stdin, else text")

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -12,6 +14,7 @@
 
 #include "base/byte_reader.h"
 #include "gateway/flow/header_injection.h"
+#include "policy/override_header.h"
 #include "sniffer/http1_chunked.h"
 #include "sniffer/http1_head.h"
 
@@ -33,6 +36,14 @@ class BodyTracker {
   // servers that make one of the two. Borrows.
   void refuse_trailers(std::span<const policy::HeaderTransform> transforms) { transforms_ = transforms; }
 
+  // Of a request that a rule about methods, or about paths, has admitted: likewise for headers that name another.
+  void refuse_overrides(bool by_method, bool by_path) {
+    by_method_ = by_method;
+    by_path_ = by_path;
+  }
+  // A body of known length is forwarded as chunks.
+  void send_chunked() { as_chunks_ = framing_ == sniffer::BodyFraming::kLength; }
+
   // The next bytes, which follow those taken before. If malformed() then, none of them may be sent on.
   [[nodiscard]] Piece take(base::Bytes bytes) {
     switch (framing_) {
@@ -41,7 +52,8 @@ class BodyTracker {
       case sniffer::BodyFraming::kUntilClose:
         return {bytes.size(), bytes};
       case sniffer::BodyFraming::kChunked: {
-        const auto taken = transforms_.empty() ? chunks_.feed(bytes) : take_judging(bytes);
+        const bool judges = !transforms_.empty() || by_method_ || by_path_;
+        const auto taken = judges ? take_judging(bytes) : chunks_.feed(bytes);
         return {taken, chunks_.forwarded()};
       }
       case sniffer::BodyFraming::kLength:
@@ -49,10 +61,14 @@ class BodyTracker {
     }
     const auto taken = static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, bytes.size()));
     remaining_ -= taken;
+    if (as_chunks_) return {taken, chunk_of(bytes.first(taken))};
     return {taken, bytes.first(taken)};
   }
   // What take() gave has been sent, and the next bytes may be long in coming.
-  void sent() { chunks_.release(); }
+  void sent() {
+    chunks_.release();
+    chunk_ = std::string();
+  }
 
   [[nodiscard]] bool until_close() const { return framing_ == sniffer::BodyFraming::kUntilClose; }
   [[nodiscard]] bool done() const {
@@ -62,9 +78,7 @@ class BodyTracker {
   [[nodiscard]] bool malformed() const {
     return refused_ || chunks_.state() == sniffer::ChunkedScanner::State::kMalformed;
   }
-  [[nodiscard]] std::string_view fault() const {
-    return refused_ ? "a trailer named as a header that the policy sets" : chunks_.fault();
-  }
+  [[nodiscard]] std::string_view fault() const { return refused_ ? refusal_ : chunks_.fault(); }
 
   // Of `most` bytes, how many may be read without reading past a body of known length.
   [[nodiscard]] std::size_t readable(std::size_t most) const {
@@ -76,9 +90,31 @@ class BodyTracker {
   std::size_t take_judging(base::Bytes bytes) {
     sniffer::ChunkedContent content;
     content.trailer = [this](const sniffer::HeaderField& field) {
-      refused_ = refused_ || judge_own_field(transforms_, field.name, field.value) != OwnField::kKeep;
+      if (judge_own_field(transforms_, field.name, field.value) != OwnField::kKeep) {
+        refuse("a trailer named as a header that the policy sets");
+      }
+      policy::OverrideHeaders overrides;
+      overrides.see(field.name, {});
+      if ((by_method_ && !overrides.method.empty()) || (by_path_ && !overrides.path.empty())) {
+        refuse("a trailer that names another method or path than the rule is about");
+      }
     };
     return chunks_.feed(bytes, &content);
+  }
+  void refuse(std::string_view why) {
+    refused_ = true;
+    refusal_ = why;
+  }
+
+  base::Bytes chunk_of(base::Bytes data) {
+    chunk_.clear();
+    if (!data.empty()) {
+      std::array<char, 16> digits{};
+      const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), data.size(), 16).ptr;
+      chunk_.append(digits.data(), end).append("\r\n").append(base::as_text(data)).append("\r\n");
+    }
+    if (remaining_ == 0) chunk_ += "0\r\n\r\n";
+    return base::as_bytes(chunk_);
   }
 
   sniffer::BodyFraming framing_ = sniffer::BodyFraming::kNone;
@@ -86,6 +122,11 @@ class BodyTracker {
   sniffer::ChunkedScanner chunks_;
   std::span<const policy::HeaderTransform> transforms_;
   bool refused_ = false;
+  std::string_view refusal_;  // static text
+  bool by_method_ = false;
+  bool by_path_ = false;
+  bool as_chunks_ = false;
+  std::string chunk_;
 };
 
 }  // namespace soleroute::gateway::flow

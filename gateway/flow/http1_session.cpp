@@ -30,6 +30,12 @@ constexpr std::uint32_t kRequestsInATurn = 16;
 constexpr std::size_t kMostOfAPage = std::size_t{256} << 10;  // that is one client's: the rest of it is shared
 constexpr std::string_view kAbsoluteUrlNeeded = "a proxy is asked with an absolute http:// URL";
 
+// A length where the origin may not look for a body is no way to hide a second request from it: see
+// has_doubtful_body().
+bool chunked_instead(const policy::Decision& decision, const sniffer::RequestHead& head) {
+  return head.framing == sniffer::BodyFraming::kLength && has_doubtful_body(decision, head.method);
+}
+
 }  // namespace
 
 Http1Session::Http1Session(FlowContext& context, ClientConnection client, ReadAhead read, Entrance entrance)
@@ -88,6 +94,7 @@ bool Http1Session::still_allowed(const policy::Policy& policy) const {
   if (!request_.method.empty()) {
     facts.method = request_.method;
     facts.target = request_.target;
+    facts.overrides = request_.overrides;
   }
   return may_pass(policy, policy.decide(facts));
 }
@@ -163,6 +170,7 @@ void Http1Session::remember(const sniffer::RequestHead& head) {
   request_ = {.method = std::string(head.method),
               .target = sniffer::origin_form(head),
               .host = head.host ? head.host->text() : "",
+              .overrides = policy::override_headers(head.fields, head.method),
               .http11 = head.http11,
               .keep_alive = head.keep_alive,
               .may_repeat = sniffer::http1::is_idempotent(head.method)};
@@ -205,6 +213,7 @@ policy::FlowFacts Http1Session::facts_of(const sniffer::RequestHead& head, const
   facts.scheme = scheme();
   facts.method = head.method;
   facts.target = target;
+  facts.overrides = request_.overrides;
   return facts;
 }
 
@@ -259,6 +268,7 @@ asio::awaitable<Http1Session::Next> Http1Session::serve(const sniffer::RequestHe
   record.reason = policy::to_string(decision.reason);
   record.matched_host = decision.matched_host;
   record.rule = policy::place_of(decision.rule);
+  record.detail = decision.override_header;
   // Allowed or not elsewhere: this connection is not the one for it (RFC 9110 section 15.5.20).
   if (inspected() && decision.reason == Reason::kNameMismatch) record.status = 421;
   // Where nobody is named, observe lets nothing pass either: there is nobody to dial.
@@ -266,6 +276,11 @@ asio::awaitable<Http1Session::Next> Http1Session::serve(const sniffer::RequestHe
   if (!passes) co_return co_await refuse(head, *snapshot, facts);
   if (meant_for_a_server(head)) {
     const Fault fault{400, Reason::kMalformed, kAbsoluteUrlNeeded};
+    co_await answer_fault(fault);
+    co_return Next::kOver;
+  }
+  if (has_doubtful_body(decision, head.method) && head.framing == sniffer::BodyFraming::kLength && !head.http11) {
+    const Fault fault{400, Reason::kMalformed, "a body on this method over HTTP/1.0, under a rule about requests"};
     co_await answer_fault(fault);
     co_return Next::kOver;
   }
@@ -387,16 +402,30 @@ asio::awaitable<Http1Session::Next> Http1Session::answer_dial_failure(const snif
   co_return Next::kOver;
 }
 
+std::optional<std::string> Http1Session::edited_head(const sniffer::RequestHead& head) const {
+  const auto transforms = progress_.decision.transforms;
+  if (chunked_instead(progress_.decision, head)) {
+    sniffer::RequestHead chunked = head;
+    std::erase_if(chunked.fields, [](const sniffer::HeaderField& field) {
+      return sniffer::http1::same_ignoring_case(field.name, "content-length");
+    });
+    chunked.fields.push_back({"Transfer-Encoding", "chunked", "Transfer-Encoding: chunked\r\n"});
+    return injected_request(chunked, transforms, progress_.injected);
+  }
+  return transforms.empty() ? forwarded_request(head) : injected_request(head, transforms, progress_.injected);
+}
+
 Outgoing Http1Session::outgoing_of(const sniffer::RequestHead& head) const {
   const auto transforms = progress_.decision.transforms;
-  Outgoing outgoing{
-      .head_offset = head.offset,
-      .head_size = head.size,
-      .edited = transforms.empty() ? forwarded_request(head) : injected_request(head, transforms, progress_.injected),
-      .body_size = 0,
-      .edited_body = {},
-      .body = BodyTracker(head.framing, head.content_length, sniffer::Sender::kClient)};
+  Outgoing outgoing{.head_offset = head.offset,
+                    .head_size = head.size,
+                    .edited = edited_head(head),
+                    .body_size = 0,
+                    .edited_body = {},
+                    .body = BodyTracker(head.framing, head.content_length, sniffer::Sender::kClient)};
   outgoing.body.refuse_trailers(transforms);
+  outgoing.body.refuse_overrides(progress_.decision.by_method, progress_.decision.by_path);
+  if (chunked_instead(progress_.decision, head)) outgoing.body.send_chunked();
   const auto came = received_.bytes().subspan(head.size);
   const auto piece = outgoing.body.take(came);
   outgoing.body_size = piece.taken;

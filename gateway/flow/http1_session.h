@@ -97,6 +97,7 @@ class Http1Session {
   [[nodiscard]] boost::asio::awaitable<void> answer_fault(Fault fault);
   [[nodiscard]] boost::asio::awaitable<Next> switch_protocols();
   [[nodiscard]] policy::FlowFacts facts_of(const sniffer::RequestHead& head, const std::string& target) const;
+  [[nodiscard]] std::optional<std::string> edited_head(const sniffer::RequestHead& head) const;
   [[nodiscard]] Outgoing outgoing_of(const sniffer::RequestHead& head) const;
   [[nodiscard]] bool still_allowed(const policy::Policy& policy) const;
   void remember(const sniffer::RequestHead& head);

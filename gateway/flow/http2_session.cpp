@@ -20,6 +20,16 @@ using policy::Reason;
 
 // Streams that a client has given up may still be waiting for a dial: more than so many together are not begun.
 constexpr std::size_t kMaxLive = 2 * std::size_t{http2::kMaxStreams};
+// Trailers may not name what the header may not.
+void leave_out_overrides(const policy::Decision& decision, http2::Body& body) {
+  if (!decision.by_method && !decision.by_path) return;
+  body.leave_out([by_method = decision.by_method, by_path = decision.by_path](const http2::Field& field) {
+    policy::OverrideHeaders overrides;
+    overrides.see(field.name, {});
+    return (by_method && !overrides.method.empty()) || (by_path && !overrides.path.empty());
+  });
+}
+
 constexpr int kMaxAttempts = 3;  // an origin may say GOAWAY between two of them
 
 }  // namespace
@@ -81,6 +91,7 @@ policy::FlowFacts Http2Session::facts_of(const Http2Request& request) const {
   facts.scheme = policy::Scheme::kHttps;
   facts.method = request.method;
   facts.target = request.path;
+  facts.overrides = policy::override_headers(request.fields, request.method);
   return facts;
 }
 
@@ -140,6 +151,7 @@ asio::awaitable<void> Http2Session::decide(Progress& progress) {
   record.reason = policy::to_string(progress.decision.reason);
   record.matched_host = progress.decision.matched_host;
   record.rule = policy::place_of(progress.decision.rule);
+  record.detail = progress.decision.override_header;
   if (!may_pass(*snapshot, progress.decision)) co_return co_await refuse(progress, *snapshot, facts);
   const auto injected = prepare_injection(progress.decision, progress.request.fields, context_.secrets);
   if (!injected) {  // allowed, but the policy sets headers that cannot be set
@@ -151,6 +163,10 @@ asio::awaitable<void> Http2Session::decide(Progress& progress) {
     co_return co_await refuse(progress, *snapshot, facts);
   }
   inject(progress.decision.transforms, *injected, progress.request.fields, *progress.stream->received());
+  leave_out_overrides(progress.decision, *progress.stream->received());
+  if (has_doubtful_body(progress.decision, progress.request.method)) {  // framed by chunks, if HTTP/1 carries it
+    std::erase_if(progress.request.fields, [](const http2::Field& field) { return field.name == "content-length"; });
+  }
   co_await forward(progress, *snapshot, facts);
 }
 

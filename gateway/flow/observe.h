@@ -19,6 +19,7 @@ inline constexpr std::string_view kObservedDetail = "passed: the policy's mode i
     case policy::Reason::kHttpsNotPermitted:
     case policy::Reason::kSchemeNotPermitted:
     case policy::Reason::kNoRuleMatched:
+    case policy::Reason::kOverrideHeader:
     case policy::Reason::kInspectionNeeded:
     case policy::Reason::kEndpointNotAllowed:
       return true;

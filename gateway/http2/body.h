@@ -84,8 +84,14 @@ class Body {
   [[nodiscard]] const Fields& trailers() const { return trailers_; }  // once it is finished
   // Leaves out trailers, also of those that are still to come.
   void leave_out(std::function<bool(const Field&)> unwanted) {
-    unwanted_ = std::move(unwanted);
-    std::erase_if(trailers_, unwanted_);
+    std::erase_if(trailers_, unwanted);
+    if (!unwanted_) {
+      unwanted_ = std::move(unwanted);
+      return;
+    }
+    unwanted_ = [earlier = std::move(unwanted_), also = std::move(unwanted)](const Field& field) {
+      return earlier(field) || also(field);
+    };
   }
   [[nodiscard]] std::uint64_t total() const { return total_; }  // appended so far
 

@@ -277,3 +277,106 @@ def test_no_character_of_unicode_spells_a_dot_segment_under_a_path_rule(tmp_path
     passed = [f"{why} {path}" for (path, why), answer in zip(spellings, answers, strict=False) if answer != "blocked"]
     assert passed == []
     assert answers[len(spellings) :].count("allowed") > 0.9 * len(controls), "the controls: with a name about them"
+
+
+# --- Headers that name another method or path ---
+
+RULED = """\
+domains:
+  - host: allowed.test
+    rules:
+      - {methods: [POST], path: {prefix: /v1/}}
+      - {methods: [GET, HEAD]}
+      - {path: {prefix: /any/}}
+  - cdn-allowed.test
+"""
+
+
+def ask(lab, method, path, header="", body=b"", host="allowed.test", address=at.AL):
+    length = f"Content-Length: {len(body)}\r\n" if body else ""
+    data = get(host, path, f"{header}{length}Connection: close\r\n").replace(b"GET", method.encode(), 1)
+    found, answer, _ = talk(lab, data + body, address)
+    return (found or [None])[0], answer
+
+
+class TestOverrides:
+    @pytest.fixture(scope="class", autouse=True)
+    def ruled(self, router):
+        router.reload(RULED)
+        yield
+        router.reload(at.POLICY)
+
+    @threat("T182")
+    @pytest.mark.parametrize(("method", "path", "header"), [
+        ("POST", "/v1/x", "X-Original-URL: /admin"), ("POST", "/v1/x", "x-rewrite-url: /admin"), ("POST", "/v1/x", "X_Original_Url: /admin"),
+        ("POST", "/v1/x", "X-HTTP-Method-Override: DELETE"), ("POST", "/v1/x", "X-HTTP-Method: MERGE"), ("GET", "/x", "X-Method-Override: PUT"),
+        ("GET", "/x", "X-Original-Method: PUT"), ("GET", "/x", "X-Forwarded-Method: PUT"), ("DELETE", "/any/x", "X-Forwarded-Uri: /admin"),
+        ("DELETE", "/any/x", "X-Forwarded-Prefix: /admin"), ("POST", "/any/x", "X-Script-Name: /any"), ("MOVE", "/any/x", "Destination: /admin"),
+    ])  # fmt: skip
+    def test_a_header_that_names_another_method_or_path_is_refused(self, case, lab, method, path, header):
+        mark = lab.al.mark()
+        status, answer = ask(lab, method, path, header + "\r\n")
+        assert status == 403
+        name = header.split(":")[0].replace("_", "-").lower()
+        assert b"X-Soleroute-Reason: override_header" in answer and name in answer.decode().lower()
+        record = case.record(phase="http", reason="override_header", path=path, method=method)
+        assert record["action"] == "blocked"
+        assert lab.al.since(mark) == []
+
+    @threat("T182")
+    @pytest.mark.parametrize(("method", "path", "header", "host"), [
+        ("POST", "/v1/x", "X-Forwarded-For: 1.2.3.4", "allowed.test"), ("GET", "/x", "X-Original-URL: /y", "allowed.test"),
+        ("DELETE", "/any/x", "X-HTTP-Method-Override: PUT", "allowed.test"), ("PUT", "/any/x", "Destination: /admin", "allowed.test"),
+        ("POST", "/x", "X-Original-URL: /y\r\nX-HTTP-Method-Override: PUT", "cdn-allowed.test"), ("POST", "/v1/x", "X-Request-Id: 7", "allowed.test"),
+    ])  # fmt: skip
+    def test_it_passes_where_no_rule_is_about_that(self, case, lab, method, path, header, host):
+        origin, address = (lab.cdn, at.CDN) if host.startswith("cdn") else (lab.al, at.AL)
+        mark = origin.mark()
+        assert ask(lab, method, path, header + "\r\n", host=host, address=address)[0] == 200
+        assert header.encode() in origin.since(mark)[0].head
+        del case
+
+    @threat("T182")
+    @pytest.mark.parametrize(("trailer", "status"), [("X-Original-URL: /admin", 400), ("x-http-method: PUT", 400), ("X-Sum: 1", 200)])
+    def test_nor_may_a_trailer_be_one(self, case, lab, trailer, status):
+        body = f"3\r\nabc\r\n0\r\n{trailer}\r\n\r\n".encode()
+        found, _, _ = talk(lab, CHUNKED.replace(b"/echo", b"/v1/x") + body)
+        assert found == [status]
+        del case
+
+    # --- Bodies where an origin may not look for one ---
+
+    @threat("T184")
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    def test_no_body_of_get_can_be_the_next_request(self, case, lab, method):
+        """An origin that reads no body there meets a chunk's size first, which is no request line."""
+        mark = lab.al.mark()
+        hidden = b"DELETE /%s HTTP/1.1\r\nHost: allowed.test\r\n\r\n" % case.canary.encode()
+
+        def blind(connection, request):
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            return True
+
+        lab.al.script("/blind", blind)
+        case.canary_may_leave = True
+        assert ask(lab, method, "/blind", body=hidden)[0] == 200
+        first = lab.al.since(mark)[0]
+        assert first.headers["transfer-encoding"] == "chunked" and "content-length" not in first.headers
+        assert not any(r.head.startswith(b"DELETE") for r in lab.al.since(mark))
+
+    @threat("T184")
+    def test_a_body_of_get_arrives_whole(self, case, lab):
+        """As Elasticsearch's clients send one. Where no rule is about requests, as it came."""
+        body = b'{"query": 1}' * 20000
+        for host, origin, address in (("allowed.test", lab.al, at.AL), ("cdn-allowed.test", lab.cdn, at.CDN)):
+            mark = origin.mark()
+            assert ask(lab, "GET", "/echo", body=body, host=host, address=address)[1].endswith(b"\r\n\r\n" + body)
+            (request,) = origin.since(mark)
+            assert request.body == body
+            assert ("content-length" in request.headers) == (host == "cdn-allowed.test")
+        mark = lab.al.mark()
+        assert ask(lab, "POST", "/v1/echo", body=body)[0] == 200
+        assert "content-length" in lab.al.since(mark)[0].headers, "POST has bodies by custom"
+        data = get("allowed.test", "/echo", "Content-Length: 3\r\n", "1.0") + b"abc"
+        assert talk(lab, data)[0] == [400], "no chunks in HTTP/1.0"
+        del case

@@ -99,6 +99,16 @@ def test_websocket_over_http2_works_where_the_origin_takes_it(case, lab, router)
     assert case.record(host=HOST, path="/ok/socket")["method"] == "GET"
 
 
+@threat("T182", "T184")
+def test_over_http2_too_no_header_names_another_path_and_no_body_of_get_has_a_length(case, lab, router, origin):
+    status = ("-o", "/dev/null", "-w", "%{http_code}")
+    assert curl(lab, router, *status, "-H", "X-Original-URL: /admin", f"https://{HOST}/ok/override") == (0, "403")
+    assert case.record(host=HOST, path="/ok/override")["reason"] == "override_header"
+    assert curl(lab, router, *status, "-H", "X-HTTP-Method: PUT", f"https://{HOST}/ok/override2") == (0, "200"), "the rule is about paths"
+    assert curl(lab, router, *status, "-H", "X-Original-URL: /admin", "https://allowed.test/x") == (0, "200"), "no rule is about paths"
+    assert origin.asked("/ok/override2") and not origin.asked("/ok/override")
+
+
 @threat("T181", "C08")
 def test_a_websocket_over_http2_opens_only_for_its_handshake(case, lab, router):
     assert node(lab, router, "websockets") == [[502, ""], [400, ""], [200, "chat"], [200, ""]]

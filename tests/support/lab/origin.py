@@ -158,7 +158,7 @@ class Origin:
             link.close()
             return
         connection = Connection(link, number, bool(context))
-        with contextlib.suppress(OSError, ValueError, ssl.SSLError):
+        with contextlib.suppress(OSError, ValueError, IndexError, ssl.SSLError):
             while self._one(connection):
                 pass
         with contextlib.suppress(OSError):

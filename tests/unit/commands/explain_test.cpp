@@ -136,5 +136,14 @@ TEST(Explain, DecidesRequestsInsideHttps) {
   EXPECT_THAT(out.str(), HasSubstr("Reason: no_rule_matched"));
 }
 
+TEST(Explain, NamesAHeaderThatNamesAnotherPath) {
+  std::ostringstream out;
+  EXPECT_EQ(explain_urls({.urls = {"https://api.test/v1/x"}, .method = "GET", .headers = {"accept", "x-original-url"}},
+                         *policy_of(kPolicy), out),
+            kExitNo);
+  EXPECT_THAT(out.str(), HasSubstr("its header X-Original-URL makes servers act on"));
+  EXPECT_THAT(out.str(), HasSubstr("Reason: override_header"));
+}
+
 }  // namespace
 }  // namespace soleroute::gateway::commands

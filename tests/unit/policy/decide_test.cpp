@@ -348,5 +348,46 @@ TEST(Decide, ObserveModeChangesNoDecision) {
   EXPECT_FALSE(policy->decide(tls("denied.test")).allowed());
 }
 
+// T182
+TEST(Decide, AdmitsNoRequestWhoseHeaderNamesAnotherMethodOrPathThanItsRule) {
+  const auto policy = compile(
+      "domains:\n"
+      "  - host: api.test\n"
+      "    rules:\n"
+      "      - {methods: [POST], path: {prefix: /v1/}}\n"
+      "      - {methods: [GET]}\n"
+      "      - {path: {prefix: /any/}}\n"
+      "  - open.test\n");
+  struct Row {
+    std::string_view host, method, target, header;
+    Reason reason;
+    std::string_view why;
+  };
+  for (const auto& row : std::initializer_list<Row>{
+           {"api.test", "POST", "/v1/x", "Accept", Reason::kRequestRuleMatched, "an ordinary header"},
+           {"api.test", "POST", "/v1/x", "X-Original-URL", Reason::kOverrideHeader, "another path"},
+           {"api.test", "POST", "/v1/x", "x_original_url", Reason::kOverrideHeader, "spelled as CGI does"},
+           {"api.test", "POST", "/v1/x", "X-HTTP-METHOD-OVERRIDE", Reason::kOverrideHeader, "another method"},
+           {"api.test", "GET", "/v2", "X-Original-URL", Reason::kRequestRuleMatched, "a rule about methods alone"},
+           {"api.test", "GET", "/v2", "X-HTTP-Method", Reason::kOverrideHeader, "which it is about"},
+           {"api.test", "PUT", "/any/x", "X-HTTP-Method", Reason::kRequestRuleMatched, "a rule about paths alone"},
+           {"api.test", "GET", "/any/x", "X-HTTP-Method", Reason::kRequestRuleMatched, "another rule admits it"},
+           {"api.test", "MOVE", "/any/x", "Destination", Reason::kOverrideHeader, "where WebDAV moves it"},
+           {"api.test", "PUT", "/any/x", "Destination", Reason::kRequestRuleMatched, "means nothing to PUT"},
+           {"api.test", "POST", "/v2", "X-Original-URL", Reason::kNoRuleMatched, "no rule admits it anyway"},
+           {"open.test", "POST", "/v2", "X-Original-URL", Reason::kAllowed, "no rules"},
+       }) {
+    auto facts = http(row.host);
+    facts.method = row.method;
+    facts.target = row.target;
+    facts.overrides.see(row.header, row.method);
+    const auto decision = policy->decide(facts);
+    EXPECT_EQ(decision.reason, row.reason) << row.why;
+    EXPECT_EQ(decision.allowed(), row.reason == Reason::kRequestRuleMatched || row.reason == Reason::kAllowed)
+        << row.why;
+    EXPECT_EQ(decision.override_header.empty(), row.reason != Reason::kOverrideHeader) << row.why;
+  }
+}
+
 }  // namespace
 }  // namespace soleroute::policy::testing

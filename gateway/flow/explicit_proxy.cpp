@@ -139,10 +139,14 @@ asio::awaitable<TunnelPtr> serve_connect(FlowContext& context, ClientConnection 
   const Destination to{client.peer.address, asked.authority.host, asked.authority.address,
                        asked.authority.port.value_or(0)};
   const auto snapshot = context.policy;  // the decision borrows from it
-  const auto decision = feasible(context, snapshot->decide(to.facts()));
+  auto decision = feasible(context, snapshot->decide(to.facts()));
   const bool observed_address = to.address && !to.host && context.connector.may_dial(*to.address);
   // Over TLS too, where there is a CA to sign for it, the gateway answers for itself.
-  const bool ours = context.inspection && to.port == base::kHttpsPort && is_own_name(to.host);
+  const bool own_name = is_own_name(to.host);
+  const bool ours = context.inspection && to.port == base::kHttpsPort && own_name;
+  if (own_name && to.port != base::kHttpsPort) {  // no endpoint leads to the gateway itself
+    decision = {.action = policy::Action::kDeny, .reason = Reason::kEndpointNotAllowed};
+  }
   const bool passes = may_pass(*snapshot, decision) && (decision.allowed() || to.host || observed_address);
   if (!passes && !ours) {
     co_await refuse(context, *client.stream, to, *snapshot, decision, asked.wants_json);

@@ -73,6 +73,22 @@ std::optional<std::string> forwarded_request(const sniffer::RequestHead& head) {
   return injected_request(head, {}, {});
 }
 
+bool sent_as_chunks(const sniffer::RequestHead& head, const policy::Decision& decision) {
+  return head.framing == sniffer::BodyFraming::kLength && has_doubtful_body(decision, head.method);
+}
+
+std::optional<std::string> sent_request(const sniffer::RequestHead& head, const policy::Decision& decision,
+                                        std::span<const InjectedField> fields) {
+  const auto transforms = decision.transforms;
+  if (sent_as_chunks(head, decision)) {
+    sniffer::RequestHead chunked = head;
+    std::erase_if(chunked.fields, [](const HeaderField& field) { return is_named(field, "content-length"); });
+    chunked.fields.push_back({"Transfer-Encoding", "chunked", "Transfer-Encoding: chunked\r\n"});
+    return injected_request(chunked, transforms, fields);
+  }
+  return transforms.empty() ? forwarded_request(head) : injected_request(head, transforms, fields);
+}
+
 std::optional<std::string> forwarded_response(const sniffer::ResponseHead& head, std::string_view received) {
   const auto is_alternative = [](const HeaderField& field) { return is_named(field, "alt-svc"); };
   const bool as_it_is = std::ranges::none_of(head.fields, is_alternative);

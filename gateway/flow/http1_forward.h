@@ -23,6 +23,14 @@ namespace soleroute::gateway::flow {
                                            std::span<const policy::HeaderTransform> transforms,
                                            std::span<const InjectedField> fields);
 
+// Is its body, which has a length, forwarded as chunks? See has_doubtful_body().
+[[nodiscard]] bool sent_as_chunks(const sniffer::RequestHead& head, const policy::Decision& decision);
+
+// What replaces the head of a request that `decision` admits and for which `fields` were prepared; nothing as above.
+[[nodiscard]] std::optional<std::string> sent_request(const sniffer::RequestHead& head,
+                                                      const policy::Decision& decision,
+                                                      std::span<const InjectedField> fields);
+
 // Likewise for the first head.size bytes of a response, which may not be in plain form: Alt-Svc is left out, since
 // other ways to the origin are closed.
 [[nodiscard]] std::optional<std::string> forwarded_response(const sniffer::ResponseHead& head,

@@ -28,13 +28,8 @@ using Then = ExchangeResult::Then;
 
 constexpr std::uint32_t kRequestsInATurn = 16;
 constexpr std::size_t kMostOfAPage = std::size_t{256} << 10;  // that is one client's: the rest of it is shared
+constexpr std::string_view kLacksChunks = "a body on this method over HTTP/1.0, under a rule about requests";
 constexpr std::string_view kAbsoluteUrlNeeded = "a proxy is asked with an absolute http:// URL";
-
-// A length where the origin may not look for a body is no way to hide a second request from it: see
-// has_doubtful_body().
-bool chunked_instead(const policy::Decision& decision, const sniffer::RequestHead& head) {
-  return head.framing == sniffer::BodyFraming::kLength && has_doubtful_body(decision, head.method);
-}
 
 }  // namespace
 
@@ -259,7 +254,7 @@ asio::awaitable<Http1Session::Next> Http1Session::serve(const sniffer::RequestHe
       co_await answer_fault(fault);
       co_return Next::kOver;
     }
-    Page page = page_about_ourselves(head, *snapshot);
+    Page page = own_page(context_, *snapshot, {head.method, request_.target, client_.peer.address, wants_json(head)});
     co_return co_await answer(head, std::move(page), true);
   }
   const auto facts = facts_of(head, request_.target);
@@ -274,13 +269,9 @@ asio::awaitable<Http1Session::Next> Http1Session::serve(const sniffer::RequestHe
   // Where nobody is named, observe lets nothing pass either: there is nobody to dial.
   const bool passes = head.host && may_pass(*snapshot, decision);
   if (!passes) co_return co_await refuse(head, *snapshot, facts);
-  if (meant_for_a_server(head)) {
-    const Fault fault{400, Reason::kMalformed, kAbsoluteUrlNeeded};
-    co_await answer_fault(fault);
-    co_return Next::kOver;
-  }
-  if (has_doubtful_body(decision, head.method) && head.framing == sniffer::BodyFraming::kLength && !head.http11) {
-    const Fault fault{400, Reason::kMalformed, "a body on this method over HTTP/1.0, under a rule about requests"};
+  const bool lacks_chunks = sent_as_chunks(head, decision) && !head.http11;
+  if (meant_for_a_server(head) || lacks_chunks) {
+    const Fault fault{400, Reason::kMalformed, lacks_chunks ? kLacksChunks : kAbsoluteUrlNeeded};
     co_await answer_fault(fault);
     co_return Next::kOver;
   }
@@ -341,13 +332,6 @@ asio::awaitable<Http1Session::Next> Http1Session::answer(const sniffer::RequestH
   co_return written&& stays ? Next::kGoOn : Next::kOver;
 }
 
-// DESIGN section 10, gateway.internal: decided before any policy is asked, and no origin is.
-Page Http1Session::page_about_ourselves(const sniffer::RequestHead& head, const policy::Policy& policy) const {
-  const SiteRequest request{head.method, request_.target, client_.peer.address, wants_json(head)};
-  const std::string_view ca = context_.inspection ? context_.inspection->ca_certificate_pem : std::string_view{};
-  return own_page(request, {policy, context_.policy_pages, context_.denials, ca});
-}
-
 // One that was dialled and, inside TLS, verified under another policy is not used under this one.
 bool Http1Session::can_reuse_upstream() {
   const bool same_policy =
@@ -402,30 +386,17 @@ asio::awaitable<Http1Session::Next> Http1Session::answer_dial_failure(const snif
   co_return Next::kOver;
 }
 
-std::optional<std::string> Http1Session::edited_head(const sniffer::RequestHead& head) const {
-  const auto transforms = progress_.decision.transforms;
-  if (chunked_instead(progress_.decision, head)) {
-    sniffer::RequestHead chunked = head;
-    std::erase_if(chunked.fields, [](const sniffer::HeaderField& field) {
-      return sniffer::http1::same_ignoring_case(field.name, "content-length");
-    });
-    chunked.fields.push_back({"Transfer-Encoding", "chunked", "Transfer-Encoding: chunked\r\n"});
-    return injected_request(chunked, transforms, progress_.injected);
-  }
-  return transforms.empty() ? forwarded_request(head) : injected_request(head, transforms, progress_.injected);
-}
-
 Outgoing Http1Session::outgoing_of(const sniffer::RequestHead& head) const {
   const auto transforms = progress_.decision.transforms;
   Outgoing outgoing{.head_offset = head.offset,
                     .head_size = head.size,
-                    .edited = edited_head(head),
+                    .edited = sent_request(head, progress_.decision, progress_.injected),
                     .body_size = 0,
                     .edited_body = {},
                     .body = BodyTracker(head.framing, head.content_length, sniffer::Sender::kClient)};
   outgoing.body.refuse_trailers(transforms);
   outgoing.body.refuse_overrides(progress_.decision.by_method, progress_.decision.by_path);
-  if (chunked_instead(progress_.decision, head)) outgoing.body.send_chunked();
+  if (sent_as_chunks(head, progress_.decision)) outgoing.body.send_chunked();
   const auto came = received_.bytes().subspan(head.size);
   const auto piece = outgoing.body.take(came);
   outgoing.body_size = piece.taken;

@@ -81,7 +81,6 @@ class Http1Session {
   [[nodiscard]] boost::asio::awaitable<Next> refuse(const sniffer::RequestHead& head, const policy::Policy& policy,
                                                     const policy::FlowFacts& facts);
   [[nodiscard]] boost::asio::awaitable<Next> answer(const sniffer::RequestHead& head, Page page, bool allowed);
-  [[nodiscard]] Page page_about_ourselves(const sniffer::RequestHead& head, const policy::Policy& policy) const;
   [[nodiscard]] boost::asio::awaitable<Next> refuse_injection(const sniffer::RequestHead& head,
                                                               const policy::Policy& policy,
                                                               const policy::FlowFacts& facts, InjectionFault fault);
@@ -97,7 +96,6 @@ class Http1Session {
   [[nodiscard]] boost::asio::awaitable<void> answer_fault(Fault fault);
   [[nodiscard]] boost::asio::awaitable<Next> switch_protocols();
   [[nodiscard]] policy::FlowFacts facts_of(const sniffer::RequestHead& head, const std::string& target) const;
-  [[nodiscard]] std::optional<std::string> edited_head(const sniffer::RequestHead& head) const;
   [[nodiscard]] Outgoing outgoing_of(const sniffer::RequestHead& head) const;
   [[nodiscard]] bool still_allowed(const policy::Policy& policy) const;
   void remember(const sniffer::RequestHead& head);

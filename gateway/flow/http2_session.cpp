@@ -9,6 +9,7 @@
 #include "gateway/flow/header_injection.h"
 #include "gateway/flow/http2_response.h"
 #include "gateway/flow/observe.h"
+#include "gateway/flow/own_site.h"
 #include "gateway/flow/refusal.h"
 #include "policy/explanation.h"
 
@@ -70,6 +71,7 @@ asio::awaitable<void> Http2Session::run() {
 
 // Between streams a connection is asked about only for its host.
 bool Http2Session::still_allowed(const policy::Policy& policy) const {
+  if (is_own_name(client_.name)) return true;
   policy::FlowFacts facts;
   facts.phase = policy::Phase::kHttp;
   facts.client = client_.connection.peer.address;
@@ -140,8 +142,27 @@ asio::awaitable<void> Http2Session::serve(std::shared_ptr<http2::Stream> stream)
   co_await answer(progress, std::move(page));
 }
 
+// gateway.internal: decided before any policy is asked, and no origin is.
+asio::awaitable<void> Http2Session::answer_about_ourselves(Progress& progress, const policy::Policy& policy) {
+  auto& record = progress.record;
+  const auto& request = progress.request;
+  record.host = request.host->text();
+  record.method = request.method;
+  record.path = request.path.substr(0, request.path.find('?'));
+  record.reason = policy::to_string(Reason::kAllowed);
+  record.detail = "this gateway";
+  const SiteRequest asked{request.method, request.path, client_.connection.peer.address, request.wants_json};
+  Page page = own_page(context_, policy, asked);
+  record.status = page.status;
+  record.bytes_out = page.size();
+  log(progress, true);
+  co_await answer(progress, std::move(page));
+}
+
 asio::awaitable<void> Http2Session::decide(Progress& progress) {
   const auto snapshot = context_.policy;  // the decision borrows from it
+  const bool ours = is_own_name(progress.request.host) && progress.request.host == client_.name;
+  if (ours) co_return co_await answer_about_ourselves(progress, *snapshot);
   const auto facts = facts_of(progress.request);
   progress.decision = snapshot->decide(facts);
   auto& record = progress.record;

@@ -37,6 +37,7 @@ class Http2Session {
   void begin(std::shared_ptr<http2::Stream> stream);
   [[nodiscard]] boost::asio::awaitable<void> serve(std::shared_ptr<http2::Stream> stream);
   [[nodiscard]] boost::asio::awaitable<void> decide(Progress& progress);
+  [[nodiscard]] boost::asio::awaitable<void> answer_about_ourselves(Progress& progress, const policy::Policy& policy);
   [[nodiscard]] boost::asio::awaitable<void> refuse(Progress& progress, const policy::Policy& policy,
                                                     const policy::FlowFacts& facts);
   [[nodiscard]] boost::asio::awaitable<void> forward(Progress& progress, const policy::Policy& policy,

@@ -133,4 +133,9 @@ Page own_page(const SiteRequest& request, const SiteSources& sources) {
   return text_page(404, "gateway.internal has /, /policy, /policy.json, /denials and /ca.pem.\n");
 }
 
+Page own_page(const FlowContext& context, const policy::Policy& policy, const SiteRequest& request) {
+  const std::string_view ca = context.inspection ? context.inspection->ca_certificate_pem : std::string_view{};
+  return own_page(request, {policy, context.policy_pages, context.denials, ca});
+}
+
 }  // namespace soleroute::gateway::flow

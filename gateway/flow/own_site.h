@@ -10,6 +10,7 @@
 #include "base/host_name.h"
 #include "base/ip_address.h"
 #include "gateway/flow/denial_book.h"
+#include "gateway/flow/flow_context.h"
 #include "gateway/flow/http1_page.h"
 #include "gateway/flow/policy_pages.h"
 #include "policy/policy.h"
@@ -39,5 +40,7 @@ struct SiteSources {
 // Nothing of the request stands in the page. What it costs does not grow with the policy, and with what was refused to
 // the client only once for each refusal. 405 for every method but GET and HEAD, 404 for what is not there.
 [[nodiscard]] Page own_page(const SiteRequest& request, const SiteSources& sources);
+// The same from what a worker has: DESIGN section 10, decided before any policy is asked.
+[[nodiscard]] Page own_page(const FlowContext& context, const policy::Policy& policy, const SiteRequest& request);
 
 }  // namespace soleroute::gateway::flow

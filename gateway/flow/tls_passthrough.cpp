@@ -152,6 +152,16 @@ Refusal refusal_of(const policy::Decision& decision, const std::string& host) {
           .rule = decision.rule};
 }
 
+// Of gateway.internal, where the policy would let it pass: if no page reaches the client.
+Refusal not_answered(const ClientHello& hello, bool has_ca) {
+  Refusal refusal{
+      .phase = policy::Phase::kTls, .reason = Reason::kCertificateRefused, .host = hello.server_name->text()};
+  if (has_ca) return refusal;
+  refusal.reason = Reason::kUpstreamFailed;
+  refusal.detail = "this gateway has no CA to answer https with: http://gateway.internal/";
+  return refusal;
+}
+
 // The client's TLS is to end here: inspected, or, with a refusal, told why.
 struct Termination {
   TlsAsked asked;
@@ -220,11 +230,13 @@ asio::awaitable<std::optional<Passage>> admit(FlowContext& context, ClientConnec
   const auto snapshot = context.policy;  // the decision borrows from it
   const auto decision = feasible(context, snapshot->decide(facts_of(client, *hello, authority)));
   const bool by_policy = decision.reason == Reason::kHostNotAllowed || decision.reason == Reason::kHttpsNotPermitted;
-  const bool ours = by_policy && context.inspection && is_own_name(hello->server_name);
+  // The gateway answers for itself, whatever the policy says of the name.
+  const bool ours = is_own_name(hello->server_name) && (!authority || authority == hello->server_name);
   if (!may_pass(*snapshot, decision) || ours) {
     const std::string host = hello->server_name ? hello->server_name->text() : "";
     Refusal refusal = refusal_of(decision, host);
-    const bool page = by_policy && context.inspection && speaks_http(*hello);
+    if (ours && may_pass(*snapshot, decision)) refusal = not_answered(*hello, context.inspection != nullptr);
+    const bool page = (by_policy || ours) && context.inspection && speaks_http(*hello);
     if (page) co_return terminated(client, std::move(*hello), snapshot, std::move(refusal));
     const Alert alert = host.empty() ? Alert::kUnrecognizedName : Alert::kAccessDenied;
     co_await refuse(context, client, std::move(refusal), alert);

@@ -250,7 +250,7 @@ def test_an_injected_gateway_is_that_of_the_pod():
     assert [close["name"], gateway["name"]] == ["soleroute-close", "soleroute-gateway"]
     for key in ("image", "args"):
         assert close[key] == ours[0][key]
-    for key in ("image", "restartPolicy", "env", "startupProbe", "livenessProbe"):
+    for key in ("image", "restartPolicy", "env", "startupProbe", "livenessProbe", "readinessProbe"):
         assert gateway[key] == ours[1][key]
     assert ours[1]["securityContext"].items() <= gateway["securityContext"].items()
     assert [mount["mountPath"] for mount in gateway["volumeMounts"]] == [mount["mountPath"] for mount in ours[1]["volumeMounts"]]

@@ -4,6 +4,7 @@
 import contextlib
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -39,6 +40,11 @@ def warned(one, text):
 def is_well(one):
     status = one.status()
     return status["health"] == "healthy" and status["warnings"] == []
+
+
+def exit_status(one, *options):
+    command = [gateways.binary(), "status", *options, "--control", str(one.control)]
+    return subprocess.run(command, stdout=subprocess.DEVNULL, timeout=20, check=False).returncode
 
 
 @contextlib.contextmanager
@@ -79,10 +85,15 @@ def test_while_another_machine_has_the_claimed_address_it_is_not_healthy(lab, ma
         lab.gw.ip("address", "del", f"{at.GW}/24", "dev", "ag0")
         wait.until(lambda: warned(one, f"{at.GW}/24 is gone"), "the status to say so", SOON)
         assert not has(lab, at.GW), "two machines with one address help nobody"
+        assert exit_status(one) == 1
+        assert exit_status(one, "--alive") == 0, "a restart would not mend it"
     finally:
         lab.neighbour.ip("address", "del", f"{at.GW}/24", "dev", "eth0")
     wait.until(lambda: is_well(one), "the address to be claimed again", 3)
     assert works_over(lab, at.GW, at.AL)
+    assert exit_status(one) == 0
+    one.stop()
+    assert exit_status(one, "--alive") == 3, "it does not answer"
 
 
 @threat("T172")

@@ -213,7 +213,8 @@ def test_the_gateway_is_a_native_sidecar_behind_the_closed_rules():
     close, gateway = spec["initContainers"]
     assert close["args"] == ["--topology", "sidecar", "--close"] and "restartPolicy" not in close
     assert gateway["restartPolicy"] == "Always"
-    assert gateway["startupProbe"]["exec"]["command"] == ["/usr/bin/gateway", "status"]
+    for probe, options in (("startupProbe", []), ("livenessProbe", ["--alive"]), ("readinessProbe", [])):
+        assert gateway[probe]["exec"]["command"] == ["/usr/bin/gateway", "status", *options], probe
     assert [container["name"] for container in spec["containers"]] == ["agent"]
 
 

@@ -59,6 +59,9 @@ initContainers:
       periodSeconds: 1
       failureThreshold: 60
     livenessProbe:
+      exec: {command: [/usr/bin/gateway, status, --alive]}
+      periodSeconds: 10
+    readinessProbe:
       exec: {command: [/usr/bin/gateway, status]}
       periodSeconds: 10
     securityContext: {{ include "soleroute.security" . | nindent 6 }}

@@ -32,8 +32,15 @@ base::Result<base::Fd> subscribed(int protocol, std::initializer_list<int> group
 
 }  // namespace
 
-base::Result<Changes> Changes::subscribe() {
+base::Result<Changes> Changes::subscribe(About about) {
   Changes changes;
+  if (about == About::kAddressesAndRoutes) {
+    auto some =
+        subscribed(NETLINK_ROUTE, {RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE});
+    if (!some) return std::unexpected(some.error());
+    changes.routing_ = std::move(*some);
+    return changes;
+  }
   auto routing = subscribed(NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR,
                                             RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF});
   if (!routing) return std::unexpected(routing.error());
@@ -42,6 +49,12 @@ base::Result<Changes> Changes::subscribe() {
   changes.routing_ = std::move(*routing);
   changes.rules_ = std::move(*rules);
   return changes;
+}
+
+std::vector<int> Changes::sockets() const {
+  std::vector<int> open{routing_.get()};
+  if (rules_) open.push_back(rules_.get());
+  return open;
 }
 
 void Changes::hear() {

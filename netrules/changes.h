@@ -1,10 +1,12 @@
 // What the kernel tells of changes in this network namespace: nftables, links, addresses, routes, forwarding and its
-// like. It says that something changed, not what: whoever hears it looks.
-// Not thread-safe. Owns two sockets that do not block; about the network namespace of the thread that subscribed.
+// like, or of addresses and routes alone. It says that something changed, not what: whoever hears it looks.
+// Not thread-safe. Owns at most two sockets that do not block; about the network namespace of the thread that
+// subscribed.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-#include <array>
+#include <cstdint>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -13,9 +15,10 @@ namespace soleroute::netrules {
 
 class Changes {
  public:
-  [[nodiscard]] static base::Result<Changes> subscribe();
+  enum class About : std::uint8_t { kEverything, kAddressesAndRoutes };  // the latter needs no privilege
+  [[nodiscard]] static base::Result<Changes> subscribe(About about);
   // Readable when there is something to hear; borrowed.
-  [[nodiscard]] std::array<int, 2> sockets() const { return {routing_.get(), rules_.get()}; }
+  [[nodiscard]] std::vector<int> sockets() const;
   // Takes away what was told, a bounded part at a time. A kernel that had too much to say counts as having spoken.
   void hear();
 

@@ -18,7 +18,7 @@ namespace soleroute::sniffer {
 
 inline constexpr std::size_t kMaxDnsRecords = 512;      // in one response, all sections
 inline constexpr std::size_t kMaxCnameHops = 8;         // in one answer
-inline constexpr std::size_t kMaxDnsAddresses = 64;     // kept of one answer
+inline constexpr std::size_t kMaxDnsAddresses = 16;     // kept of one answer
 inline constexpr std::size_t kMaxServiceBindings = 16;  // kept of one answer
 inline constexpr std::uint16_t kEdnsSize = 1232;        // offered and honoured: never fragments on common paths
 inline constexpr std::uint16_t kPlainUdpSize = 512;     // RFC 1035 section 4.2.1

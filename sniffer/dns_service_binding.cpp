@@ -145,6 +145,9 @@ std::optional<ServiceBinding> reduced(const ServiceBinding& binding) {
   kept.has_ech = false;
   std::erase_if(kept.alpn, [](const std::string& protocol) { return protocol.starts_with("h3"); });
   if (kept.no_default_alpn && kept.alpn.empty()) return std::nullopt;
+  std::size_t v4 = 0;
+  std::size_t v6 = 0;
+  std::erase_if(kept.hints, [&](const base::IpAddress& hint) { return ++(hint.is_v4() ? v4 : v6) > kMaxServiceHints; });
   return kept;
 }
 

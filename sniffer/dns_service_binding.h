@@ -16,6 +16,8 @@
 
 namespace soleroute::sniffer {
 
+inline constexpr std::size_t kMaxServiceHints = 16;  // of one record, for each family
+
 struct ServiceBinding {
   std::uint16_t priority = 0;  // 0: AliasMode
   DnsName target;              // the root: the owner itself
@@ -32,8 +34,9 @@ struct ServiceBinding {
 // RDATA, uncompressed. Keys out of order or twice, lengths that lie, `mandatory` keys that are not there: malformed.
 [[nodiscard]] Parsed<ServiceBinding> parse_service_binding(base::Bytes rdata);
 
-// The record without `ech`, `h3*` and unknown parameters; nullopt when it is of no use here: AliasMode, a port other
-// than 443, a target other than the owner, `mandatory` (its promise may not survive), or no protocol left.
+// The record without `ech`, `h3*`, unknown parameters and hints beyond the limit; nullopt when it is of no use here:
+// AliasMode, a port other than 443, a target other than the owner, `mandatory` (its promise may not survive), or no
+// protocol left.
 [[nodiscard]] std::optional<ServiceBinding> reduced(const ServiceBinding& binding);
 
 // RDATA of a reduced record, with the hints that `may_use` accepts.

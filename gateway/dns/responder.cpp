@@ -246,11 +246,11 @@ Message Responder::overloaded(const Question& question, std::string_view why) {
   return sniffer::build_dns_reply(question.query, bare(DnsRcode::kServFail), question.limit);
 }
 
-bool Responder::may_tell(const Question& question, const base::IpAddress& address) const {
+bool Responder::may_tell(const Question& question, const net::OwnAddresses& now, const base::IpAddress& address) const {
   const auto permitted = question.decision.permitted_addresses;
   const auto among = [&](const auto& addresses) { return std::ranges::find(addresses, address) != addresses.end(); };
-  const bool here = among(options_.own_addresses) || among(options_.local_addresses) ||
-                    net::is_own_address(policy::beyond_nat64(address));
+  const bool here = among(options_.own_addresses) || among(options_.local_addresses) || now.contains(address) ||
+                    now.contains(policy::beyond_nat64(address));
   return here ? net::means_own_address(permitted, address) : policy::may_dial(address, permitted);
 }
 
@@ -267,10 +267,19 @@ std::vector<base::IpAddress> Responder::as_reachable(const Question& question,
   return told;
 }
 
+// No word about the name: a client asks again.
+Message Responder::unknown_here(const Question& question) {
+  log_failed(question, policy::to_string(policy::Reason::kUpstreamFailed),
+             "the kernel has not told which addresses are the gateway machine's own");
+  return sniffer::build_dns_reply(question.query, bare(DnsRcode::kServFail), question.limit);
+}
+
 Message Responder::addresses_reply(const Question& question, const RecordSet& set) {
+  const auto here = options_.here ? options_.here->now() : nullptr;
+  if (!here) return unknown_here(question);
   std::vector<base::IpAddress> told;
   std::ranges::copy_if(set.addresses, std::back_inserter(told),
-                       [&](const base::IpAddress& address) { return may_tell(question, address); });
+                       [&](const base::IpAddress& address) { return may_tell(question, *here, address); });
   if (told.empty()) {
     const auto& refused = set.addresses.front();
     log_failed(question, policy::to_string(policy::Reason::kPrivateAddress),
@@ -296,10 +305,12 @@ Message Responder::addresses_reply(const Question& question, const RecordSet& se
 }
 
 Message Responder::services_reply(const Question& question, const RecordSet& set) {
+  const auto here = options_.here ? options_.here->now() : nullptr;
+  if (!here) return unknown_here(question);
   DnsReply reply = bare(DnsRcode::kNoError);
   for (const auto& service : set.services) {
-    auto rdata =
-        sniffer::encode_service_binding(service, [&](const base::IpAddress& hint) { return may_tell(question, hint); });
+    const auto usable = [&](const base::IpAddress& hint) { return may_tell(question, *here, hint); };
+    auto rdata = sniffer::encode_service_binding(service, usable);
     reply.answers.push_back({question.query.question.type, remaining_ttl(set), std::move(rdata)});
   }
   log_allowed(question, remark_on(set));

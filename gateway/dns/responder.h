@@ -64,7 +64,9 @@ class Responder {
                                                           std::vector<base::IpAddress> told) const;
   [[nodiscard]] Message addresses_reply(const Question& question, const RecordSet& set);
   [[nodiscard]] Message services_reply(const Question& question, const RecordSet& set);
-  [[nodiscard]] bool may_tell(const Question& question, const base::IpAddress& address) const;
+  [[nodiscard]] bool may_tell(const Question& question, const net::OwnAddresses& here,
+                              const base::IpAddress& address) const;
+  [[nodiscard]] Message unknown_here(const Question& question);
 
   void log_allowed(const Question& question, std::string_view detail);
   void log_failed(const Question& question, std::string_view reason, std::string_view detail);

@@ -13,6 +13,7 @@
 #include "gateway/audit/counters.h"
 #include "gateway/audit/decision_log.h"
 #include "gateway/dns/resolver.h"
+#include "gateway/net/own_address.h"
 #include "policy/policy.h"
 
 namespace soleroute::gateway::dns {
@@ -20,8 +21,11 @@ namespace soleroute::gateway::dns {
 struct ServerOptions {
   std::vector<base::IpAddress> own_addresses;  // answers for denied names; a family without one answers NODATA
   std::function<std::shared_ptr<const policy::Policy>()> policy;  // the snapshot in force, asked once per question
-  std::vector<base::IpAddress> local_addresses{};  // this machine's: told for a name only if its entry lists them
-  net::DescriptorBudget* descriptors = nullptr;    // charged for connections; null: no limit
+  // This machine's: told for a name only if its entry lists them. Those that it had at the start, and those of now;
+  // where nothing is known of the latter, no address is told.
+  std::vector<base::IpAddress> local_addresses{};
+  net::DescriptorBudget* descriptors = nullptr;  // charged for connections; null: no limit
+  std::shared_ptr<const net::OwnAddressBook> here{};
 };
 
 class Server {

@@ -158,25 +158,15 @@ asio::awaitable<Outcome> Connector::dial(DialRequest request) {
   if (candidates.empty()) {
     co_return dial_failed(policy::Reason::kUpstreamFailed, request.name.text() + " has no address");
   }
-  const base::IpAddress first = candidates.front();
-  std::erase_if(candidates, [&](const base::IpAddress& address) { return !may_dial(address, request.permitted); });
-  if (candidates.empty() && is_here(first)) {
-    co_return dial_failed(policy::Reason::kPrivateAddress,
-                          request.name.text() + " resolves to " + first.to_string() + ", which" + kOwnUnlisted);
-  }
-  if (candidates.empty()) {
-    co_return dial_failed(policy::Reason::kPrivateAddress,
-                          request.name.text() +
-                              " resolves to non-public addresses only; if that is meant, list them "
-                              "under `addresses:` of its entry");
-  }
-  if (candidates.size() == 1) {
-    const base::Endpoint only{candidates.front(), request.port};
+  auto tried = to_be_tried(std::move(candidates), request);
+  if (!tried) co_return std::unexpected(std::move(tried.error()));
+  if (tried->size() == 1) {
+    const base::Endpoint only{tried->front(), request.port};
     auto charge = charged(descriptors_, request.client);
     if (!charge) co_return over_its_share();
     co_return co_await attempt(io_, wheel_, only, mark_, request.first_bytes, std::move(*charge));
   }
-  auto won = co_await race(std::move(candidates), request.port, request.client);
+  auto won = co_await race(std::move(*tried), request.port, request.client);
   if (!won) co_return won;
   if (auto written = co_await won->stream->write_all(request.first_bytes); !written) {
     co_return std::unexpected(connect_failure(won->remote, written.error()));
@@ -184,21 +174,52 @@ asio::awaitable<Outcome> Connector::dial(DialRequest request) {
   co_return won;
 }
 
-bool Connector::may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted) const {
-  return is_here(address) ? net::means_own_address(permitted, address) : policy::may_dial(address, permitted);
+// The kernel is asked about those that would be tried, not about all that a name has.
+std::expected<std::vector<base::IpAddress>, DialFailure> Connector::to_be_tried(std::vector<base::IpAddress> found,
+                                                                                const DialRequest& request) {
+  const base::IpAddress first = found.front();
+  std::erase_if(found, [&](const auto& address) { return !policy::may_dial(address, request.permitted); });
+  found.resize(std::min(found.size(), kMaxAddresses));
+  std::optional<base::Error> unknown;
+  std::erase_if(found, [&](const auto& address) {
+    const auto may = may_dial(address, request.permitted);
+    if (!may) unknown = may.error();
+    return !may.value_or(false);
+  });
+  if (!found.empty()) return found;
+  if (unknown) return dial_failed(policy::Reason::kUpstreamFailed, unknown->message);
+  if (is_here(first).value_or(false)) {
+    return dial_failed(policy::Reason::kPrivateAddress,
+                       request.name.text() + " resolves to " + first.to_string() + ", which" + kOwnUnlisted);
+  }
+  return dial_failed(policy::Reason::kPrivateAddress,
+                     request.name.text() +
+                         " resolves to non-public addresses only; if that is meant, list them "
+                         "under `addresses:` of its entry");
 }
 
-bool Connector::is_here(const base::IpAddress& dialled) const {
+base::Result<bool> Connector::may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted) {
+  if (!policy::may_dial(address, permitted)) return false;
+  if (net::means_own_address(permitted, address)) return true;
+  const auto here = is_here(address);
+  if (!here) return here;
+  return !*here;
+}
+
+base::Result<bool> Connector::is_here(const base::IpAddress& dialled) {
   const auto address = policy::beyond_nat64(dialled);
-  return std::ranges::find(local_addresses_, address) != local_addresses_.end() || net::is_own_address(address);
+  if (std::ranges::find(local_addresses_, address) != local_addresses_.end()) return true;
+  const auto here = routes_.ends_here(address, mark_);
+  if (address == dialled || !here || *here) return here;
+  return routes_.ends_here(dialled, mark_);  // the machine may be a translator itself
 }
 
 asio::awaitable<Outcome> Connector::dial_address(base::Endpoint remote, std::optional<base::Cidr> range,
                                                  base::IpAddress client) {
   const bool meant = range && net::means_own_address(std::span(&*range, 1), remote.address);
-  if (!meant && is_here(remote.address)) {
-    co_return dial_failed(policy::Reason::kPrivateAddress, remote.address.to_string() + kOwnUnlisted);
-  }
+  const auto here = meant ? base::Result<bool>(false) : is_here(remote.address);
+  if (!here) co_return dial_failed(policy::Reason::kUpstreamFailed, here.error().message);
+  if (*here) co_return dial_failed(policy::Reason::kPrivateAddress, remote.address.to_string() + kOwnUnlisted);
   auto charge = charged(descriptors_, client);
   if (!charge) co_return over_its_share();
   co_return co_await attempt(io_, wheel_, remote, mark_, {}, std::move(*charge));
@@ -206,7 +227,6 @@ asio::awaitable<Outcome> Connector::dial_address(base::Endpoint remote, std::opt
 
 asio::awaitable<Outcome> Connector::race(std::vector<base::IpAddress> addresses, std::uint16_t port,
                                          base::IpAddress client) {
-  addresses.resize(std::min(addresses.size(), kMaxAddresses));
   auto race = std::make_shared<Race>(io_);
   const auto give_up = net::Clock::now() + kDialTimeout;
   std::size_t next = 0;

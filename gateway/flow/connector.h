@@ -21,6 +21,7 @@
 #include "gateway/dns/resolver.h"
 #include "gateway/net/descriptor_budget.h"
 #include "gateway/net/stream.h"
+#include "netrules/local_routes.h"
 #include "policy/decision.h"
 
 namespace soleroute::gateway::flow {
@@ -53,9 +54,10 @@ class Connector {
   static constexpr std::chrono::milliseconds kDialTimeout{10000};
   static constexpr std::chrono::milliseconds kAttemptDelay{250};  // RFC 8305 section 5
 
-  // This machine's addresses are never dialled unless the policy lists the very address: those that the kernel has when
-  // it is asked, and `local_addresses`, those it had at the start. `mark`: SO_MARK, 0 none. `descriptors` is charged
-  // for each attempt and connection; null: no limit.
+  // This machine's addresses are never dialled unless the policy lists the very address: those that its kernel routes
+  // to itself at the time, which it is asked for each address that is tried, and `local_addresses`, those it had at the
+  // start. What the kernel does not tell is not dialled. `mark`: SO_MARK, 0 none. `descriptors` is charged for each
+  // attempt and connection; null: no limit.
   Connector(boost::asio::io_context& io, net::DeadlineWheel& wheel, dns::Resolver& resolver, dns::NameBook& names,
             std::uint32_t mark, std::vector<base::IpAddress> local_addresses,
             net::DescriptorBudget* descriptors = nullptr);
@@ -65,12 +67,15 @@ class Connector {
       base::Endpoint remote, std::optional<base::Cidr> range, base::IpAddress client);
   // What else is opened for a client; null: no limit.
   [[nodiscard]] net::DescriptorBudget* descriptors() const { return descriptors_; }
-  // May a name lead there, if its entry lists no addresses?
-  [[nodiscard]] bool may_dial(const base::IpAddress& address) const { return may_dial(address, {}); }
+  // May a name lead there, if its entry lists no addresses? Not where that is not known.
+  [[nodiscard]] bool may_dial(const base::IpAddress& address) { return may_dial(address, {}).value_or(false); }
 
  private:
-  [[nodiscard]] bool may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted) const;
-  [[nodiscard]] bool is_here(const base::IpAddress& address) const;
+  [[nodiscard]] base::Result<bool> may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted);
+  [[nodiscard]] base::Result<bool> is_here(const base::IpAddress& address);
+  // Those of `found`, in order, that may be tried; why not, if there are none.
+  [[nodiscard]] std::expected<std::vector<base::IpAddress>, DialFailure> to_be_tried(std::vector<base::IpAddress> found,
+                                                                                     const DialRequest& request);
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> race(std::vector<base::IpAddress> addresses,
                                                                                  std::uint16_t port,
                                                                                  base::IpAddress client);
@@ -81,6 +86,7 @@ class Connector {
   std::uint32_t mark_;
   std::vector<base::IpAddress> local_addresses_;
   net::DescriptorBudget* descriptors_;
+  netrules::RouteQuestions routes_;
 };
 
 }  // namespace soleroute::gateway::flow

@@ -117,7 +117,7 @@ class Guard {
     if (auto verified = rules_.verify(); !verified) return verified;
     look();
     log_.lifecycle(health_, fmt::format("the agent's packets leave through {} alone", names()));
-    if (auto watching = watch_.start(); !watching) {
+    if (auto watching = watch_.start(netrules::Changes::About::kEverything); !watching) {
       log_.error(
           fmt::format("{}: changes are seen every {} ms only", watching.error().message, Watch::kPeriod.count()));
     }

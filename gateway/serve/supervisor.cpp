@@ -156,7 +156,7 @@ class Supervisor {
     health_ = "healthy";
     const bool shared = mark() != 0 && options_.program_rules;
     pulse_.emplace(ports_.dns, mark(), shared ? Pulse::Asks::kThroughTheRedirectToo : Pulse::Asks::kDirectly);
-    if (auto watching = watch_.start(); !watching) {
+    if (auto watching = watch_.start(netrules::Changes::About::kEverything); !watching) {
       log_.error(
           fmt::format("{}: changes are seen every {} ms only", watching.error().message, Watch::kPeriod.count()));
     }

@@ -10,8 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "netrules/changes.h"
-
 namespace soleroute::gateway::serve {
 namespace {
 
@@ -84,9 +82,9 @@ Watch::~Watch() {
   cancel();
 }
 
-base::Status Watch::start() {
+base::Status Watch::start(netrules::Changes::About about) {
   state_->wake_at(Clock::now() + kPeriod);
-  auto changes = netrules::Changes::subscribe();
+  auto changes = netrules::Changes::subscribe(about);
   if (!changes) return std::unexpected(changes.error());
   state_->changes = std::move(*changes);
   for (const int socket : state_->changes->sockets()) state_->sockets.emplace_back(state_->io, socket);

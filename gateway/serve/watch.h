@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "base/result.h"
+#include "netrules/changes.h"
 
 namespace soleroute::gateway::serve {
 
@@ -21,7 +22,7 @@ class Watch {
   Watch(boost::asio::io_context& io, std::function<void()> look);
   ~Watch();
   // From now on. An error: the kernel tells of nothing, and only the period counts.
-  [[nodiscard]] base::Status start();
+  [[nodiscard]] base::Status start(netrules::Changes::About about);
   // To be asked by a look: is it for the kernel's word, rather than for the time?
   [[nodiscard]] bool was_told() const;
   // To be called from a look: there is more to see after the pause.

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "gateway/flow/flows.h"
+#include "netrules/local_routes.h"
 
 namespace soleroute::gateway::serve {
 namespace {
@@ -105,9 +106,11 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages polic
   context_.denials = &shared.denials;
   context_.use(std::move(policy.policy), std::move(policy.pages));
   const auto snapshot = [this] { return context_.policy; };
-  dns_.emplace(
-      loop_, dns::ServerOptions{shared.options.own_addresses, snapshot, shared.options.local_addresses, &descriptors_},
-      std::move(sockets.dns_udp), std::move(sockets.dns_tcp), resolver_, shared.names, shared.log, shared.counters);
+  dns_.emplace(loop_,
+               dns::ServerOptions{shared.options.own_addresses, snapshot, shared.options.local_addresses, &descriptors_,
+                                  shared.own_addresses},
+               std::move(sockets.dns_udp), std::move(sockets.dns_tcp), resolver_, shared.names, shared.log,
+               shared.counters);
   if (!sockets.packet_queue) return;
   packets_.emplace(loop_, std::move(sockets.packet_queue), queue::kPacketQueue, snapshot, shared.names, shared.log,
                    shared.counters);
@@ -115,6 +118,19 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages polic
 
 Worker::~Worker() {
   loop_.destroy_handlers();
+}
+
+// What cannot be read leaves what was known: a dial asks the kernel itself, and the next look comes soon.
+void Worker::keep_own_addresses() {
+  const auto read = [book = shared_.own_addresses] {
+    auto prefixes = netrules::list_local_routes();
+    if (prefixes) book->set(std::make_shared<const net::OwnAddresses>(std::move(*prefixes)));
+  };
+  own_addresses_.emplace(loop_, read);
+  const auto watching = own_addresses_->start(netrules::Changes::About::kAddressesAndRoutes);
+  if (!watching)
+    shared_.log.error("addresses that the machine gets are seen every 2 s only: " + watching.error().message);
+  read();
 }
 
 void Worker::start() {

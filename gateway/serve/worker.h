@@ -35,10 +35,12 @@
 #include "gateway/net/buffer_account.h"
 #include "gateway/net/deadline_wheel.h"
 #include "gateway/net/descriptor_budget.h"
+#include "gateway/net/own_address.h"
 #include "gateway/net/readiness.h"
 #include "gateway/net/stream.h"
 #include "gateway/queue/packet_log.h"
 #include "gateway/serve/runtime.h"
+#include "gateway/serve/watch.h"
 #include "policy/policy.h"
 
 namespace soleroute::gateway::serve {
@@ -56,6 +58,7 @@ struct Shared {
   const std::atomic<std::uint16_t>& self_check_port;  // of Runtime::announce_self_check
   std::size_t descriptors_per_worker = 0;             // for clients
   std::size_t pipes_per_worker = 0;
+  std::shared_ptr<net::OwnAddressBook> own_addresses = std::make_shared<net::OwnAddressBook>();
 };
 
 // A snapshot, and what gateway.internal says of it.
@@ -79,6 +82,8 @@ class Worker {
   Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages policy);
   ~Worker();  // stop(0) has been called and join() has returned, or start() never was
 
+  // One worker keeps the book of this machine's addresses, at once and from then on. Before start().
+  void keep_own_addresses();
   void start();
   // These from any thread. `taken` is called on the worker's once the policy is in force there.
   void reload(PolicyAndPages policy, std::uint64_t version, std::function<void()> taken);
@@ -134,6 +139,7 @@ class Worker {
   std::optional<Listener> explicit_proxy_;
   std::optional<dns::Server> dns_;
   std::optional<queue::PacketLog> packets_;
+  std::optional<Watch> own_addresses_;
   boost::asio::steady_timer grace_;
   base::Fd spare_;                           // given up for a moment to be able to refuse when out of descriptors
   std::list<net::TcpStream::Watcher> open_;  // one for each connection of a client

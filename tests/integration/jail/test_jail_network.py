@@ -288,7 +288,7 @@ def test_an_address_that_the_machine_got_after_the_start_is_not_dialled(jail, la
     script = f"echo up; read -r _; {ask}; curl -sS http://allowed.test/"
     process = jail.start("sh", "-c", script, stdin=subprocess.PIPE)
     assert process.stdout.readline() == b"up\n"
-    lab.gw.ip("address", "add", f"{late}/32", "dev", "up0")
+    lab.gw.ip("address", "add", f"{late}/24", "dev", "up0")  # a secondary one, as at.GWUP is of its network
     try:
         with lab.gw.entered():
             listener = socket.create_server((late, 80))
@@ -299,4 +299,4 @@ def test_an_address_that_the_machine_got_after_the_start_is_not_dialled(jail, la
             with pytest.raises(BlockingIOError):
                 listener.accept()
     finally:
-        lab.gw.ip("address", "del", f"{late}/32", "dev", "up0")
+        lab.gw.ip("address", "del", f"{late}/24", "dev", "up0")

@@ -15,6 +15,7 @@
 #include "gateway/dns/cache.h"
 #include "gateway/dns/server.h"
 #include "gateway/net/listen.h"
+#include "gateway/net/own_address.h"
 #include "policy/policy.h"
 #include "sniffer/dns_message.h"
 #include "tests/support/dns_client.h"
@@ -86,6 +87,8 @@ class DnsLab {
     ServerOptions server_options;
     for (const char* text : own) server_options.own_addresses.push_back(base::IpAddress::parse(text).value());
     for (const char* text : local) server_options.local_addresses.push_back(base::IpAddress::parse(text).value());
+    own_book->set(std::make_shared<const net::OwnAddresses>(std::vector<base::Cidr>{}));
+    server_options.here = own_book;
     server_options.policy = [this] { return policy_; };
     server_.emplace(io_, server_options, std::move(listeners.dns_udp), std::move(listeners.dns_tcp), *resolver_, names,
                     log, counters);
@@ -126,6 +129,7 @@ class DnsLab {
   audit::Counters counters;
   std::shared_ptr<Cache> cache = make_cache();
   std::shared_ptr<NameBook> names = std::make_shared<NameBook>();
+  std::shared_ptr<net::OwnAddressBook> own_book = std::make_shared<net::OwnAddressBook>();
 
  private:
   std::shared_ptr<const policy::Policy> policy_;

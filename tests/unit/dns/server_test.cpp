@@ -230,6 +230,34 @@ TEST(DnsServer, AnAddressOfTheGatewaysMachineIsNoAnswerUnlessAnEntryListsIt) {
   EXPECT_THAT(lab.ask("range.test").addresses, IsEmpty()) << "a range is about the gateway's neighbours";
 }
 
+TEST(DnsServer, AnAddressThatTheMachineGotLaterIsNoAnswer) {
+  DnsLab lab([](const UpstreamQuestion& q) { return Replies{{q.addresses({"45.33.32.77", "45.33.32.78"})}}; });
+  EXPECT_THAT(lab.ask("allowed.test").addresses, UnorderedElementsAre("45.33.32.77", "45.33.32.78"));
+  lab.own_book->set(std::make_shared<const net::OwnAddresses>(std::vector{*base::Cidr::parse("45.33.32.77")}));
+  EXPECT_THAT(lab.ask("allowed.test").addresses, ElementsAre("45.33.32.78")) << "also from the cache";
+}
+
+// T227.
+TEST(DnsServer, WhatIsNotKnownOfTheMachinesAddressesIsNoStatementAboutTheName) {
+  DnsLab lab(honest);
+  lab.own_book->set(nullptr);
+  EXPECT_EQ(lab.ask("allowed.test").rcode(), DnsRcode::kServFail);
+  EXPECT_EQ(lab.log.about("allowed.test").at(0).reason, "upstream_failed");
+  lab.own_book->set(std::make_shared<const net::OwnAddresses>(std::vector<base::Cidr>{}));
+  EXPECT_THAT(lab.ask("allowed.test").addresses, ElementsAre(kOrigin));
+}
+
+TEST(DnsServer, OfANameWithManyAddressesSixteenAreTold) {
+  DnsLab lab([](const UpstreamQuestion& question) {
+    std::string records;
+    for (char last = 1; last <= 60; ++last) {
+      records += wire::record(wire::kToQuestion, kA, 60, std::string("\x2d\x21\x28") + last);
+    }
+    return Replies{{question.response({.answers = 60}, records)}};
+  });
+  EXPECT_EQ(lab.ask("allowed.test").addresses.size(), sniffer::kMaxDnsAddresses);
+}
+
 TEST(DnsServer, TheGatewayStandsInForItsLoopbackWhereAnEntryListsIt) {
   DnsLab lab([](const UpstreamQuestion& q) { return Replies{{q.addresses({"127.0.0.1", "::1"})}}; }, kLabPolicy,
              {kOwnV4});

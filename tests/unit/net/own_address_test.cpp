@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <vector>
 
 namespace soleroute::gateway::net {
@@ -12,13 +13,30 @@ base::IpAddress address(const char* text) {
   return *base::IpAddress::parse(text);
 }
 
-TEST(OwnAddress, IsWhateverAConnectionEndsAtHere) {
-  for (const char* own : {"127.0.0.1", "127.200.3.4", "0.0.0.0", "::ffff:127.0.0.1"}) {
-    EXPECT_TRUE(is_own_address(address(own))) << own;
+TEST(OwnAddresses, AreThoseOfThePrefixesAndLoopback) {
+  std::vector<base::Cidr> prefixes;
+  for (const char* text : {"45.33.32.77", "45.33.32.1", "45.33.32.1", "198.51.100.0/24", "198.51.100.7",
+                           "2600:3c01:0:1::/64", "2600:3c01::77", "2600:3c01:0:1::5", "127.0.0.1"}) {
+    prefixes.push_back(*base::Cidr::parse(text));
   }
-  for (const char* other : {"192.0.2.1", "2001:db8::1", "224.0.0.251", "255.255.255.255"}) {
-    EXPECT_FALSE(is_own_address(address(other))) << other;
+  const OwnAddresses own(prefixes);
+  for (const char* here :
+       {"45.33.32.1", "45.33.32.77", "::ffff:45.33.32.77", "198.51.100.0", "198.51.100.7", "198.51.100.255",
+        "2600:3c01::77", "2600:3c01:0:1::", "2600:3c01:0:1:ffff::9", "127.200.3.4", "0.0.0.0", "::", "::1"}) {
+    EXPECT_TRUE(own.contains(address(here))) << here;
   }
+  for (const char* other :
+       {"45.33.32.2", "45.33.32.76", "45.33.32.78", "198.51.101.0", "198.51.99.255", "126.0.0.1", "128.0.0.1",
+        "0.0.0.1", "2600:3c01::78", "2600:3c01:0:2::", "2600:3c01:0:0:ffff::", "::2", "255.255.255.255", "7f00::1"}) {
+    EXPECT_FALSE(own.contains(address(other))) << other;
+  }
+}
+
+TEST(OwnAddressBook, KnowsNothingUntilItIsTold) {
+  OwnAddressBook book;
+  EXPECT_EQ(book.now(), nullptr);
+  book.set(std::make_shared<const OwnAddresses>(std::vector<base::Cidr>{}));
+  EXPECT_TRUE(book.now()->contains(address("127.0.0.1")));
 }
 
 TEST(OwnAddress, IsMeantByItselfOrByLoopbackAndByNoRange) {

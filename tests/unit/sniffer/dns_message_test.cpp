@@ -333,6 +333,19 @@ TEST(ServiceBinding, LosesEchAndHttp3) {
   EXPECT_FALSE(again.value().port.has_value());
 }
 
+TEST(ServiceBinding, KeepsSixteenHintsOfEachFamily) {
+  ServiceBinding service;
+  service.priority = 1;
+  for (std::uint8_t i = 0; i < 100; ++i) {
+    service.hints.push_back(base::IpAddress::v4({45, 33, 40, i}));
+    service.hints.push_back(base::IpAddress::v6({0x26, 0, 0x3c, 1, i}));
+  }
+  const auto kept = reduced(service);
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(std::ranges::count_if(kept->hints, &base::IpAddress::is_v4), std::ptrdiff_t{kMaxServiceHints});
+  EXPECT_EQ(kept->hints.size(), 2 * kMaxServiceHints);
+}
+
 TEST(ServiceBinding, IsDroppedWhenItLeadsAnywhereElse) {
   const Case cases[] = {
       {"AliasMode", https(0, "evil.test", "")},

@@ -106,6 +106,7 @@ asio::awaitable<std::expected<Dialled, DialFailure>> dial(FlowContext& context, 
 asio::awaitable<TunnelPtr> connect(FlowContext& context, ClientConnection client, ReadAhead read, Destination to,
                                    policy::Decision decision) {
   net::Stream& inner = *client.stream;
+  const net::HeldBytes held(inner.buffers(), read.capacity());
   inner.expires_after(kBodyIdle);  // dialling has its own time
   auto dialled = co_await dial(context, client.peer.address, to, decision);
   if (!dialled) {
@@ -120,6 +121,7 @@ asio::awaitable<TunnelPtr> connect(FlowContext& context, ClientConnection client
   audit::count_decision(context.counters, record);
   context.log.decision(record);
 
+  dialled->stream->account_to(inner.buffers());
   const auto still_allowed = [to](const policy::Policy& fresh) { return may_pass(fresh, fresh.decide(to.facts())); };
   auto tunnel = open_tunnel(context, std::move(client.stream), std::move(dialled->stream), still_allowed);
   if (tunnel == nullptr) co_return nullptr;

@@ -67,7 +67,7 @@ class BodyTracker {
   // What take() gave has been sent, and the next bytes may be long in coming.
   void sent() {
     chunks_.release();
-    chunk_ = std::string();
+    std::string().swap(chunk_);
   }
 
   [[nodiscard]] bool until_close() const { return framing_ == sniffer::BodyFraming::kUntilClose; }

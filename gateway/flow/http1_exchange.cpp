@@ -31,6 +31,7 @@ class Answer {
         upstream_(upstream),
         in_(upstream.received()),
         request_(request),
+        held_(client.buffers()),
         watch_(wheel, client, [this] { client_ended(); }, [this] { client_broke_off(); }) {}
 
   // Until the final answer is delivered, the protocol switched, or something went wrong.
@@ -57,6 +58,7 @@ class Answer {
   asio::awaitable<bool> deliver_rest();
   asio::awaitable<bool> deliver_bulk();
   base::Bytes write_head(const ResponseHead& head, base::Bytes body);
+  void forget_head();
   base::Bytes to_client(base::Bytes bytes);
   bool accept(base::Bytes bytes, BodyTracker::Piece& piece);
   void client_ended();
@@ -68,6 +70,7 @@ class Answer {
   const Request& request_;
   BodyTracker body_;
   std::optional<std::string> edited_;  // the head as it is sent, if not as it came
+  net::HeldBytes held_;                // edited_, and the head as it was parsed
   bool begun_ = false;                 // the origin has sent something
   bool stays_ = false;
   bool surplus_ = false;  // bytes after the response: the origin is not to be used again
@@ -147,13 +150,21 @@ base::Bytes Answer::write_head(const ResponseHead& head, base::Bytes body) {
   const bool follows = body.empty() || body.data() == bytes.data() + head.size;
   if (!edited_ && !follows) edited_ = base::as_text(bytes.first(head.size));
   if (edited_) edited_->append(base::as_text(body));
+  held_.set(head.fields.capacity() * sizeof(sniffer::HeaderField) + (head.plain ? head.plain->capacity() : 0) +
+            (edited_ ? edited_->capacity() : 0));
   return to_client(edited_ ? base::as_bytes(*edited_) : bytes.first(head.size + body.size()));
+}
+
+void Answer::forget_head() {
+  edited_.reset();
+  held_.set(0);
 }
 
 asio::awaitable<bool> Answer::forward_interim(const ResponseHead& head) {
   bool forwarded = true;
   if (request_.http11) forwarded = co_await write_out(write_head(head, {}));  // 1.0 knows none: RFC 9110 section 15.2
   in_.consume(head.size);
+  forget_head();
   co_return forwarded;
 }
 
@@ -167,6 +178,7 @@ asio::awaitable<void> Answer::switch_protocols(const ResponseHead& head) {
   result.status = head.status;
   const bool forwarded = co_await write_out(write_head(head, {}));
   in_.consume(head.size);
+  forget_head();
   result.then = forwarded ? Then::kSwitch : Then::kReset;
 }
 
@@ -197,6 +209,10 @@ asio::awaitable<void> Answer::receive() {
   const auto left = write_head(*head, piece.forwarded);
   if (!left.empty() && !co_await write_out(left)) co_return;
   in_.consume(head->size + piece.taken);
+  head.reset();  // a body may go on for long
+  forget_head();
+  in_.shrink();
+  body_.sent();
   if (client_gone || (!body_.done() && !co_await deliver_rest())) co_return;
   surplus_ = surplus_ || !in_.empty();
   result.then = stays_ && !surplus_ ? Then::kNextRequest : Then::kClose;
@@ -310,6 +326,7 @@ asio::awaitable<ExchangeResult> exchange(net::DeadlineWheel& wheel, net::Stream&
   // A failure to send is no failure yet: an origin may have answered and closed.
   const bool sent =
       write_now(upstream.stream(), bytes) && (bytes.empty() || co_await write_rest(upstream.stream(), bytes));
+  outgoing.forget_edited();
   if (sent) upstream.expect_answer();
   if (outgoing.body.done()) {
     co_await answer.receive();

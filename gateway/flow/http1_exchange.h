@@ -6,8 +6,10 @@
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "gateway/flow/http1_body.h"
 #include "gateway/flow/http1_buffer.h"
@@ -45,8 +47,20 @@ struct Outgoing {
   std::size_t head_size = 0;
   std::optional<std::string> edited;
   std::size_t body_size = 0;
-  std::optional<std::string> edited_body;
-  BodyTracker body;  // has taken those body_size bytes
+  std::optional<std::string> edited_body{};
+  BodyTracker body;       // has taken those body_size bytes
+  net::HeldBytes held{};  // edited and edited_body
+
+  void count_edited(std::shared_ptr<net::ClientBuffers> buffers) {
+    held = net::HeldBytes(std::move(buffers));
+    held.set((edited ? edited->capacity() : 0) + (edited_body ? edited_body->capacity() : 0));
+  }
+  void forget_edited() {
+    edited.reset();
+    edited_body.reset();
+    body.sent();
+    held.set(0);
+  }
 };
 
 struct ExchangeResult {

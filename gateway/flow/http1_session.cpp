@@ -314,14 +314,14 @@ asio::awaitable<Http1Session::Next> Http1Session::answer(const sniffer::RequestH
   std::string out = render(page, request_.is_head(), !stays);
   const auto rest = request_.is_head() ? nullptr : std::move(page.rest);
   const net::HeldBytes held(stream().buffers(), out.size() + (rest ? std::min(rest->size(), kMostOfAPage) : 0));
-  page = {};  // a client that does not read holds its answer once, not twice
+  std::string().swap(page.body);  // a client that does not read holds its answer once, not twice
   progress_.record.bytes_out = out.size() + (rest ? rest->size() : 0);
   log(allowed);
   if (stays) received_.consume(head.size);
   if (rest) {
     const auto begun = co_await stream().write_all(base::as_bytes(out));
     if (!begun) co_return Next::kOver;
-    out = {};
+    std::string().swap(out);
   }
   if (!stays && !rest) {
     co_await send_last_word(stream(), std::move(out));
@@ -391,8 +391,6 @@ Outgoing Http1Session::outgoing_of(const sniffer::RequestHead& head) const {
   Outgoing outgoing{.head_offset = head.offset,
                     .head_size = head.size,
                     .edited = sent_request(head, progress_.decision, progress_.injected),
-                    .body_size = 0,
-                    .edited_body = {},
                     .body = BodyTracker(head.framing, head.content_length, sniffer::Sender::kClient)};
   outgoing.body.refuse_trailers(transforms);
   outgoing.body.refuse_overrides(progress_.decision.by_method, progress_.decision.by_path);
@@ -402,6 +400,7 @@ Outgoing Http1Session::outgoing_of(const sniffer::RequestHead& head) const {
   outgoing.body_size = piece.taken;
   const bool as_it_came = piece.forwarded.size() == piece.taken && piece.forwarded.data() == came.data();
   if (piece.taken > 0 && !as_it_came) outgoing.edited_body = base::as_text(piece.forwarded);
+  outgoing.count_edited(client_.stream->buffers());
   return outgoing;
 }
 

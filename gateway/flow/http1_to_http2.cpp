@@ -267,6 +267,7 @@ asio::awaitable<bool> Translation::write_answer() {
   for (;;) {
     const std::string piece = next_piece();
     if (piece.empty()) break;
+    const net::HeldBytes held(client_->buffers(), piece.capacity());
     const auto written = co_await client_->write_all(base::as_bytes(piece));
     if (!written || over_) co_return false;
   }

@@ -92,8 +92,9 @@ http2::Fields grpc_head(const Page& page) {
   return out;
 }
 
-std::shared_ptr<http2::Body> page_body(const Page& page) {
+std::shared_ptr<http2::Body> page_body(const Page& page, std::shared_ptr<net::ClientBuffers> buffers) {
   auto body = std::make_shared<http2::Body>();
+  body->account_to(std::move(buffers));
   body->append(base::as_bytes(page.body));
   if (page.rest) body->append_shared(page.rest);
   body->finish();

@@ -23,7 +23,7 @@ namespace soleroute::gateway::flow {
 [[nodiscard]] http2::Field lower_case(const sniffer::HeaderField& field);
 
 [[nodiscard]] http2::Fields page_head(const Page& page);
-[[nodiscard]] std::shared_ptr<http2::Body> page_body(const Page& page);
+[[nodiscard]] std::shared_ptr<http2::Body> page_body(const Page& page, std::shared_ptr<net::ClientBuffers> buffers);
 // The page for a client of gRPC, which shows nothing but a status and a message of its own: a head without a body
 // ("Trailers-Only" of the gRPC protocol, with status 200, as clients read no message beside another one).
 [[nodiscard]] http2::Fields grpc_head(const Page& page);

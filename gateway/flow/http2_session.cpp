@@ -211,8 +211,10 @@ asio::awaitable<void> Http2Session::answer(Progress& progress, Page page) {
   if (progress.request.grpc) {
     progress.stream->respond(grpc_head(page), nullptr);
   } else {
-    progress.stream->respond(page_head(page), to_head ? nullptr : page_body(page));
+    const auto& buffers = client_.connection.stream->buffers();
+    progress.stream->respond(page_head(page), to_head ? nullptr : page_body(page, buffers));
   }
+  std::string().swap(page.body);  // a client that does not read holds its answer once, not twice
   co_await finish_answer(context_.wheel, *progress.stream);
 }
 

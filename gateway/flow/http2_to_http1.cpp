@@ -79,6 +79,7 @@ class Http1Sender {
 };
 
 asio::awaitable<bool> Http1Sender::send(std::string bytes) {
+  const net::HeldBytes held(origin_.buffers(), bytes.capacity());
   const auto written = co_await origin_.write_all(base::as_bytes(bytes));
   co_return written.has_value() && !stopped_;
 }
@@ -235,14 +236,18 @@ asio::awaitable<void> Http1Receiver::receive() {
   result.status = head->status;
   client_.respond(forwarded_response(*head), empty ? nullptr : answer_);
   in_.consume(head->size);
+  result.reusable = head->keep_alive;
+  head.reset();  // a body may go on for long
+  in_.shrink();
   const bool whole = empty || co_await deliver(framing, length);
   if (!whole) {
     fail(Reason::kUpstreamFailed, "its answer ended too early");
+    result.reusable = false;
     co_return client_.reset(http2::kInternalError);
   }
   result.to_client = answer_->total();
   answer_->finish(std::move(trailers_));
-  result.reusable = head->keep_alive && in_.empty();
+  result.reusable = result.reusable && in_.empty();
 }
 
 // Moves what is in in_ to the answer. False: malformed.

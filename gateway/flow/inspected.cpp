@@ -156,6 +156,7 @@ asio::awaitable<void> serve_inspected_http1(FlowContext& context, InspectedClien
 
 asio::awaitable<void> serve_inspected(FlowContext& context, ClientConnection client, ReadAhead read, TlsAsked asked) {
   client.stream->expires_after(kBodyIdle);  // dialling has its own time
+  net::HeldBytes held(client.stream->buffers(), read.capacity());
   const bool redirected = client.original_destination.address != base::IpAddress{};
   const auto preferred = redirected ? std::optional(client.original_destination.address) : std::nullopt;
   InspectedOrigin origin(context, client, asked.name, preferred);
@@ -168,6 +169,7 @@ asio::awaitable<void> serve_inspected(FlowContext& context, ClientConnection cli
     origin.fail_next(std::move(connected.error()));  // the client is told over TLS of its own
   }
   auto accepted = co_await accept(context, std::move(client.stream), std::move(read), asked, version);
+  held.set(0);
   if (!accepted.stream) co_return log_refusal(context, client, accepted.refusal);
   client.stream = std::move(accepted.stream);
   InspectedClient inspected{std::move(client), std::move(asked.name)};

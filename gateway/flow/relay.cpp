@@ -97,6 +97,7 @@ Direction::Obstacle Direction::flush_kept() {
     if (!written) return Stop::kNoRoom;
     if (!*written) return Stop::kFailed;
     kept_.erase(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(**written));
+    if (kept_.size() < kept_.capacity() / 2) kept_.shrink_to_fit();
   }
   std::vector<std::byte>().swap(kept_);  // an idle connection holds no buffer
   return std::nullopt;
@@ -161,7 +162,7 @@ Stop Direction::pause(Stop reason) {
     bulk_ = since_pause_ >= (bulk_ ? kSpliceWorth : kSpliceAfter);
     since_pause_ = 0;
   }
-  held_.set(kept_.size() + (pipe_ ? pipe_->held : 0));
+  held_.set(kept_.capacity() + (pipe_ ? pipe_->held : 0));
   const bool empty = pipe_ && pipe_->held == 0;
   if (empty) {
     pipes_.give_back(std::move(*pipe_));
@@ -174,7 +175,7 @@ Stop Direction::move() {
   const std::uint64_t turn_end = total_ + kTurnBytes;
   Obstacle obstacle = pipe_ ? flush_pipe() : flush_kept();
   while (!obstacle) {
-    if (ended_) return Stop::kEndOfStream;
+    if (ended_) return pause(Stop::kEndOfStream);
     if (total_ >= turn_end) return pause(Stop::kTurnOver);
     const bool splice = plain_ && held_.has_room() && (bulk_ || since_pause_ >= kSpliceAfter);
     if (splice && !pipe_) pipe_ = pipes_.borrow();

@@ -29,7 +29,7 @@ class Body {
   // --- Who sends it.
   void append(base::Bytes bytes) {
     bytes_.append(base::as_text(bytes));
-    held_.add(bytes.size());
+    count_held();
     total_ += bytes.size();
     notify();
   }
@@ -42,6 +42,8 @@ class Body {
   void finish(Fields trailers = {}) {
     trailers_ = std::move(trailers);
     if (unwanted_) std::erase_if(trailers_, unwanted_);
+    for (const auto& field : trailers_) held_trailers_ += held_for(listed_size(field.name.size(), field.value.size()));
+    count_held();
     finished_ = true;
     notify();
   }
@@ -68,13 +70,11 @@ class Body {
       if (on_consumed) on_consumed(count);
       return;
     }
-    held_.subtract(count);
-    if (begin_ == bytes_.size()) {
-      bytes_ = {};  // an idle body holds nothing
+    // Into storage of its own: erasing and assigning would keep the storage of the most that there ever was.
+    if (begin_ > bytes_.size() / 2) {
+      std::string(bytes_, begin_).swap(bytes_);
       begin_ = 0;
-    } else if (begin_ > bytes_.size() / 2) {
-      bytes_.erase(0, begin_);
-      begin_ = 0;
+      count_held();
     }
     if (on_consumed) on_consumed(count);
   }
@@ -104,10 +104,17 @@ class Body {
     if (on_change) on_change();
   }
 
+  // The storage, whatever of it is in use.
+  void count_held() {
+    const bool allocated = bytes_.capacity() > std::string().capacity();
+    held_.set((allocated ? bytes_.capacity() : 0) + held_trailers_);
+  }
+
   std::string bytes_;
   std::shared_ptr<const std::string> shared_;  // behind bytes_; begin_ counts in the one that is in front
   std::size_t begin_ = 0;
-  net::HeldBytes held_;  // of bytes_
+  net::HeldBytes held_;  // of bytes_ and trailers_
+  std::size_t held_trailers_ = 0;
   std::uint64_t total_ = 0;
   bool finished_ = false;
   bool aborted_ = false;

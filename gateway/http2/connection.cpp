@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/http2/connection.h"
 
+#include <poll.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
@@ -33,6 +35,12 @@ std::string& write_buffer() {
   thread_local std::string buffer;
   buffer.clear();
   return buffer;
+}
+
+// A FIN is seen behind what has not been read, too.
+bool has_hung_up(net::Stream& stream) {
+  pollfd asked{stream.native_handle(), POLLRDHUP, 0};
+  return ::poll(&asked, 1, 0) > 0;
 }
 
 Session::Events with_wake(Session::Events events, net::Bell& bell) {
@@ -68,13 +76,13 @@ void Connection::touch() {
 
 asio::awaitable<void> Connection::read() {
   while (!session_.over() && !ended_) {
-    if (is_full()) {
-      pause_.expires_after(kRoomPause);
-      co_await pause_.async_wait(asio::as_tuple(asio::use_awaitable));
-      continue;
+    if (!is_full()) session_.refuse_data(false);
+    if (is_full() && !session_.refuses_data()) {
+      const bool there = co_await wait_for_room();
+      if (!there) co_return;
     }
     bool more = true;
-    for (int i = 0; i < kMaxBatches && more && !is_full(); ++i) {
+    for (int i = 0; i < kMaxBatches && more && (i == 0 || !is_full()); ++i) {
       const auto count = stream_.try_read_some(read_buffer());
       more = count.has_value();
       if (!more) break;
@@ -91,6 +99,23 @@ asio::awaitable<void> Connection::read() {
     }
   }
   if (session_.over()) co_await drain();
+}
+
+// Origins wait for as long as it takes: what they send is freed by what the client does.
+asio::awaitable<bool> Connection::wait_for_room() {
+  std::size_t least = session_.untaken();
+  auto since = net::Clock::now();
+  while (is_full() && !ended_) {
+    if (role_ == Role::kServer && has_hung_up(stream_)) co_return false;
+    pause_.expires_after(kRoomPause);
+    co_await pause_.async_wait(asio::as_tuple(asio::use_awaitable));
+    const auto now = net::Clock::now();
+    if (session_.untaken() < least) since = now;
+    least = session_.untaken();
+    if (role_ == Role::kServer && now - since >= kRoomPatience) break;
+  }
+  session_.refuse_data(is_full());
+  co_return true;
 }
 
 // Reads on for a moment, so that no reset overtakes the last word.
@@ -128,7 +153,7 @@ asio::awaitable<void> Connection::write() {
       stream_.expires_after(kWriteStall);
       const auto written = co_await stream_.write_all(base::as_bytes(pending_));
       if (!written) break;
-      pending_ = {};
+      std::string().swap(pending_);  // assigning would keep the storage
       held_.set(0);
       continue;
     }

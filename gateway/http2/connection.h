@@ -20,6 +20,9 @@ namespace soleroute::gateway::http2 {
 inline constexpr std::chrono::milliseconds kHeaderBlockTimeout{10000};  // also for the first bytes of a client
 inline constexpr std::chrono::milliseconds kIdleConnection{60000};      // without a stream
 inline constexpr std::chrono::milliseconds kWriteStall{std::chrono::minutes(5)};  // a peer that takes nothing
+// A client for which as much is held as may be, and of whose bodies nobody takes anything, is read on after this for
+// the sake of what frees memory (RST_STREAM, WINDOW_UPDATE); a stream that sends more of its body is reset.
+inline constexpr std::chrono::milliseconds kRoomPatience{2000};
 // Streams have their own deadlines, all of them shorter.
 inline constexpr std::chrono::milliseconds kBusyConnection{std::chrono::minutes(90)};
 
@@ -38,9 +41,11 @@ class Connection {
   [[nodiscard]] boost::asio::awaitable<void> read();
   [[nodiscard]] boost::asio::awaitable<void> write();
   [[nodiscard]] boost::asio::awaitable<void> drain();
+  // While it is full, and for no longer than kRoomPatience. False: the peer has hung up.
+  [[nodiscard]] boost::asio::awaitable<bool> wait_for_room();
   // What cannot be written at once is left in pending_. False: the stream of bytes is broken.
   [[nodiscard]] bool write_now();
-  // Enough is held for the client: nothing more is read of what goes to or comes from elsewhere.
+  // Enough is held for the client: no more is taken of what goes to or comes from elsewhere.
   [[nodiscard]] bool is_full() const;
   void touch();
   void say_last_word();

@@ -17,6 +17,12 @@ struct OptionDeleter {
   void operator()(nghttp2_option* option) const { nghttp2_option_del(option); }
 };
 
+std::size_t listed_size(const Fields& fields) {
+  std::size_t size = 0;
+  for (const auto& field : fields) size += http2::listed_size(field.name.size(), field.value.size());
+  return size;
+}
+
 std::vector<nghttp2_nv> to_nghttp2(const Fields& fields) {
   std::vector<nghttp2_nv> out;
   out.reserve(fields.size());
@@ -146,6 +152,7 @@ void Session::add(const std::shared_ptr<Stream>& stream) {
   stream->received_->on_consumed = consumed;
   stream->received_->account_to(buffers_);
   stream->held_head_ = net::HeldBytes(buffers_);
+  stream->held_unsent_ = net::HeldBytes(buffers_);
   streams_.emplace(stream->id_, stream);
 }
 
@@ -164,6 +171,7 @@ void Session::close_stream(std::int32_t id, std::uint32_t code) {
   if (stream->outgoing_ != nullptr) stream->outgoing_->on_change = nullptr;
   stream->closed_ = true;
   stream->error_code_ = code;
+  stream->held_unsent_.set(0);
   stream->received_->abort();
   stream->notify();
 }
@@ -215,12 +223,14 @@ Stream::~Stream() {
 }
 
 std::vector<Fields> Stream::take_interim() {
+  held_head_.subtract(std::exchange(held_interim_, 0));
   return std::exchange(interim_, {});
 }
 
 void Stream::send_interim(const Fields& fields) {
   if (closed_) return;
   const auto out = to_nghttp2(fields);
+  held_unsent_.add(listed_size(fields));
   nghttp2_submit_headers((*session_)->session_.get(), NGHTTP2_FLAG_NONE, id_, nullptr, out.data(), out.size(), nullptr);
   (*session_)->wake();
 }
@@ -228,6 +238,7 @@ void Stream::send_interim(const Fields& fields) {
 void Stream::respond(const Fields& head, std::shared_ptr<Body> body) {
   if (closed_) return;
   outgoing_ = std::move(body);
+  held_unsent_.add(listed_size(head));
   const auto out = to_nghttp2(head);
   const auto provider = Session::Callbacks::provider_of(*this);
   nghttp2_submit_response((*session_)->session_.get(), id_, out.data(), out.size(),

@@ -55,6 +55,9 @@ class Session {
   void account_to(std::shared_ptr<net::ClientBuffers> buffers) { buffers_ = std::move(buffers); }
   // Of bodies that the peer has sent, and nobody has taken yet.
   [[nodiscard]] std::size_t untaken() const { return untaken_; }
+  // From now on a stream that sends more of its body is reset.
+  void refuse_data(bool refuse) { refuses_data_ = refuse; }
+  [[nodiscard]] bool refuses_data() const { return refuses_data_; }
 
   // --- As a client.
   // Never null; closed with kRefusedStream if the origin takes no more. Without `body` the request ends with its head.
@@ -103,6 +106,7 @@ class Session {
   bool offers_websockets_ = false;
   bool going_away_ = false;  // the peer takes no more requests
   bool broken_ = false;
+  bool refuses_data_ = false;
   std::string fault_;
 };
 

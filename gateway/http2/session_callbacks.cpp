@@ -2,6 +2,7 @@
 #include "gateway/http2/session_callbacks.h"
 
 #include <algorithm>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -19,11 +20,16 @@ bool is_interim(const Fields& block) {
   return status != nullptr && status->value.starts_with('1');
 }
 
-// As it came, as a request that is decided, and as it is sent on.
-constexpr std::size_t kCopiesOfAHead = 3;
-
 bool ends_stream(const nghttp2_frame& frame) {
   return (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+}
+
+std::size_t listed_size(const nghttp2_frame& headers) {
+  std::size_t size = 0;
+  for (const auto& field : std::span(headers.headers.nva, headers.headers.nvlen)) {
+    size += http2::listed_size(field.namelen, field.valuelen);
+  }
+  return size;
 }
 
 std::vector<nghttp2_nv> trailers_of(const Fields& fields) {
@@ -89,8 +95,8 @@ int Session::Callbacks::header(nghttp2_session*, const nghttp2_frame* frame, con
   Stream* const target = stream(user, frame->hd.stream_id);
   if (target == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   target->block_size_ += listed_size(name_size, value_size);
+  target->held_head_.add(held_for(listed_size(name_size, value_size)));  // to what earlier blocks hold
   // A little over, and a request can be answered with 431. A bomb is not even unpacked to its end.
-  target->held_head_.set(kCopiesOfAHead * target->block_size_);
   if (target->block_size_ > 2 * kMaxHeaderList) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   target->too_large_ =
       target->too_large_ || target->block_size_ > kMaxHeaderList || target->block_.size() == kMaxFields;
@@ -108,16 +114,19 @@ int Session::Callbacks::invalid_header(nghttp2_session* session, const nghttp2_f
 }
 
 void Session::Callbacks::block_complete(Session& session, Stream& stream, bool end) {
-  stream.block_size_ = 0;
+  const std::size_t size = std::exchange(stream.block_size_, 0);
   Fields block = std::exchange(stream.block_, {});
   if (stream.has_head_) {  // trailers
     if (stream.too_large_) return stream.reset(kProtocolError);
-    return stream.received_->finish(std::move(block));
+    if (stream.reset_here_) return;  // bytes before them may have been left out
+    stream.received_->finish(std::move(block));
+    return stream.held_head_.subtract(held_for(size));  // in the body's account now
   }
   const bool interim = session.role_ == Role::kClient && is_interim(block) && !end;
   if (interim && ++stream.interims_ > kMaxInterim) return stream.reset(kEnhanceYourCalm);
   if (interim) {
     stream.interim_.push_back(std::move(block));
+    stream.held_interim_ += held_for(size);
     return stream.notify();
   }
   stream.head_ = std::move(block);
@@ -135,8 +144,9 @@ int Session::Callbacks::frame_received(nghttp2_session*, const nghttp2_frame* fr
   if (frame->hd.type == NGHTTP2_GOAWAY) session.going_away_ = true;
   Stream* const found = stream(user, frame->hd.stream_id);
   if (found == nullptr) return 0;
-  const auto target = session.streams_.at(frame->hd.stream_id);  // stays while it is told
-  if (frame->hd.type == NGHTTP2_DATA && ends_stream(*frame)) target->received_->finish();
+  const auto target = session.streams_.at(frame->hd.stream_id);    // stays while it is told
+  const bool whole = ends_stream(*frame) && !target->reset_here_;  // else bytes may have been left out
+  if (frame->hd.type == NGHTTP2_DATA && whole) target->received_->finish();
   if (frame->hd.type != NGHTTP2_HEADERS) return 0;
   block_complete(session, *target, ends_stream(*frame));
   const bool request = frame->headers.cat == NGHTTP2_HCAT_REQUEST;
@@ -147,6 +157,7 @@ int Session::Callbacks::frame_received(nghttp2_session*, const nghttp2_frame* fr
 int Session::Callbacks::data_received(nghttp2_session* session, std::uint8_t, std::int32_t id, const std::uint8_t* data,
                                       std::size_t size, void* user) {
   Stream* const target = stream(user, id);
+  if (target != nullptr && self(user).refuses_data_) target->reset(kEnhanceYourCalm);
   if (target == nullptr || target->reset_here_) return nghttp2_session_consume(session, id, size) == 0 ? 0 : -1;
   self(user).untaken_ += size;
   target->received_->append(base::as_bytes(text_of(data, size)));
@@ -170,6 +181,7 @@ int Session::Callbacks::frame_sent(nghttp2_session*, const nghttp2_frame* frame,
       session.watch_.sent_data(frame->hd.length);
       [[fallthrough]];
     case NGHTTP2_HEADERS:
+      if (target != nullptr && frame->hd.type == NGHTTP2_HEADERS) target->held_unsent_.subtract(listed_size(*frame));
       if (target == nullptr || !ends_stream(*frame)) return 0;
       target->sent_end_ = true;
       target->notify();

@@ -77,8 +77,10 @@ class Stream {
   int interims_ = 0;
   std::uint32_t error_code_ = 0;
   std::size_t block_size_ = 0;
-  net::HeldBytes held_head_;
-  Fields block_;  // the header block that is being received
+  net::HeldBytes held_head_;      // of head_, block_ and interim_
+  std::size_t held_interim_ = 0;  // of it, of interim_
+  net::HeldBytes held_unsent_;    // of heads that nghttp2 has not sent yet
+  Fields block_;                  // the header block that is being received
   Fields head_;
   std::vector<Fields> interim_;
   std::shared_ptr<Body> received_ = std::make_shared<Body>();

@@ -1,9 +1,10 @@
 // How many bytes this process holds for its clients: what they have not taken, not finished, or what stands behind each
 // of their connections. Flows ask before they hold more; beyond a limit nothing new begins.
-// Thread-safe. Counting costs two additions to shared counters.
+// Thread-safe. Counting costs three additions to shared counters.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <memory>
@@ -17,7 +18,17 @@ namespace soleroute::gateway::net {
 
 struct BufferLimits {
   std::size_t all = std::size_t{160} << 20;
-  std::size_t client = std::size_t{56} << 20;
+  std::size_t client = std::size_t{96} << 20;
+  std::size_t reserve = std::size_t{16} << 20;  // of `all`, for clients that hold few, however much others hold
+  std::size_t few = std::size_t{1} << 20;
+
+  // Where every address is the same client, there are no others.
+  [[nodiscard]] static BufferLimits of_one_client() {
+    BufferLimits limits;
+    limits.client = limits.all;
+    limits.reserve = 0;
+    return limits;
+  }
 };
 
 // What one client holds; alive as long as anything is held for it.
@@ -27,7 +38,7 @@ class BufferAccount : public std::enable_shared_from_this<BufferAccount> {
  public:
   explicit BufferAccount(BufferLimits limits) : limits_(limits) {}
 
-  // The client's share: one for all of its connections, on whatever worker.
+  // The client's share: one for all of its connections, on whatever worker. `client` is only compared.
   [[nodiscard]] std::shared_ptr<ClientBuffers> of(const base::IpAddress& client);
   [[nodiscard]] std::size_t held() const { return held_.load(std::memory_order_relaxed); }
 
@@ -37,6 +48,7 @@ class BufferAccount : public std::enable_shared_from_this<BufferAccount> {
 
   const BufferLimits limits_;
   std::atomic<std::size_t> held_{0};
+  std::atomic<std::size_t> held_as_few_{0};  // of it, the first `few` bytes of each client
   std::mutex mutex_;
   std::unordered_map<base::IpAddress, std::weak_ptr<ClientBuffers>> clients_;
 };
@@ -51,20 +63,28 @@ class ClientBuffers {
 
   // May more be held? Who is told no holds what it has, and no more than one small read beside it.
   [[nodiscard]] bool has_room() const {
-    return held_.load(std::memory_order_relaxed) < account_->limits_.client && account_->held() < account_->limits_.all;
+    const BufferLimits& limits = account_->limits_;
+    const std::size_t mine = held();
+    if (mine >= limits.client) return false;
+    if (account_->held() + limits.reserve < limits.all) return true;
+    // What others hold beyond `few` is not in this, so that it cannot use up the reserve.
+    return mine < limits.few && account_->held_as_few_.load(std::memory_order_relaxed) < limits.reserve;
   }
   [[nodiscard]] std::size_t held() const { return held_.load(std::memory_order_relaxed); }
 
  private:
   friend class HeldBytes;
   void add(std::size_t count) {
-    held_.fetch_add(count, std::memory_order_relaxed);
+    const std::size_t before = held_.fetch_add(count, std::memory_order_relaxed);
     account_->held_.fetch_add(count, std::memory_order_relaxed);
+    account_->held_as_few_.fetch_add(as_few(before + count) - as_few(before), std::memory_order_relaxed);
   }
   void subtract(std::size_t count) {
-    held_.fetch_sub(count, std::memory_order_relaxed);
+    const std::size_t before = held_.fetch_sub(count, std::memory_order_relaxed);
     account_->held_.fetch_sub(count, std::memory_order_relaxed);
+    account_->held_as_few_.fetch_sub(as_few(before) - as_few(before - count), std::memory_order_relaxed);
   }
+  [[nodiscard]] std::size_t as_few(std::size_t held) const { return std::min(held, account_->limits_.few); }
 
   std::shared_ptr<BufferAccount> account_;
   const base::IpAddress client_;

@@ -16,6 +16,10 @@
 namespace soleroute::gateway::serve {
 namespace {
 
+net::BufferLimits buffer_limits(net::ClientKeys::Who clients) {
+  return clients == net::ClientKeys::Who::kOne ? net::BufferLimits::of_one_client() : net::BufferLimits{};
+}
+
 // Log, CA, netlink, rules; listeners of control socket and metrics with what they accept.
 constexpr std::size_t kOwnDescriptors = 64;
 constexpr std::size_t kOwnOfWorker = 16;        // listeners, event loop, packet queue, spare, secrets
@@ -84,6 +88,7 @@ struct Runtime::State {
         std::size_t count)
       : denials(addresses_here(options)),
         log(next, denials, [this] { return snapshot(); }),
+        limits(buffer_limits(options.clients)),
         shared{std::move(options),
                dns::make_cache(),
                std::make_shared<dns::NameBook>(),
@@ -91,7 +96,7 @@ struct Runtime::State {
                log,
                counters,
                denials,
-               std::make_shared<net::BufferAccount>(net::BufferLimits{}),
+               std::make_shared<net::BufferAccount>(limits),
                self_check_port,
                shares.clients,
                shares.pipes},
@@ -105,6 +110,7 @@ struct Runtime::State {
   flow::DenialBook denials;
   flow::RememberingLog log;
   std::atomic<std::uint16_t> self_check_port{0};
+  net::BufferLimits limits;
   Shared shared;
   std::vector<std::unique_ptr<Worker>> workers;
   mutable std::mutex mutex;

@@ -473,6 +473,29 @@ TEST_F(Http1Exchange, AMalformedChunkEndsBothSides) {
   EXPECT_EQ(record.reason, "malformed");
 }
 
+// T222: what an answer's head took is let go of before its body, however long that lasts.
+TEST_F(Http1Exchange, HoldsNoHeadWhileABodyGoesOn) {
+  for (const std::string more : {"", "Alt-Svc: h3=\":443\"\r\n", "X-Folded: a\r\n b\r\n"}) {
+    auto& agent = client();
+    agent.send(wire("GET / HTTP/1.1|Host: allowed.test||"));
+    auto origin = this->origin("127.0.0.2");
+    (void)origin.head();
+    std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n" + more;
+    for (int i = 0; i < 1000; ++i) head += "Set-Cookie: a=" + std::string(40, 'c') + "\r\n";
+    origin.send(head + "\r\nhe");
+    EXPECT_GT(agent.head().size(), 50000U) << more;
+    EXPECT_EQ(agent.exactly(2), "he");
+    EXPECT_EQ(held_in_the_end(), 0U) << more;
+    origin.send("llo");
+    EXPECT_EQ(agent.exactly(3), "llo");
+    agent.send(wire("GET / HTTP/1.1|Host: allowed.test|X-Pad: ") + std::string(50000, 'p') + wire("||"));
+    (void)origin.head();
+    origin.send(wire("HTTP/1.1 200 OK|Content-Length: 2||ok"));
+    EXPECT_THAT(agent.message(), EndsWith("ok"));
+    EXPECT_EQ(held_in_the_end(), 0U) << "between two requests";
+  }
+}
+
 TEST_F(Http1Exchange, AReloadClosesWhatItDeniesAndNothingElse) {
   auto& agent = client();
   auto& idle = client();

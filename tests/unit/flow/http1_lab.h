@@ -149,6 +149,12 @@ endpoints:
   audit::Counters counters_;
   testing::RecordingLog log_;
   DenialBook denials_{{}};
+  std::shared_ptr<net::BufferAccount> account_ = std::make_shared<net::BufferAccount>(net::BufferLimits{});
+  // Until nothing is held for a client, or for as long as a test may wait.
+  [[nodiscard]] std::size_t held_in_the_end() const {
+    for (int i = 0; i < 5000 && account_->held() > 0; ++i) ::poll(nullptr, 0, 1);
+    return account_->held();
+  }
 
   template <class Serve>
   test::Peer& start(Serve serve) {
@@ -162,6 +168,7 @@ endpoints:
       ClientConnection connection{std::make_unique<net::TcpStream>(io_, wheel_, std::move(*socket)),
                                   {base::IpAddress::parse("10.0.0.9").value(), 40000},
                                   {}};
+      connection.stream->account_to(account_->of(connection.peer.address));
       auto flow = serve(std::move(connection));
       boost::asio::co_spawn(io_, std::move(flow), [this](const std::exception_ptr& error) {
         EXPECT_FALSE(error);

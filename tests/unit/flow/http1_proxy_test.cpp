@@ -206,6 +206,22 @@ TEST_F(ExplicitProxy, TunnelsToEndpointsByNameAndByAddress) {
   EXPECT_EQ(records(2).at(0).reason, "endpoint_allowed");
 }
 
+// T222
+TEST_F(ExplicitProxy, CountsWhatAnEndpointDoesNotTake) {
+  listen("127.0.0.7", 5432);
+  auto& agent = proxy_client();
+  agent.send(wire("CONNECT db.test:5432 HTTP/1.1|Host: db.test:5432||"));
+  EXPECT_THAT(agent.head(), StartsWith("HTTP/1.1 200"));
+  auto origin = this->origin("127.0.0.7", 5432);
+  const std::string much(32 << 20, 'x');
+  std::thread sender([&] { agent.send(much); });
+  for (int i = 0; i < 5000 && account_->held() == 0; ++i) ::poll(nullptr, 0, 1);
+  EXPECT_GT(account_->held(), 0U);
+  EXPECT_EQ(origin.exactly(much.size()).size(), much.size());
+  sender.join();
+  EXPECT_EQ(held_in_the_end(), 0U);
+}
+
 TEST_F(ExplicitProxy, AnEndpointThatCannotBeReachedIsA502) {
   auto& agent = proxy_client();
   agent.send(connect_to("db.test:5432"));

@@ -35,6 +35,8 @@ class RelayTest : public ::testing::Test {
     origin = std::move(origin_far);
     near_client_ = std::make_unique<net::TcpStream>(io_, wheel_, std::move(client_near));
     near_origin_ = std::make_unique<net::TcpStream>(io_, wheel_, std::move(origin_near));
+    near_client_->account_to(account->of(base::IpAddress::parse("10.0.0.1").value()));
+    near_origin_->account_to(near_client_->buffers());
     boost::asio::co_spawn(io_, run(), [this](const std::exception_ptr& error) {
       EXPECT_FALSE(error);
       near_client_.reset();
@@ -92,6 +94,7 @@ class RelayTest : public ::testing::Test {
   base::Fd client;
   base::Fd origin;
   RelayTotals totals;
+  std::shared_ptr<net::BufferAccount> account = std::make_shared<net::BufferAccount>(net::BufferLimits{});
 
  private:
   boost::asio::io_context io_;
@@ -122,6 +125,24 @@ TEST_F(RelayTest, KeepsTheHalfThatIsStillOpenAfterTheClientHasFinishedSending) {
   join();
   EXPECT_EQ(totals.from_client, 7U);
   EXPECT_EQ(totals.to_client, 35U);
+}
+
+// T222: the other half may stay open for long.
+TEST_F(RelayTest, HoldsNothingForAHalfThatIsOver) {
+  const std::string bytes = random_bytes(16 << 20);
+  std::thread sender([&] {
+    send_all(origin, bytes);
+    ::shutdown(origin.get(), SHUT_WR);
+  });
+  for (int i = 0; i < 5000 && account->held() == 0; ++i) ::poll(nullptr, 0, 1);
+  EXPECT_GT(account->held(), 0U) << "the client does not read";
+  EXPECT_EQ(receive_all(client).size(), bytes.size());
+  sender.join();
+  for (int i = 0; i < 2000 && account->held() > 0; ++i) ::poll(nullptr, 0, 1);
+  EXPECT_EQ(account->held(), 0U);
+  send_all(client, "and the other half goes on");
+  client.reset();
+  EXPECT_EQ(receive_all(origin), "and the other half goes on");
 }
 
 TEST_F(RelayTest, CarriesBulkByteForByteThroughCopyAndSplice) {

@@ -56,7 +56,21 @@ class Http2Connections : public ::testing::Test {
     client_.emplace(io_, wheel_, std::move(far), Role::kClient, Session::Events{});
     server_.emplace(io_, wheel_, std::move(near), Role::kServer, events(), std::move(buffers));
   }
+  // The server's client holds as much as it may, and more of a body than a small piece.
+  std::shared_ptr<Stream> fill() {
+    connect(buffers_);
+    most_ = net::HeldBytes(buffers_, net::BufferLimits{}.client);
+    const auto upload = std::make_shared<Body>();
+    upload->append(base::as_bytes(std::string(kUpload, 'x')));
+    auto asked = client_->connection.session().request(kRequest, upload);
+    until([&] { return !requests_.empty() && requests_[0]->received()->size() > 16 * 1024; });
+    return asked;
+  }
 
+  static constexpr std::size_t kUpload = 500'000;
+  std::shared_ptr<net::BufferAccount> account_ = std::make_shared<net::BufferAccount>(net::BufferLimits{});
+  std::shared_ptr<net::ClientBuffers> buffers_ = account_->of(base::IpAddress::parse("10.0.0.1").value());
+  net::HeldBytes most_;
   asio::io_context io_;
   net::DeadlineWheel wheel_{io_};
   std::vector<std::shared_ptr<Stream>> requests_;
@@ -128,6 +142,50 @@ TEST_F(Http2Connections, AreReadInSmallPiecesWhileTheirClientHasNoRoom) {
   EXPECT_GE(buffers->held(), others.bytes() + requests_[0]->received()->size()) << "and it is counted";
   others.set(0);
   until([&] { return requests_[0]->received()->size() == kClientStreamWindow; });
+  client_->connection.close();
+  until([&] { return client_->ended && server_->ended; });
+}
+
+// T223: neither FIN nor reset waits for room.
+TEST_F(Http2Connections, EndWithAPeerThatHangsUpWhileThereIsNoRoom) {
+  const auto asked = fill();
+  client_->connection.close();
+  const auto begin = std::chrono::steady_clock::now();
+  until([&] { return server_->ended || std::chrono::steady_clock::now() - begin > kRoomPatience; });
+  EXPECT_TRUE(server_->ended);
+  EXPECT_TRUE(requests_[0]->closed());
+  requests_.clear();
+  until([&] { return client_->ended; });
+  EXPECT_EQ(buffers_->held(), most_.bytes()) << "nothing else is left";
+}
+
+// T223
+TEST_F(Http2Connections, ReadOnForWhatFreesMemoryWhenNobodyTakesABody) {
+  const auto asked = fill();
+  client_->connection.session().request(kRequest, nullptr)->reset(kCancel);
+  const auto beside = client_->connection.session().request(kRequest, nullptr);
+  until([&] { return requests_.size() > 1; });
+  until([&] { return asked->closed(); });
+  EXPECT_EQ(asked->error_code(), kEnhanceYourCalm);
+  EXPECT_FALSE(beside->closed());
+  EXPECT_LT(requests_[0]->received()->total(), kClientStreamWindow) << "no more was taken in";
+  client_->connection.close();
+  until([&] { return client_->ended && server_->ended; });
+}
+
+// The control: a body that somebody takes is only slowed down.
+TEST_F(Http2Connections, CarryABodyThatIsTakenWhileThereIsNoRoom) {
+  const auto asked = fill();
+  const auto begin = std::chrono::steady_clock::now();
+  std::size_t got = 0;
+  until([&] {
+    got += requests_[0]->received()->size();
+    requests_[0]->received()->consume(requests_[0]->received()->size());
+    return asked->closed() || got == kUpload;
+  });
+  EXPECT_EQ(got, kUpload);
+  EXPECT_FALSE(asked->closed());
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
   client_->connection.close();
   until([&] { return client_->ended && server_->ended; });
 }

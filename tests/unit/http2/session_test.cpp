@@ -332,5 +332,156 @@ TEST_F(Http2Sessions, BoundInterimResponses) {
   EXPECT_TRUE(asked->closed());
 }
 
+// --- What is held for a client.
+
+class Accounted : public Http2Sessions {
+ protected:
+  Accounted() {
+    server_.account_to(buffers_);
+    client_.account_to(account_->of(base::IpAddress::parse("10.0.0.2").value()));
+  }
+  // All that the server holds for its client and, as a client, the client for its own.
+  [[nodiscard]] std::size_t held() const { return account_->held(); }
+
+  std::shared_ptr<net::BufferAccount> account_ = std::make_shared<net::BufferAccount>(net::BufferLimits{});
+  std::shared_ptr<net::ClientBuffers> buffers_ = account_->of(base::IpAddress::parse("10.0.0.1").value());
+};
+
+constexpr std::size_t kPad = 50000;
+
+// T220: a trailer counts on top of the head, and does not take its place.
+TEST_F(Accounted, TrailersCountBesideTheHead) {
+  auto fields = get_request();
+  fields.push_back({"x-pad", std::string(kPad, 'p')});
+  auto upload = std::make_shared<Body>();
+  const auto asked = client_.request(fields, upload);
+  exchange();
+  const std::size_t head = buffers_->held();
+  EXPECT_GE(head, kPad);
+  upload->finish({{"x-t", "y"}});
+  exchange();
+  EXPECT_TRUE(requests_.at(0)->received()->finished());
+  EXPECT_GE(buffers_->held(), head);
+  EXPECT_LT(buffers_->held(), head + 1000);
+}
+
+TEST_F(Accounted, ATrailerOfTheSizeOfAHeadCountsAsMuch) {
+  auto upload = std::make_shared<Body>();
+  const auto asked = client_.request(get_request(), upload);
+  upload->finish({{"x-pad", std::string(kPad, 'p')}});
+  exchange();
+  EXPECT_GE(buffers_->held(), held_for(kPad));
+  EXPECT_LT(buffers_->held(), 2 * held_for(kPad));
+}
+
+TEST_F(Accounted, InterimAnswersCountUntilTheyAreTaken) {
+  const auto asked = client_.request(get_request(), nullptr);
+  exchange();
+  const std::size_t before = held();
+  for (int i = 0; i < 3; ++i) requests_.at(0)->send_interim({{":status", "103"}, {"link", std::string(kPad, 'l')}});
+  EXPECT_GE(held(), before + 3 * kPad) << "not sent yet";
+  exchange();
+  EXPECT_GE(held(), before + held_for(3 * kPad));
+  EXPECT_EQ(asked->take_interim().size(), 3U);
+  EXPECT_EQ(held(), before);
+}
+
+TEST_F(Accounted, AnswersThatAreNotSentCount) {
+  const auto asked = client_.request(get_request(), nullptr);
+  exchange();
+  const std::size_t before = buffers_->held();
+  requests_.at(0)->respond({{":status", "200"}, {"x-pad", std::string(kPad, 'p')}}, nullptr);
+  EXPECT_GE(buffers_->held(), before + kPad);
+  exchange();
+  EXPECT_LE(buffers_->held(), before);
+}
+
+TEST_F(Accounted, NothingIsHeldWhenAllIsOver) {
+  auto fields = get_request();
+  fields.push_back({"x-pad", std::string(kPad, 'p')});
+  std::vector<std::shared_ptr<Stream>> asked;
+  for (int i = 0; i < 6; ++i) {
+    auto upload = body(std::string(30000, 'u'));
+    if (i % 2 == 0) {
+      upload = std::make_shared<Body>();
+      upload->append(base::as_bytes(std::string(30000, 'u')));
+      upload->finish({{"x-sum", std::string(2000, 's')}});
+    }
+    asked.push_back(client_.request(fields, upload));
+  }
+  exchange();
+  ASSERT_EQ(requests_.size(), 6U);
+  EXPECT_GT(held(), 6 * held_for(kPad));
+  for (std::size_t i = 0; i < 6; ++i) {
+    auto answer = std::make_shared<Body>();
+    answer->account_to(buffers_);
+    answer->append(base::as_bytes(std::string(100000, 'a')));
+    if (i != 3) answer->finish({{"grpc-status", "0"}});
+    requests_[i]->send_interim({{":status", "103"}, {"link", "</a>"}});
+    requests_[i]->respond({{":status", "200"}, {"x-pad", std::string(kPad, 'p')}}, answer);
+    requests_[i]->received()->consume(i * 5000);  // in part
+  }
+  exchange();
+  asked[1]->received()->consume(50000);
+  (void)taken(*asked[2]->received());
+  asked[4]->reset(kCancel);
+  requests_[5]->reset(kInternalError);
+  exchange();
+  client_.disconnected();
+  server_.disconnected();
+  requests_.clear();
+  asked.clear();
+  EXPECT_EQ(held(), 0U);
+}
+
+// T221: what counts is the storage of a body, and it shrinks with what is in it.
+TEST(Bodies, CountTheirStorageAndLetGoOfIt) {
+  const auto account = std::make_shared<net::BufferAccount>(net::BufferLimits{});
+  Body body;
+  body.account_to(account->of(base::IpAddress::parse("10.0.0.1").value()));
+  const std::string piece(1000, 'x');
+  std::string all;
+  for (int i = 0; i < 262; ++i) {
+    body.append(base::as_bytes(piece));
+    all += piece;
+  }
+  EXPECT_GE(account->held(), all.size());
+  EXPECT_GE(account->held(), all.capacity()) << "it grows as strings do";
+  body.consume(all.size() - 100);
+  EXPECT_EQ(body.size(), 100U);
+  EXPECT_GE(account->held(), 100U);
+  EXPECT_LT(account->held(), 200U);
+  body.append(base::as_bytes(piece));
+  EXPECT_EQ(base::as_text(body.bytes()), std::string(1100, 'x'));
+  body.consume(1100);
+  EXPECT_EQ(account->held(), 0U);
+}
+
+// T223: what memory waits for is read on; what would take more is not.
+TEST_F(Accounted, AStreamThatSendsMoreWhereNoneMayIsResetAndOthersGoOn) {
+  auto upload = std::make_shared<Body>();
+  const auto asked = client_.request(get_request(), upload);
+  const auto other = client_.request(get_request(), nullptr);
+  exchange();
+  upload->append(base::as_bytes(std::string(20000, 'u')));
+  exchange();
+  server_.refuse_data(true);
+  upload->append(base::as_bytes(std::string(10, 'u')));
+  upload->finish();
+  exchange();
+  EXPECT_TRUE(asked->closed());
+  EXPECT_EQ(asked->error_code(), kEnhanceYourCalm);
+  EXPECT_EQ(requests_.at(0)->received()->size(), 20000U) << "what comes is let go of";
+  EXPECT_FALSE(requests_[0]->received()->finished()) << "cut short, it never passes for whole";
+  EXPECT_TRUE(requests_[0]->received()->aborted());
+  requests_.at(1)->respond({{":status", "200"}}, body("fine"));
+  exchange();
+  EXPECT_EQ(taken(*other->received()), "fine");
+  server_.refuse_data(false);
+  const auto later = client_.request(get_request(), body("again"));
+  exchange();
+  EXPECT_EQ(taken(*requests_.at(2)->received()), "again");
+}
+
 }  // namespace
 }  // namespace soleroute::gateway::http2

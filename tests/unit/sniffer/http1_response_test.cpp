@@ -220,6 +220,15 @@ TEST(Http1Response, TakesASiteThatSetsManyCookies) {
   expect_framing({{"140 cookies", cookies + "Content-Length: 5||", "5, stays"}});
 }
 
+TEST(Http1Response, HasABoundOfFields) {
+  std::string fields;
+  for (std::size_t i = 0; i < kMaxResponseFields; ++i) fields += "a: b\r\n";
+  const auto most = "HTTP/1.1 200 OK\r\n" + fields + "\r\n";
+  const auto more = "HTTP/1.1 200 OK\r\n" + fields + "a: b\r\n\r\n";
+  EXPECT_TRUE(parse_response_head(base::as_bytes(most), "GET").complete());
+  EXPECT_TRUE(parse_response_head(base::as_bytes(more), "GET").malformed());
+}
+
 TEST(Http1Response, KnowsASwitchToWebSocket) {
   const auto switches = [](const std::string& text) {
     const std::string bytes = wire(text);

@@ -178,6 +178,7 @@ class Run {
                                      .mounts = mounts_});
     if (!surroundings) return std::unexpected(surroundings.error());
     if (const std::string hidden = say_hidden(surroundings->foreign_sockets); !hidden.empty()) say(hidden);
+    if (const std::string cut = say_cut(surroundings->cut_searches); !cut.empty()) say(cut);
     auto guarded = protection();
     if (!guarded) return std::unexpected(guarded.error());
     MountPlan mounts = std::move(surroundings->mounts);

@@ -27,6 +27,9 @@ struct Below {
   int levels;
 };
 
+// Each with bounds of its own, before the folders that are above them.
+constexpr std::array kFoldersOfDisplays{Below{"/tmp/.X11-unix", 1}, Below{"/tmp/.ICE-unix", 1}};
+constexpr int kDisplays = 32;
 constexpr std::array kRuntimeFolders{Below{"/run", 4}, Below{"/var/run", 4}, Below{"/tmp", 2}};
 constexpr std::array kUsualFolders{
     Below{"/dev", 2},         Below{"/nix/var/nix/daemon-socket", 1}, Below{"/var/lib/incus", 2},
@@ -85,6 +88,16 @@ void add_variable(SocketPlaces& places, std::string_view entry) {
   if (folder && value.starts_with('/')) places.folders.push_back({std::string(value), kLevelsOfAVariable});
 }
 
+// What programs look for without a variable's help.
+void add_well_known(SocketPlaces& places) {
+  for (int display = 0; display < kDisplays; ++display) {
+    places.paths.push_back(fmt::format("/tmp/.X11-unix/X{}", display));
+  }
+  places.paths.push_back(fmt::format("/tmp/tmux-{}/default", places.uid));
+  add_below(places.folders, "", kFoldersOfDisplays);
+  places.folders.push_back({fmt::format("/run/user/{}", places.uid), kLevelsOfAVariable});
+}
+
 }  // namespace
 
 bool may_hold_sockets(const base::Mount& mount) {
@@ -112,10 +125,11 @@ std::vector<std::string> paths_in(std::string_view value) {
 SocketPlaces socket_places(std::span<const std::string> environment, std::span<const base::Mount> mounts,
                            const std::string& home, uid_t uid) {
   SocketPlaces places;
+  places.uid = uid;
   for (const std::string& entry : environment) add_variable(places, entry);
+  add_well_known(places);
   add_below(places.folders, "", kRuntimeFolders);
   add_below(places.folders, "", kUsualFolders);
-  places.folders.push_back({fmt::format("/run/user/{}", uid), kLevelsOfAVariable});
   if (home.starts_with('/')) add_below(places.folders, home == "/" ? "" : home, kFoldersOfAUser);
   for (const base::Mount& mount : mounts) {
     if (mount.point == "/" || !may_hold_sockets(mount)) continue;

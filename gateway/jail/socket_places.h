@@ -22,12 +22,21 @@ struct SearchedFolder {
   bool operator==(const SearchedFolder&) const = default;
 };
 
-inline constexpr std::size_t kMaxSearchedInAFolder = 8 * 1024;  // entries, over all levels below one folder
+// Sockets and folders that are looked at, over all levels below one searched folder. Other files do not count. What
+// belongs to the command's user has a bound of its own: a command before this one may have made any number of them, and
+// must not keep the search from the others.
+inline constexpr std::size_t kMaxOthersInAFolder = 8 * 1024;
+inline constexpr std::size_t kMaxOwnInAFolder = 128 * 1024;
+struct SearchBounds {
+  std::size_t others = kMaxOthersInAFolder;
+  std::size_t own = kMaxOwnInAFolder;
+};
 
 struct SocketPlaces {
   std::vector<SearchedFolder> folders;
   std::vector<std::string> paths;  // each may be a socket, or not be there
-  std::size_t entries_in_a_folder = kMaxSearchedInAFolder;
+  uid_t uid = 0;                   // the command's
+  SearchBounds bounds{};
 };
 
 // False for a file system of the kernel's own, one that cannot hold a live socket, an automounter's (a look would make

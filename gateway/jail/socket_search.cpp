@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstdlib>
 #include <deque>
 #include <map>
@@ -40,35 +41,48 @@ void keep_each_once(std::vector<std::string>& paths) {
   paths.erase(first, last);
 }
 
+// How many more may be looked at.
+struct Left {
+  std::size_t here = 0;
+  std::size_t in_all = 0;
+
+  bool take() {
+    if (here == 0 || in_all == 0) return false;
+    --here;
+    --in_all;
+    return true;
+  }
+};
+
 class Search {
  public:
-  Search(std::span<const base::Mount> mounts, std::size_t entries_in_a_folder)
-      : mounts_(mounts), entries_in_a_folder_(entries_in_a_folder) {}
+  Search(const SocketPlaces& places, std::span<const base::Mount> mounts)
+      : uid_(places.uid), bounds_(places.bounds), mounts_(mounts) {}
 
   void look_at(const std::string& path) {
     auto canonical = canonical_path_of(path);
-    if (canonical && is_live_socket(*canonical)) found_.push_back(std::move(*canonical));
+    if (canonical && is_live_socket(*canonical)) found_.live.push_back(std::move(*canonical));
   }
 
   void search(const SearchedFolder& folder) {
     auto canonical = canonical_path_of(folder.path);
     if (!canonical) return;
-    left_in_folder_ = entries_in_a_folder_;
-    waiting_.emplace_back(std::move(*canonical), folder.levels);
-    // The upper levels first: the bound cuts off what is deepest.
-    while (!waiting_.empty() && left_ > 0 && left_in_folder_ > 0) {
-      const auto [path, levels] = std::move(waiting_.front());
-      waiting_.pop_front();
-      int& searched = searched_[path];
-      if (searched >= levels) continue;
-      searched = levels;
+    others_.here = bounds_.others;
+    own_.here = bounds_.own;
+    cut_ = false;
+    read(*canonical, folder.levels);
+    // What the command's user cannot have made comes first; of each, the upper levels.
+    while (!others_folders_.empty() || !own_folders_.empty()) {
+      auto& folders = others_folders_.empty() ? own_folders_ : others_folders_;
+      const auto [path, levels] = std::move(folders.front());
+      folders.pop_front();
       read(path, levels);
     }
-    waiting_.clear();
+    if (cut_) found_.cut.push_back(std::move(*canonical));
   }
 
-  std::vector<std::string> take() {
-    keep_each_once(found_);
+  FoundSockets take() {
+    for (auto* list : {&found_.live, &found_.closed, &found_.cut}) keep_each_once(*list);
     return std::move(found_);
   }
 
@@ -86,37 +100,55 @@ class Search {
   }
 
   void read(const std::string& path, int levels) {
+    const auto searched = searched_.find(path);
+    if (searched != searched_.end() && searched->second >= levels) return;
     base::Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    // "." needs the right to enter, as a look at each entry does.
+    if (fd ? ::faccessat(fd.get(), ".", F_OK, 0) != 0 : errno == EACCES) note_closed(path);
     const std::unique_ptr<DIR, CloseFolder> folder(fd ? ::fdopendir(fd.get()) : nullptr);
     if (!folder) return;
     static_cast<void>(fd.release());
-    while (left_ > 0 && left_in_folder_ > 0) {
-      const dirent* entry = ::readdir(folder.get());
-      if (entry == nullptr) return;
-      --left_;
-      --left_in_folder_;
-      examine(path, *entry, levels);
+    while (const dirent* entry = ::readdir(folder.get())) {
+      examine(path, ::dirfd(folder.get()), *entry, levels);
     }
+    if (!cut_) searched_[path] = levels;
   }
 
-  void examine(const std::string& folder, const dirent& entry, int levels) {
+  void note_closed(const std::string& path) {
+    struct stat facts{};
+    if (::lstat(path.c_str(), &facts) == 0 && facts.st_uid == uid_) found_.closed.push_back(path);
+  }
+
+  void examine(const std::string& folder, int fd, const dirent& entry, int levels) {
     const std::string_view name = entry.d_name;
     if (name == "." || name == "..") return;
+    const bool may_be_folder = levels > 1 && (entry.d_type == DT_DIR || entry.d_type == DT_UNKNOWN);
+    if (!may_be_folder && entry.d_type != DT_SOCK && entry.d_type != DT_UNKNOWN) return;
     std::string path = fmt::format("{}/{}", folder == "/" ? "" : folder, name);
-    if (entry.d_type == DT_SOCK || entry.d_type == DT_UNKNOWN) {
-      if (is_live_socket(path)) found_.push_back(path);
+    struct stat facts{};
+    if (!may_look_at(path) || ::fstatat(fd, entry.d_name, &facts, AT_SYMLINK_NOFOLLOW) != 0) return;
+    const bool socket = S_ISSOCK(facts.st_mode);
+    if (!socket && !(may_be_folder && S_ISDIR(facts.st_mode))) return;
+    const bool own = facts.st_uid == uid_;
+    if (!(own ? own_ : others_).take()) {
+      cut_ = true;
+    } else if (!socket) {
+      (own ? own_folders_ : others_folders_).emplace_back(std::move(path), levels - 1);
+    } else if (is_live_socket(path)) {
+      found_.live.push_back(std::move(path));
     }
-    const bool may_be_folder = entry.d_type == DT_DIR || entry.d_type == DT_UNKNOWN;
-    if (levels > 1 && may_be_folder && may_look_at(path)) waiting_.emplace_back(std::move(path), levels - 1);
   }
 
+  uid_t uid_;
+  SearchBounds bounds_;
   std::span<const base::Mount> mounts_;
-  std::size_t entries_in_a_folder_;
-  std::size_t left_ = kMaxSearched;
-  std::size_t left_in_folder_ = 0;
-  std::deque<std::pair<std::string, int>> waiting_;
+  Left others_{.here = 0, .in_all = kMaxOthersSearched};
+  Left own_{.here = 0, .in_all = kMaxOwnSearched};
+  bool cut_ = false;  // in the place that is searched now
+  std::deque<std::pair<std::string, int>> others_folders_;
+  std::deque<std::pair<std::string, int>> own_folders_;
   std::map<std::string, int> searched_;  // folders and the levels that were searched from there
-  std::vector<std::string> found_;
+  FoundSockets found_;
 };
 
 }  // namespace
@@ -135,8 +167,8 @@ bool is_live_socket(const std::string& path) {
   return result == 0 || errno != ECONNREFUSED;
 }
 
-std::vector<std::string> find_live_sockets(const SocketPlaces& places, std::span<const base::Mount> mounts) {
-  Search search(mounts, places.entries_in_a_folder);
+FoundSockets find_live_sockets(const SocketPlaces& places, std::span<const base::Mount> mounts) {
+  Search search(places, mounts);
   for (const std::string& path : places.paths) search.look_at(path);
   for (const SearchedFolder& folder : places.folders) search.search(folder);
   return search.take();

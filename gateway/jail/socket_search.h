@@ -13,12 +13,22 @@
 
 namespace soleroute::gateway::jail {
 
-inline constexpr std::size_t kMaxSearched = 128 * 1024;  // entries, over all folders
+// Over all folders: sockets and folders of other users than the command's, and of that user.
+inline constexpr std::size_t kMaxOthersSearched = 128 * 1024;
+inline constexpr std::size_t kMaxOwnSearched = 1024 * 1024;
 
-// Canonical paths of live sockets in these places, sorted, each once. A socket's file that no process has bound is left
-// out: the command may want to replace it. Symbolic links are followed for the places themselves and not below.
-[[nodiscard]] std::vector<std::string> find_live_sockets(const SocketPlaces& places,
-                                                         std::span<const base::Mount> mounts);
+// Canonical paths, sorted, each once.
+struct FoundSockets {
+  std::vector<std::string> live;
+  // Folders of the command's user that could not be read or entered: it may give itself the right, and so may have
+  // taken it away.
+  std::vector<std::string> closed;
+  std::vector<std::string> cut;  // of the searched folders, those in which a bound left something unseen
+};
+
+// Live sockets in these places. A socket's file that no process has bound is left out: the command may want to replace
+// it. Symbolic links are followed for the places themselves and not below.
+[[nodiscard]] FoundSockets find_live_sockets(const SocketPlaces& places, std::span<const base::Mount> mounts);
 
 // Whether some process has bound the socket at `path`; true where the answer is not known.
 [[nodiscard]] bool is_live_socket(const std::string& path);

@@ -63,6 +63,16 @@ std::string what_changed(const policy::PolicySource& source) {
                      serve::printable_path(source.name));
 }
 
+std::string first_of(std::span<const std::string> paths) {
+  constexpr std::size_t kNamed = 3;
+  std::string names;
+  for (const std::string& path : paths.first(std::min(paths.size(), kNamed))) {
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", serve::printable_path(path));
+  }
+  if (paths.size() > kNamed) names += fmt::format(" and {} more", paths.size() - kNamed);
+  return names;
+}
+
 }  // namespace
 
 base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& files) {
@@ -121,10 +131,9 @@ base::Result<Surroundings> plan_mounts(const MountRequest& request) {
   if (!bound) return std::unexpected(bound.error());
   const std::span<const base::Mount> mounts = request.mounts;
   std::vector<std::string> own = with_other_paths(*bound, mounts);
-  std::vector<std::string> found =
-      find_live_sockets(socket_places(request.environment, mounts, request.home, request.uid), mounts);
+  FoundSockets found = find_live_sockets(socket_places(request.environment, mounts, request.home, request.uid), mounts);
   std::vector<std::string> foreign;
-  std::ranges::set_difference(with_other_paths(found, mounts), own, std::back_inserter(foreign));
+  std::ranges::set_difference(with_other_paths(found.live, mounts), own, std::back_inserter(foreign));
   auto masked_own = sockets_to_mask(std::move(own), request.kept_sockets);
   if (!masked_own) return std::unexpected(masked_own.error());
   auto masked_foreign = sockets_to_mask(std::move(foreign), request.kept_sockets);
@@ -134,6 +143,8 @@ base::Result<Surroundings> plan_mounts(const MountRequest& request) {
   out.mounts.masked_sockets = std::move(*masked_own);
   out.mounts.masked_sockets.insert(out.mounts.masked_sockets.end(), masked_foreign->begin(), masked_foreign->end());
   out.foreign_sockets = std::move(*masked_foreign);
+  out.mounts.empty_directories = std::move(found.closed);
+  out.cut_searches = std::move(found.cut);
   out.mounts.automounts = find_automounts(mounts);
   const std::string runtime_directory = fmt::format("/run/user/{}", request.uid);
   if (can_be_emptied(runtime_directory, request.kept_sockets)) {
@@ -147,14 +158,14 @@ base::Result<Surroundings> plan_mounts(const MountRequest& request) {
 }
 
 std::string say_hidden(std::span<const std::string> sockets) {
-  constexpr std::size_t kNamed = 3;
   if (sockets.empty()) return {};
-  std::string names;
-  for (const std::string& socket : sockets.first(std::min(sockets.size(), kNamed))) {
-    names += fmt::format("{}{}", names.empty() ? "" : ", ", serve::printable_path(socket));
-  }
-  if (sockets.size() > kNamed) names += fmt::format(" and {} more", sockets.size() - kNamed);
-  return fmt::format("hidden Unix sockets: {} (to keep one: --unix-socket PATH)", names);
+  return fmt::format("hidden Unix sockets: {} (to keep one: --unix-socket PATH)", first_of(sockets));
+}
+
+std::string say_cut(std::span<const std::string> folders) {
+  if (folders.empty()) return {};
+  return fmt::format("too many folders and sockets to search all of {}: Unix sockets there may be reachable",
+                     first_of(folders));
 }
 
 }  // namespace soleroute::gateway::jail

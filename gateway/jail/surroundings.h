@@ -46,6 +46,7 @@ struct MountRequest {
 struct Surroundings {
   MountPlan mounts;
   std::vector<std::string> foreign_sockets;  // covered, and bound outside this network namespace
+  std::vector<std::string> cut_searches;     // folders in which a bound left sockets unseen
 };
 
 // The whole view of the file system, but for what the command is to trust.
@@ -53,5 +54,7 @@ struct Surroundings {
 
 // One line about sockets that nobody may expect to be hidden; empty where there are none.
 [[nodiscard]] std::string say_hidden(std::span<const std::string> sockets);
+// Likewise about folders in which not everything was searched.
+[[nodiscard]] std::string say_cut(std::span<const std::string> folders);
 
 }  // namespace soleroute::gateway::jail

@@ -31,6 +31,11 @@ def environment_of(kind):
     return env
 
 
+def mounted(*lines):
+    """A prefix that runs the program in a mount namespace of its own after these shell commands."""
+    return ["unshare", "--mount", "sh", "-ec", "\n".join([*lines, 'exec "$@"']), "sh"]
+
+
 class Jail:
     """Starts commands in jails of one kind. `policy` None: no policy file anywhere."""
 

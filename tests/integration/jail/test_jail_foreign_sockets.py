@@ -5,11 +5,12 @@ the kernel's table of this one, and are hidden all the same."""
 import contextlib
 import os
 import socket
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from jail import NOBODY
+from jail import mounted, NOBODY
 
 threat = pytest.mark.threat
 
@@ -42,11 +43,6 @@ def own(lab):
     """Likewise, in the network namespace that the jail is made in: the control."""
     with contextlib.ExitStack() as stack:
         yield Foreign(lab.gw, stack)
-
-
-def mounted(*lines):
-    """A prefix that runs the program in a mount namespace of its own after these shell commands."""
-    return ["unshare", "--mount", "sh", "-ec", "\n".join([*lines, 'exec "$@"']), "sh"]
 
 
 @threat("T150")
@@ -141,6 +137,74 @@ class TestHidden:
         script = f"import os, sys; sys.path.insert(0, {str(Path(jail.inside).parent)!r}); import inside; os.chdir({str(deep)!r}); print(inside.unix_connect('long.sock'))"
         done = jail.run("/usr/bin/python3", "-B", "-c", script, env={"SSH_AUTH_SOCK": str(deep / "long.sock")})
         assert done.stdout.strip() == "ECONNREFUSED", done.stderr
+
+
+# What a command may leave for the next run: argv is the kind and the folder.
+LEAVE = """
+import os, socket, sys
+kind, folder = sys.argv[1:]
+os.chdir(folder)
+for i in range(8300):
+    if kind == 'files':
+        open(f'f{i}', 'w').close()
+    elif kind == 'folders':
+        os.mkdir(f'd{i}')
+    else:
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(f's{i}')
+"""
+# Gives its user every right over a folder and connects to a socket in it.
+REOPEN = """
+import os, socket, sys
+try:
+    os.chmod(os.path.dirname(sys.argv[1]), 0o700)
+    with socket.socket(socket.AF_UNIX) as link:
+        link.connect(sys.argv[1])
+    print('ok')
+except OSError as error:
+    print(type(error).__name__)
+"""
+
+
+@threat("T228")
+class TestAfterAFormerRun:
+    """The command of one run does not keep the next one's search from a socket. /var/tmp is a folder of the test's own."""
+
+    @pytest.fixture
+    def shared(self):
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as parent:
+            os.chmod(parent, 0o755)
+            made = Path(parent) / "a/shared"
+            made.mkdir(parents=True)
+            made.chmod(0o1777)
+            yield made
+
+    @pytest.mark.parametrize(("kind", "owner"), [("files", 0), ("folders", 0), ("folders", NOBODY), ("sockets", NOBODY)])
+    def test_great_numbers_of_its_own_do_not_exhaust_the_search(self, jail, shared, foreign, kind, owner):
+        prefix = mounted(f"mount --bind {shared} /var/tmp")
+        done = jail.run("/usr/bin/python3", "-c", LEAVE, kind, "/var/tmp", prefix=prefix)
+        assert done.returncode == 0, done.stderr
+        (shared / "agent").mkdir()
+        path = foreign.at(shared / "agent/s")
+        for each in (shared / "agent", shared / "agent/s"):
+            os.chown(each, owner, owner)
+        done = jail.run(*jail.python("unix_connect", "/var/tmp/agent/s"), prefix=prefix)
+        assert done.stdout.strip() == '"ECONNREFUSED"', done.stderr
+        assert "/var/tmp/agent/s" in done.stderr
+        assert "too many" not in done.stderr
+        assert jail.call("unix_connect", path) == "ok", "control: the socket is live, and its folder no usual place"
+
+    @pytest.mark.parametrize("mode", [0o000, 0o300, 0o600])
+    def test_a_folder_that_it_closed_is_not_overlooked(self, jail, shared, foreign, mode):
+        prefix = mounted(f"mount --bind {shared} /var/tmp")
+        (shared / "agent").mkdir()
+        path = foreign.at(shared / "agent/s")
+        os.chown(shared / "agent", NOBODY, NOBODY)
+        assert jail.run("chmod", f"{mode:o}", "/var/tmp/agent", prefix=prefix).returncode == 0
+        done = jail.run("/usr/bin/python3", "-c", REOPEN, "/var/tmp/agent/s", prefix=prefix)
+        assert done.stdout.strip() in ("FileNotFoundError", "ConnectionRefusedError"), done.stderr
+        done = jail.run("/usr/bin/python3", "-c", REOPEN, path)
+        assert done.stdout.strip() == "ok", "control: the same folder by a path that is not searched"
 
 
 @threat("T150")

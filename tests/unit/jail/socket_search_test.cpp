@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <string>
@@ -50,12 +51,13 @@ TEST(FindLiveSockets, SearchesAsDeepAsIsAskedFor) {
   const base::Fd deep = bound_at(folder.path("a/b/deep"), SOCK_STREAM);
   std::filesystem::create_directory_symlink("a", folder.path("link"));
   const std::string root = folder.path("");
-  EXPECT_THAT(find_live_sockets({.folders = {{root, 2}}, .paths = {}}, {}), ElementsAre(folder.path("top")));
-  EXPECT_THAT(find_live_sockets({.folders = {{root, 3}}, .paths = {}}, {}),
+  EXPECT_THAT(find_live_sockets({.folders = {{root, 2}}, .paths = {}}, {}).live, ElementsAre(folder.path("top")));
+  EXPECT_THAT(find_live_sockets({.folders = {{root, 3}}, .paths = {}}, {}).live,
               ElementsAre(folder.path("a/b/deep"), folder.path("top")));
-  EXPECT_THAT(find_live_sockets({.folders = {{folder.path("link/b"), 1}}, .paths = {folder.path("link/b/deep")}}, {}),
-              ElementsAre(folder.path("a/b/deep")));
-  EXPECT_THAT(find_live_sockets({.folders = {{folder.path("absent"), 3}}, .paths = {root}}, {}), IsEmpty());
+  EXPECT_THAT(
+      find_live_sockets({.folders = {{folder.path("link/b"), 1}}, .paths = {folder.path("link/b/deep")}}, {}).live,
+      ElementsAre(folder.path("a/b/deep")));
+  EXPECT_THAT(find_live_sockets({.folders = {{folder.path("absent"), 3}}, .paths = {root}}, {}).live, IsEmpty());
 }
 
 TEST(FindLiveSockets, StaysOutOfFileSystemsThatMustNotBeLookedAt) {
@@ -64,18 +66,46 @@ TEST(FindLiveSockets, StaysOutOfFileSystemsThatMustNotBeLookedAt) {
   const std::vector<base::Mount> mounts{{"1:0", "/", folder.path("net"), "autofs", "indirect"}};
   const SocketPlaces places{.folders = {{folder.path(""), 4}, {folder.path("net"), 2}},
                             .paths = {folder.path("net/host/s")}};
-  EXPECT_THAT(find_live_sockets(places, mounts), IsEmpty());
-  EXPECT_THAT(find_live_sockets(places, {}), ElementsAre(folder.path("net/host/s")));
+  EXPECT_THAT(find_live_sockets(places, mounts).live, IsEmpty());
+  EXPECT_THAT(find_live_sockets(places, {}).live, ElementsAre(folder.path("net/host/s")));
 }
 
-TEST(FindLiveSockets, ReadsNoMoreThanItsBound) {
+TEST(FindLiveSockets, LooksAtNoMoreThanItsBoundAndSaysSo) {
   const TemporaryFolder folder;
   for (const char* name : {"d1", "d2", "d3"}) folder.write(std::string(name) + "/file", "");
   const base::Fd deep = bound_at(folder.path("d1/s"), SOCK_STREAM);
-  SocketPlaces places{.folders = {{folder.path(""), 2}}, .paths = {}, .entries_in_a_folder = 5};
-  EXPECT_THAT(find_live_sockets(places, {}), IsEmpty()) << ". and .. count as well";
-  places.entries_in_a_folder = 20;
-  EXPECT_THAT(find_live_sockets(places, {}), ElementsAre(folder.path("d1/s")));
+  SocketPlaces places{.folders = {{folder.path("d1"), 1}, {folder.path(""), 2}},
+                      .paths = {},
+                      .uid = ::getuid(),
+                      .bounds = {.others = 0, .own = 3}};
+  EXPECT_THAT(find_live_sockets(places, {}).cut, IsEmpty()) << "three folders; what was searched before costs nothing";
+  places.folders.erase(places.folders.begin());
+  const FoundSockets cut = find_live_sockets(places, {});
+  EXPECT_THAT(cut.cut, ElementsAre(std::filesystem::canonical(folder.path("")).string()));
+  places.bounds.own = 4;
+  const FoundSockets found = find_live_sockets(places, {});
+  EXPECT_THAT(found.live, ElementsAre(folder.path("d1/s")));
+  EXPECT_THAT(found.cut, IsEmpty());
+}
+
+TEST(FindLiveSockets, CountsNoPlainFiles) {
+  const TemporaryFolder folder;
+  for (int i = 0; i < 100; ++i) folder.write(std::to_string(i), "");
+  const base::Fd deep = bound_at(folder.path("d/s"), SOCK_STREAM);
+  const SocketPlaces places{
+      .folders = {{folder.path(""), 2}}, .paths = {}, .uid = ::getuid(), .bounds = {.others = 0, .own = 2}};
+  EXPECT_THAT(find_live_sockets(places, {}).live, ElementsAre(folder.path("d/s")));
+}
+
+TEST(FindLiveSockets, KeepsABoundForWhatIsNotTheCommands) {
+  const TemporaryFolder folder;
+  for (const char* name : {"d1", "d2", "d3"}) folder.write(std::string(name) + "/file", "");
+  const base::Fd deep = bound_at(folder.path("d1/s"), SOCK_STREAM);
+  SocketPlaces places{
+      .folders = {{folder.path(""), 2}}, .paths = {}, .uid = ::getuid() + 1, .bounds = {.others = 4, .own = 0}};
+  EXPECT_THAT(find_live_sockets(places, {}).live, ElementsAre(folder.path("d1/s")));
+  places.bounds.others = 3;
+  EXPECT_FALSE(find_live_sockets(places, {}).cut.empty());
 }
 
 TEST(OtherPaths, AreThoseOfTheSameFile) {

@@ -87,5 +87,13 @@ TEST(JailPolicy, SaysWhenAnotherFileWouldBeTakenNextTime) {
   std::filesystem::current_path(before);
 }
 
+TEST(SayCut, NamesTheFoldersInOneLine) {
+  EXPECT_EQ(say_cut({}), "");
+  const std::vector<std::string> folders{"/tmp", "/a\nb", "/c", "/d"};
+  const std::string said = say_cut(folders);
+  EXPECT_NE(said.find("/tmp, /a\\x0ab, /c and 1 more"), std::string::npos) << said;
+  EXPECT_EQ(said.find('\n'), std::string::npos);
+}
+
 }  // namespace
 }  // namespace soleroute::gateway::jail

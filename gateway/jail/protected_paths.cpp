@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -61,6 +62,11 @@ class RightsOf {
   std::vector<gid_t> groups_;
 };
 
+bool is_procfs(const std::string& folder) {
+  struct statfs system{};
+  return ::statfs(folder.c_str(), &system) == 0 && system.f_type == PROC_SUPER_MAGIC;
+}
+
 class Protector {
  public:
   Protector(const Identity& command, std::span<const base::Mount> mounts) : command_(command), mounts_(mounts) {}
@@ -96,12 +102,21 @@ class Protector {
     return is_root() || facts.st_uid == command_.uid || RightsOf(command_).may_write(path);
   }
 
+  // Whether no mount that shows this folder lets anybody change it, its owner and root included. A read-only mount may
+  // show a folder that another mount lets change.
+  [[nodiscard]] bool is_read_only(const std::string& folder, const struct stat& facts) const {
+    return std::ranges::all_of(base::paths_of_same_file(folder, mounts_), [&](const std::string& path) {
+      struct statvfs system{};
+      return !same_file(link_facts(path), facts) ||
+             (::statvfs(path.c_str(), &system) == 0 && (system.f_flag & ST_RDONLY) != 0);
+    });
+  }
+
   // Whether the command may put something else in the place of this entry: rename(2), unlink(2).
   [[nodiscard]] bool may_replace(const Step& step) const {
     struct stat folder{};
-    struct statfs system{};
     if (::stat(step.folder.c_str(), &folder) != 0) return true;
-    if (::statfs(step.folder.c_str(), &system) == 0 && system.f_type == PROC_SUPER_MAGIC) return false;
+    if (is_procfs(step.folder) || is_read_only(step.folder, folder)) return false;
     if (!may_write(step.folder, folder)) return false;
     if (is_root() || (folder.st_mode & S_ISVTX) == 0 || folder.st_uid == command_.uid) return true;
     return step.kind == StepKind::kAbsent || step.facts.st_uid == command_.uid;

@@ -10,6 +10,8 @@ import subprocess
 
 import pytest
 
+from jail import mounted, NOBODY
+
 threat = pytest.mark.threat
 pytestmark = threat("T151")
 
@@ -210,13 +212,36 @@ class TestByOtherPaths:
         assert not (owned.folder / "ran").exists()
 
     def test_a_link_that_it_could_not_replace_is_followed(self, jail_of, folder):
-        """As a mounted ConfigMap has them."""
+        """In a folder that only another user may write to."""
         jail = jail_of("user", policy=None)
         (folder / "config").mkdir(mode=0o755)
         (folder / "config/p.yaml").write_text(POLICY)
         (folder / "config/link.yaml").symlink_to("p.yaml")
         os.chmod(folder, 0o755)
         assert jail.call("get", "http://allowed.test/", args=["--policy", "config/link.yaml"])["status"] == 200
+
+    @pytest.mark.parametrize("owner", [0, NOBODY])
+    @pytest.mark.parametrize("kind", ["user", "sudo"])
+    def test_a_link_in_a_read_only_mount_is_followed(self, jail_of, folder, kind, owner):
+        """As a mounted ConfigMap has them: a folder of mode 0777 that the mount keeps from everybody, its owner too."""
+        jail = jail_of(kind, policy=None)
+        for name in ("config", "config/..data", "view"):
+            (folder / name).mkdir()
+            (folder / name).chmod(0o777)
+        (folder / "config/..data/p.yaml").write_text(POLICY)
+        (folder / "config/p.yaml").symlink_to("..data/p.yaml")
+        for each in ("config", "config/..data", "config/..data/p.yaml", "config/p.yaml"):
+            os.chown(folder / each, owner, owner, follow_symlinks=False)
+
+        def read_only(point):
+            return mounted(f"mount --bind {folder}/config {folder}/{point}", f"mount -o remount,bind,ro {folder}/{point}")
+
+        args = ["--policy", "config/p.yaml"]
+        assert jail.call("get", "http://allowed.test/", args=args, prefix=read_only("config"))["status"] == 200
+        refused = "the command could replace the symbolic link"
+        assert refused in jail.run("true", args=args).stderr, "control: without the mount"
+        done = jail.run("true", args=["--policy", "view/p.yaml"], prefix=read_only("view"))
+        assert (done.returncode, refused in done.stderr) == (2, True), "another mount lets change the same folder"
 
     @pytest.mark.parametrize(("stream", "option"), [("stdout", "--decisions"), ("stderr", "--decisions"), ("stdin", "--policy")])
     def test_a_file_that_is_a_standard_stream_is_refused(self, owned, stream, option):

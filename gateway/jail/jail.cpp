@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/jail/jail.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/capability.h>
 #include <unistd.h>
@@ -22,6 +21,7 @@
 #include "gateway/inspect/authority.h"
 #include "gateway/inspect/ca_directory.h"
 #include "gateway/jail/credentials.h"
+#include "gateway/jail/judged_file.h"
 #include "gateway/jail/network.h"
 #include "gateway/jail/outside.h"
 #include "gateway/jail/process_state.h"
@@ -63,13 +63,6 @@ base::Result<std::vector<base::Endpoint>> choose_resolvers(const JailOptions& op
     return std::vector<base::Endpoint>{{base::IpAddress::v4({127, 0, 0, 1}), kDnsPort}};
   }
   return found;
-}
-
-base::Result<base::Fd> open_decisions(const std::string& path) {
-  if (path.empty()) return base::Fd();
-  base::Fd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644));
-  if (!file) return base::errno_error(fmt::format("{}: cannot be opened", serve::printable_path(path)));
-  return file;
 }
 
 netrules::Intent intent_of(const policy::Policy& policy) {
@@ -117,8 +110,12 @@ class Run {
     if (!mountinfo) return std::unexpected(mountinfo.error());
     mounts_ = base::parse_mount_info(*mountinfo);
     // Before any of these files is opened: root, for a user, must not be led astray by a link of the command's.
-    if (auto judged = protection(); !judged) return std::unexpected(judged.error());
-    auto policy = load_jail_policy(options_.policy_files);
+    const auto judged = protection();
+    if (!judged) return std::unexpected(judged.error());
+    const serve::FileReader read = [&](const std::string& path, std::size_t max_bytes) {
+      return read_judged_file(path, max_bytes, judged->judged, identity_);
+    };
+    auto policy = load_jail_policy(options_.policy_files, read);
     if (!policy) return std::unexpected(policy.error());
     policy_ = std::move(*policy);
     const secrets::SecretStore secrets(options_.secrets_directory);
@@ -126,8 +123,9 @@ class Run {
     auto resolvers = choose_resolvers(options_, *policy_.policy);
     if (!resolvers) return std::unexpected(resolvers.error());
     resolvers_ = std::move(*resolvers);
-    if (auto read = read_trust(); !read) return read;
-    auto decisions = open_decisions(options_.decisions_file);
+    if (auto trusted = read_trust(read); !trusted) return trusted;
+    if (options_.decisions_file.empty()) return {};
+    auto decisions = open_judged_log(options_.decisions_file, judged->judged, identity_);
     if (!decisions) return std::unexpected(decisions.error());
     decisions_ = std::move(*decisions);
     return {};
@@ -147,8 +145,8 @@ class Run {
     return protect(trusted, identity_, mounts_);
   }
 
-  base::Status read_trust() {
-    auto roots = serve::read_roots(options_.trust_files);
+  base::Status read_trust(const serve::FileReader& read) {
+    auto roots = serve::read_roots(options_.trust_files, read);
     if (!roots) return std::unexpected(roots.error());
     origin_roots_ = std::move(*roots);
     if (options_.ca_directory.empty()) return {};

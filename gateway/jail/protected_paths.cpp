@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <grp.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -12,12 +11,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <filesystem>
 #include <string_view>
 #include <system_error>
 
 #include "gateway/jail/path_walk.h"
+#include "gateway/jail/rights_of.h"
 #include "gateway/serve/policy_files.h"
 
 namespace soleroute::gateway::jail {
@@ -28,39 +27,6 @@ constexpr std::array<std::string_view, 3> kStandardNames{"standard input", "stan
 bool same_file(const struct stat& one, const struct stat& other) {
   return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
-
-// The calling process with the rights of another user over files, until the end of the scope. Root may do it; whoever
-// may not keeps its own rights, which are then the command's.
-class RightsOf {
- public:
-  explicit RightsOf(const Identity& identity) : borrowed_(identity.borrowed) {
-    if (!borrowed_) return;
-    const int count = ::getgroups(0, nullptr);
-    groups_.resize(static_cast<std::size_t>(std::max(count, 0)));
-    complete_ = ::getgroups(count, groups_.data()) >= 0 &&
-                ::setgroups(identity.groups.size(), identity.groups.data()) == 0 && ::setegid(identity.gid) == 0 &&
-                ::seteuid(identity.uid) == 0;
-  }
-  ~RightsOf() {
-    if (!borrowed_) return;
-    if (::seteuid(uid_) != 0 || ::setegid(gid_) != 0 || ::setgroups(groups_.size(), groups_.data()) != 0) ::_exit(3);
-  }
-  RightsOf(const RightsOf&) = delete;
-  RightsOf& operator=(const RightsOf&) = delete;
-
-  // True where the answer is not known.
-  [[nodiscard]] bool may_write(const std::string& path) const {
-    if (borrowed_ && !complete_) return true;
-    return ::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) == 0 || (errno != EACCES && errno != EPERM);
-  }
-
- private:
-  bool borrowed_;
-  bool complete_ = false;
-  uid_t uid_ = ::geteuid();
-  gid_t gid_ = ::getegid();
-  std::vector<gid_t> groups_;
-};
 
 bool is_procfs(const std::string& folder) {
   struct statfs system{};
@@ -81,6 +47,7 @@ class Protector {
     for (const Step& step : *steps) {
       if (auto judged = pass(step, trusted); !judged) return judged;
     }
+    note(trusted, *steps);
     if (steps->empty() || steps->back().kind == StepKind::kAbsent) return {};
     return arrive(steps->back(), trusted);
   }
@@ -124,6 +91,20 @@ class Protector {
 
   [[nodiscard]] bool is_mount_point(const std::string& path) const {
     return std::ranges::find(mounts_, path, &base::Mount::point) != mounts_.end();
+  }
+
+  // What a name in a procfs leads to is up to the process that it belongs to.
+  void note(const TrustedPath& trusted, const std::vector<Step>& steps) {
+    if (steps.empty()) return;
+    const Step& last = steps.back();
+    out_.judged.push_back({.named = trusted.path,
+                           .path = last.path,
+                           .there = last.kind != StepKind::kAbsent,
+                           .device = last.facts.st_dev,
+                           .inode = last.facts.st_ino,
+                           .within_reach = std::ranges::any_of(steps, [this](const Step& step) {
+                             return is_procfs(step.folder) || may_replace(step);
+                           })});
   }
 
   base::Status pass(const Step& step, const TrustedPath& trusted) {

@@ -4,6 +4,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <span>
 #include <string>
@@ -28,12 +30,23 @@ struct TrustedPath {
   bool named = true;
 };
 
+// What was found at a path.
+struct JudgedPath {
+  std::string named;  // as it was given
+  std::string path;   // canonical
+  bool there = false;
+  dev_t device = 0;
+  ino_t inode = 0;
+  bool within_reach = false;  // the command's user may put something else in its place, or in that of a folder above
+};
+
 // What has to be mounted in the jail for it, canonical paths, sorted.
 struct Protection {
   std::vector<std::string> pinned_folders;  // cannot be renamed or removed
   std::vector<std::string> read_only_files;
   std::vector<std::string> masked;          // named pipes, which a read-only mount does not protect
   std::vector<std::string> hidden_folders;  // kFolder, at every path
+  std::vector<JudgedPath> judged;           // in the order of the paths; none for a folder "/"
 };
 
 // Errors: kUsage where the command could put another file in the place of one of these whatever is mounted: behind a

@@ -75,14 +75,14 @@ std::string first_of(std::span<const std::string> paths) {
 
 }  // namespace
 
-base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& files) {
+base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& files, const serve::FileReader& read) {
   LoadedPolicy loaded;
   loaded.by_default = files.empty();
   std::vector<std::string> names = files;
   if (loaded.by_default) {
     if (auto found = serve::find_default_policy("")) names.push_back(std::move(*found));
   }
-  auto sources = serve::read_settled_policy_files(names);
+  auto sources = serve::read_settled_policy_files(names, read);
   if (!sources) return std::unexpected(sources.error());
   auto compiled = policy::Policy::compile(*sources);
   if (!compiled) return std::unexpected(compiled.error());

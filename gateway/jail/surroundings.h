@@ -14,6 +14,7 @@
 #include "base/mount_info.h"
 #include "base/result.h"
 #include "gateway/jail/mounts.h"
+#include "gateway/serve/policy_files.h"
 #include "policy/policy.h"
 
 namespace soleroute::gateway::jail {
@@ -26,7 +27,8 @@ struct LoadedPolicy {
   std::string directory{};    // by_default: in which they were looked for
   bool second_found = false;  // by_default: there is another, which is not used
 };
-[[nodiscard]] base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& files);
+[[nodiscard]] base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& files,
+                                                          const serve::FileReader& read = serve::read_small_file);
 // One line for each policy file that is not any more what it was, and for one that the next run would take instead.
 [[nodiscard]] std::vector<std::string> policy_changes(const LoadedPolicy& loaded);
 

@@ -16,10 +16,10 @@ constexpr std::size_t kMaxRootsFile = 4 * 1024 * 1024;  // a whole system's bund
 
 }  // namespace
 
-base::Result<std::string> read_roots(std::span<const std::string> files) {
+base::Result<std::string> read_roots(std::span<const std::string> files, const FileReader& read) {
   std::string pem;
   for (const std::string& file : files) {
-    const auto text = read_small_file(file, kMaxRootsFile);
+    const auto text = read(file, kMaxRootsFile);
     if (!text) return std::unexpected(text.error());
     const auto certificates = inspect::parse_certificates(*text);
     if (!certificates) {

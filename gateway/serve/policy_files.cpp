@@ -126,27 +126,29 @@ base::Status wait_until_settled(const std::string& path) {
   }
 }
 
-base::Result<policy::PolicySource> read_policy_file(const std::string& path) {
-  auto text = read_small_file(path, kMaxPolicyFile);
+base::Result<policy::PolicySource> read_policy_file(const std::string& path, const FileReader& read) {
+  auto text = read(path, kMaxPolicyFile);
   if (!text) return std::unexpected(std::move(text.error()));
   return policy::PolicySource{path, std::move(*text)};
 }
 
-base::Result<std::vector<policy::PolicySource>> read_policy_files(std::span<const std::string> paths) {
+base::Result<std::vector<policy::PolicySource>> read_policy_files(std::span<const std::string> paths,
+                                                                  const FileReader& read) {
   std::vector<policy::PolicySource> sources;
   for (const std::string& path : paths) {
-    auto source = read_policy_file(path);
+    auto source = read_policy_file(path, read);
     if (!source) return std::unexpected(std::move(source.error()));
     sources.push_back(std::move(*source));
   }
   return sources;
 }
 
-base::Result<std::vector<policy::PolicySource>> read_settled_policy_files(std::span<const std::string> paths) {
+base::Result<std::vector<policy::PolicySource>> read_settled_policy_files(std::span<const std::string> paths,
+                                                                          const FileReader& read) {
   for (const std::string& path : paths) {
     if (auto settled = wait_until_settled(path); !settled) return std::unexpected(std::move(settled.error()));
   }
-  return read_policy_files(paths);
+  return read_policy_files(paths, read);
 }
 
 base::Result<std::shared_ptr<const policy::Policy>> load_policy(std::span<const std::string> paths) {

@@ -35,7 +35,7 @@ struct Fixture {
   }
 
   std::string answer(const base::Fd& client, const std::string& line) {
-    EXPECT_EQ(::send(client.get(), line.data(), line.size(), 0), static_cast<ssize_t>(line.size()));
+    if (!line.empty()) EXPECT_EQ(::send(client.get(), line.data(), line.size(), 0), static_cast<ssize_t>(line.size()));
     std::string all;
     testing::run_until(io, [&] {
       std::array<char, 1024> buffer{};
@@ -72,7 +72,8 @@ TEST(ControlSocket, AnswersOthersWhileOneWaitsForItsReply) {
   testing::run_until(f.io, [&] { return !f.held.empty(); });
   EXPECT_EQ(f.answer(f.connect(), "{\"ask\":\"status\"}\n"), "{\"to\":\"status\"}\n");
   f.held.front()("{}");
-  EXPECT_EQ(f.answer(waiting, "{\"ask\":\"status\"}\n"), "{}\n{\"to\":\"status\"}\n") << "one after the other";
+  EXPECT_EQ(f.answer(waiting, ""), "{}\n");
+  EXPECT_EQ(f.answer(waiting, "{\"ask\":\"status\"}\n"), "{\"to\":\"status\"}\n");
 }
 
 TEST(ControlSocket, EndsTheOldestSilentClientForOneMore) {
@@ -83,11 +84,14 @@ TEST(ControlSocket, EndsTheOldestSilentClientForOneMore) {
   ASSERT_EQ(::send(waiting.get(), later.data(), later.size(), 0), static_cast<ssize_t>(later.size()));
   testing::run_until(f.io, [&] { return !f.held.empty(); });
   std::vector<base::Fd> silent;
-  for (std::size_t i = 0; i < ControlSocket::kMaxClients; ++i) silent.push_back(f.connect());
+  for (std::size_t i = 0; i < ControlSocket::kMaxClients; ++i) {
+    silent.push_back(f.connect());
+    f.io.poll();  // the queue of the listener is no longer than that
+  }
   EXPECT_EQ(f.answer(f.connect(), "{\"ask\":\"status\"}\n"), "{\"to\":\"status\"}\n");
   EXPECT_EQ(f.answer(silent.front(), ""), "") << "ended";
   f.held.front()("{}");
-  EXPECT_EQ(f.answer(waiting, "{\"ask\":\"status\"}\n"), "{}\n{\"to\":\"status\"}\n") << "it had asked";
+  EXPECT_EQ(f.answer(waiting, ""), "{}\n") << "it had asked";
 }
 
 TEST(ControlSocket, SaysWhatCanBeAskedWhereItDoesNotUnderstand) {

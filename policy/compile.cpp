@@ -175,6 +175,7 @@ Documents read_layers(std::span<const PolicySource> layers, std::vector<std::str
 base::Status flatten(Layers& merged, Policy::Data& data, std::span<const std::string> texts) {
   merged.widen_optional_hosts();
   data.mode = merged.mode();
+  data.ech = merged.ech();
   data.table = HostTable(merged.hosts().size() + merged.endpoints().size());
   data.records.reserve(merged.hosts().size());
   Flattener flat(data, texts);

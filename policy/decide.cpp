@@ -91,7 +91,14 @@ Decision Decider::dns() const {
 Decision Decider::tls() const {
   if (!facts_.sni) return deny(Reason::kNoSni);
   if (names_disagree()) return deny(Reason::kNameMismatch);
-  return facts_.port == base::kHttpsPort ? https_to(*facts_.sni) : named_endpoint(*facts_.sni);
+  const auto decision = facts_.port == base::kHttpsPort ? https_to(*facts_.sni) : named_endpoint(*facts_.sni);
+  // Where TLS ends at the gateway, the inner hello is never opened by anybody.
+  const bool unseen = decision.allowed() && decision.treatment == Treatment::kPassThrough;
+  if (!unseen || !facts_.encrypted_client_hello || data_.ech == EchMode::kPass) return decision;
+  auto refused = decision;
+  refused.action = Action::kDeny;
+  refused.reason = Reason::kEchNotPermitted;
+  return refused;
 }
 
 // An https connection of which no request is known yet.

@@ -55,6 +55,8 @@ std::string_view to_string(Reason reason) {
       return "override_header";
     case Reason::kSecretUnavailable:
       return "secret_unavailable";
+    case Reason::kEchNotPermitted:
+      return "ech_not_permitted";
     case Reason::kCertificateRefused:
       return "certificate_refused";
   }

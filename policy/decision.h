@@ -32,6 +32,7 @@ struct FlowFacts {
   std::optional<base::IpAddress> host_address{};         // an address that stands where a request names its host
   std::uint16_t port = 0;                                // destination port; 0 for DNS questions
   Scheme scheme = Scheme::kNone;
+  bool encrypted_client_hello = false;  // the TLS ClientHello carries one (RFC 9849), or a GREASE that looks the same
   std::optional<std::string_view> method{};
   std::optional<std::string_view> target{};          // origin-form "path?query", as the client sent it
   OverrideHeaders overrides{};                       // that the request brings
@@ -63,6 +64,7 @@ enum class Reason : std::uint8_t {
   kHeaderNotPermitted,  // header_not_permitted    the request brings a header that the gateway is to set
   kOverrideHeader,      // override_header         a header names another method or path than the rule would admit
   kSecretUnavailable,   // secret_unavailable      allowed, but the secret to send with it cannot be read
+  kEchNotPermitted,     // ech_not_permitted       the ClientHello has an encrypted one inside, and `ech: deny`
   kCertificateRefused,  // certificate_refused     the client does not trust the gateway's CA
 };
 // The text of the log's and the header's reason, as in the comments above.

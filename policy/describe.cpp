@@ -72,6 +72,8 @@ std::string Policy::describe() const {
                        shown(place_of(data.line(endpoint.origin))));
   }
   out += unused_groups_text(*this);
+  if (data.ech == EchMode::kDeny)
+    out += "ech deny: TLS that is passed through must not have an encrypted hello inside.\n";
   if (data.mode == Mode::kObserve) out += "Mode observe: what is not allowed is logged and passes.\n";
   return out;
 }

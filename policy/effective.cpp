@@ -80,6 +80,8 @@ std::string effective_text(const Policy& policy) {
                        fmt::join(endpoint.ports, ", "));
   }
   out += unused_groups_text(policy);
+  if (data.ech == EchMode::kDeny)
+    out += "ech deny: TLS that is passed through must not have an encrypted hello inside.\n";
   if (policy.mode() == Mode::kObserve) out += "Mode observe: what is public and not allowed passes, and is logged.\n";
   return out;
 }
@@ -89,6 +91,7 @@ std::string effective_json(const Policy& policy) {
   Json out = {{"mode", policy.mode() == Mode::kObserve ? "observe" : "enforce"},
               {"domains", Json::array()},
               {"endpoints", Json::array()}};
+  if (data.ech == EchMode::kDeny) out["ech"] = "deny";
   for (const auto& record : data.records) out["domains"].push_back(json_of(data, record));
   for (const auto& endpoint : data.endpoints) out["endpoints"].push_back(json_of(endpoint));
   return out.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";

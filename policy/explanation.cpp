@@ -158,6 +158,9 @@ std::string sentence(const Policy& policy, const FlowFacts& facts, const Decisio
     case Reason::kSecretUnavailable:
       return fmt::format("The policy allows this with a secret that the gateway sends, and cannot send now: {}.",
                          joined(decision.transforms, &HeaderTransform::secret));
+    case Reason::kEchNotPermitted:
+      return "The policy allows this host, but says 'ech: deny', and the TLS hello has another one inside that is "
+             "encrypted (ECH) and may name another host.";
     case Reason::kCertificateRefused:
       return "The policy allows this host within its rules, but the client does not trust the gateway's CA.";
   }

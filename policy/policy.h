@@ -21,6 +21,8 @@ namespace soleroute::policy {
 inline constexpr std::size_t kMaxPolicyBytes = std::size_t{8} << 20;
 
 enum class Mode : std::uint8_t { kEnforce, kObserve };
+// Of Encrypted Client Hello in TLS that is passed through.
+enum class EchMode : std::uint8_t { kPass, kDeny };
 
 // One policy file as read by the caller: this library opens nothing.
 struct PolicySource {

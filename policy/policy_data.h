@@ -79,6 +79,7 @@ struct Policy::Data {
   std::vector<UnusedGroup> unused_groups;
   HostTable table;
   Mode mode = Mode::kEnforce;
+  EchMode ech = EchMode::kPass;
 
   [[nodiscard]] const HostRecord* record(const HostTable::Found& found) const {
     return found.record == HostTable::kNone ? nullptr : &records[found.record];

@@ -328,11 +328,18 @@ Result<PolicyDocument> PolicyReader::policy(const YamlNode& root) {
     document.mode = *chosen == "enforce" ? Mode::kEnforce : Mode::kObserve;
     return {};
   };
-  const std::array<YamlReader::Key, 4> known{{
+  const auto ech = [&](const YamlNode& value) -> Status {
+    const auto chosen = yaml_.choice(value, "ech", {"pass", "deny"});
+    if (!chosen) return std::unexpected(chosen.error());
+    document.ech = *chosen == "deny" ? EchMode::kDeny : EchMode::kPass;
+    return {};
+  };
+  const std::array<YamlReader::Key, 5> known{{
       {"services", services},
       {"domains", [&](const YamlNode& value) { return domains(value, document.domains, false); }},
       {"endpoints", endpoints},
       {"mode", mode},
+      {"ech", ech},
   }};
   if (auto status = yaml_.keys(root, "a policy", known); !status) return std::unexpected(status.error());
   return document;

@@ -61,6 +61,7 @@ struct PolicyDocument {
   std::vector<DomainEntry> domains;
   std::vector<EndpointEntry> endpoints;
   std::optional<Mode> mode;
+  std::optional<EchMode> ech;
 };
 
 // `source` is cleaned text (clean_text()).

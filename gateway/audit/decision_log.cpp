@@ -53,6 +53,7 @@ void render(std::string& out, const DecisionRecord& record, SystemClock::time_po
   line.text("phase", policy::to_string(record.phase));
   line.text("action", record.allowed ? "allowed" : "blocked");
   if (record.observed) line.boolean("observed", true);
+  if (record.ech) line.boolean("ech", true);
   if (is_probe(record)) line.boolean("probe", true);
   line.text("reason", record.reason);
   line.text("client", AddressText(record.client).view());

@@ -26,6 +26,7 @@ inline constexpr std::string_view kOwnAddress = "this gateway";
 struct DecisionRecord {
   policy::Phase phase = policy::Phase::kDns;
   bool allowed = false;
+  bool ech = false;       // a TLS hello with another inside that is encrypted, or a GREASE that looks the same
   bool observed = false;  // not allowed, and passed all the same: the policy's mode is observe
   std::string reason;     // policy::to_string(Reason)
   base::IpAddress client;

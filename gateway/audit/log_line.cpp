@@ -53,6 +53,7 @@ std::optional<DecisionRecord> decision_of(const Json& object) {
   record.phase = *phase;
   record.allowed = action == "allowed";
   record.observed = object.value("observed", Json(false)) == Json(true);
+  record.ech = object.value("ech", Json(false)) == Json(true);
   if (const auto client = base::IpAddress::parse(text_of(object, "client"))) record.client = *client;
   record.reason = text_of(object, "reason");
   record.host = text_of(object, "host");

@@ -22,6 +22,7 @@ inline constexpr std::string_view kObservedDetail = "passed: the policy's mode i
     case policy::Reason::kOverrideHeader:
     case policy::Reason::kInspectionNeeded:
     case policy::Reason::kEndpointNotAllowed:
+    case policy::Reason::kEchNotPermitted:
       return true;
     default:
       return false;

@@ -39,6 +39,7 @@ void log_refusal(FlowContext& context, const ClientConnection& client, const Ref
   if (client.original_destination.address != base::IpAddress{})
     record.destination = client.original_destination.to_string();
   record.status = refusal.status;
+  record.ech = refusal.ech;
   audit::count_decision(context.counters, record);
   context.log.decision(record);
 }

@@ -27,6 +27,7 @@ struct Refusal {
   std::string matched_host{};
   policy::SourceLine rule{};
   std::optional<int> status{};
+  bool ech = false;
 };
 
 void log_refusal(FlowContext& context, const ClientConnection& client, const Refusal& refusal);

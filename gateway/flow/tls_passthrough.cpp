@@ -89,6 +89,7 @@ policy::FlowFacts facts_of(const ClientConnection& client, const ClientHello& he
   facts.original_destination = client.original_destination;
   facts.sni = hello.server_name;
   facts.host = authority;
+  facts.encrypted_client_hello = hello.encrypted_client_hello;
   facts.port = base::kHttpsPort;
   facts.scheme = policy::Scheme::kHttps;
   return facts;
@@ -104,6 +105,7 @@ struct TlsQuery {
   base::IpAddress client;
   base::Endpoint destination;
   base::HostName name;
+  bool encrypted_client_hello = false;
 
   [[nodiscard]] bool allowed_by(const policy::Policy& policy) const {
     policy::FlowFacts facts;
@@ -111,13 +113,14 @@ struct TlsQuery {
     facts.client = client;
     facts.original_destination = destination;
     facts.sni = name;
+    facts.encrypted_client_hello = encrypted_client_hello;
     facts.port = base::kHttpsPort;
     facts.scheme = policy::Scheme::kHttps;
     return passes(policy, policy.decide(facts));
   }
 };
 
-void log_passed(FlowContext& context, const ClientConnection& client, const std::string& host,
+void log_passed(FlowContext& context, const ClientConnection& client, const TlsQuery& question,
                 const policy::Decision& decision) {
   audit::DecisionRecord record;
   record.phase = policy::Phase::kTls;
@@ -126,7 +129,8 @@ void log_passed(FlowContext& context, const ClientConnection& client, const std:
   if (record.observed) record.detail = kObservedDetail;
   record.reason = policy::to_string(decision.reason);
   record.client = client.peer.address;
-  record.host = host;
+  record.host = question.name.text();
+  record.ech = question.encrypted_client_hello;
   record.scheme = "https";
   record.port = base::kHttpsPort;
   record.matched_host = decision.matched_host;
@@ -186,9 +190,9 @@ Passage terminated(const ClientConnection& client, ClientHello hello, std::share
 
 // Dials and tells the log; nothing for a flow that was refused.
 asio::awaitable<std::unique_ptr<net::Stream>> dial_origin(FlowContext& context, ClientConnection& client,
-                                                          const base::HostName& name, const policy::Decision& decision,
+                                                          const TlsQuery& question, const policy::Decision& decision,
                                                           std::span<const std::byte> read) {
-  DialRequest request{name,
+  DialRequest request{question.name,
                       443,
                       {decision.permitted_addresses.begin(), decision.permitted_addresses.end()},
                       client.original_destination.address,
@@ -196,12 +200,13 @@ asio::awaitable<std::unique_ptr<net::Stream>> dial_origin(FlowContext& context, 
                       client.peer.address};
   auto dialled = co_await context.connector.dial(std::move(request));
   if (dialled) {
-    log_passed(context, client, name.text(), decision);
+    log_passed(context, client, question, decision);
     dialled->stream->account_to(client.stream->buffers());
     co_return std::move(dialled->stream);
   }
   ++context.counters.upstream_failures;
-  Refusal refusal = refusal_of(decision, name.text());
+  Refusal refusal = refusal_of(decision, question.name.text());
+  refusal.ech = question.encrypted_client_hello;
   refusal.reason = dialled.error().reason;
   refusal.detail = dialled.error().message;
   co_await refuse(context, client, std::move(refusal), Alert::kInternalError);
@@ -235,6 +240,7 @@ asio::awaitable<std::optional<Passage>> admit(FlowContext& context, ClientConnec
   if (!may_pass(*snapshot, decision) || ours) {
     const std::string host = hello->server_name ? hello->server_name->text() : "";
     Refusal refusal = refusal_of(decision, host);
+    refusal.ech = hello->encrypted_client_hello;
     if (ours && may_pass(*snapshot, decision)) refusal = not_answered(*hello, context.inspection != nullptr);
     const bool page = (by_policy || ours) && context.inspection && speaks_http(*hello);
     if (page) co_return terminated(client, std::move(*hello), snapshot, std::move(refusal));
@@ -252,9 +258,10 @@ asio::awaitable<std::optional<Passage>> admit(FlowContext& context, ClientConnec
   }
   const bool inspected = decision.allowed() && decision.treatment == policy::Treatment::kInspect;
   if (inspected) co_return terminated(client, std::move(*hello), snapshot, std::nullopt);
-  auto origin = co_await dial_origin(context, client, name, decision, read);
+  TlsQuery question{client.peer.address, client.original_destination, name, hello->encrypted_client_hello};
+  auto origin = co_await dial_origin(context, client, question, decision, read);
   if (!origin) co_return std::nullopt;
-  co_return Passage{std::move(origin), {client.peer.address, client.original_destination, name}};
+  co_return Passage{std::move(origin), std::move(question)};
 }
 
 asio::awaitable<void> terminate(FlowContext& context, ClientConnection client, ReadAhead read,

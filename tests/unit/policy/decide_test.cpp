@@ -42,6 +42,27 @@ TEST(Decide, DeniesEverythingWithoutAPolicy) {
   }
 }
 
+// T071
+TEST(Decide, DeniesAnEncryptedHelloInsideOnlyWhereItIsToldToAndNobodyLooksInside) {
+  const std::string hosts = "domains:\n  - allowed.test\n  - host: inspected.test\n    tls: inspect\n";
+  const auto with_ech = [](std::string_view host) {
+    auto facts = tls(host);
+    facts.encrypted_client_hello = true;
+    return facts;
+  };
+  for (const std::string_view mode : {"", "ech: pass\n"}) {
+    EXPECT_TRUE(compile(hosts + std::string(mode))->decide(with_ech("allowed.test")).allowed()) << mode;
+  }
+  const auto policy = compile(hosts + "ech: deny\n");
+  const auto refused = policy->decide(with_ech("allowed.test"));
+  EXPECT_FALSE(refused.allowed());
+  EXPECT_EQ(refused.reason, Reason::kEchNotPermitted);
+  EXPECT_EQ(refused.matched_host, "allowed.test");
+  EXPECT_TRUE(policy->decide(tls("allowed.test")).allowed()) << "the control: an ordinary hello";
+  EXPECT_TRUE(policy->decide(with_ech("inspected.test")).allowed()) << "TLS ends here, and nobody opens the inner one";
+  EXPECT_EQ(policy->decide(with_ech("denied.test")).reason, Reason::kHostNotAllowed);
+}
+
 TEST(Decide, MatchesWholeLabelsOnly) {
   const auto policy = compile("domains: [allowed.test, \"*.wild.test\"]");
   struct Row {

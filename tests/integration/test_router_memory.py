@@ -224,8 +224,11 @@ def test_clients_that_hold_all_they_may_leave_room_for_another(lab, one):
         head = b"GET / HTTP/1.1\r\nHost: allowed.test\r\nX-Pad: " + b"p" * 60000
         sources = [at.AG, *more]
         with contextlib.ExitStack() as stack:
+            heads = []
             for count in (2400, 600, 300):  # those that are refused meanwhile leave some room again
-                send_all(stack.enter_context(connections(lab.agent, count, at.AL, 80, sources)), head)
+                more_heads = stack.enter_context(connections(lab.agent, count, at.AL, 80, sources))
+                send_all(more_heads, head)
+                heads += more_heads
             idle = stack.enter_context(connections(lab.agent, 2000, at.AL, 80, sources))
             wait.until(lambda: count_ended(idle) > 0, "what is left of their room to be used up", 5)
             held = one.resident_bytes() - before
@@ -233,7 +236,8 @@ def test_clients_that_hold_all_they_may_leave_room_for_another(lab, one):
             with Live(lab, lab.neighbour, p95=1.0):
                 for _ in range(5):
                     assert web.http(lab.neighbour, "allowed.test", "/").status == 200
-            assert count_ended(idle) < len(idle), "and they keep what they have"
+            assert count_ended(heads) < len(heads) - 500, "and they keep what they have"
     finally:
         for address in more:
             lab.agent.ip("addr", "del", f"{address}/24", "dev", "eth0")
+        lab.gw.ip("neigh", "flush", "dev", "ag0")  # an agent with several IPv4 addresses is several clients

@@ -115,6 +115,8 @@ struct Resolver::State {
   };
   static Pending begin(const std::shared_ptr<State>& self, const base::HostName& name, DnsType type,
                        const base::IpAddress& client);
+  static Pending begin_admitted(const std::shared_ptr<State>& self, const base::HostName& name, DnsType type,
+                                const base::IpAddress& client, ClientLimits::Verdict verdict);
   static asio::awaitable<void> fly(std::shared_ptr<State> self, FlightKey key, std::shared_ptr<Flight> flight,
                                    base::IpAddress client);
   [[nodiscard]] base::IpAddress key_of(const base::IpAddress& client) {
@@ -223,6 +225,15 @@ Resolver::State::Pending Resolver::State::begin(const std::shared_ptr<State>& se
   auto flying = fly(self, key, flight, asker);
   asio::co_spawn(self->io, std::move(flying), [](const std::exception_ptr&) {});
   return {nullptr, std::move(flight)};
+}
+
+// Over its budget a client still has what is known, or being asked: of one family, perhaps.
+Resolver::State::Pending Resolver::State::begin_admitted(const std::shared_ptr<State>& self, const base::HostName& name,
+                                                         DnsType type, const base::IpAddress& client,
+                                                         ClientLimits::Verdict verdict) {
+  const bool admitted = verdict == ClientLimits::Verdict::kAdmitted || !self->must_ask(name, type);
+  if (!admitted) return {failure(), nullptr, to_string(verdict)};
+  return begin(self, name, type, client);
 }
 
 asio::awaitable<void> Resolver::State::fly(std::shared_ptr<State> self, FlightKey key, std::shared_ptr<Flight> flight,
@@ -350,9 +361,9 @@ asio::awaitable<base::Result<Addresses>> Resolver::resolve(base::HostName name, 
   const auto state = state_;
   std::optional<Lookup<State>> mine;  // who joins a question that is under way looks no new name up
   if (state->must_ask(name, DnsType::kA) || state->must_ask(name, DnsType::kAaaa)) mine.emplace(state, client);
-  if (mine && !mine->admitted()) co_return no_answer(name, to_string(mine->verdict()));
-  const std::array families{State::begin(state, name, DnsType::kA, client),
-                            State::begin(state, name, DnsType::kAaaa, client)};
+  const auto verdict = mine ? mine->verdict() : ClientLimits::Verdict::kAdmitted;
+  const std::array families{State::begin_admitted(state, name, DnsType::kA, client, verdict),
+                            State::begin_admitted(state, name, DnsType::kAaaa, client, verdict)};
   const auto bell = state->bell_for({&families[0], &families[1]});
   const auto over = [&] { return families[0].result() && families[1].result(); };
   const auto some = [&] { return families[0].has_addresses() || families[1].has_addresses(); };

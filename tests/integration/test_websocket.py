@@ -91,7 +91,7 @@ ASKED_WRONG = {
     "no version": "Sec-WebSocket-Version: 13\r\n",
     "another version": "13\r\n",
     "two keys": None,
-    "a short key": "ZQ==",
+    "a key in no base64": "ZQ==",
 }
 
 
@@ -99,7 +99,8 @@ ASKED_WRONG = {
 @pytest.mark.parametrize("what", ASKED_WRONG)
 def test_a_request_without_the_handshake_never_becomes_a_tunnel(case, lab, what):
     """It is an ordinary request, whose Upgrade is taken out: an origin that switches all the same is a 502."""
-    ask = ASK + f"Sec-WebSocket-Key: {KEY}\r\n" if what == "two keys" else ASK.replace(ASKED_WRONG[what], {"another version": "8\r\n"}.get(what, ""))
+    instead = {"another version": "8\r\n", "a key in no base64": "*Q=="}.get(what, "")
+    ask = ASK + f"Sec-WebSocket-Key: {KEY}\r\n" if what == "two keys" else ASK.replace(ASKED_WRONG[what], instead)
     mark = lab.al.mark()
     answering(lab, "/socket", SWITCH + "Sec-WebSocket-Accept: {accept}\r\n")
     found, _, _ = talk(lab, get("allowed.test", "/socket", ask) + get("cdn-denied.test", f"/{case.canary}"))

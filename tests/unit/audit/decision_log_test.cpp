@@ -173,7 +173,9 @@ TEST(DecisionLog, LosesTheDenialsOfTheFloodingClientAloneAndNamesIt) {
   reader.join();
   int of_other = 0;
   for (const auto& object : objects_of(text)) {
-    if (object.contains("suppressed")) EXPECT_EQ(object.value("client", ""), "10.0.203.99");
+    if (object.contains("suppressed")) {
+      EXPECT_EQ(object.value("client", ""), "10.0.203.99");
+    }
     if (object.value("client", "") == "10.0.203.100") ++of_other;
   }
   EXPECT_EQ(of_other, 300) << "every denial of the other client is written";

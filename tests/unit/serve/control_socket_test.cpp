@@ -35,7 +35,9 @@ struct Fixture {
   }
 
   std::string answer(const base::Fd& client, const std::string& line) {
-    if (!line.empty()) EXPECT_EQ(::send(client.get(), line.data(), line.size(), 0), static_cast<ssize_t>(line.size()));
+    if (!line.empty()) {
+      EXPECT_EQ(::send(client.get(), line.data(), line.size(), 0), static_cast<ssize_t>(line.size()));
+    }
     std::string all;
     testing::run_until(io, [&] {
       std::array<char, 1024> buffer{};

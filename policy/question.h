@@ -17,8 +17,8 @@ namespace soleroute::policy {
 struct Question {
   std::string url;  // http, https, ws, wss, tcp or udp; empty: host, port and protocol say it
   std::string method = "GET";
-  std::vector<std::string> headers;  // names of those that the request brings
-  std::string host;                  // a name or an address
+  std::vector<std::string> headers{};  // names of those that the request brings
+  std::string host;                    // a name or an address
   std::uint16_t port = 0;
   Transport protocol = Transport::kTcp;
 };

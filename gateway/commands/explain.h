@@ -16,7 +16,7 @@ enum class ExplainFormat { kText, kJson };
 struct ExplainOptions {
   std::vector<std::string> urls;
   std::string method = "GET";
-  std::vector<std::string> headers;  // names of those that the request brings
+  std::vector<std::string> headers{};  // names of those that the request brings
   ExplainFormat format = ExplainFormat::kText;
 };
 

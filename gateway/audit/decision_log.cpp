@@ -102,14 +102,15 @@ class DenialLimit {
  private:
   bool own_of(const base::IpAddress& client, SteadyClock::time_point now) {
     auto mine = own_.find(client);
-    if (mine == own_.end()) {
-      if (own_.size() >= kMaxDeniedClients) {
-        std::erase_if(own_, [&](const auto& one) { return now - one.second.last > kForgotten; });
-      }
-      if (own_.size() >= kMaxDeniedClients) return false;
-      mine = own_.emplace(client, Bucket{kOwnDenialBurst, now}).first;
-    }
+    if (mine == own_.end() && !has_room(now)) return false;
+    if (mine == own_.end()) mine = own_.emplace(client, Bucket{kOwnDenialBurst, now}).first;
     return mine->second.take(now, kOwnDenialsPerSecond, kOwnDenialBurst);
+  }
+
+  bool has_room(SteadyClock::time_point now) {
+    if (own_.size() < kMaxDeniedClients) return true;
+    std::erase_if(own_, [now](const auto& one) { return now - one.second.last > kForgotten; });
+    return own_.size() < kMaxDeniedClients;
   }
 
   // By then its bucket is full again.

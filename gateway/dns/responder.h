@@ -64,7 +64,7 @@ class Responder {
                                                           std::vector<base::IpAddress> told) const;
   [[nodiscard]] Message addresses_reply(const Question& question, const RecordSet& set);
   [[nodiscard]] Message services_reply(const Question& question, const RecordSet& set);
-  [[nodiscard]] bool may_tell(const Question& question, const net::OwnAddresses& here,
+  [[nodiscard]] bool may_tell(const Question& question, const net::OwnAddresses& now,
                               const base::IpAddress& address) const;
   [[nodiscard]] Message unknown_here(const Question& question);
 

@@ -22,6 +22,7 @@ class Body {
   Body() = default;
   Body(const Body&) = delete;
   Body& operator=(const Body&) = delete;
+  ~Body() = default;
 
   // Before anything is appended: whose account the bytes are in.
   void account_to(std::shared_ptr<net::ClientBuffers> buffers) { held_ = net::HeldBytes(std::move(buffers)); }
@@ -100,7 +101,7 @@ class Body {
   std::function<void(std::size_t)> on_consumed;  // set by who sends it
 
  private:
-  void notify() {
+  void notify() const {
     if (on_change) on_change();
   }
 

@@ -16,11 +16,11 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::size_t kReadSize = 64 * 1024;
-constexpr std::size_t kWriteSize = 64 * 1024;
+constexpr std::size_t kReadSize = std::size_t{64} * 1024;
+constexpr std::size_t kWriteSize = std::size_t{64} * 1024;
 // For a client that the gateway holds as much for as it may.
-constexpr std::size_t kWriteSizeWithoutRoom = 16 * 1024;
-constexpr std::size_t kUntakenWithoutRoom = 16 * 1024;
+constexpr std::size_t kWriteSizeWithoutRoom = std::size_t{16} * 1024;
+constexpr std::size_t kUntakenWithoutRoom = std::size_t{16} * 1024;
 constexpr std::chrono::milliseconds kRoomPause{100};
 constexpr int kMaxBatches = 16;  // in a row; then the worker's other flows have their turn
 constexpr std::chrono::milliseconds kLastWordTimeout{1000};

@@ -17,7 +17,8 @@ namespace soleroute::gateway::http2 {
 
 class Session;
 
-inline constexpr std::size_t kMaxHeaderList = 64 * 1024;  // decompressed, as SETTINGS_MAX_HEADER_LIST_SIZE counts
+inline constexpr std::size_t kMaxHeaderList =
+    std::size_t{64} * 1024;  // decompressed, as SETTINGS_MAX_HEADER_LIST_SIZE counts
 inline constexpr std::size_t kMaxFields = 256;
 inline constexpr int kMaxInterim = 32;  // 1xx responses to one request
 

@@ -103,6 +103,8 @@ class HeldBytes {
   explicit HeldBytes(std::shared_ptr<ClientBuffers> buffers, std::size_t bytes = 0) : buffers_(std::move(buffers)) {
     set(bytes);
   }
+  HeldBytes(const HeldBytes&) = delete;
+  HeldBytes& operator=(const HeldBytes&) = delete;
   HeldBytes(HeldBytes&& other) noexcept
       : buffers_(std::exchange(other.buffers_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
   HeldBytes& operator=(HeldBytes&& other) noexcept {

@@ -17,7 +17,7 @@ class OwnAddresses {
  public:
   // Loopback and the unspecified addresses are in it, whatever `prefixes` say.
   explicit OwnAddresses(std::vector<base::Cidr> prefixes);
-  [[nodiscard]] bool contains(const base::IpAddress& address) const;
+  [[nodiscard]] bool contains(const base::IpAddress& given) const;
 
  private:
   using Prefixes = std::vector<base::Cidr>;  // in order, none within another

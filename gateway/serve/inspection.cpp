@@ -12,7 +12,7 @@
 namespace soleroute::gateway::serve {
 namespace {
 
-constexpr std::size_t kMaxRootsFile = 4 * 1024 * 1024;  // a whole system's bundle fits many times
+constexpr std::size_t kMaxRootsFile = std::size_t{4} * 1024 * 1024;  // a whole system's bundle fits many times
 
 }  // namespace
 

@@ -138,10 +138,11 @@ base::Result<std::unique_ptr<Runtime>> Runtime::start(RuntimeOptions options, ne
     auto state = std::make_unique<State>(std::move(options), log, counters, shares, count);
     state->policy = policy;
     state->shared.names->keep(endpoint_names(*policy));
-    const PolicyAndPages in_force{policy, flow::policy_pages(*policy)};
+    auto pages = flow::policy_pages(*policy);
+    const PolicyAndPages in_force{std::move(policy), std::move(pages)};
     for (std::size_t i = 0; i < count; ++i) {
       WorkerSockets sockets = sockets_of(listeners, i);
-      if (i == 0) sockets.packet_queue = std::move(packet_queue);
+      sockets.packet_queue = std::exchange(packet_queue, {});  // the first one's
       state->workers.push_back(std::make_unique<Worker>(state->shared, std::move(sockets), in_force));
     }
     state->workers.front()->keep_own_addresses();
@@ -162,8 +163,9 @@ void Runtime::reload(std::shared_ptr<const policy::Policy> policy, std::function
   const auto count = [left, taken = std::move(taken)] {
     if (--*left == 0 && taken) taken();
   };
-  const PolicyAndPages in_force{policy, flow::policy_pages(*policy)};  // here: it may take longer than a worker has
-  state_->shared.names->keep(endpoint_names(*policy));
+  auto pages = flow::policy_pages(*policy);  // here: it may take longer than a worker has
+  const PolicyAndPages in_force{std::move(policy), std::move(pages)};
+  state_->shared.names->keep(endpoint_names(*in_force.policy));
   state_->shared.cache->policy_changed();
   ++state_->version;
   for (auto& worker : state_->workers) worker->reload(in_force, state_->version, count);

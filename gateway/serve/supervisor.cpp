@@ -311,7 +311,7 @@ class Supervisor {
     if (!is_router()) return {};  // elsewhere the pulse goes the way of an agent's question
     auto found = netrules::foreign_captures(intent().table);
     if (!found) return {};  // changed while it was read, or not to be read: nothing is known
-    for (auto& line : *found) line = "agents' connections may be refused, another program takes them first: " + line;
+    for (auto& line : *found) line.insert(0, "agents' connections may be refused, another program takes them first: ");
     return std::move(*found);
   }
 

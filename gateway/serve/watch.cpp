@@ -58,8 +58,8 @@ struct Watch::State : std::enable_shared_from_this<Watch::State> {
     timer.cancel();
     boost::system::error_code ignored;
     for (Descriptor& socket : sockets) {
-      socket.cancel(ignored);
-      socket.release();
+      static_cast<void>(socket.cancel(ignored));
+      static_cast<void>(socket.release());
     }
     sockets.clear();
   }

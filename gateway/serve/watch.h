@@ -20,6 +20,8 @@ class Watch {
   static constexpr std::chrono::milliseconds kPause{50};  // between two looks, however much changes
 
   Watch(boost::asio::io_context& io, std::function<void()> look);
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
   ~Watch();
   // From now on. An error: the kernel tells of nothing, and only the period counts.
   [[nodiscard]] base::Status start(netrules::Changes::About about);

@@ -28,7 +28,7 @@ namespace asio = boost::asio;
 constexpr int kAcceptBatch = 64;
 constexpr std::chrono::milliseconds kNoDescriptorPause{100};
 // What an idle connection costs, process and kernel (docs/performance.md).
-constexpr std::size_t kConnectionBytes = 8 * 1024;
+constexpr std::size_t kConnectionBytes = std::size_t{8} * 1024;
 constexpr std::chrono::milliseconds kIdleCheck{50};
 
 // Where the connection was going before nftables redirected it here; nothing if it was not redirected.

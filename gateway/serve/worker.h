@@ -80,6 +80,8 @@ class Worker {
  public:
   using Clock = std::chrono::steady_clock;
   Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages policy);
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
   ~Worker();  // stop(0) has been called and join() has returned, or start() never was
 
   // One worker keeps the book of this machine's addresses, at once and from then on. Before start().

@@ -134,6 +134,7 @@ class Run {
   // Of everything that the command line names, and of the policy that was found.
   base::Result<Protection> protection() const {
     std::vector<TrustedPath> trusted;
+    trusted.reserve(options_.policy_files.size());
     for (const std::string& file : options_.policy_files) trusted.push_back({.path = file});
     if (options_.policy_files.empty()) {
       if (auto found = serve::find_default_policy("")) trusted.push_back({.path = *found, .named = false});

@@ -25,8 +25,8 @@ struct SearchedFolder {
 // Sockets and folders that are looked at, over all levels below one searched folder. Other files do not count. What
 // belongs to the command's user has a bound of its own: a command before this one may have made any number of them, and
 // must not keep the search from the others.
-inline constexpr std::size_t kMaxOthersInAFolder = 8 * 1024;
-inline constexpr std::size_t kMaxOwnInAFolder = 128 * 1024;
+inline constexpr std::size_t kMaxOthersInAFolder = std::size_t{8} * 1024;
+inline constexpr std::size_t kMaxOwnInAFolder = std::size_t{128} * 1024;
 struct SearchBounds {
   std::size_t others = kMaxOthersInAFolder;
   std::size_t own = kMaxOwnInAFolder;

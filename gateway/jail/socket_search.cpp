@@ -128,7 +128,7 @@ class Search {
     struct stat facts{};
     if (!may_look_at(path) || ::fstatat(fd, entry.d_name, &facts, AT_SYMLINK_NOFOLLOW) != 0) return;
     const bool socket = S_ISSOCK(facts.st_mode);
-    if (!socket && !(may_be_folder && S_ISDIR(facts.st_mode))) return;
+    if (!socket && (!may_be_folder || !S_ISDIR(facts.st_mode))) return;
     const bool own = facts.st_uid == uid_;
     if (!(own ? own_ : others_).take()) {
       cut_ = true;

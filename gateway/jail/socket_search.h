@@ -14,8 +14,8 @@
 namespace soleroute::gateway::jail {
 
 // Over all folders: sockets and folders of other users than the command's, and of that user.
-inline constexpr std::size_t kMaxOthersSearched = 128 * 1024;
-inline constexpr std::size_t kMaxOwnSearched = 1024 * 1024;
+inline constexpr std::size_t kMaxOthersSearched = std::size_t{128} * 1024;
+inline constexpr std::size_t kMaxOwnSearched = std::size_t{1024} * 1024;
 
 // Canonical paths, sorted, each once.
 struct FoundSockets {

@@ -23,7 +23,7 @@ namespace {
 
 constexpr const char* kSecondDefault = "policy.yaml";  // serve::find_default_policy()
 constexpr const char* kResolvConf = "/etc/resolv.conf";
-constexpr std::size_t kMaxResolvConf = 64 * 1024;
+constexpr std::size_t kMaxResolvConf = std::size_t{64} * 1024;
 
 using FileId = std::pair<dev_t, ino_t>;
 

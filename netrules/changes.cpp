@@ -57,7 +57,7 @@ std::vector<int> Changes::sockets() const {
   return open;
 }
 
-void Changes::hear() {
+void Changes::hear() const {
   for (const int socket : sockets()) {
     for (int heard = 0; heard < kMaxHeard; ++heard) {
       char byte = 0;  // the rest of the message is thrown away with it

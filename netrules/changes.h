@@ -20,7 +20,7 @@ class Changes {
   // Readable when there is something to hear; borrowed.
   [[nodiscard]] std::vector<int> sockets() const;
   // Takes away what was told, a bounded part at a time. A kernel that had too much to say counts as having spoken.
-  void hear();
+  void hear() const;
 
  private:
   base::Fd routing_, rules_;

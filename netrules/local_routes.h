@@ -22,7 +22,7 @@ class RouteQuestions {
  public:
   // Would a connection to it, from a socket with this SO_MARK (0: none), end on this machine? By the rules and tables
   // that such a connection is routed by. An error: the kernel did not say, nothing is known.
-  [[nodiscard]] base::Result<bool> ends_here(const base::IpAddress& address, std::uint32_t mark);
+  [[nodiscard]] base::Result<bool> ends_here(const base::IpAddress& given, std::uint32_t mark);
 
  private:
   [[nodiscard]] base::Status open();

@@ -72,7 +72,7 @@ class Connector {
 
  private:
   [[nodiscard]] base::Result<bool> may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted);
-  [[nodiscard]] base::Result<bool> is_here(const base::IpAddress& address);
+  [[nodiscard]] base::Result<bool> is_here(const base::IpAddress& dialled);
   // Those of `found`, in order, that may be tried; why not, if there are none.
   [[nodiscard]] std::expected<std::vector<base::IpAddress>, DialFailure> to_be_tried(std::vector<base::IpAddress> found,
                                                                                      const DialRequest& request);

@@ -34,6 +34,7 @@ Page shared_page(std::shared_ptr<const std::string> rest) {
 
 std::string lines_for(const std::vector<Denial>& denials, const policy::Policy& policy) {
   std::vector<audit::DecisionRecord> records;
+  records.reserve(denials.size());
   for (const auto& denial : denials) records.push_back(denial.record);
   return audit::lines_to_allow(records, policy, kSuggestions);
 }

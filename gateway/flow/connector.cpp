@@ -129,6 +129,9 @@ std::unexpected<DialFailure> over_its_share() {
   return dial_failed(policy::Reason::kUpstreamFailed, "this client has too many connections open");
 }
 
+// An attempt's end is in the race that it belongs to.
+void has_told_the_race(const std::exception_ptr& /*unused*/) {}
+
 }  // namespace
 
 std::unexpected<DialFailure> dial_failed(policy::Reason reason, std::string message) {
@@ -239,7 +242,7 @@ asio::awaitable<Outcome> Connector::race(std::vector<base::IpAddress> addresses,
       const base::Endpoint remote{addresses[next++], port};
       ++race->running;
       auto running = run_attempt(io_, wheel_, race, remote, mark_, std::move(*charge));
-      asio::co_spawn(io_, std::move(running), [](const std::exception_ptr&) {});
+      asio::co_spawn(io_, std::move(running), has_told_the_race);
     }
     if (std::exchange(race->rung, false)) continue;
     race->bell.expires_after(next < addresses.size() ? kAttemptDelay : kDialTimeout);

@@ -63,7 +63,7 @@ class Stream {
 
  private:
   friend class Session;
-  void notify() {
+  void notify() const {
     if (on_change) on_change();
   }
 

@@ -224,8 +224,10 @@ bool Runtime::stop(std::chrono::milliseconds grace) {
   const auto latest = Worker::Clock::now() + grace + kEnd;
   bool all = true;
   for (auto& worker : state_->workers) all = worker->join(latest) && all;
-  if (!all) static_cast<void>(state_.release());
-  return all;
+  if (all) return true;
+  State* const abandoned = state_.release();  // a worker may still use it
+  static_cast<void>(abandoned);
+  return false;
 }
 
 }  // namespace soleroute::gateway::serve

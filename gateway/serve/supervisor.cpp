@@ -425,8 +425,8 @@ class Supervisor {
 
   // Where a denied name leads. Never loopback: in a shared namespace that is the agent's own.
   std::vector<base::IpAddress> own_addresses() const {
-    std::vector<base::IpAddress> own;
-    for (const auto& claimed : options_.claim) own.push_back(claimed.address);
+    std::vector<base::IpAddress> own(options_.claim.size());
+    std::ranges::transform(options_.claim, own.begin(), [](const auto& claimed) { return claimed.address; });
     if (!own.empty()) return own;
     const bool router = options_.topology == netrules::Topology::kRouter && !options_.proxy_only;
     for (const auto& interface : interfaces_) {

@@ -56,11 +56,7 @@ struct Watch::State : std::enable_shared_from_this<Watch::State> {
   void stop() {
     cancelled = true;
     timer.cancel();
-    boost::system::error_code ignored;
-    for (Descriptor& socket : sockets) {
-      static_cast<void>(socket.cancel(ignored));
-      static_cast<void>(socket.release());
-    }
+    for (Descriptor& socket : sockets) socket.release();  // which ends its waits; `changes` closes them
     sockets.clear();
   }
 

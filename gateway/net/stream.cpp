@@ -78,6 +78,8 @@ class TcpStream::SilenceWatch final : private Deadline {
  private:
   void expired() override {
     if (!stream_.is_open()) return;
+    // Not before: most connections do not live as long, and it is four system calls.
+    if (!std::exchange(asks_, true)) ask_for_signs_of_life(stream_.native_handle());
     const bool silent = is_silent(stream_.native_handle(), longest_);
     if (silent && std::exchange(was_silent_, true)) return stream_.expired();
     was_silent_ = silent;
@@ -87,6 +89,7 @@ class TcpStream::SilenceWatch final : private Deadline {
   TcpStream& stream_;
   std::chrono::milliseconds longest_;
   std::chrono::milliseconds check_;
+  bool asks_ = false;
   bool was_silent_ = false;  // at the look before
 };
 
@@ -113,7 +116,6 @@ void TcpStream::never_expires() {
 }
 
 void TcpStream::end_when_silent(std::chrono::milliseconds longest, std::chrono::milliseconds check) {
-  ask_for_signs_of_life(socket_.get());
   silence_ = std::make_unique<SilenceWatch>(*this, longest, check);
 }
 

@@ -139,8 +139,9 @@ std::optional<base::Result<std::size_t>> TcpStream::try_read_some(std::span<std:
     has_read_ = true;
     return static_cast<std::size_t>(count);
   }
-  if (read_blocked_ && has_read_ && vain_reads_ < kVainReads && ++vain_reads_ == kVainReads) {
-    ask_what_is_left(socket_.get());
+  if (read_blocked_ && has_read_ && vain_reads_ < kVainReads) {
+    ++vain_reads_;
+    if (vain_reads_ == kVainReads) ask_what_is_left(socket_.get());
   }
   if (read_blocked_ || errno == EINTR) return std::nullopt;
   return std::unexpected(failure("read", errno));

@@ -12,7 +12,7 @@ import pytest
 
 from lab import addresses as at
 from lab import http2_wire as h2
-from lab import inspection, wait, web
+from lab import crowd, inspection, wait, web
 from lab.case import Live
 
 threat = pytest.mark.threat
@@ -206,13 +206,6 @@ def test_heads_of_answers_are_let_go_of_before_their_bodies(lab, one):
         release.set()
 
 
-def count_ended(links):
-    poll = select.poll()
-    for link in links:
-        poll.register(link, select.POLLRDHUP)
-    return len(poll.poll(0))
-
-
 @threat("T224")
 def test_clients_that_hold_all_they_may_leave_room_for_another(lab, one):
     """T224: an agent with three addresses holds as much as each may, and its neighbour, who holds nothing, is served."""
@@ -230,13 +223,13 @@ def test_clients_that_hold_all_they_may_leave_room_for_another(lab, one):
                 send_all(more_heads, head)
                 heads += more_heads
             idle = stack.enter_context(connections(lab.agent, 2000, at.AL, 80, sources))
-            wait.until(lambda: count_ended(idle) > 0, "what is left of their room to be used up", 5)
+            wait.until(lambda: crowd.ended(idle) > 0, "what is left of their room to be used up", 5)
             held = one.resident_bytes() - before
             assert 80 * MIB < held < 320 * MIB, f"{held / MIB:.0f} MiB"
             with Live(lab, lab.neighbour, p95=1.0):
                 for _ in range(5):
                     assert web.http(lab.neighbour, "allowed.test", "/").status == 200
-            assert count_ended(heads) < len(heads) - 500, "and they keep what they have"
+            assert crowd.ended(heads) < len(heads) - 500, "and they keep what they have"
     finally:
         for address in more:
             lab.agent.ip("addr", "del", f"{address}/24", "dev", "eth0")

@@ -2,10 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import contextlib
-import errno
 import os
 import secrets
-import select
 import socket
 import subprocess
 import threading
@@ -15,7 +13,7 @@ import pytest
 
 from lab import addresses as at
 from lab import dns_wire as dns
-from lab import gateway, packets, tls_wire, wait, web
+from lab import crowd, gateway, packets, tls_wire, wait, web
 from lab.case import Case, Live
 
 threat = pytest.mark.threat
@@ -23,43 +21,9 @@ threat = pytest.mark.threat
 SETTLE = 25.0  # a client that sends nothing is gone after the 10 s to the first decision; some more under load
 
 
-@contextlib.contextmanager
 def many(lab, count, address, port, first=b"", namespace=None):
     """`count` connections at once that have sent `first`: the list of sockets that got connected."""
-    links = []
-    with (namespace or lab.agent).entered():
-        for _ in range(count):
-            link = socket.socket()
-            link.setblocking(False)
-            code = link.connect_ex((address, port))
-            if code in (0, errno.EINPROGRESS):
-                links.append(link)
-            else:
-                link.close()
-    poll = select.poll()
-    by_fd = {link.fileno(): link for link in links}
-    for fd in by_fd:
-        poll.register(fd, select.POLLOUT)
-    end = time.monotonic() + 10
-    while by_fd and time.monotonic() < end:
-        for fd, _ in poll.poll(1000):
-            poll.unregister(fd)
-            link = by_fd.pop(fd)
-            with contextlib.suppress(OSError):
-                link.send(first)
-    try:
-        yield links
-    finally:
-        for link in links:
-            link.close()
-
-
-def closed_by_peer(links):
-    """How many of the connections the other side has ended."""
-    poll = select.poll()
-    for link in links:
-        poll.register(link, select.POLLRDHUP)
-    return len(poll.poll(0))
+    return crowd.connections(namespace or lab.agent, address, port, [first] * count)
 
 
 @pytest.fixture
@@ -79,7 +43,7 @@ def test_thousands_of_silent_connections_are_reaped_and_disturb_nobody(case, lab
         before = router.descriptors()
         assert before > 100
         with Live(lab, lab.neighbour, p95=1.0), Live(lab, lab.agent, p95=1.0):
-            wait.until(lambda: closed_by_peer(silent + quiet) >= 2 * count * 0.99, "the silent to be reaped", SETTLE)
+            wait.until(lambda: crowd.ended(silent + quiet) >= 2 * count * 0.99, "the silent to be reaped", SETTLE)
     del baseline
 
 
@@ -111,7 +75,7 @@ def test_slow_heads_end_at_the_deadline_and_slow_bodies_harm_nobody(case, lab, b
         for thread in drips:
             thread.start()
         with Live(lab, lab.neighbour):
-            wait.until(lambda: closed_by_peer(heads) == len(heads), "slow heads to be cut", SETTLE)
+            wait.until(lambda: crowd.ended(heads) == len(heads), "slow heads to be cut", SETTLE)
         case.control()
         for thread in drips:
             thread.join()
@@ -135,7 +99,7 @@ def test_running_out_of_descriptors_refuses_recovers_and_still_reloads(lab, make
     case = Case(lab, one.log)
     case.control()
     with many(lab, 1000, at.AL, 443) as links:
-        wait.until(lambda: closed_by_peer(links) > 300, "the surplus to be refused, not left waiting", 10)
+        wait.until(lambda: crowd.ended(links) > 300, "the surplus to be refused, not left waiting", 10)
         cpu, begin = one.cpu_seconds(), time.monotonic()
         wait.holds(lambda: one.process.poll() is None, 1.0, "it runs")
         assert one.cpu_seconds() - cpu < 0.7 * (time.monotonic() - begin), "no spinning"
@@ -224,7 +188,7 @@ def test_an_origin_that_answers_no_syn_is_told_in_bounded_time(case, lab, router
             answer, how = web.talk(lab.agent, address, 80, request, wait=15)
             assert answer[:12] in (b"HTTP/1.1 502", b"HTTP/1.1 504"), (answer[:60], how)
             assert time.monotonic() - begin < 12
-            wait.until(lambda: closed_by_peer(secret) == len(secret), "TLS clients to be told", 15)
+            wait.until(lambda: crowd.ended(secret) == len(secret), "TLS clients to be told", 15)
         del clear
     del router, baseline
 
@@ -246,7 +210,7 @@ def test_half_closed_relays_go_away_when_the_other_half_does(case, lab, baseline
             link.shutdown(socket.SHUT_WR)
         case.control()
         release.set()
-        wait.until(lambda: closed_by_peer(links) == len(links), "the ends to meet")
+        wait.until(lambda: crowd.ended(links) == len(links), "the ends to meet")
     del baseline
 
 

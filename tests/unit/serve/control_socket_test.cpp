@@ -34,6 +34,15 @@ struct Fixture {
     return client;
   }
 
+  // A client whose question is held and not answered yet.
+  base::Fd connect_and_wait() {
+    base::Fd client = connect();
+    const std::string later = "{\"ask\":\"later\"}\n";
+    EXPECT_EQ(::send(client.get(), later.data(), later.size(), 0), static_cast<ssize_t>(later.size()));
+    testing::run_until(io, [&] { return !held.empty(); });
+    return client;
+  }
+
   std::string answer(const base::Fd& client, const std::string& line) {
     if (!line.empty()) {
       EXPECT_EQ(::send(client.get(), line.data(), line.size(), 0), static_cast<ssize_t>(line.size()));
@@ -68,10 +77,7 @@ TEST(ControlSocket, AnswersOneQuestionAfterAnother) {
 TEST(ControlSocket, AnswersOthersWhileOneWaitsForItsReply) {
   Fixture f;
   ASSERT_TRUE(f.opened.has_value());
-  const base::Fd waiting = f.connect();
-  const std::string later = "{\"ask\":\"later\"}\n";
-  ASSERT_EQ(::send(waiting.get(), later.data(), later.size(), 0), static_cast<ssize_t>(later.size()));
-  testing::run_until(f.io, [&] { return !f.held.empty(); });
+  const base::Fd waiting = f.connect_and_wait();
   EXPECT_EQ(f.answer(f.connect(), "{\"ask\":\"status\"}\n"), "{\"to\":\"status\"}\n");
   f.held.front()("{}");
   EXPECT_EQ(f.answer(waiting, ""), "{}\n");
@@ -81,10 +87,7 @@ TEST(ControlSocket, AnswersOthersWhileOneWaitsForItsReply) {
 TEST(ControlSocket, EndsTheOldestSilentClientForOneMore) {
   Fixture f;
   ASSERT_TRUE(f.opened.has_value());
-  const base::Fd waiting = f.connect();
-  const std::string later = "{\"ask\":\"later\"}\n";
-  ASSERT_EQ(::send(waiting.get(), later.data(), later.size(), 0), static_cast<ssize_t>(later.size()));
-  testing::run_until(f.io, [&] { return !f.held.empty(); });
+  const base::Fd waiting = f.connect_and_wait();
   std::vector<base::Fd> silent;
   for (std::size_t i = 0; i < ControlSocket::kMaxClients; ++i) {
     silent.push_back(f.connect());

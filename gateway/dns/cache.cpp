@@ -34,25 +34,23 @@ Cache::Shard& Cache::shard(const base::HostName& name) const {
   return *shards_[std::hash<base::HostName>{}(name) % kShards];
 }
 
-std::shared_ptr<const RecordSet> Cache::find(const base::HostName& name, DnsType type) const {
-  if (!is_cacheable(type)) return nullptr;
+Cache::Held Cache::held(const base::HostName& name, DnsType type) const {
+  if (!is_cacheable(type)) return {};
   Shard& home = shard(name);
   const std::lock_guard lock(home.mutex);
   const Entry* entry = home.names.find(name);
-  if (entry == nullptr) return nullptr;
-  const auto& set = entry->sets[kind(type)];
+  return entry == nullptr ? Held{} : Held{entry->sets[kind(type)], entry->came[kind(type)]};
+}
+
+std::shared_ptr<const RecordSet> Cache::find(const base::HostName& name, DnsType type) const {
+  const auto [set, came] = held(name, type);
   return set && set->expires > Clock::now() ? set : nullptr;
 }
 
 std::shared_ptr<const RecordSet> Cache::stale(const base::HostName& name, DnsType type) const {
-  if (!is_cacheable(type)) return nullptr;
-  Shard& home = shard(name);
-  const std::lock_guard lock(home.mutex);
-  const Entry* entry = home.names.find(name);
-  if (entry == nullptr) return nullptr;
-  const auto& set = entry->sets[kind(type)];
+  const auto [set, came] = held(name, type);
   if (!set || set->failed || !set->name_exists) return nullptr;
-  if (entry->came[kind(type)].time_since_epoch().count() < policy_since_) return nullptr;
+  if (came.time_since_epoch().count() < policy_since_) return nullptr;
   const auto now = Clock::now();
   const auto since = set->stale_since.value_or(set->expires);
   if (since > now || now - since > kMaxStale) return nullptr;

@@ -72,6 +72,12 @@ class Cache {
   };
   static std::size_t kind(sniffer::DnsType type);
   static void join_families(Entry& entry);
+  // Whatever is kept, also if it has expired.
+  struct Held {
+    std::shared_ptr<const RecordSet> set{};
+    Clock::time_point came{};
+  };
+  [[nodiscard]] Held held(const base::HostName& name, sniffer::DnsType type) const;
   [[nodiscard]] Shard& shard(const base::HostName& name) const;
 
   std::vector<std::unique_ptr<Shard>> shards_;

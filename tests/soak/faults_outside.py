@@ -18,28 +18,26 @@ _BACK = 5.0  # seconds until a resolver that answers again is used
 _SILENT_ORIGIN = 90.0  # seconds until a client hears of an origin that fell silent on an open connection
 
 
-@scenario("resolver-silent", "the resolver does not answer", repeats=2)
-def resolver_silent(world, row):
-    """T207"""
+def _while_resolver(world, row, state):
     _learn(world)
-    world.lab.dns.silent = True
+    setattr(world.lab.dns, state, True)
     try:
         _without_resolver(world, row)
     finally:
-        world.lab.dns.silent = False
+        setattr(world.lab.dns, state, False)
     _again(world, row)
+
+
+@scenario("resolver-silent", "the resolver does not answer", repeats=2)
+def resolver_silent(world, row):
+    """T207"""
+    _while_resolver(world, row, "silent")
 
 
 @scenario("resolver-servfail", "the resolver answers SERVFAIL", repeats=2, short=1)
 def resolver_servfail(world, row):
     """T207"""
-    _learn(world)
-    world.lab.dns.failing = True
-    try:
-        _without_resolver(world, row)
-    finally:
-        world.lab.dns.failing = False
-    _again(world, row)
+    _while_resolver(world, row, "failing")
 
 
 @scenario("resolver-killed", "the resolver's port refuses", repeats=2)

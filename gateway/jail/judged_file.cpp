@@ -59,10 +59,10 @@ base::Result<base::Fd> open_judged_log(const std::string& path, std::span<const 
 
 base::Result<std::string> read_judged_file(const std::string& path, std::size_t max_bytes,
                                            std::span<const JudgedPath> judged, const Identity& command) {
-  if (!is_exposed(find(path, judged), command)) return serve::read_small_file(path, max_bytes);
+  if (!is_exposed(find(path, judged), command)) return serve::read_settled_file(path, max_bytes);
   const RightsOf rights(command);
   if (!rights.complete()) return base::system_error("cannot take the rights of the command's user");
-  return serve::read_small_file(path, max_bytes);
+  return serve::read_settled_file(path, max_bytes);
 }
 
 }  // namespace soleroute::gateway::jail

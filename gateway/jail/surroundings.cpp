@@ -82,7 +82,7 @@ base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& file
   if (loaded.by_default) {
     if (auto found = serve::find_default_policy("")) names.push_back(std::move(*found));
   }
-  auto sources = serve::read_settled_policy_files(names, read);
+  auto sources = serve::read_policy_files(names, read);
   if (!sources) return std::unexpected(sources.error());
   auto compiled = policy::Policy::compile(*sources);
   if (!compiled) return std::unexpected(compiled.error());

@@ -71,6 +71,49 @@ base::Status check_opened(int fd, const std::string& path, std::size_t max_bytes
   return {};
 }
 
+base::Result<base::Fd> open_ordinary(const std::string& path) {
+  if (path.empty()) return file_error("\"\"", "is not a file name");
+  if (path.find('\0') != std::string::npos) return file_error(path, "a file name holds no NUL");
+  // O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever. O_NOCTTY: a terminal is not ours to take.
+  base::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (file) return file;
+  // ENXIO is what open(2) says of a socket.
+  if (errno == ENXIO) return file_error(path, "must be an ordinary file, not a socket or an absent device", ENXIO);
+  return file_error(path, "cannot be opened", errno);
+}
+
+base::Result<std::string> read_opened(int fd, const std::string& path, std::size_t max_bytes) {
+  struct stat before{};
+  if (auto ok = check_opened(fd, path, max_bytes, before); !ok) return std::unexpected(std::move(ok.error()));
+  auto text = read_bounded(fd, path, static_cast<std::size_t>(before.st_size), max_bytes);
+  if (!text) return text;
+  struct stat after{};
+  if (::fstat(fd, &after) != 0) return file_error(path, "cannot be examined", errno);
+  if (!same_content(before, after)) return file_error(path, "changed while it was read; try again");
+  return text;
+}
+
+// A file that was written a moment ago may still be being written. What was cut off at a line's end can be a policy of
+// its own, and admit more than the whole: nothing in the text tells, only time does. The open file is asked, not its
+// path: files that are renamed to it, one after another, are each whole.
+base::Status wait_until_settled(int fd, const std::string& path) {
+  const auto patience = std::chrono::steady_clock::now() + kSettlingPatience;
+  for (;;) {
+    struct stat status{};
+    if (::fstat(fd, &status) != 0) return file_error(path, "cannot be examined", errno);
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    const auto age = std::chrono::seconds(now.tv_sec - status.st_mtim.tv_sec) +
+                     std::chrono::nanoseconds(now.tv_nsec - status.st_mtim.tv_nsec);
+    const bool fresh = age < kSettled && age > -kSettled;  // a clock that was set back is no reason to wait
+    if (!fresh || !S_ISREG(status.st_mode)) return {};
+    if (std::chrono::steady_clock::now() > patience) {
+      return file_error(path, "keeps changing; write another file and rename it to this one");
+    }
+    std::this_thread::sleep_for(kSettled - age);
+  }
+}
+
 }  // namespace
 
 std::string printable_path(std::string_view path) {
@@ -87,43 +130,17 @@ std::string printable_path(std::string_view path) {
 }
 
 base::Result<std::string> read_small_file(const std::string& path, std::size_t max_bytes) {
-  if (path.empty()) return file_error("\"\"", "is not a file name");
-  if (path.find('\0') != std::string::npos) return file_error(path, "a file name holds no NUL");
-  // O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever. O_NOCTTY: a terminal is not ours to take.
-  const base::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!file) {
-    // ENXIO is what open(2) says of a socket.
-    if (errno == ENXIO) return file_error(path, "must be an ordinary file, not a socket or an absent device", ENXIO);
-    return file_error(path, "cannot be opened", errno);
-  }
-  struct stat before{};
-  if (auto ok = check_opened(file.get(), path, max_bytes, before); !ok) return std::unexpected(std::move(ok.error()));
-  auto text = read_bounded(file.get(), path, static_cast<std::size_t>(before.st_size), max_bytes);
-  if (!text) return text;
-  struct stat after{};
-  if (::fstat(file.get(), &after) != 0) return file_error(path, "cannot be examined", errno);
-  if (!same_content(before, after)) return file_error(path, "changed while it was read; try again");
-  return text;
+  const auto file = open_ordinary(path);
+  if (!file) return std::unexpected(file.error());
+  return read_opened(file->get(), path, max_bytes);
 }
 
-// A file that was written a moment ago may still be being written. What was cut off at a line's end can be a policy of
-// its own, and admit more than the whole: nothing in the text tells, only time does.
-base::Status wait_until_settled(const std::string& path) {
-  const auto patience = std::chrono::steady_clock::now() + kSettlingPatience;
-  for (;;) {
-    struct stat status{};
-    if (::stat(path.c_str(), &status) != 0) return {};  // opening it says what is wrong
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    const auto age = std::chrono::seconds(now.tv_sec - status.st_mtim.tv_sec) +
-                     std::chrono::nanoseconds(now.tv_nsec - status.st_mtim.tv_nsec);
-    const bool fresh = age < kSettled && age > -kSettled;  // a clock that was set back is no reason to wait
-    if (!fresh) return {};
-    if (std::chrono::steady_clock::now() > patience) {
-      return file_error(path, "keeps changing; write another file and rename it to this one");
-    }
-    std::this_thread::sleep_for(kSettled - age);
-  }
+base::Result<std::string> read_settled_file(const std::string& path, std::size_t max_bytes) {
+  const auto file = open_ordinary(path);
+  if (!file) return std::unexpected(file.error());
+  if (auto settled = wait_until_settled(file->get(), path); !settled)
+    return std::unexpected(std::move(settled.error()));
+  return read_opened(file->get(), path, max_bytes);
 }
 
 base::Result<policy::PolicySource> read_policy_file(const std::string& path, const FileReader& read) {
@@ -143,14 +160,6 @@ base::Result<std::vector<policy::PolicySource>> read_policy_files(std::span<cons
   return sources;
 }
 
-base::Result<std::vector<policy::PolicySource>> read_settled_policy_files(std::span<const std::string> paths,
-                                                                          const FileReader& read) {
-  for (const std::string& path : paths) {
-    if (auto settled = wait_until_settled(path); !settled) return std::unexpected(std::move(settled.error()));
-  }
-  return read_policy_files(paths, read);
-}
-
 base::Result<std::shared_ptr<const policy::Policy>> load_policy(std::span<const std::string> paths) {
   const auto layers = read_policy_files(paths);
   if (!layers) return std::unexpected(layers.error());
@@ -158,7 +167,7 @@ base::Result<std::shared_ptr<const policy::Policy>> load_policy(std::span<const 
 }
 
 base::Result<std::shared_ptr<const policy::Policy>> load_settled_policy(std::span<const std::string> paths) {
-  const auto layers = read_settled_policy_files(paths);
+  const auto layers = read_policy_files(paths, read_settled_file);
   if (!layers) return std::unexpected(layers.error());
   return policy::Policy::compile(*layers);
 }

@@ -26,21 +26,18 @@ inline constexpr std::size_t kMaxPolicyFile = policy::kMaxPolicyBytes;
 // changes while it is read. Errors: kUsage, "path: what is wrong", with sys_errno where a call failed.
 [[nodiscard]] base::Result<std::string> read_small_file(const std::string& path, std::size_t max_bytes);
 
-// In its place, for who reads with the rights of another user.
+// The same once the opened file has not been written for 50 ms, at once for most; an error if that is not so within a
+// second. For who puts a file in force that somebody else may be writing.
+[[nodiscard]] base::Result<std::string> read_settled_file(const std::string& path, std::size_t max_bytes);
+
+// In place of these, for who reads with the rights of another user.
 using FileReader = std::function<base::Result<std::string>(const std::string& path, std::size_t max_bytes)>;
 
 // The same as a layer of a policy; its name is the path as given.
 [[nodiscard]] base::Result<policy::PolicySource> read_policy_file(const std::string& path,
                                                                   const FileReader& read = read_small_file);
-// Returns once the file has not been written for 50 ms, at once for most; an error if that is not so within a second.
-// For who puts a file in force that somebody else may be writing. A file that is not there is no matter of this.
-[[nodiscard]] base::Status wait_until_settled(const std::string& path);
-
 // All of them in order, or the first error.
 [[nodiscard]] base::Result<std::vector<policy::PolicySource>> read_policy_files(
-    std::span<const std::string> paths, const FileReader& read = read_small_file);
-// The same, each once it has settled: for what is to be put in force.
-[[nodiscard]] base::Result<std::vector<policy::PolicySource>> read_settled_policy_files(
     std::span<const std::string> paths, const FileReader& read = read_small_file);
 // Read and compiled, layers in order; none: a policy that denies everything.
 [[nodiscard]] base::Result<std::shared_ptr<const policy::Policy>> load_policy(std::span<const std::string> paths);

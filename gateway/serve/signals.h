@@ -1,10 +1,12 @@
-// The signals that whoever holds a namespace obeys: SIGHUP reads the policy again, SIGTERM and SIGINT end it.
+// The signals that the gateway and the guard obey: SIGHUP reloads the policy, SIGTERM and SIGINT end the program.
+// SIGHUPs that come within 10 ms, or while a reload runs, lead to one reload, which begins after the last of them.
 // Used on the controlling thread's event loop; the loop outlives it.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <functional>
 
 namespace soleroute::gateway::serve {
@@ -19,8 +21,11 @@ class Signals {
 
  private:
   void await();
+  void reload_soon();
 
   boost::asio::signal_set signals_;
+  boost::asio::steady_timer gathering_;
+  bool reload_is_due_ = false;
   Action reload_;
   Action stop_;
 };

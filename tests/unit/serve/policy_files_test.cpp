@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -155,14 +156,16 @@ TEST_F(PolicyFiles, FollowsLinksAndEverySwapGivesOneWholeVersion) {
 
 TEST_F(PolicyFiles, WaitsUntilAFileIsNoLongerWritten) {
   const auto fresh = write("fresh.yaml", "domains: []");
-  EXPECT_TRUE(wait_until_settled(fresh).has_value());
+  EXPECT_EQ(read_settled_file(fresh, 100), "domains: []");
   struct stat status{};
   ASSERT_EQ(::stat(fresh.c_str(), &status), 0);
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
   const auto age_ms = (now.tv_sec - status.st_mtim.tv_sec) * 1000 + (now.tv_nsec - status.st_mtim.tv_nsec) / 1'000'000;
   EXPECT_GE(age_ms, 49);
-  EXPECT_TRUE(wait_until_settled(path("absent.yaml")).has_value()) << "reading it says what is wrong";
+  const auto absent = read_settled_file(path("absent.yaml"), 100);
+  ASSERT_FALSE(absent.has_value());
+  EXPECT_THAT(absent.error().message, HasSubstr("cannot be opened"));
 }
 
 TEST_F(PolicyFiles, RefusesAFileThatKeepsChanging) {
@@ -175,11 +178,31 @@ TEST_F(PolicyFiles, RefusesAFileThatKeepsChanging) {
       std::this_thread::yield();
     }
   });
-  const auto settled = wait_until_settled(busy);
+  const auto settled = read_settled_file(busy, 100);
   done = true;
   writer.join();
   ASSERT_FALSE(settled.has_value());
   EXPECT_THAT(settled.error().message, HasSubstr("keeps changing"));
+}
+
+TEST_F(PolicyFiles, ReadsOneOfManyFilesThatAreRenamedToThePathOneAfterAnother) {
+  const auto target = write("policy.yaml", "domains: []");
+  std::atomic<bool> done = false;
+  std::thread writer([&] {
+    while (!done) {
+      const auto fresh = write("policy.new", "domains: []");
+      std::filesystem::rename(fresh, target);
+      std::this_thread::yield();
+    }
+  });
+  const auto begin = std::chrono::steady_clock::now();
+  const auto text = read_settled_file(target, 100);
+  const auto took = std::chrono::steady_clock::now() - begin;
+  done = true;
+  writer.join();
+  ASSERT_TRUE(text.has_value()) << text.error().message;
+  EXPECT_EQ(*text, "domains: []");
+  EXPECT_LT(took, std::chrono::milliseconds(900)) << "the path always was younger than 50 ms, the open file was not";
 }
 
 TEST_F(PolicyFiles, ReadsLayersInOrderOrSaysWhichFailed) {

@@ -56,6 +56,7 @@ def test_a_signal_applies_it_without_a_break(mine):
     assert works(mine)
     mine.set_policy(POLICY)
     mine.compose("kill", "-s", "HUP", "proxy")
+    wait.until(lambda: http(mine, "denied.test")[1] == "403", "the reload, which ends what runs and is no longer allowed")
 
 
 def test_a_reload_is_asked_for_and_says_what_came_of_it(mine):

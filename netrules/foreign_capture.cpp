@@ -18,8 +18,8 @@
 #include <string_view>
 #include <tuple>
 
-#include "netrules/message_buffer.h"
-#include "netrules/netlink_wait.h"
+#include "base/message_buffer.h"
+#include "base/netlink_wait.h"
 #include "netrules/nftnl_codec.h"
 #include "netrules/plan_parts.h"
 
@@ -44,14 +44,14 @@ base::Status dump(std::uint16_t type, const OnMessage& on_message) {
   constexpr const char* kWhat = "cannot read other tables' rules";
   const std::unique_ptr<mnl_socket, SocketDeleter> socket(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC));
   if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) return base::errno_error(kWhat);
-  limit_waiting(mnl_socket_get_fd(socket.get()));
-  MessageBuffer buffer(kBuffer);
+  base::limit_waiting(mnl_socket_get_fd(socket.get()));
+  base::MessageBuffer buffer(kBuffer);
   const nlmsghdr* request = nftnl_nlmsg_build_hdr(buffer.data(), type, NFPROTO_UNSPEC, NLM_F_DUMP, 1);
   if (mnl_socket_sendto(socket.get(), request, request->nlmsg_len) < 0) return base::errno_error(kWhat);
   int state = MNL_CB_OK;
   while (state > MNL_CB_STOP) {
     const ssize_t received = mnl_socket_recvfrom(socket.get(), buffer.data(), buffer.size());
-    if (received < 0) return receive_error(kWhat);
+    if (received < 0) return base::receive_error(kWhat);
     state = mnl_cb_run(buffer.data(), static_cast<std::size_t>(received), 1, mnl_socket_get_portid(socket.get()),
                        forward_message, const_cast<OnMessage*>(&on_message));
   }

@@ -23,9 +23,9 @@
 #include <map>
 
 #include "base/fd.h"
+#include "base/message_buffer.h"
+#include "base/netlink_wait.h"
 #include "netrules/kernel.h"
-#include "netrules/message_buffer.h"
-#include "netrules/netlink_wait.h"
 #include "netrules/nftnl_codec.h"
 #include "netrules/program.h"
 
@@ -48,7 +48,7 @@ base::Result<Socket> open_socket() {
   if (mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0)
     return base::errno_error("cannot bind a netfilter socket");
   const int fd = mnl_socket_get_fd(socket.get());
-  limit_waiting(fd);
+  base::limit_waiting(fd);
   if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveSpace, sizeof kReceiveSpace) != 0) {
     ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kReceiveSpace, sizeof kReceiveSpace);  // best effort: bounded by rmem_max
   }
@@ -164,7 +164,7 @@ class Batch {
   }
   // The kernel has answered before send returned: read until nothing is left. For the first word alone is waited.
   static base::Result<Refusals> collect(int fd) {
-    MessageBuffer buffer(kReceiveBuffer);
+    base::MessageBuffer buffer(kReceiveBuffer);
     Refusals refused;
     bool answered = false;
     for (;;) {
@@ -185,11 +185,11 @@ class Batch {
         answered = true;
       }
     }
-    if (!answered) return base::system_error(no_answer("cannot program rules"));
+    if (!answered) return base::system_error(base::no_answer("cannot program rules"));
     return refused;
   }
 
-  MessageBuffer scratch_;
+  base::MessageBuffer scratch_;
   std::vector<char> bytes_;
   std::vector<std::string> words_;  // by sequence number
   std::size_t answering_ = 0;
@@ -207,11 +207,11 @@ int forward_message(const nlmsghdr* header, void* data) {
 }
 
 base::Status receive_all(const mnl_socket& socket, std::uint32_t sequence, const OnMessage& on_message) {
-  MessageBuffer buffer(kReceiveBuffer);
+  base::MessageBuffer buffer(kReceiveBuffer);
   int state = MNL_CB_OK;
   while (state > MNL_CB_STOP) {
     const ssize_t received = mnl_socket_recvfrom(&socket, buffer.data(), buffer.size());
-    if (received < 0) return receive_error("cannot read rules back");
+    if (received < 0) return base::receive_error("cannot read rules back");
     state = mnl_cb_run(buffer.data(), static_cast<std::size_t>(received), sequence, mnl_socket_get_portid(&socket),
                        forward_message, const_cast<OnMessage*>(&on_message));
   }
@@ -311,7 +311,7 @@ class Reader {
   }
 
   const mnl_socket& socket_;
-  MessageBuffer buffer_;
+  base::MessageBuffer buffer_;
   SetElements sets_;
   std::uint32_t sequence_ = 0;
 };

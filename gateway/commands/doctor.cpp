@@ -68,15 +68,15 @@ base::Result<std::vector<EngineNetwork>> engine_networks(const std::string& path
 }
 
 // On a network of this interface, and not this machine's own.
-bool is_claimed_on(const netrules::Interface& interface, const base::IpAddress& wanted) {
+bool is_claimed_on(const netlink::Interface& interface, const base::IpAddress& wanted) {
   const auto near = [&](const base::InterfaceAddress& own) { return own.subnet().contains(wanted); };
   const auto ours = [&](const base::InterfaceAddress& own) { return own.address == wanted; };
   if (interface.loopback || std::ranges::none_of(interface.addresses, near)) return false;
   if (std::ranges::any_of(interface.addresses, ours)) return false;
-  return netrules::address_in_use(interface.index, wanted).value_or(false);
+  return netlink::address_in_use(interface.index, wanted).value_or(false);
 }
 
-std::vector<base::IpAddress> claimed_elsewhere(const std::vector<netrules::Interface>& interfaces,
+std::vector<base::IpAddress> claimed_elsewhere(const std::vector<netlink::Interface>& interfaces,
                                                const std::vector<base::InterfaceAddress>& claim) {
   std::vector<base::IpAddress> taken;
   for (const auto& wanted : claim) {
@@ -121,7 +121,7 @@ base::Result<DoctorFacts> gather(const DoctorOptions& options) {
   if (!netfilter.empty()) facts.bridge_netfilter = netfilter.starts_with("1");
   if (facts.place == Place::kMachine) facts.networks = engine_networks(options.engine);
   if (facts.place == Place::kAgent) facts.refusing_resolvers = refusing_resolvers();
-  auto interfaces = netrules::list_interfaces();
+  auto interfaces = netlink::list_interfaces();
   if (interfaces) facts.interfaces = std::move(*interfaces);
   facts.claimed_elsewhere = claimed_elsewhere(facts.interfaces, facts.claim);
   return facts;

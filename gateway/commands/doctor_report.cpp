@@ -49,12 +49,12 @@ void on_the_machine(const DoctorFacts& facts, Findings& out) {
   }
 }
 
-bool has_address_in(const netrules::Interface& interface, const base::Cidr& subnet) {
+bool has_address_in(const netlink::Interface& interface, const base::Cidr& subnet) {
   return std::ranges::any_of(interface.addresses, [&](const auto& own) { return subnet.contains(own.address); });
 }
 
 // Such as a home network that happens to have the project's numbers.
-void same_numbers_elsewhere(const EngineNetwork& network, const std::vector<netrules::Interface>& interfaces,
+void same_numbers_elsewhere(const EngineNetwork& network, const std::vector<netlink::Interface>& interfaces,
                             Findings& out) {
   for (const auto& interface : interfaces) {
     if (interface.loopback || interface.name == network.bridge) continue;
@@ -130,7 +130,7 @@ bool is_global_v6(const base::InterfaceAddress& own) {
 }
 
 // Is it on a network of one of these addresses?
-bool faces(const netrules::Interface& interface, const std::vector<base::InterfaceAddress>& claim) {
+bool faces(const netlink::Interface& interface, const std::vector<base::InterfaceAddress>& claim) {
   for (const auto& claimed : claim) {
     const auto near = [&](const auto& own) { return own.subnet().contains(claimed.address); };
     if (std::ranges::any_of(interface.addresses, near)) return true;

@@ -11,9 +11,9 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "gateway/commands/surroundings.h"
+#include "gateway/netlink/links.h"
 #include "gateway/serve/neighbours.h"
 #include "netrules/kernel.h"
-#include "netrules/links.h"
 
 namespace soleroute::gateway::commands {
 
@@ -39,7 +39,7 @@ struct DoctorFacts {
   bool user_namespaces = false;          // may be made without privilege, for the jail
   std::optional<bool> bridge_netfilter;  // bridged IPv4 frames meet the engine's rules; absent: not known here
   base::Result<std::vector<EngineNetwork>> networks = base::system_error("not asked");
-  std::vector<netrules::Interface> interfaces;
+  std::vector<netlink::Interface> interfaces;
   std::vector<base::InterfaceAddress> claim;       // what the gateway is told to claim
   std::vector<base::IpAddress> claimed_elsewhere;  // of these, those that somebody else answers for
   std::vector<base::Endpoint> refusing_resolvers;  // of resolv.conf, those where nobody listens

@@ -10,10 +10,10 @@
 #include <string_view>
 #include <utility>
 
+#include "gateway/netlink/links.h"
 #include "gateway/serve/network.h"
 #include "gateway/serve/serving_policy.h"
 #include "gateway/serve/supervisor.h"
-#include "netrules/links.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -65,10 +65,10 @@ void show_ports(ShownIntent& shown) {
 void show_interface(ShownIntent& shown, const serve::ServeOptions& options) {
   netrules::Intent& intent = shown.intent;
   if (intent.topology != Topology::kRouter || !intent.inside_interface.empty()) return;
-  const auto interfaces = netrules::list_interfaces();
+  const auto interfaces = netlink::list_interfaces();
   const auto inside = interfaces && !options.claim.empty()
                           ? serve::find_inside(*interfaces, options.inside_interface, options.claim)
-                          : base::Result<netrules::Interface>(base::system_error("not asked"));
+                          : base::Result<netlink::Interface>(base::system_error("not asked"));
   intent.inside_interface = inside ? inside->name : kExampleInterface;
   if (inside) return;
   shown.notes.push_back(

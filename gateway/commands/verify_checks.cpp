@@ -23,7 +23,7 @@
 #include "gateway/audit/probe.h"
 #include "gateway/commands/probe_socket.h"
 #include "gateway/commands/probe_tls.h"
-#include "netrules/links.h"
+#include "gateway/netlink/links.h"
 #include "policy/source_text.h"
 #include "sniffer/dns_message.h"
 
@@ -204,8 +204,8 @@ constexpr std::chrono::milliseconds kRuleAnswersWithin{500};
 
 bool is_own(const base::IpAddress& address) {
   if (address.bytes()[0] == 127) return true;
-  const auto interfaces = netrules::list_interfaces();
-  return interfaces && std::ranges::any_of(*interfaces, [&](const netrules::Interface& interface) {
+  const auto interfaces = netlink::list_interfaces();
+  return interfaces && std::ranges::any_of(*interfaces, [&](const netlink::Interface& interface) {
            return std::ranges::any_of(interface.addresses, [&](const auto& own) { return own.address == address; });
          });
 }

@@ -21,7 +21,7 @@
 #include "gateway/dns/resolver.h"
 #include "gateway/net/descriptor_budget.h"
 #include "gateway/net/stream.h"
-#include "netrules/local_routes.h"
+#include "gateway/netlink/local_routes.h"
 #include "policy/decision.h"
 
 namespace soleroute::gateway::flow {
@@ -86,7 +86,7 @@ class Connector {
   std::uint32_t mark_;
   std::vector<base::IpAddress> local_addresses_;
   net::DescriptorBudget* descriptors_;
-  netrules::RouteQuestions routes_;
+  netlink::RouteQuestions routes_;
 };
 
 }  // namespace soleroute::gateway::flow

@@ -13,7 +13,7 @@
 #include <memory>
 
 #include "base/fd.h"
-#include "netrules/netlink_wait.h"
+#include "base/netlink_wait.h"
 
 namespace soleroute::gateway::jail {
 namespace {
@@ -50,7 +50,7 @@ base::Status send_request() {
   if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) {
     return base::errno_error("cannot open a routing socket");
   }
-  netrules::limit_waiting(mnl_socket_get_fd(socket.get()));
+  base::limit_waiting(mnl_socket_get_fd(socket.get()));
   alignas(nlmsghdr) std::array<char, 4096> buffer{};
   nlmsghdr* message = mnl_nlmsg_put_header(buffer.data());
   build_request(*message);
@@ -58,7 +58,7 @@ base::Status send_request() {
     return base::errno_error("cannot ask for an interface");
   }
   const ssize_t received = mnl_socket_recvfrom(socket.get(), buffer.data(), buffer.size());
-  if (received < 0) return netrules::receive_error("cannot make an interface");
+  if (received < 0) return base::receive_error("cannot make an interface");
   const unsigned port = mnl_socket_get_portid(socket.get());
   if (mnl_cb_run(buffer.data(), static_cast<std::size_t>(received), 1, port, nullptr, nullptr) < 0) {
     return base::errno_error("cannot make an interface");

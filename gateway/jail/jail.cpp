@@ -30,13 +30,13 @@
 #include "gateway/jail/surroundings.h"
 #include "gateway/jail/tally.h"
 #include "gateway/jail/trust.h"
+#include "gateway/netlink/links.h"
 #include "gateway/serve/inspection.h"
 #include "gateway/serve/network.h"
 #include "gateway/serve/policy_files.h"
 #include "gateway/serve/runtime.h"
 #include "gateway/serve/supervisor.h"
 #include "gateway/serve/system_resolvers.h"
-#include "netrules/links.h"
 
 namespace soleroute::gateway::jail {
 namespace {
@@ -246,7 +246,7 @@ class Run {
   base::Result<serve::RuntimeOptions> runtime_options() {
     auto inspection = serve::make_inspection(std::move(*authority_), origin_roots_);
     if (!inspection) return std::unexpected(inspection.error());
-    const auto interfaces = netrules::list_interfaces();
+    const auto interfaces = netlink::list_interfaces();
     if (!interfaces) return std::unexpected(interfaces.error());
     serve::RuntimeOptions options;
     options.resolvers = resolvers_;

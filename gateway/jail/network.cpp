@@ -12,9 +12,9 @@
 #include <utility>
 
 #include "gateway/jail/dead_end.h"
+#include "gateway/netlink/links.h"
 #include "gateway/queue/packet_log.h"
 #include "netrules/kernel.h"
-#include "netrules/links.h"
 
 namespace soleroute::gateway::jail {
 namespace {
@@ -31,13 +31,13 @@ struct Handover {
 };
 
 base::Status add_to(int interface, const base::IpAddress& address) {
-  if (auto added = netrules::add_address(interface, {address, address.bits()}); !added) return added;
-  return netrules::add_default_route(
+  if (auto added = netlink::add_address(interface, {address, address.bits()}); !added) return added;
+  return netlink::add_default_route(
       {.family = address.family(), .via = std::nullopt, .interface_index = interface, .metric = 0});
 }
 
-base::Result<int> index_of(const std::vector<netrules::Interface>& interfaces, bool loopback) {
-  const auto found = std::ranges::find_if(interfaces, [loopback](const netrules::Interface& interface) {
+base::Result<int> index_of(const std::vector<netlink::Interface>& interfaces, bool loopback) {
+  const auto found = std::ranges::find_if(interfaces, [loopback](const netlink::Interface& interface) {
     return loopback ? interface.loopback : interface.name == kDeadEnd;
   });
   if (found == interfaces.end()) return base::system_error("an interface of the jail is not there");
@@ -50,16 +50,16 @@ base::Result<int> index_of(const std::vector<netrules::Interface>& interfaces, b
 // it, or with it switched off, there is IPv4 alone.
 base::Result<bool> set_up_interfaces() {
   const bool dead_end = make_dead_end().has_value();
-  const auto interfaces = netrules::list_interfaces();
+  const auto interfaces = netlink::list_interfaces();
   if (!interfaces) return std::unexpected(interfaces.error());
   const auto loopback = index_of(*interfaces, true);
   if (!loopback) return std::unexpected(loopback.error());
   const auto v4 = dead_end ? index_of(*interfaces, false) : loopback;
   if (!v4) return std::unexpected(v4.error());
-  for (const netrules::Interface& interface : *interfaces) {
+  for (const netlink::Interface& interface : *interfaces) {
     // The kernel may put others into every namespace (sit0 and its like): they stay down.
     if (!interface.loopback && interface.name != kDeadEnd && interface.name != kOtherEnd) continue;
-    if (auto up = netrules::set_interface_up(interface.index); !up) return std::unexpected(up.error());
+    if (auto up = netlink::set_interface_up(interface.index); !up) return std::unexpected(up.error());
   }
   if (auto added = add_to(*v4, jail_address_v4()); !added) return std::unexpected(added.error());
   return add_to(*loopback, jail_address_v6()).has_value();

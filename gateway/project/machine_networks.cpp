@@ -4,18 +4,18 @@
 #include <algorithm>
 #include <utility>
 
-#include "netrules/links.h"
+#include "gateway/netlink/links.h"
 
 namespace soleroute::gateway::project {
 
 base::Result<std::vector<UsedNetwork>> machine_networks() {
   constexpr int kWidest = 8;
-  const auto interfaces = netrules::list_interfaces();
+  const auto interfaces = netlink::list_interfaces();
   if (!interfaces) return std::unexpected(interfaces.error());
-  const auto routes = netrules::list_routes();
+  const auto routes = netlink::list_routes();
   if (!routes) return std::unexpected(routes.error());
   std::vector<UsedNetwork> used;
-  const auto add = [&](const base::Cidr& network, const netrules::Interface& interface) {
+  const auto add = [&](const base::Cidr& network, const netlink::Interface& interface) {
     if (interface.loopback || network.prefix_length() < kWidest) return;
     const auto same = [&](const UsedNetwork& other) {
       return other.network == network && other.interface == interface.name;
@@ -26,7 +26,7 @@ base::Result<std::vector<UsedNetwork>> machine_networks() {
     for (const auto& address : interface.addresses) add(address.subnet(), interface);
   }
   for (const auto& route : *routes) {
-    const auto interface = std::ranges::find(*interfaces, route.interface_index, &netrules::Interface::index);
+    const auto interface = std::ranges::find(*interfaces, route.interface_index, &netlink::Interface::index);
     if (interface != interfaces->end()) add(route.destination, *interface);
   }
   return used;

@@ -16,9 +16,9 @@
 #include <string>
 
 #include "base/fd.h"
+#include "base/netlink_wait.h"
 #include "base/result.h"
 #include "gateway/queue/packet_log.h"
-#include "netrules/netlink_wait.h"
 
 namespace soleroute::gateway::queue {
 namespace {
@@ -40,7 +40,7 @@ base::Error explained(std::uint16_t queue, int error) {
   if (error == EINVAL || error == EOPNOTSUPP) {
     return {at + "this kernel has no NFQUEUE (module nfnetlink_queue)", kind, error};
   }
-  if (error == EAGAIN) return {netrules::no_answer(at + "cannot be opened"), kind, error};
+  if (error == EAGAIN) return {base::no_answer(at + "cannot be opened"), kind, error};
   return base::errno_error(at + "netlink", error).error();
 }
 
@@ -101,7 +101,7 @@ base::Result<base::Fd> open_packet_queue(std::uint16_t number) {
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return std::unexpected(explained(number, errno));
   }
-  netrules::limit_waiting(socket.get());
+  base::limit_waiting(socket.get());
   if (auto configured = configure(socket.get(), number); !configured) return std::unexpected(configured.error());
   wait_without_limit(socket.get());
 

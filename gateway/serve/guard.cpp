@@ -13,6 +13,7 @@
 #include <tuple>
 #include <utility>
 
+#include "gateway/netlink/links.h"
 #include "gateway/serve/control_socket.h"
 #include "gateway/serve/log_state.h"
 #include "gateway/serve/lost_network.h"
@@ -23,7 +24,6 @@
 #include "gateway/serve/supervisor.h"
 #include "gateway/serve/watch.h"
 #include "netrules/kernel.h"
-#include "netrules/links.h"
 
 namespace soleroute::gateway::serve {
 namespace {
@@ -37,7 +37,7 @@ constexpr std::size_t kMaxWarnings = 100;  // told apart; after that nothing new
 
 // The interface on whose subnet the gateway is.
 base::Result<int> interface_towards(const base::IpAddress& gateway) {
-  const auto interfaces = netrules::list_interfaces();
+  const auto interfaces = netlink::list_interfaces();
   if (!interfaces) return std::unexpected(interfaces.error());
   for (const auto& interface : *interfaces) {
     const bool near = !interface.loopback && std::ranges::any_of(interface.addresses, [&](const auto& own) {
@@ -54,23 +54,23 @@ base::Result<int> interface_towards(const base::IpAddress& gateway) {
 base::Status set_route_to(const base::IpAddress& gateway) {
   const auto index = interface_towards(gateway);
   if (!index) return std::unexpected(index.error());
-  const auto routes = netrules::list_default_routes();
+  const auto routes = netlink::list_default_routes();
   if (!routes) return std::unexpected(routes.error());
   for (const auto& route : *routes) {
     if (route.family != gateway.family() || route.via == gateway) continue;
-    if (auto removed = netrules::remove_default_route(route); !removed) return removed;
+    if (auto removed = netlink::remove_default_route(route); !removed) return removed;
   }
-  return netrules::add_default_route({gateway.family(), gateway, *index, 0});
+  return netlink::add_default_route({gateway.family(), gateway, *index, 0});
 }
 
 // What stands against "every packet meets the gateway", besides the rules.
 std::vector<std::string> route_problems(const std::vector<base::IpAddress>& gateways) {
   std::vector<std::string> found;
-  const auto routes = netrules::list_default_routes();
+  const auto routes = netlink::list_default_routes();
   if (!routes) return {routes.error().message};
   for (const auto& gateway : gateways) {
     const bool there =
-        std::ranges::any_of(*routes, [&](const netrules::DefaultRoute& route) { return route.via == gateway; });
+        std::ranges::any_of(*routes, [&](const netlink::DefaultRoute& route) { return route.via == gateway; });
     if (there) continue;
     found.push_back(
         fmt::format("no default route leads through {}: set aux_addresses DefaultGatewayIPv4 on the network, or "
@@ -117,7 +117,7 @@ class Guard {
     if (auto verified = rules_.verify(); !verified) return verified;
     look();
     log_.lifecycle(health_, fmt::format("the agent's packets leave through {} alone", names()));
-    if (auto watching = watch_.start(netrules::Changes::About::kEverything); !watching) {
+    if (auto watching = watch_.start(netlink::Changes::About::kEverything); !watching) {
       log_.error(
           fmt::format("{}: changes are seen every {} ms only", watching.error().message, Watch::kPeriod.count()));
     }

@@ -94,11 +94,11 @@ std::vector<Setting> other_settings(const std::string& inside) {
 
 // Where /proc/sys is read-only, IPv4's can still be turned off over netlink, interface by interface.
 void turn_off_over_netlink() {
-  const auto interfaces = netrules::list_interfaces();
+  const auto interfaces = netlink::list_interfaces();
   if (!interfaces) return;
   for (const auto& interface : *interfaces) {
     if (read_setting(fmt::format("{}/{}/forwarding", kConf4, interface.name)) != "1") continue;
-    static_cast<void>(netrules::turn_off_ipv4_forwarding(interface.index));  // what stays on is looked for afterwards
+    static_cast<void>(netlink::turn_off_ipv4_forwarding(interface.index));  // what stays on is looked for afterwards
   }
 }
 

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "netrules/links.h"
+#include "gateway/netlink/links.h"
 
 namespace soleroute::gateway::serve {
 

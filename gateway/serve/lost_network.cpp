@@ -39,7 +39,7 @@ bool names_own_address(std::string_view line, std::string_view host_name) {
 
 }  // namespace
 
-NetworkPresence network_presence(const std::vector<netrules::Interface>& interfaces, std::string_view hosts,
+NetworkPresence network_presence(const std::vector<netlink::Interface>& interfaces, std::string_view hosts,
                                  std::string_view host_name) {
   const bool connected = std::ranges::any_of(interfaces, [](const auto& one) { return !one.loopback; });
   if (connected) return NetworkPresence::kPresent;
@@ -54,7 +54,7 @@ NetworkPresence network_presence(const std::vector<netrules::Interface>& interfa
 namespace {
 
 NetworkPresence network_presence_here() {
-  const auto interfaces = netrules::list_interfaces();
+  const auto interfaces = netlink::list_interfaces();
   if (!interfaces) return NetworkPresence::kPresent;  // not known: nothing is ended for that
   const auto hosts = read_small_file(kHosts, kMaxHosts);
   std::array<char, 256> name{};

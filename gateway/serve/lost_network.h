@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "netrules/links.h"
+#include "gateway/netlink/links.h"
 
 namespace soleroute::gateway::serve {
 
@@ -21,7 +21,7 @@ enum class NetworkPresence {
 // An engine shares the owner's /etc/hosts with those who joined: it names the owner's own address while the owner runs,
 // and not while it is stopped. Ending while it is stopped would be for good: the engine refuses to join it then, and
 // does not try again.
-[[nodiscard]] NetworkPresence network_presence(const std::vector<netrules::Interface>& interfaces,
+[[nodiscard]] NetworkPresence network_presence(const std::vector<netlink::Interface>& interfaces,
                                                std::string_view hosts, std::string_view host_name);
 
 // Looks again and again, on one thread, in a namespace that had a network.

@@ -13,7 +13,7 @@
 namespace soleroute::gateway::serve {
 namespace {
 
-using netrules::Interface;
+using netlink::Interface;
 
 bool holds(const Interface& interface, const base::IpAddress& address) {
   return std::ranges::any_of(interface.addresses,
@@ -45,8 +45,8 @@ std::optional<std::string> set_route_outside(const std::vector<Interface>& inter
     const std::uint32_t first = ((std::uint32_t{network[0]} << 24) | (std::uint32_t{network[1]} << 16) |
                                  (std::uint32_t{network[2]} << 8) | network[3]) +
                                 1;
-    const netrules::DefaultRoute outside{base::Family::kV4, base::IpAddress::v4(first), interface.index, 0};
-    const auto added = netrules::add_default_route(outside);
+    const netlink::DefaultRoute outside{base::Family::kV4, base::IpAddress::v4(first), interface.index, 0};
+    const auto added = netlink::add_default_route(outside);
     return added ? fmt::format("default route set to {} on {}", outside.via->to_string(), interface.name)
                  : added.error().message;
   }
@@ -110,14 +110,14 @@ void announce(const base::InterfaceAddress& claimed) {
 base::Status claim_addresses(const Interface& inside, const std::vector<base::InterfaceAddress>& claim) {
   for (const auto& address : claim) {
     if (holds(inside, address.address)) continue;
-    const auto taken = netrules::address_in_use(inside.index, address.address);
+    const auto taken = netlink::address_in_use(inside.index, address.address);
     if (taken && *taken) {
       return base::system_error(
           fmt::format("{} is already answered for on {}: another gateway, or the engine's own "
                       "bridge address; claim another one",
                       address.address.to_string(), inside.name));
     }
-    if (auto added = netrules::add_address(inside.index, address); !added) return added;
+    if (auto added = netlink::add_address(inside.index, address); !added) return added;
     announce(address);
   }
   return {};
@@ -126,16 +126,16 @@ base::Status claim_addresses(const Interface& inside, const std::vector<base::In
 std::vector<std::string> mend_default_route(const std::vector<Interface>& interfaces,
                                             const std::vector<base::InterfaceAddress>& claim, const Interface& inside) {
   std::vector<std::string> done;
-  const auto routes = netrules::list_default_routes();
+  const auto routes = netlink::list_default_routes();
   if (!routes) return {routes.error().message};
   for (const auto& route : *routes) {
     const auto ours = [&](const base::InterfaceAddress& own) { return own.address == *route.via; };
     if (!route.via || std::ranges::none_of(claim, ours)) continue;
-    const auto removed = netrules::remove_default_route(route);
+    const auto removed = netlink::remove_default_route(route);
     done.push_back(
         removed ? fmt::format("default route through {} led to this gateway itself: removed", route.via->to_string())
                 : removed.error().message);
-    const auto other = [&](const netrules::DefaultRoute& one) {
+    const auto other = [&](const netlink::DefaultRoute& one) {
       return one.family == route.family && one.via != route.via;
     };
     if (route.family != base::Family::kV4 || std::ranges::any_of(*routes, other)) continue;

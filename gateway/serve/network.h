@@ -8,27 +8,27 @@
 
 #include "base/ip_address.h"
 #include "base/result.h"
-#include "netrules/links.h"
+#include "gateway/netlink/links.h"
 
 namespace soleroute::gateway::serve {
 
 // The named interface, or the one whose subnet holds the (first) claimed address.
-[[nodiscard]] base::Result<netrules::Interface> find_inside(const std::vector<netrules::Interface>& interfaces,
-                                                            const std::string& name,
-                                                            const std::vector<base::InterfaceAddress>& claim);
+[[nodiscard]] base::Result<netlink::Interface> find_inside(const std::vector<netlink::Interface>& interfaces,
+                                                           const std::string& name,
+                                                           const std::vector<base::InterfaceAddress>& claim);
 
 // Adds the addresses to the inside interface and makes its neighbours know; an address that somebody else answers for
 // is an error that says so.
-[[nodiscard]] base::Status claim_addresses(const netrules::Interface& inside,
+[[nodiscard]] base::Status claim_addresses(const netlink::Interface& inside,
                                            const std::vector<base::InterfaceAddress>& claim);
 
 // A default route through one of our own addresses leads to ourselves (engines before gw_priority make one): it is
 // removed, and with `fallback` known, replaced. Returns a line for the log for each thing done.
-[[nodiscard]] std::vector<std::string> mend_default_route(const std::vector<netrules::Interface>& interfaces,
+[[nodiscard]] std::vector<std::string> mend_default_route(const std::vector<netlink::Interface>& interfaces,
                                                           const std::vector<base::InterfaceAddress>& claim,
-                                                          const netrules::Interface& inside);
+                                                          const netlink::Interface& inside);
 
 // Every address of this namespace.
-[[nodiscard]] std::vector<base::IpAddress> all_addresses(const std::vector<netrules::Interface>& interfaces);
+[[nodiscard]] std::vector<base::IpAddress> all_addresses(const std::vector<netlink::Interface>& interfaces);
 
 }  // namespace soleroute::gateway::serve

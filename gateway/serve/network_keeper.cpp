@@ -13,19 +13,19 @@
 namespace soleroute::gateway::serve {
 namespace {
 
-bool has(const netrules::Interface& interface, const base::InterfaceAddress& address) {
+bool has(const netlink::Interface& interface, const base::InterfaceAddress& address) {
   return std::ranges::any_of(interface.addresses,
                              [&](const base::InterfaceAddress& own) { return own.address == address.address; });
 }
 
-std::string text_of(const netrules::DefaultRoute& route) {
+std::string text_of(const netlink::DefaultRoute& route) {
   const char* family = route.family == base::Family::kV4 ? "IPv4" : "IPv6";
   return route.via ? fmt::format("{} through {}", family, route.via->to_string()) : family;
 }
 
 }  // namespace
 
-NetworkKeeper::NetworkKeeper(netrules::Interface inside, std::vector<base::InterfaceAddress> claim,
+NetworkKeeper::NetworkKeeper(netlink::Interface inside, std::vector<base::InterfaceAddress> claim,
                              audit::DecisionLog& log)
     : inside_(std::move(inside)), claim_(std::move(claim)), log_(log), settings_(inside_.name) {}
 
@@ -42,7 +42,7 @@ base::Status NetworkKeeper::make_settings() {
   return {};
 }
 
-base::Status NetworkKeeper::claim(const std::vector<netrules::Interface>& interfaces) {
+base::Status NetworkKeeper::claim(const std::vector<netlink::Interface>& interfaces) {
   if (auto claimed = claim_addresses(inside_, claim_); !claimed) return claimed;
   for (const auto& done : mend_default_route(interfaces, claim_, inside_)) log_.lifecycle("route", done);
   claimed_ = true;
@@ -53,12 +53,12 @@ base::Status NetworkKeeper::claim(const std::vector<netrules::Interface>& interf
 std::vector<std::string> NetworkKeeper::restore() {
   std::vector<std::string> problems;
   restore_settings(problems);
-  const auto interfaces = netrules::list_interfaces();
+  const auto interfaces = netlink::list_interfaces();
   if (!interfaces) {
     problems.push_back(interfaces.error().message);
     return problems;
   }
-  const auto inside = std::ranges::find(*interfaces, inside_.name, &netrules::Interface::name);
+  const auto inside = std::ranges::find(*interfaces, inside_.name, &netlink::Interface::name);
   if (inside == interfaces->end() || !inside->up) {
     problems.push_back(
         fmt::format("the agents' interface {} is {}", inside_.name, inside == interfaces->end() ? "gone" : "down"));
@@ -80,7 +80,7 @@ void NetworkKeeper::restore_settings(std::vector<std::string>& problems) {
   problems.insert(problems.end(), look.forwarding.begin(), look.forwarding.end());
 }
 
-void NetworkKeeper::restore_addresses(const netrules::Interface& inside, std::vector<std::string>& problems) {
+void NetworkKeeper::restore_addresses(const netlink::Interface& inside, std::vector<std::string>& problems) {
   for (const auto& address : claim_) {
     if (has(inside, address)) continue;
     if (const auto claimed = claim_addresses(inside, {address}); claimed) {
@@ -94,16 +94,16 @@ void NetworkKeeper::restore_addresses(const netrules::Interface& inside, std::ve
 }
 
 // The kernel makes it with the address, and not again when somebody deletes it alone.
-void NetworkKeeper::restore_link_routes(const netrules::Interface& inside, std::vector<std::string>& problems) {
-  const auto routes = netrules::list_routes();
+void NetworkKeeper::restore_link_routes(const netlink::Interface& inside, std::vector<std::string>& problems) {
+  const auto routes = netlink::list_routes();
   if (!routes) return problems.push_back(routes.error().message);
   for (const auto& address : claim_) {
     const auto subnet = address.subnet();
-    const bool there = std::ranges::any_of(*routes, [&](const netrules::Route& route) {
+    const bool there = std::ranges::any_of(*routes, [&](const netlink::Route& route) {
       return route.interface_index == inside.index && route.destination == subnet;
     });
     if (there || address.prefix_length == address.address.bits()) continue;
-    const auto added = netrules::add_link_route(inside.index, subnet);
+    const auto added = netlink::add_link_route(inside.index, subnet);
     if (added) {
       log_.error(fmt::format("the route to {} by {} was gone: put back", subnet.to_string(), inside.name));
     } else {
@@ -119,11 +119,11 @@ void WaysOut::remember() {
 }
 
 void WaysOut::look(std::vector<std::string>& problems) {
-  const auto interfaces = netrules::list_interfaces();
-  if (interfaces && std::ranges::all_of(*interfaces, &netrules::Interface::loopback)) problems.push_back(kNetworkLost);
-  const auto routes = netrules::list_default_routes();
+  const auto interfaces = netlink::list_interfaces();
+  if (interfaces && std::ranges::all_of(*interfaces, &netlink::Interface::loopback)) problems.push_back(kNetworkLost);
+  const auto routes = netlink::list_default_routes();
   if (!routes) return problems.push_back(routes.error().message);
-  const std::vector<netrules::DefaultRoute> last = std::exchange(routes_, *routes);
+  const std::vector<netlink::DefaultRoute> last = std::exchange(routes_, *routes);
   for (const auto& route : last) {
     const bool replaced = std::ranges::any_of(*routes, [&](const auto& one) { return one.family == route.family; });
     if (replaced || route.advertised) continue;

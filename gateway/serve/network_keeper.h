@@ -10,8 +10,8 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "gateway/audit/decision_log.h"
+#include "gateway/netlink/links.h"
 #include "gateway/serve/kernel_settings.h"
-#include "netrules/links.h"
 
 namespace soleroute::gateway::serve {
 
@@ -25,26 +25,26 @@ class WaysOut {
   void remember();
 
  private:
-  std::vector<netrules::DefaultRoute> routes_;  // those last seen of each family
+  std::vector<netlink::DefaultRoute> routes_;  // those last seen of each family
 };
 
 class NetworkKeeper {
  public:
-  NetworkKeeper(netrules::Interface inside, std::vector<base::InterfaceAddress> claim, audit::DecisionLog& log);
+  NetworkKeeper(netlink::Interface inside, std::vector<base::InterfaceAddress> claim, audit::DecisionLog& log);
 
   // kSystem where the kernel goes on forwarding: without its rules this would be an open router.
   [[nodiscard]] base::Status make_settings();
   // From now on the addresses are claimed, and kept.
-  [[nodiscard]] base::Status claim(const std::vector<netrules::Interface>& interfaces);
+  [[nodiscard]] base::Status claim(const std::vector<netlink::Interface>& interfaces);
   // Puts back and logs what is missing. A line for each thing that is not as it should be; empty when all is.
   [[nodiscard]] std::vector<std::string> restore();
 
  private:
   void restore_settings(std::vector<std::string>& problems);
-  void restore_addresses(const netrules::Interface& inside, std::vector<std::string>& problems);
-  void restore_link_routes(const netrules::Interface& inside, std::vector<std::string>& problems);
+  void restore_addresses(const netlink::Interface& inside, std::vector<std::string>& problems);
+  void restore_link_routes(const netlink::Interface& inside, std::vector<std::string>& problems);
 
-  netrules::Interface inside_;
+  netlink::Interface inside_;
   std::vector<base::InterfaceAddress> claim_;
   audit::DecisionLog& log_;
   KernelSettings settings_;

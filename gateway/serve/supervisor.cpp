@@ -116,7 +116,7 @@ class Supervisor {
     auto roots = read_roots(options_.trust_files);
     if (!roots) return std::unexpected(roots.error());
     origin_roots_ = std::move(*roots);
-    auto interfaces = netrules::list_interfaces();
+    auto interfaces = netlink::list_interfaces();
     if (!interfaces) return std::unexpected(interfaces.error());
     interfaces_ = std::move(*interfaces);
     if (options_.topology == netrules::Topology::kRouter && !options_.proxy_only) {
@@ -156,7 +156,7 @@ class Supervisor {
     health_ = "healthy";
     const bool shared = mark() != 0 && options_.program_rules;
     pulse_.emplace(ports_.dns, mark(), shared ? Pulse::Asks::kThroughTheRedirectToo : Pulse::Asks::kDirectly);
-    if (auto watching = watch_.start(netrules::Changes::About::kEverything); !watching) {
+    if (auto watching = watch_.start(netlink::Changes::About::kEverything); !watching) {
       log_.error(
           fmt::format("{}: changes are seen every {} ms only", watching.error().message, Watch::kPeriod.count()));
     }
@@ -473,8 +473,8 @@ class Supervisor {
   std::vector<base::Endpoint> resolvers_;
   std::string origin_roots_;
   std::shared_ptr<const inspect::Inspection> inspection_;
-  std::vector<netrules::Interface> interfaces_;
-  netrules::Interface inside_;
+  std::vector<netlink::Interface> interfaces_;
+  netlink::Interface inside_;
   std::optional<NetworkKeeper> network_;  // of a router
   WaysOut ways_out_;                      // where there is no such router
   std::optional<Pulse> pulse_;

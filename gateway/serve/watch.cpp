@@ -63,7 +63,7 @@ struct Watch::State : std::enable_shared_from_this<Watch::State> {
   asio::io_context& io;
   std::function<void()> look;
   asio::steady_timer timer;
-  std::optional<netrules::Changes> changes;
+  std::optional<netlink::Changes> changes;
   std::vector<Descriptor> sockets;  // borrowed from `changes`
   std::optional<Clock::time_point> next;
   Clock::time_point looked;
@@ -78,9 +78,9 @@ Watch::~Watch() {
   cancel();
 }
 
-base::Status Watch::start(netrules::Changes::About about) {
+base::Status Watch::start(netlink::Changes::About about) {
   state_->wake_at(Clock::now() + kPeriod);
-  auto changes = netrules::Changes::subscribe(about);
+  auto changes = netlink::Changes::subscribe(about);
   if (!changes) return std::unexpected(changes.error());
   state_->changes = std::move(*changes);
   for (const int socket : state_->changes->sockets()) state_->sockets.emplace_back(state_->io, socket);

@@ -10,7 +10,7 @@
 #include <memory>
 
 #include "base/result.h"
-#include "netrules/changes.h"
+#include "gateway/netlink/changes.h"
 
 namespace soleroute::gateway::serve {
 
@@ -24,7 +24,7 @@ class Watch {
   Watch& operator=(const Watch&) = delete;
   ~Watch();
   // From now on. An error: the kernel tells of nothing, and only the period counts.
-  [[nodiscard]] base::Status start(netrules::Changes::About about);
+  [[nodiscard]] base::Status start(netlink::Changes::About about);
   // To be asked by a look: is it for the kernel's word, rather than for the time?
   [[nodiscard]] bool was_told() const;
   // To be called from a look: there is more to see after the pause.

@@ -18,7 +18,7 @@
 #include <utility>
 
 #include "gateway/flow/flows.h"
-#include "netrules/local_routes.h"
+#include "gateway/netlink/local_routes.h"
 
 namespace soleroute::gateway::serve {
 namespace {
@@ -123,11 +123,11 @@ Worker::~Worker() {
 // What cannot be read leaves what was known: a dial asks the kernel itself, and the next look comes soon.
 void Worker::keep_own_addresses() {
   const auto read = [book = shared_.own_addresses] {
-    auto prefixes = netrules::list_local_routes();
+    auto prefixes = netlink::list_local_routes();
     if (prefixes) book->set(std::make_shared<const net::OwnAddresses>(std::move(*prefixes)));
   };
   own_addresses_.emplace(loop_, read);
-  const auto watching = own_addresses_->start(netrules::Changes::About::kAddressesAndRoutes);
+  const auto watching = own_addresses_->start(netlink::Changes::About::kAddressesAndRoutes);
   if (!watching)
     shared_.log.error("addresses that the machine gets are seen every 2 s only: " + watching.error().message);
   read();

@@ -15,8 +15,8 @@ netrules::Features whole_kernel() {
   return features;
 }
 
-netrules::Interface link(const char* name, std::initializer_list<const char*> addresses) {
-  netrules::Interface interface;
+netlink::Interface link(const char* name, std::initializer_list<const char*> addresses) {
+  netlink::Interface interface;
   interface.name = name;
   for (const char* address : addresses) interface.addresses.push_back(*base::InterfaceAddress::parse(address));
   return interface;

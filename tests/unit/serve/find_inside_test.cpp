@@ -11,7 +11,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-netrules::Interface link(int index, const char* name, const char* address) {
+netlink::Interface link(int index, const char* name, const char* address) {
   return {.index = index,
           .name = name,
           .up = true,

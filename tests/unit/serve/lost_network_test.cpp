@@ -12,8 +12,8 @@ const std::string kEngines =
     "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nff00::0\tip6-mcastprefix\n"
     "ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
-netrules::Interface named(const char* name, bool loopback) {
-  netrules::Interface interface;
+netlink::Interface named(const char* name, bool loopback) {
+  netlink::Interface interface;
   interface.name = name;
   interface.loopback = loopback;
   return interface;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "netrules/changes.h"
+#include "gateway/netlink/changes.h"
 
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
@@ -10,7 +10,7 @@
 #include <initializer_list>
 #include <utility>
 
-namespace soleroute::netrules {
+namespace soleroute::gateway::netlink {
 namespace {
 
 constexpr int kMaxHeard = 256;  // messages at a time
@@ -67,4 +67,4 @@ void Changes::hear() const {
   }
 }
 
-}  // namespace soleroute::netrules
+}  // namespace soleroute::gateway::netlink

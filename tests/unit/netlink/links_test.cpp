@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "netrules/links.h"
+#include "gateway/netlink/links.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,9 +8,10 @@
 
 #include "tests/unit/netrules/support.h"
 
-namespace soleroute::netrules::testing {
+namespace soleroute::gateway::netlink::testing {
 namespace {
 
+using namespace netrules::testing;  // NOLINT(google-build-using-namespace)
 using ::testing::Contains;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -137,4 +138,4 @@ TEST_F(Links, KnowsWhetherSomebodyElseHasAnAddress) {
 }
 
 }  // namespace
-}  // namespace soleroute::netrules::testing
+}  // namespace soleroute::gateway::netlink::testing

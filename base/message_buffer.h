@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <memory>
 
-namespace soleroute::netrules {
+namespace soleroute::base {
 
 class MessageBuffer {
  public:
@@ -21,4 +21,4 @@ class MessageBuffer {
   std::size_t size_;
 };
 
-}  // namespace soleroute::netrules
+}  // namespace soleroute::base

@@ -10,7 +10,7 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 
-namespace soleroute::netrules {
+namespace soleroute::gateway::netlink {
 
 // Of the kernel's own table: each address of an interface, 127.0.0.0/8, whole prefixes that somebody gave to the
 // machine ("ip route add local"), anycast. Tables that only some packets are looked up in are left out: a transparent
@@ -32,4 +32,4 @@ class RouteQuestions {
   std::uint32_t sequence_ = 0;
 };
 
-}  // namespace soleroute::netrules
+}  // namespace soleroute::gateway::netlink

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "netrules/local_routes.h"
+#include "gateway/netlink/local_routes.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,9 +7,10 @@
 
 #include "tests/unit/netrules/support.h"
 
-namespace soleroute::netrules::testing {
+namespace soleroute::gateway::netlink::testing {
 namespace {
 
+using namespace netrules::testing;  // NOLINT(google-build-using-namespace)
 using ::testing::Contains;
 using ::testing::Not;
 
@@ -97,4 +98,4 @@ TEST_F(LocalRoutes, OfANamespaceWithoutAnyAreNone) {
 }
 
 }  // namespace
-}  // namespace soleroute::netrules::testing
+}  // namespace soleroute::gateway::netlink::testing

@@ -12,7 +12,7 @@
 
 #include "base/result.h"
 
-namespace soleroute::netrules {
+namespace soleroute::base {
 
 inline constexpr int kNetlinkWaitSeconds = 3;
 
@@ -28,9 +28,9 @@ inline std::string no_answer(std::string_view what) {
 }
 
 // The error of a receive that failed, from errno.
-[[nodiscard]] inline std::unexpected<base::Error> receive_error(std::string_view what) {
-  if (errno == EAGAIN || errno == EWOULDBLOCK) return base::system_error(no_answer(what));
-  return base::errno_error(std::string(what));
+[[nodiscard]] inline std::unexpected<Error> receive_error(std::string_view what) {
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return system_error(no_answer(what));
+  return errno_error(std::string(what));
 }
 
-}  // namespace soleroute::netrules
+}  // namespace soleroute::base

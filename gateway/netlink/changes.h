@@ -11,7 +11,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 
-namespace soleroute::netrules {
+namespace soleroute::gateway::netlink {
 
 class Changes {
  public:
@@ -26,4 +26,4 @@ class Changes {
   base::Fd routing_, rules_;
 };
 
-}  // namespace soleroute::netrules
+}  // namespace soleroute::gateway::netlink

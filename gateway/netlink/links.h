@@ -9,7 +9,7 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 
-namespace soleroute::netrules {
+namespace soleroute::gateway::netlink {
 
 struct Interface {
   int index = 0;
@@ -49,4 +49,4 @@ struct Route {  // to a network that an interface leads to, of any table; no def
 // solicitation as in RFC 4862 section 5.4.2)? Takes up to 120 ms when nobody is; the interface must be up.
 [[nodiscard]] base::Result<bool> address_in_use(int index, const base::IpAddress& address);
 
-}  // namespace soleroute::netrules
+}  // namespace soleroute::gateway::netlink

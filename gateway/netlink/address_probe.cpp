@@ -20,9 +20,9 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "netrules/links.h"
+#include "gateway/netlink/links.h"
 
-namespace soleroute::netrules {
+namespace soleroute::gateway::netlink {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -187,4 +187,4 @@ base::Result<bool> address_in_use(int index, const base::IpAddress& address) {
   return false;
 }
 
-}  // namespace soleroute::netrules
+}  // namespace soleroute::gateway::netlink

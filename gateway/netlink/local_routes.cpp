@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "netrules/local_routes.h"
+#include "gateway/netlink/local_routes.h"
 
 #include <libmnl/libmnl.h>
 #include <linux/netlink.h>
@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <cstddef>
 
-namespace soleroute::netrules {
+namespace soleroute::gateway::netlink {
 namespace {
 
 constexpr const char* kWhat = "cannot ask the kernel whether an address is this machine's own";
@@ -87,4 +87,4 @@ base::Result<bool> RouteQuestions::hear(bool v6) {
   }
 }
 
-}  // namespace soleroute::netrules
+}  // namespace soleroute::gateway::netlink

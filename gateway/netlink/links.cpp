@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "netrules/links.h"
+#include "gateway/netlink/links.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -17,11 +17,11 @@
 #include <functional>
 #include <memory>
 
-#include "netrules/local_routes.h"
-#include "netrules/message_buffer.h"
-#include "netrules/netlink_wait.h"
+#include "base/message_buffer.h"
+#include "base/netlink_wait.h"
+#include "gateway/netlink/local_routes.h"
 
-namespace soleroute::netrules {
+namespace soleroute::gateway::netlink {
 namespace {
 
 constexpr std::size_t kBuffer = 32 * 1024;  // the kernel's largest dump message
@@ -48,17 +48,17 @@ enum class Dump : std::uint8_t { kWhole, kStrict };
 base::Status exchange(nlmsghdr& request, const char* what, const OnMessage& on_message, Dump dump) {
   const Socket socket(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC));
   if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) return base::errno_error(what);
-  limit_waiting(mnl_socket_get_fd(socket.get()));
+  base::limit_waiting(mnl_socket_get_fd(socket.get()));
   const int on = 1;
   if (dump == Dump::kStrict)
     mnl_socket_setsockopt(socket.get(), NETLINK_GET_STRICT_CHK, const_cast<int*>(&on), sizeof on);
   request.nlmsg_seq = 1;
   if (mnl_socket_sendto(socket.get(), &request, request.nlmsg_len) < 0) return base::errno_error(what);
-  MessageBuffer buffer(kBuffer);
+  base::MessageBuffer buffer(kBuffer);
   int state = MNL_CB_OK;
   while (state > MNL_CB_STOP) {
     const ssize_t received = mnl_socket_recvfrom(socket.get(), buffer.data(), buffer.size());
-    if (received < 0) return receive_error(what);
+    if (received < 0) return base::receive_error(what);
     state = mnl_cb_run(buffer.data(), static_cast<std::size_t>(received), 1, mnl_socket_get_portid(socket.get()),
                        forward_message, const_cast<OnMessage*>(&on_message));
   }
@@ -96,7 +96,7 @@ class Request {
   }
 
  private:
-  MessageBuffer buffer_;
+  base::MessageBuffer buffer_;
   nlmsghdr* header_;
   Body* body_;
 };
@@ -322,4 +322,4 @@ base::Status remove_default_route(const DefaultRoute& route) {
   return change_default_route(RTM_DELROUTE, 0, route, "cannot remove a default route");
 }
 
-}  // namespace soleroute::netrules
+}  // namespace soleroute::gateway::netlink

@@ -12,11 +12,11 @@
 
 #include "gateway/commands/command.h"
 #include "gateway/commands/policy_input.h"
+#include "gateway/host/policy_files.h"
 #include "gateway/inspect/ca_directory.h"
 #include "gateway/inspect/certificate_facts.h"
 #include "gateway/inspect/pem_text.h"
 #include "gateway/inspect/system_store.h"
-#include "gateway/serve/policy_files.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -132,7 +132,7 @@ base::Result<std::string> certificate_to_install(const CaArguments& arguments, c
     if (!authority) return std::unexpected(authority.error());
     return authority->certificate_pem();
   }
-  const auto text = serve::read_small_file(arguments.certificate, kMaxCertificateFile);
+  const auto text = host::read_small_file(arguments.certificate, kMaxCertificateFile);
   if (!text) return std::unexpected(text.error());
   const auto certificates = inspect::parse_certificates(*text);
   const auto refused = [&](const std::string& why) {

@@ -17,9 +17,9 @@
 #include "gateway/commands/command.h"
 #include "gateway/commands/doctor_report.h"
 #include "gateway/commands/probe_socket.h"
-#include "gateway/serve/capabilities.h"
-#include "gateway/serve/neighbours.h"
-#include "gateway/serve/system_resolvers.h"
+#include "gateway/host/capabilities.h"
+#include "gateway/host/neighbours.h"
+#include "gateway/host/system_resolvers.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -90,7 +90,7 @@ std::vector<base::IpAddress> claimed_elsewhere(const std::vector<netlink::Interf
 // The kernel says at once where nobody listens; a resolver that is there need not answer what this is.
 std::vector<base::Endpoint> refusing_resolvers() {
   std::vector<base::Endpoint> refusing;
-  const auto resolvers = serve::system_resolvers();
+  const auto resolvers = host::system_resolvers();
   if (!resolvers) return refusing;
   for (const auto& resolver : *resolvers) {
     const auto socket = ProbeSocket::connect(ProbeKind::kUdp, resolver, kResolverTimeout);
@@ -111,12 +111,12 @@ base::Result<DoctorFacts> gather(const DoctorOptions& options) {
     if (!address) return base::usage_error("--claim: " + address.error().message);
     facts.claim.push_back(*address);
   }
-  if (const auto raised = serve::raise_permitted_capabilities(); !raised) return std::unexpected(raised.error());
-  facts.powers = serve::network_powers(read_text("/proc/self/status"));
+  if (const auto raised = host::raise_permitted_capabilities(); !raised) return std::unexpected(raised.error());
+  facts.powers = host::network_powers(read_text("/proc/self/status"));
   const auto scratch = netrules::probe_in_scratch_namespace();
   facts.user_namespaces = scratch.has_value();
   facts.kernel = facts.powers.admin ? netrules::make_kernel()->probe() : scratch;
-  facts.neighbours = serve::describe_neighbours();
+  facts.neighbours = host::describe_neighbours();
   const std::string netfilter = read_text("/proc/sys/net/bridge/bridge-nf-call-iptables");
   if (!netfilter.empty()) facts.bridge_netfilter = netfilter.starts_with("1");
   if (facts.place == Place::kMachine) facts.networks = engine_networks(options.engine);

@@ -11,8 +11,8 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "gateway/commands/surroundings.h"
+#include "gateway/host/neighbours.h"
 #include "gateway/netlink/links.h"
-#include "gateway/serve/neighbours.h"
 #include "netrules/kernel.h"
 
 namespace soleroute::gateway::commands {
@@ -34,8 +34,8 @@ struct EngineNetwork {  // one network as the engine describes it
 struct DoctorFacts {
   Place place = Place::kMachine;
   base::Result<netrules::Features> kernel = base::system_error("not asked");
-  serve::NetworkPowers powers;           // of this process
-  std::vector<std::string> neighbours;   // serve::describe_neighbours()
+  host::NetworkPowers powers;            // of this process
+  std::vector<std::string> neighbours;   // host::describe_neighbours()
   bool user_namespaces = false;          // may be made without privilege, for the jail
   std::optional<bool> bridge_netfilter;  // bridged IPv4 frames meet the engine's rules; absent: not known here
   base::Result<std::vector<EngineNetwork>> networks = base::system_error("not asked");

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <utility>
 
+#include "gateway/host/network.h"
 #include "gateway/netlink/links.h"
-#include "gateway/serve/network.h"
 #include "gateway/serve/serving_policy.h"
 #include "gateway/serve/supervisor.h"
 
@@ -67,7 +67,7 @@ void show_interface(ShownIntent& shown, const serve::ServeOptions& options) {
   if (intent.topology != Topology::kRouter || !intent.inside_interface.empty()) return;
   const auto interfaces = netlink::list_interfaces();
   const auto inside = interfaces && !options.claim.empty()
-                          ? serve::find_inside(*interfaces, options.inside_interface, options.claim)
+                          ? host::find_inside(*interfaces, options.inside_interface, options.claim)
                           : base::Result<netlink::Interface>(base::system_error("not asked"));
   intent.inside_interface = inside ? inside->name : kExampleInterface;
   if (inside) return;

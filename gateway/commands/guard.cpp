@@ -16,7 +16,7 @@
 #include "gateway/commands/command.h"
 #include "gateway/commands/control_question.h"
 #include "gateway/commands/serve_options.h"
-#include "gateway/serve/capabilities.h"
+#include "gateway/host/capabilities.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -54,7 +54,7 @@ base::Result<serve::GuardOptions> parse(const GuardOptions& given) {
 int guard(const GuardOptions& given) {
   const auto options = parse(given);
   if (!options) return report(options.error());
-  if (const auto raised = serve::raise_permitted_capabilities(); !raised) return report(raised.error());
+  if (const auto raised = host::raise_permitted_capabilities(); !raised) return report(raised.error());
   ::signal(SIGPIPE, SIG_IGN);  // a log that is gone is an error of that write
   audit::Counters counters;
   const auto log =

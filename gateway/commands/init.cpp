@@ -17,6 +17,7 @@
 
 #include "gateway/commands/command.h"
 #include "gateway/commands/surroundings.h"
+#include "gateway/host/policy_files.h"
 #include "gateway/project/agent_catalog.h"
 #include "gateway/project/env_file.h"
 #include "gateway/project/free_network.h"
@@ -26,7 +27,6 @@
 #include "gateway/project/new_files.h"
 #include "gateway/project/project_identity.h"
 #include "gateway/project/stack_template.h"
-#include "gateway/serve/policy_files.h"
 #include "policy/source_text.h"
 
 namespace soleroute::gateway::commands {
@@ -103,10 +103,10 @@ base::Result<std::optional<project::Build>> planned_build(const InitOptions& opt
                                           {"docker/agents/Dockerfile", {}, "agent-image", {}}}};
   std::array<std::string, 3> texts;
   for (std::size_t i = 0; i < recipes.size(); ++i) {
-    auto text = serve::read_small_file((clone / recipes[i].file).string(), kMaxRecipe);
+    auto text = host::read_small_file((clone / recipes[i].file).string(), kMaxRecipe);
     if (failed || !text) {
       return base::usage_error(fmt::format("--build: {} is not a clone of Soleroute's repository: it has no {}",
-                                           serve::printable_path(options.build), recipes[i].file));
+                                           host::printable_path(options.build), recipes[i].file));
     }
     texts[i] = std::move(*text);
     recipes[i].text = texts[i];
@@ -140,7 +140,7 @@ base::Result<fs::path> project_folder(const InitOptions& options) {
   fs::path folder = fs::canonical(options.folder, failed);
   if (!failed && !fs::is_directory(folder, failed)) failed = std::make_error_code(std::errc::not_a_directory);
   if (!failed) return folder;
-  return base::usage_error(serve::printable_path(options.folder) + ": " + failed.message());
+  return base::usage_error(host::printable_path(options.folder) + ": " + failed.message());
 }
 
 // What name and network are made of: the folder's path on the machine, also where this runs in a container.
@@ -154,7 +154,7 @@ base::Result<std::string> identity_path(const InitOptions& options, const fs::pa
         fmt::format("--path: '{}' must be the project's absolute path", policy::shown(options.path)));
   }
   if (!is_container(look_around())) return folder.string();
-  const auto mounts = serve::read_small_file("/proc/self/mountinfo", kMaxMountInfo);
+  const auto mounts = host::read_small_file("/proc/self/mountinfo", kMaxMountInfo);
   const auto path = mounts ? project::path_on_the_machine(folder.string(), *mounts) : std::nullopt;
   if (path) return *path;
   return base::usage_error("this container does not show the project's path on the machine: add --path \"$PWD\"");
@@ -208,16 +208,16 @@ base::Result<project::FolderState> look_at(const fs::path& folder) {
   const auto status = fs::symlink_status(env, failed);
   if (!fs::exists(status)) return state;
   if (!fs::is_regular_file(status)) {
-    return base::usage_error(serve::printable_path(env.string()) + " is not an ordinary file: move it away");
+    return base::usage_error(host::printable_path(env.string()) + " is not an ordinary file: move it away");
   }
-  auto text = serve::read_small_file(env.string(), kMaxEnvFile);
+  auto text = host::read_small_file(env.string(), kMaxEnvFile);
   if (!text) return std::unexpected(text.error());
   state.env = std::move(*text);
   return state;
 }
 
 std::string printable_list(std::vector<std::string> paths) {
-  for (std::string& path : paths) path = serve::printable_path(path);
+  for (std::string& path : paths) path = host::printable_path(path);
   return fmt::format("{}", fmt::join(paths, ", "));
 }
 
@@ -226,7 +226,7 @@ base::Status nothing_taken(const Plan& plan) {
   if (taken.empty()) return {};
   return base::usage_error(fmt::format(
       "{} already has {}: nothing was written. --replace keeps {} as NAME.old and writes new ones",
-      serve::printable_path(plan.folder.string()), printable_list(taken), taken.size() == 1 ? "it" : "them"));
+      host::printable_path(plan.folder.string()), printable_list(taken), taken.size() == 1 ? "it" : "them"));
 }
 
 // The policy is the user's from the first edit on, and stays.
@@ -243,7 +243,7 @@ base::Status set_aside(Plan& plan) {
   const auto taken = project::taken_paths(folder, old);
   if (taken.empty()) return {};
   return base::usage_error(fmt::format("{} already has {}: nothing was written. Move {} away",
-                                       serve::printable_path(folder), printable_list(taken),
+                                       host::printable_path(folder), printable_list(taken),
                                        taken.size() == 1 ? "it" : "them"));
 }
 
@@ -307,12 +307,12 @@ void print_notes(const Plan& plan) {
         "note: {} shares addresses with {} on {}, which this machine does not reach while the stack is up. To choose "
         "another: --network\n",
         project::subnet(plan.stack.network).to_string(), other->network.to_string(),
-        serve::printable_path(other->interface));
+        host::printable_path(other->interface));
   }
   struct stat owner{};
   if (::stat(plan.folder.c_str(), &owner) == 0 && owner.st_uid == 0) {
     fmt::print("note: {} belongs to root, so the agent (user 501) cannot write in it. To let it: chown -R 501:501 {}\n",
-               serve::printable_path(plan.folder.string()), serve::printable_path(plan.folder.string()));
+               host::printable_path(plan.folder.string()), host::printable_path(plan.folder.string()));
   }
 }
 
@@ -335,20 +335,20 @@ int init(const InitOptions& options) {
     return report({written.error().message + ". Nothing was written", written.error().kind});
   }
   for (const project::ProjectFile& file : plan->files) {
-    fmt::print("wrote {}\n", serve::printable_path((plan->folder / file.path).string()));
+    fmt::print("wrote {}\n", host::printable_path((plan->folder / file.path).string()));
   }
   if (plan->env.action == project::EnvAction::kAppend) {
     const std::string env = (plan->folder / ".env").string();
     if (auto added = project::append_lines(env, project::env_lines(plan->stack)); !added) return report(added.error());
-    fmt::print("added to {}\n", serve::printable_path(env));
+    fmt::print("added to {}\n", host::printable_path(env));
   }
   if (plan->env.action == project::EnvAction::kUpdate) {
     const std::string env = (plan->folder / ".env").string();
     if (auto changed = project::replace_text(env, plan->new_env); !changed) return report(changed.error());
-    fmt::print("updated {}\n", serve::printable_path(env));
+    fmt::print("updated {}\n", host::printable_path(env));
   }
   for (const std::string& path : plan->set_aside) {
-    fmt::print("kept {0} as {0}.old\n", serve::printable_path((plan->folder / path).string()));
+    fmt::print("kept {0} as {0}.old\n", host::printable_path((plan->folder / path).string()));
   }
   make_own_folders();
   print_notes(*plan);

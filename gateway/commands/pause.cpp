@@ -10,7 +10,7 @@
 
 #include "base/standard_error.h"
 #include "gateway/commands/command.h"
-#include "gateway/serve/lost_network.h"
+#include "gateway/host/lost_network.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -27,14 +27,14 @@ void reap() {
 }
 
 int pause_while_connected(const sigset_t& signals) {
-  serve::NetworkWatch network;
-  while (network.look() != serve::NetworkPresence::kReplaced) {
+  host::NetworkWatch network;
+  while (network.look() != host::NetworkPresence::kReplaced) {
     const timespec limit{.tv_sec = kLookEverySeconds, .tv_nsec = 0};
     const int signal = ::sigtimedwait(&signals, nullptr, &limit);
     if (signal == SIGTERM || signal == SIGINT) return kExitDone;
     if (signal == SIGCHLD) reap();
   }
-  base::to_standard_error(fmt::format("gateway: {}\n", serve::kNetworkReplaced));
+  base::to_standard_error(fmt::format("gateway: {}\n", host::kNetworkReplaced));
   return kExitNo;
 }
 

@@ -19,7 +19,7 @@
 #include "gateway/commands/control_question.h"
 #include "gateway/commands/serve_options.h"
 #include "gateway/commands/stack_variables.h"
-#include "gateway/serve/capabilities.h"
+#include "gateway/host/capabilities.h"
 #include "gateway/serve/close.h"
 #include "gateway/serve/supervisor.h"
 #include "policy/source_text.h"
@@ -136,7 +136,7 @@ base::Status check_close(const ServeArguments& arguments, const serve::ServeOpti
 // `work` is what the options ask for, with the capabilities that this process may have and with a log.
 int with_log(const serve::ServeOptions& options,
              base::Status (*work)(const serve::ServeOptions&, audit::DecisionLog&, audit::Counters&)) {
-  if (const auto raised = serve::raise_permitted_capabilities(); !raised) return report(raised.error());
+  if (const auto raised = host::raise_permitted_capabilities(); !raised) return report(raised.error());
   ::signal(SIGPIPE, SIG_IGN);  // a peer that is gone is an error of that write
   const int standard_output = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
   audit::Counters counters;

@@ -13,7 +13,7 @@
 #include "gateway/commands/command.h"
 #include "gateway/commands/line_source.h"
 #include "gateway/commands/policy_suggestion.h"
-#include "gateway/serve/policy_files.h"
+#include "gateway/host/policy_files.h"
 #include "policy/source_text.h"
 
 namespace soleroute::gateway::commands {
@@ -59,7 +59,7 @@ int suggest_body(const SuggestOptions& options) {
     return report({.message = "name the log's file, or pipe a log in: docker logs GATEWAY | gateway suggest",
                    .kind = base::ErrorKind::kUsage});
   }
-  auto layers = serve::read_policy_files(options.policy_files);
+  auto layers = host::read_policy_files(options.policy_files);
   if (!layers) return report(layers.error());
   Refusals refusals;
   for (const auto& log : logs) {

@@ -7,7 +7,7 @@
 
 #include "gateway/commands/command.h"
 #include "gateway/commands/policy_input.h"
-#include "gateway/serve/policy_files.h"
+#include "gateway/host/policy_files.h"
 #include "policy/expectations.h"
 
 namespace soleroute::gateway::commands {
@@ -29,13 +29,13 @@ std::vector<std::string> beside(const std::string& table, const std::vector<std:
 }
 
 base::Result<policy::ExpectationReport> run_table(const std::string& path, const TestOptions& options) {
-  const auto text = serve::read_small_file(path, policy::kMaxPolicyBytes);
+  const auto text = host::read_small_file(path, policy::kMaxPolicyBytes);
   if (!text) return std::unexpected(text.error());
   const auto table = policy::read_expectations(path, *text);
   if (!table) return std::unexpected(table.error());
   const bool named = options.policy_files.empty() && !table->policies.empty();
   const auto compiled =
-      named ? serve::load_policy(beside(path, table->policies)) : load_policy_or_default(options.policy_files);
+      named ? host::load_policy(beside(path, table->policies)) : load_policy_or_default(options.policy_files);
   if (!compiled) return std::unexpected(compiled.error());
   return policy::run_expectations(path, *table, **compiled);
 }

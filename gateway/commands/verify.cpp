@@ -14,7 +14,7 @@
 #include "gateway/audit/probe.h"
 #include "gateway/commands/command.h"
 #include "gateway/commands/verify_checks.h"
-#include "gateway/serve/system_resolvers.h"
+#include "gateway/host/system_resolvers.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -40,7 +40,7 @@ base::Result<VerifyRequest> to_request(const VerifyOptions& options) {
     if (!name) return std::unexpected(name.error());
     request.allowed.push_back(std::move(*name));
   }
-  auto resolvers = serve::system_resolvers();
+  auto resolvers = host::system_resolvers();
   if (!resolvers) return std::unexpected(resolvers.error());
   request.resolvers = std::move(*resolvers);
   if (options.guard == "check") request.guard = GuardCheck::kAlso;

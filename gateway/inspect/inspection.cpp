@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "gateway/inspect/leaf_issuer.h"
+
 namespace soleroute::gateway::inspect {
 
 base::Result<std::shared_ptr<const Inspection>> make_inspection(std::shared_ptr<LeafSource> leaves,
@@ -14,6 +16,14 @@ base::Result<std::shared_ptr<const Inspection>> make_inspection(std::shared_ptr<
   if (!origins) return std::unexpected(origins.error());
   Inspection inspection{std::move(leaves), std::move(ca_certificate_pem), std::move(*agents), std::move(*origins)};
   return std::make_shared<const Inspection>(std::move(inspection));
+}
+
+base::Result<std::shared_ptr<const Inspection>> make_inspection(Authority authority,
+                                                                const std::string& origin_roots_pem) {
+  std::string certificate = authority.certificate_pem();
+  auto leaves = LeafIssuer::start(std::move(authority));
+  if (!leaves) return std::unexpected(leaves.error());
+  return make_inspection(std::move(*leaves), std::move(certificate), origin_roots_pem);
 }
 
 }  // namespace soleroute::gateway::inspect

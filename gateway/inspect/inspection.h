@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "gateway/inspect/agent_tls.h"
+#include "gateway/inspect/authority.h"
 #include "gateway/inspect/leaf.h"
 #include "gateway/inspect/origin_tls.h"
 
@@ -24,6 +25,10 @@ struct Inspection {
 // may be empty.
 [[nodiscard]] base::Result<std::shared_ptr<const Inspection>> make_inspection(std::shared_ptr<LeafSource> leaves,
                                                                               std::string ca_certificate_pem,
+                                                                              const std::string& origin_roots_pem);
+
+// The same with a CA, whose thread that signs it starts: call it after the last fork.
+[[nodiscard]] base::Result<std::shared_ptr<const Inspection>> make_inspection(Authority authority,
                                                                               const std::string& origin_roots_pem);
 
 }  // namespace soleroute::gateway::inspect

@@ -18,8 +18,13 @@
 #include "base/mount_info.h"
 #include "base/standard_error.h"
 #include "gateway/audit/counters.h"
+#include "gateway/host/network.h"
+#include "gateway/host/origin_roots.h"
+#include "gateway/host/policy_files.h"
+#include "gateway/host/system_resolvers.h"
 #include "gateway/inspect/authority.h"
 #include "gateway/inspect/ca_directory.h"
+#include "gateway/inspect/inspection.h"
 #include "gateway/jail/credentials.h"
 #include "gateway/jail/judged_file.h"
 #include "gateway/jail/network.h"
@@ -31,12 +36,8 @@
 #include "gateway/jail/tally.h"
 #include "gateway/jail/trust.h"
 #include "gateway/netlink/links.h"
-#include "gateway/serve/inspection.h"
-#include "gateway/serve/network.h"
-#include "gateway/serve/policy_files.h"
 #include "gateway/serve/runtime.h"
 #include "gateway/serve/supervisor.h"
-#include "gateway/serve/system_resolvers.h"
 
 namespace soleroute::gateway::jail {
 namespace {
@@ -57,7 +58,7 @@ int worker_count(const JailOptions& options) {
 
 base::Result<std::vector<base::Endpoint>> choose_resolvers(const JailOptions& options, const policy::Policy& policy) {
   if (!options.resolvers.empty()) return options.resolvers;
-  auto found = serve::system_resolvers();
+  auto found = host::system_resolvers();
   // Nothing is ever asked of a resolver when everything is denied.
   if (!found && policy.denies_everything()) {
     return std::vector<base::Endpoint>{{base::IpAddress::v4({127, 0, 0, 1}), kDnsPort}};
@@ -112,7 +113,7 @@ class Run {
     // Before any of these files is opened: root, for a user, must not be led astray by a link of the command's.
     const auto judged = protection();
     if (!judged) return std::unexpected(judged.error());
-    const serve::FileReader read = [&](const std::string& path, std::size_t max_bytes) {
+    const host::FileReader read = [&](const std::string& path, std::size_t max_bytes) {
       return read_judged_file(path, max_bytes, judged->judged, identity_);
     };
     auto policy = load_jail_policy(options_.policy_files, read);
@@ -137,7 +138,7 @@ class Run {
     trusted.reserve(options_.policy_files.size());
     for (const std::string& file : options_.policy_files) trusted.push_back({.path = file});
     if (options_.policy_files.empty()) {
-      if (auto found = serve::find_default_policy("")) trusted.push_back({.path = *found, .named = false});
+      if (auto found = host::find_default_policy("")) trusted.push_back({.path = *found, .named = false});
     }
     for (const std::string& file : options_.trust_files) trusted.push_back({.path = file});
     trusted.push_back({.path = options_.decisions_file, .kind = TrustedKind::kLog});
@@ -146,8 +147,8 @@ class Run {
     return protect(trusted, identity_, mounts_);
   }
 
-  base::Status read_trust(const serve::FileReader& read) {
-    auto roots = serve::read_roots(options_.trust_files, read);
+  base::Status read_trust(const host::FileReader& read) {
+    auto roots = host::read_roots(options_.trust_files, read);
     if (!roots) return std::unexpected(roots.error());
     origin_roots_ = std::move(*roots);
     if (options_.ca_directory.empty()) return {};
@@ -244,7 +245,7 @@ class Run {
   }
 
   base::Result<serve::RuntimeOptions> runtime_options() {
-    auto inspection = serve::make_inspection(std::move(*authority_), origin_roots_);
+    auto inspection = inspect::make_inspection(std::move(*authority_), origin_roots_);
     if (!inspection) return std::unexpected(inspection.error());
     const auto interfaces = netlink::list_interfaces();
     if (!interfaces) return std::unexpected(interfaces.error());
@@ -252,7 +253,7 @@ class Run {
     options.resolvers = resolvers_;
     options.secrets_directory = options_.secrets_directory;
     options.inspection = std::move(*inspection);
-    options.local_addresses = serve::all_addresses(*interfaces);
+    options.local_addresses = host::all_addresses(*interfaces);
     return options;
   }
 

@@ -8,8 +8,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "gateway/host/policy_files.h"
 #include "gateway/jail/rights_of.h"
-#include "gateway/serve/policy_files.h"
 
 namespace soleroute::gateway::jail {
 namespace {
@@ -29,7 +29,7 @@ bool is_exposed(const JudgedPath* judged, const Identity& command) {
 
 base::Result<base::Fd> opened(base::Fd file, const std::string& path) {
   if (file) return file;
-  return base::errno_error(fmt::format("{}: cannot be opened", serve::printable_path(path)));
+  return base::errno_error(fmt::format("{}: cannot be opened", host::printable_path(path)));
 }
 
 base::Result<base::Fd> open_the_same(const JudgedPath& judged) {
@@ -39,7 +39,7 @@ base::Result<base::Fd> open_the_same(const JudgedPath& judged) {
   struct stat facts{};
   if (::fstat(file.get(), &facts) != 0 || facts.st_dev != judged.device || facts.st_ino != judged.inode) {
     return base::usage_error(
-        fmt::format("{}: was exchanged while gateway started; try again", serve::printable_path(judged.named)));
+        fmt::format("{}: was exchanged while gateway started; try again", host::printable_path(judged.named)));
   }
   return file;
 }
@@ -59,10 +59,10 @@ base::Result<base::Fd> open_judged_log(const std::string& path, std::span<const 
 
 base::Result<std::string> read_judged_file(const std::string& path, std::size_t max_bytes,
                                            std::span<const JudgedPath> judged, const Identity& command) {
-  if (!is_exposed(find(path, judged), command)) return serve::read_settled_file(path, max_bytes);
+  if (!is_exposed(find(path, judged), command)) return host::read_settled_file(path, max_bytes);
   const RightsOf rights(command);
   if (!rights.complete()) return base::system_error("cannot take the rights of the command's user");
-  return serve::read_settled_file(path, max_bytes);
+  return host::read_settled_file(path, max_bytes);
 }
 
 }  // namespace soleroute::gateway::jail

@@ -15,9 +15,9 @@
 #include <string_view>
 #include <system_error>
 
+#include "gateway/host/policy_files.h"
 #include "gateway/jail/path_walk.h"
 #include "gateway/jail/rights_of.h"
-#include "gateway/serve/policy_files.h"
 
 namespace soleroute::gateway::jail {
 namespace {
@@ -111,7 +111,7 @@ class Protector {
     if (step.kind == StepKind::kLink && !is_root() && may_replace(step)) {
       return base::usage_error(
           fmt::format("{}: the command could replace the symbolic link {}; name the file that it leads to",
-                      serve::printable_path(trusted.path), serve::printable_path(step.path)));
+                      host::printable_path(trusted.path), host::printable_path(step.path)));
     }
     if (step.kind == StepKind::kFolder && !is_mount_point(step.path) && may_replace(step)) {
       out_.pinned_folders.push_back(step.path);
@@ -131,7 +131,7 @@ class Protector {
     if (step.facts.st_nlink > 1 && !is_root() && (writable || written)) {
       return base::usage_error(
           fmt::format("{}: has {} names (hard links), and the command could change it by another; name a copy",
-                      serve::printable_path(trusted.path), step.facts.st_nlink));
+                      host::printable_path(trusted.path), step.facts.st_nlink));
     }
     if (writable || written) {
       if (auto apart = check_apart(step, trusted); !apart) return apart;
@@ -161,7 +161,7 @@ class Protector {
       if (::fstat(fd, &facts) != 0 || !same_file(facts, step.facts)) continue;
       return base::system_error(
           fmt::format("{} is {}, which the command could change: pass it through a pipe{}",
-                      kStandardNames[static_cast<std::size_t>(fd)], serve::printable_path(trusted.path),
+                      kStandardNames[static_cast<std::size_t>(fd)], host::printable_path(trusted.path),
                       fd == STDIN_FILENO ? " (cat … | gateway run …)"
                                          : " (gateway run … | cat), or write the decisions elsewhere"));
     }

@@ -13,15 +13,15 @@
 #include <utility>
 
 #include "base/mount_info.h"
+#include "gateway/host/policy_files.h"
 #include "gateway/jail/socket_places.h"
 #include "gateway/jail/socket_search.h"
 #include "gateway/jail/unix_sockets.h"
-#include "gateway/serve/policy_files.h"
 
 namespace soleroute::gateway::jail {
 namespace {
 
-constexpr const char* kSecondDefault = "policy.yaml";  // serve::find_default_policy()
+constexpr const char* kSecondDefault = "policy.yaml";  // host::find_default_policy()
 constexpr const char* kResolvConf = "/etc/resolv.conf";
 constexpr std::size_t kMaxResolvConf = std::size_t{64} * 1024;
 
@@ -32,7 +32,7 @@ base::Result<std::vector<FileId>> identify_sockets(std::span<const std::string> 
   for (const std::string& path : paths) {
     struct stat status{};
     if (::stat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) {
-      return base::usage_error(fmt::format("{}: is not a Unix socket that is there", serve::printable_path(path)));
+      return base::usage_error(fmt::format("{}: is not a Unix socket that is there", host::printable_path(path)));
     }
     ids.emplace_back(status.st_dev, status.st_ino);
   }
@@ -56,18 +56,18 @@ bool was_replaced(const std::string& directory) {
 }
 
 std::string what_changed(const policy::PolicySource& source) {
-  const auto now = serve::read_policy_file(source.name);
+  const auto now = host::read_policy_file(source.name);
   if (!now) return now.error().message;
   if (now->text == source.text) return {};
   return fmt::format("{}: was changed while the command ran; look at it before the next run",
-                     serve::printable_path(source.name));
+                     host::printable_path(source.name));
 }
 
 std::string first_of(std::span<const std::string> paths) {
   constexpr std::size_t kNamed = 3;
   std::string names;
   for (const std::string& path : paths.first(std::min(paths.size(), kNamed))) {
-    names += fmt::format("{}{}", names.empty() ? "" : ", ", serve::printable_path(path));
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", host::printable_path(path));
   }
   if (paths.size() > kNamed) names += fmt::format(" and {} more", paths.size() - kNamed);
   return names;
@@ -75,14 +75,14 @@ std::string first_of(std::span<const std::string> paths) {
 
 }  // namespace
 
-base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& files, const serve::FileReader& read) {
+base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& files, const host::FileReader& read) {
   LoadedPolicy loaded;
   loaded.by_default = files.empty();
   std::vector<std::string> names = files;
   if (loaded.by_default) {
-    if (auto found = serve::find_default_policy("")) names.push_back(std::move(*found));
+    if (auto found = host::find_default_policy("")) names.push_back(std::move(*found));
   }
-  auto sources = serve::read_policy_files(names, read);
+  auto sources = host::read_policy_files(names, read);
   if (!sources) return std::unexpected(sources.error());
   auto compiled = policy::Policy::compile(*sources);
   if (!compiled) return std::unexpected(compiled.error());
@@ -103,13 +103,13 @@ std::vector<std::string> policy_changes(const LoadedPolicy& loaded) {
   if (!loaded.by_default) return changes;
   if (was_replaced(loaded.directory)) {
     changes.push_back(fmt::format("{}: was moved while the command ran; look at what is there before the next run",
-                                  serve::printable_path(loaded.directory)));
+                                  host::printable_path(loaded.directory)));
   }
   // The one that the next run would take: there was none, or another comes before it.
-  const auto now = serve::find_default_policy("");
+  const auto now = host::find_default_policy("");
   if (now && (loaded.sources.empty() || loaded.sources.front().name != *now)) {
     changes.push_back(
-        fmt::format("{}: appeared while the command ran; look at it before the next run", serve::printable_path(*now)));
+        fmt::format("{}: appeared while the command ran; look at it before the next run", host::printable_path(*now)));
   }
   return changes;
 }
@@ -151,7 +151,7 @@ base::Result<Surroundings> plan_mounts(const MountRequest& request) {
     out.mounts.empty_directories.push_back(runtime_directory);
   }
   // Unreadable or absent: programs then ask 127.0.0.1, which is answered too.
-  if (const auto resolv_conf = serve::read_small_file(kResolvConf, kMaxResolvConf)) {
+  if (const auto resolv_conf = host::read_small_file(kResolvConf, kMaxResolvConf)) {
     out.mounts.files.push_back({kResolvConf, resolv_conf_with(*resolv_conf, request.nameserver.to_string())});
   }
   return out;

@@ -13,8 +13,8 @@
 #include "base/ip_address.h"
 #include "base/mount_info.h"
 #include "base/result.h"
+#include "gateway/host/policy_files.h"
 #include "gateway/jail/mounts.h"
-#include "gateway/serve/policy_files.h"
 #include "policy/policy.h"
 
 namespace soleroute::gateway::jail {
@@ -28,7 +28,7 @@ struct LoadedPolicy {
   bool second_found = false;  // by_default: there is another, which is not used
 };
 [[nodiscard]] base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& files,
-                                                          const serve::FileReader& read = serve::read_settled_file);
+                                                          const host::FileReader& read = host::read_settled_file);
 // One line for each policy file that is not any more what it was, and for one that the next run would take instead.
 [[nodiscard]] std::vector<std::string> policy_changes(const LoadedPolicy& loaded);
 

@@ -16,8 +16,8 @@
 #include <system_error>
 #include <utility>
 
-#include "gateway/serve/inspection.h"
-#include "gateway/serve/policy_files.h"
+#include "gateway/host/origin_roots.h"
+#include "gateway/host/policy_files.h"
 
 namespace soleroute::gateway::jail {
 namespace {
@@ -48,7 +48,7 @@ constexpr std::array<std::string_view, 2> kAdditionVariables{"NODE_EXTRA_CA_CERT
 base::Result<FileReplacement> system_bundle(std::span<const std::string_view> bundles) {
   for (const std::string_view candidate : bundles) {
     const std::string path(candidate);
-    auto text = serve::read_small_file(path, kMaxSystemBundle);
+    auto text = host::read_small_file(path, kMaxSystemBundle);
     if (text) return FileReplacement{path, std::move(*text)};
     if (text.error().sys_errno != ENOENT && text.error().sys_errno != ENOTDIR) {
       return base::system_error(text.error().message);
@@ -84,7 +84,7 @@ std::string named_roots(const std::vector<std::string>& environment, const std::
     std::string_view file = value_of(entry, kBundleVariables);
     if (file.empty()) file = value_of(entry, kAdditionVariables);
     if (file.empty() || !seen.insert(file).second) continue;
-    const auto roots = serve::read_roots(std::array{std::string(file)});
+    const auto roots = host::read_roots(std::array{std::string(file)});
     if (roots) pem += *roots;
   }
   return pem;

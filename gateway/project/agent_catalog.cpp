@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "gateway/host/policy_files.h"
 #include "gateway/project/embedded_file.h"
-#include "gateway/serve/policy_files.h"
 #include "policy/source_text.h"
 
 namespace soleroute::gateway::project {
@@ -44,9 +44,9 @@ base::Result<Agent> agent_from_file(const std::string& path) {
   if (!file.ends_with(kSuffix) || !is_agent_name(without_suffix(file))) {
     return base::usage_error(
         fmt::format("{}: an agent's file is called NAME.yaml, NAME of a-z, 0-9 and hyphens, beginning with a letter",
-                    serve::printable_path(path)));
+                    host::printable_path(path)));
   }
-  const auto text = serve::read_small_file(path, kMaxAgentFile);
+  const auto text = host::read_small_file(path, kMaxAgentFile);
   if (!text) return std::unexpected(text.error());
   return read_agent(path, without_suffix(file), *text);
 }

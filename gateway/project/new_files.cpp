@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "base/fd.h"
-#include "gateway/serve/policy_files.h"
+#include "gateway/host/policy_files.h"
 
 namespace soleroute::gateway::project {
 namespace {
@@ -49,7 +49,7 @@ class SignalsLater {
 };
 
 std::string shown(const std::string& path) {
-  return serve::printable_path(path);
+  return host::printable_path(path);
 }
 
 // What the call failed on, and for a folder of another user's: who could do it.

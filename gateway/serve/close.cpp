@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/serve/close.h"
 
-#include "gateway/serve/policy_files.h"
+#include "gateway/host/policy_files.h"
 #include "gateway/serve/rules_keeper.h"
 #include "gateway/serve/supervisor.h"
 #include "netrules/kernel.h"
@@ -9,7 +9,7 @@
 namespace soleroute::gateway::serve {
 
 base::Status close_namespace(const ServeOptions& options, audit::DecisionLog& log, audit::Counters& /*counters*/) {
-  const auto nothing = load_policy({});  // closed is closed, whatever the policy allows
+  const auto nothing = host::load_policy({});  // closed is closed, whatever the policy allows
   if (!nothing) return std::unexpected(nothing.error());
   RulesKeeper rules(netrules::make_kernel(), log, true);
   if (auto probed = rules.probe(); !probed) return probed;

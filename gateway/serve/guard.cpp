@@ -13,12 +13,12 @@
 #include <tuple>
 #include <utility>
 
+#include "gateway/host/lost_network.h"
+#include "gateway/host/neighbours.h"
+#include "gateway/host/policy_files.h"
 #include "gateway/netlink/links.h"
 #include "gateway/serve/control_socket.h"
 #include "gateway/serve/log_state.h"
-#include "gateway/serve/lost_network.h"
-#include "gateway/serve/neighbours.h"
-#include "gateway/serve/policy_files.h"
 #include "gateway/serve/rules_keeper.h"
 #include "gateway/serve/signals.h"
 #include "gateway/serve/supervisor.h"
@@ -86,7 +86,7 @@ class Guard {
       : options_(options), log_(log), counters_(counters), rules_(netrules::make_kernel(), log, true) {}
 
   base::Status run() {
-    auto policy = load_settled_policy(options_.policy_files);
+    auto policy = host::load_settled_policy(options_.policy_files);
     if (!policy) return std::unexpected(policy.error());
     policy_ = std::move(*policy);
     if (auto probed = rules_.probe(); !probed) return probed;
@@ -135,10 +135,10 @@ class Guard {
   // Each thing once: it is said again only if it went away and came back.
   void look() {
     presence_ = network_.look();
-    const bool connected = presence_ == NetworkPresence::kPresent;
-    auto seen = connected ? route_problems(options_.gateways) : std::vector<std::string>{kNetworkLost};
+    const bool connected = presence_ == host::NetworkPresence::kPresent;
+    auto seen = connected ? route_problems(options_.gateways) : std::vector<std::string>{host::kNetworkLost};
     routed_ = connected && seen.empty();
-    for (auto& line : describe_neighbours()) seen.push_back(std::move(line));
+    for (auto& line : host::describe_neighbours()) seen.push_back(std::move(line));
     if (seen.size() > kMaxWarnings) seen.resize(kMaxWarnings);
     std::set<std::string> now(seen.begin(), seen.end());
     for (const auto& line : now) {
@@ -160,11 +160,11 @@ class Guard {
     log_warning_.look();
     if (std::chrono::steady_clock::now() - looked_ < Watch::kPeriod) return restore_rules();
     look();
-    if (presence_ == NetworkPresence::kReplaced) end_with(kNetworkReplaced);
+    if (presence_ == host::NetworkPresence::kReplaced) end_with(host::kNetworkReplaced);
   }
 
   base::Result<PolicyInForce> reload() {
-    auto fresh = load_settled_policy(options_.policy_files);
+    auto fresh = host::load_settled_policy(options_.policy_files);
     base::Status status = fresh ? base::Status{} : std::unexpected(fresh.error());
     if (status) status = rules_.program(netrules::open_rules(guard_intent(options_, **fresh)), "open");
     if (!status) {
@@ -223,10 +223,10 @@ class Guard {
   std::shared_ptr<const policy::Policy> policy_;
   std::uint64_t version_ = 1;
   std::set<std::string> warned_;
-  NetworkWatch network_;
+  host::NetworkWatch network_;
   bool routed_ = false;
   std::chrono::steady_clock::time_point looked_;
-  NetworkPresence presence_ = NetworkPresence::kPresent;
+  host::NetworkPresence presence_ = host::NetworkPresence::kPresent;
   base::Status ended_;  // why, unless it was told to
   std::string health_ = "starting";
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();

@@ -16,17 +16,19 @@
 #include <utility>
 
 #include "gateway/audit/metrics.h"
+#include "gateway/host/connection_table.h"
+#include "gateway/host/network.h"
+#include "gateway/host/network_keeper.h"
+#include "gateway/host/origin_roots.h"
+#include "gateway/host/system_resolvers.h"
 #include "gateway/inspect/ca_directory.h"
 #include "gateway/inspect/certificate_facts.h"
+#include "gateway/inspect/inspection.h"
 #include "gateway/net/listen.h"
 #include "gateway/queue/packet_log.h"
-#include "gateway/serve/connection_table.h"
 #include "gateway/serve/control_socket.h"
-#include "gateway/serve/inspection.h"
 #include "gateway/serve/log_state.h"
 #include "gateway/serve/metrics_server.h"
-#include "gateway/serve/network.h"
-#include "gateway/serve/network_keeper.h"
 #include "gateway/serve/pulse.h"
 #include "gateway/serve/reload_watch.h"
 #include "gateway/serve/rules_keeper.h"
@@ -34,7 +36,6 @@
 #include "gateway/serve/self_check.h"
 #include "gateway/serve/serving_policy.h"
 #include "gateway/serve/signals.h"
-#include "gateway/serve/system_resolvers.h"
 #include "gateway/serve/watch.h"
 #include "gateway/serve/worker_watch.h"
 #include "netrules/foreign_capture.h"
@@ -109,18 +110,18 @@ class Supervisor {
     if (!policy) return std::unexpected(policy.error());
     policy_ = std::move(*policy);
     leave_no_core();
-    auto resolvers =
-        options_.resolvers.empty() ? system_resolvers() : base::Result<std::vector<base::Endpoint>>(options_.resolvers);
+    auto resolvers = options_.resolvers.empty() ? host::system_resolvers()
+                                                : base::Result<std::vector<base::Endpoint>>(options_.resolvers);
     if (!resolvers) return std::unexpected(resolvers.error());
     resolvers_ = std::move(*resolvers);
-    auto roots = read_roots(options_.trust_files);
+    auto roots = host::read_roots(options_.trust_files);
     if (!roots) return std::unexpected(roots.error());
     origin_roots_ = std::move(*roots);
     auto interfaces = netlink::list_interfaces();
     if (!interfaces) return std::unexpected(interfaces.error());
     interfaces_ = std::move(*interfaces);
     if (options_.topology == netrules::Topology::kRouter && !options_.proxy_only) {
-      auto inside = find_inside(interfaces_, options_.inside_interface, options_.claim);
+      auto inside = host::find_inside(interfaces_, options_.inside_interface, options_.claim);
       if (!inside) return std::unexpected(inside.error());
       inside_ = std::move(*inside);
     }
@@ -202,7 +203,7 @@ class Supervisor {
       auto exported = inspect::export_certificate(loaded->authority, *directory, options_.ca_out);
       if (!exported) return exported;
     }
-    auto inspection = make_inspection(std::move(loaded->authority), origin_roots_);
+    auto inspection = inspect::make_inspection(std::move(loaded->authority), origin_roots_);
     if (!inspection) return std::unexpected(inspection.error());
     inspection_ = std::move(*inspection);
     return {};
@@ -242,7 +243,7 @@ class Supervisor {
     runtime.resolvers = resolvers_;
     runtime.secrets_directory = options_.secrets_directory;
     runtime.own_addresses = own_addresses();
-    runtime.local_addresses = all_addresses(interfaces_);
+    runtime.local_addresses = host::all_addresses(interfaces_);
     for (const auto& claimed : options_.claim) runtime.local_addresses.push_back(claimed.address);
     runtime.upstream_mark = mark();
     runtime.inspection = inspection_;
@@ -301,7 +302,8 @@ class Supervisor {
     if (network_ && options_.program_rules) add(network_->restore());
     if (!network_ && options_.program_rules) ways_out_.look(problems);
     if (options_.program_rules) add(foreign_rules());
-    if (auto full = connection_table_problem(); full && options_.program_rules) problems.push_back(std::move(*full));
+    if (auto full = host::connection_table_problem(); full && options_.program_rules)
+      problems.push_back(std::move(*full));
     add(pulse_->look(watch_.was_told()));
     if (pulse_->is_waiting()) watch_.look_again_soon();
     say(std::move(problems));
@@ -475,8 +477,8 @@ class Supervisor {
   std::shared_ptr<const inspect::Inspection> inspection_;
   std::vector<netlink::Interface> interfaces_;
   netlink::Interface inside_;
-  std::optional<NetworkKeeper> network_;  // of a router
-  WaysOut ways_out_;                      // where there is no such router
+  std::optional<host::NetworkKeeper> network_;  // of a router
+  host::WaysOut ways_out_;                      // where there is no such router
   std::optional<Pulse> pulse_;
   std::vector<std::string> problems_;
   net::Listeners listeners_;  // until the runtime has them

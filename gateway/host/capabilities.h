@@ -6,8 +6,8 @@
 
 #include "base/result.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 
 [[nodiscard]] base::Status raise_permitted_capabilities();
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 
 // From this part of its limit on, in percent, the table is as good as full: the kernel drops entries early.
 inline constexpr std::uint64_t kTableFullPercent = 95;
@@ -17,4 +17,4 @@ inline constexpr std::uint64_t kTableFullPercent = 95;
 [[nodiscard]] std::optional<std::string> describe_table(std::uint64_t entries, std::uint64_t limit);
 [[nodiscard]] std::optional<std::string> connection_table_problem();
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

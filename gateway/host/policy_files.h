@@ -15,7 +15,7 @@
 #include "base/result.h"
 #include "policy/policy.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 
 // What is read at the very most. Policy::compile() refuses more than 1 MiB (DESIGN section 5) that is not names in a
 // list.
@@ -52,4 +52,4 @@ using FileReader = std::function<base::Result<std::string>(const std::string& pa
 // A path for people: control characters as \xNN, so that an error stays on one line and drives no terminal.
 [[nodiscard]] std::string printable_path(std::string_view path);
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

@@ -10,7 +10,7 @@
 
 #include "gateway/netlink/links.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 
 enum class NetworkPresence {
   kPresent,
@@ -40,4 +40,4 @@ inline constexpr const char* kNetworkReplaced =
     "the container that owns this network was restarted and has a new one: ending, so that the engine starts this "
     "container again in there";
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

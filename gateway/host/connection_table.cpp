@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/serve/connection_table.h"
+#include "gateway/host/connection_table.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -11,7 +11,7 @@
 
 #include "base/fd.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 namespace {
 
 std::uint64_t number_in(const char* path) {
@@ -38,4 +38,4 @@ std::optional<std::string> connection_table_problem() {
                         number_in("/proc/sys/net/netfilter/nf_conntrack_max"));
 }
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

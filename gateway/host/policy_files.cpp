@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/serve/policy_files.h"
+#include "gateway/host/policy_files.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -16,7 +16,7 @@
 
 #include "base/fd.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 namespace {
 
 using base::Error;
@@ -183,4 +183,4 @@ std::optional<std::string> find_default_policy(std::string_view directory) {
   return std::nullopt;
 }
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

@@ -10,7 +10,7 @@
 #include "base/result.h"
 #include "gateway/netlink/links.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 
 // The named interface, or the one whose subnet holds the (first) claimed address.
 [[nodiscard]] base::Result<netlink::Interface> find_inside(const std::vector<netlink::Interface>& interfaces,
@@ -31,4 +31,4 @@ namespace soleroute::gateway::serve {
 // Every address of this namespace.
 [[nodiscard]] std::vector<base::IpAddress> all_addresses(const std::vector<netlink::Interface>& interfaces);
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

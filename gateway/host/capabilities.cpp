@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/serve/capabilities.h"
+#include "gateway/host/capabilities.h"
 
 #include <linux/capability.h>
 #include <sys/syscall.h>
@@ -7,7 +7,7 @@
 
 #include <array>
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 
 base::Status raise_permitted_capabilities() {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
@@ -18,4 +18,4 @@ base::Status raise_permitted_capabilities() {
   return {};
 }
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

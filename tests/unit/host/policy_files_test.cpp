@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/serve/policy_files.h"
+#include "gateway/host/policy_files.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -20,7 +20,7 @@
 
 #include "base/fd.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 namespace {
 
 namespace fs = std::filesystem;
@@ -237,4 +237,4 @@ TEST_F(PolicyFiles, TakesADanglingDefaultForAPolicyThatCannotBeRead) {
 }
 
 }  // namespace
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

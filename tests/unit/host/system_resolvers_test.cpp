@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/serve/system_resolvers.h"
+#include "gateway/host/system_resolvers.h"
 
 #include <gtest/gtest.h>
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 namespace {
 
 TEST(ParseResolvConf, TakesTheServersInOrderAndAtMostThree) {
@@ -24,4 +24,4 @@ TEST(ParseResolvConf, LeavesOutWhatIsNoAddress) {
 }
 
 }  // namespace
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/serve/kernel_settings.h"
+#include "gateway/host/kernel_settings.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -13,7 +13,7 @@
 
 #include "base/fd.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 namespace {
 
 constexpr std::string_view kProc = "/proc/sys/";
@@ -156,4 +156,4 @@ KernelSettings::Look KernelSettings::restore() {
   return look;
 }
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

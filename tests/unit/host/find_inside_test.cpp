@@ -4,9 +4,9 @@
 
 #include <vector>
 
-#include "gateway/serve/network.h"
+#include "gateway/host/network.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 namespace {
 
 using ::testing::HasSubstr;
@@ -34,4 +34,4 @@ TEST(FindInside, NamesTheStepWhereTheProjectsNetworkWasChanged) {
 }
 
 }  // namespace
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

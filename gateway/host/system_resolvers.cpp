@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/serve/system_resolvers.h"
+#include "gateway/host/system_resolvers.h"
 
 #include <algorithm>
 #include <ranges>
 
-#include "gateway/serve/policy_files.h"
+#include "gateway/host/policy_files.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 namespace {
 
 constexpr const char* kResolvConf = "/etc/resolv.conf";
@@ -46,4 +46,4 @@ base::Result<std::vector<base::Endpoint>> system_resolvers() {
   return servers;
 }
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

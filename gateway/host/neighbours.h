@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 
 // CAP_NET_ADMIN changes the rules, CAP_NET_RAW sends frames and marks past them.
 struct NetworkPowers {
@@ -30,4 +30,4 @@ struct NetworkPowers {
 // sockets. A process is seen where the PID namespace is shared with it; packet sockets always.
 [[nodiscard]] std::vector<std::string> describe_neighbours();
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

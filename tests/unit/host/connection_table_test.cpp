@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/serve/connection_table.h"
+#include "gateway/host/connection_table.h"
 
 #include <gtest/gtest.h>
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 namespace {
 
 TEST(ConnectionTable, IsToldOfWithItsNumbersWhenItIsAsGoodAsFull) {
@@ -17,4 +17,4 @@ TEST(ConnectionTable, IsToldOfWithItsNumbersWhenItIsAsGoodAsFull) {
 }
 
 }  // namespace
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/serve/lost_network.h"
+#include "gateway/host/lost_network.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 namespace {
 
 const std::string kEngines =
@@ -45,4 +45,4 @@ TEST(NetworkPresence, TellsAStoppedOwnerFromOneThatIsBackElsewhere) {
 }
 
 }  // namespace
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

@@ -10,10 +10,10 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "gateway/audit/decision_log.h"
+#include "gateway/host/kernel_settings.h"
 #include "gateway/netlink/links.h"
-#include "gateway/serve/kernel_settings.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 
 // The ways out that were there and are no more. They are not this program's to make.
 class WaysOut {
@@ -52,4 +52,4 @@ class NetworkKeeper {
   WaysOut ways_out_;
 };
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

@@ -12,7 +12,7 @@
 
 #include "gateway/netlink/links.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 
 class KernelSettings {
  public:
@@ -37,4 +37,4 @@ class KernelSettings {
   std::set<std::string> refused_;  // paths that could not be set at the start
 };
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

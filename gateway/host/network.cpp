@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/serve/network.h"
+#include "gateway/host/network.h"
 
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -10,7 +10,7 @@
 
 #include "base/fd.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 namespace {
 
 using netlink::Interface;
@@ -152,4 +152,4 @@ std::vector<base::IpAddress> all_addresses(const std::vector<Interface>& interfa
   return all;
 }
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

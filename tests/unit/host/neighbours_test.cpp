@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/serve/neighbours.h"
+#include "gateway/host/neighbours.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 namespace {
 
 std::string status(const char* permitted, const char* effective, const char* bounding, const char* no_new_privileges) {
@@ -54,4 +54,4 @@ TEST(PacketSockets, AreCountedBelowTheHeadings) {
 }
 
 }  // namespace
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/serve/neighbours.h"
+#include "gateway/host/neighbours.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -15,9 +15,9 @@
 #include <optional>
 
 #include "base/fd.h"
-#include "gateway/serve/policy_files.h"
+#include "gateway/host/policy_files.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 namespace {
 
 constexpr std::size_t kMaxDescribed = 8;  // where all share one network, that is enough to see it
@@ -120,4 +120,4 @@ std::vector<std::string> describe_neighbours() {
   return found;
 }
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

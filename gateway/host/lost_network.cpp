@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/serve/lost_network.h"
+#include "gateway/host/lost_network.h"
 
 #include <unistd.h>
 
@@ -11,9 +11,9 @@
 #include <string>
 
 #include "base/ip_address.h"
-#include "gateway/serve/policy_files.h"
+#include "gateway/host/policy_files.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 namespace {
 
 constexpr const char* kHosts = "/etc/hosts";
@@ -70,4 +70,4 @@ NetworkPresence NetworkWatch::look() {
   return now == NetworkPresence::kReplaced && replaced_ < 2 ? NetworkPresence::kLost : now;
 }
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

@@ -9,7 +9,7 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 
 // `nameserver` lines of the text, at most three as resolv.conf(5) says; zones of link-local addresses are refused.
 [[nodiscard]] std::vector<base::Endpoint> parse_resolv_conf(std::string_view text);
@@ -17,4 +17,4 @@ namespace soleroute::gateway::serve {
 // Those of /etc/resolv.conf. None there: an error that names --resolver.
 [[nodiscard]] base::Result<std::vector<base::Endpoint>> system_resolvers();
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

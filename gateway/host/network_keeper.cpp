@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/serve/network_keeper.h"
+#include "gateway/host/network_keeper.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "gateway/serve/lost_network.h"
-#include "gateway/serve/network.h"
+#include "gateway/host/lost_network.h"
+#include "gateway/host/network.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 namespace {
 
 bool has(const netlink::Interface& interface, const base::InterfaceAddress& address) {
@@ -132,4 +132,4 @@ void WaysOut::look(std::vector<std::string>& problems) {
   }
 }
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

@@ -12,8 +12,8 @@
 
 #include "gateway/host/network.h"
 #include "gateway/netlink/links.h"
+#include "gateway/serve/rule_intent.h"
 #include "gateway/serve/serving_policy.h"
-#include "gateway/serve/supervisor.h"
 
 namespace soleroute::gateway::commands {
 namespace {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 
 #include "base/fd.h"
@@ -150,6 +151,22 @@ std::vector<base::IpAddress> all_addresses(const std::vector<Interface>& interfa
     for (const auto& own : interface.addresses) all.push_back(own.address);
   }
   return all;
+}
+
+std::vector<base::IpAddress> own_addresses(const std::vector<base::InterfaceAddress>& claim,
+                                           const std::vector<Interface>& interfaces,
+                                           std::optional<int> interface_index) {
+  std::vector<base::IpAddress> own(claim.size());
+  std::ranges::transform(claim, own.begin(), &base::InterfaceAddress::address);
+  if (!own.empty()) return own;
+  for (const auto& interface : interfaces) {
+    if (interface.loopback || (interface_index && interface.index != *interface_index)) continue;
+    std::ranges::transform(interface.addresses, std::back_inserter(own), &base::InterfaceAddress::address);
+  }
+  std::erase_if(own, [](const base::IpAddress& address) {
+    return address.is_v6() && address.bytes()[0] == 0xfe;  // link-local
+  });
+  return own;
 }
 
 }  // namespace soleroute::gateway::host

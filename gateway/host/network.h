@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,5 +31,11 @@ namespace soleroute::gateway::host {
 
 // Every address of this namespace.
 [[nodiscard]] std::vector<base::IpAddress> all_addresses(const std::vector<netlink::Interface>& interfaces);
+
+// Where a denied name leads: the claimed addresses; without any, those of one interface or of all. Never loopback: in a
+// shared namespace that is the agent's own.
+[[nodiscard]] std::vector<base::IpAddress> own_addresses(const std::vector<base::InterfaceAddress>& claim,
+                                                         const std::vector<netlink::Interface>& interfaces,
+                                                         std::optional<int> interface_index);
 
 }  // namespace soleroute::gateway::host

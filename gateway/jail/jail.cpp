@@ -36,8 +36,8 @@
 #include "gateway/jail/tally.h"
 #include "gateway/jail/trust.h"
 #include "gateway/netlink/links.h"
+#include "gateway/serve/rule_intent.h"
 #include "gateway/serve/runtime.h"
-#include "gateway/serve/supervisor.h"
 
 namespace soleroute::gateway::jail {
 namespace {

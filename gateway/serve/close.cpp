@@ -2,8 +2,8 @@
 #include "gateway/serve/close.h"
 
 #include "gateway/host/policy_files.h"
+#include "gateway/serve/rule_intent.h"
 #include "gateway/serve/rules_keeper.h"
-#include "gateway/serve/supervisor.h"
 #include "netrules/kernel.h"
 
 namespace soleroute::gateway::serve {

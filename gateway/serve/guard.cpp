@@ -19,9 +19,9 @@
 #include "gateway/netlink/links.h"
 #include "gateway/serve/control_socket.h"
 #include "gateway/serve/log_state.h"
+#include "gateway/serve/rule_intent.h"
 #include "gateway/serve/rules_keeper.h"
 #include "gateway/serve/signals.h"
-#include "gateway/serve/supervisor.h"
 #include "gateway/serve/watch.h"
 #include "netrules/kernel.h"
 

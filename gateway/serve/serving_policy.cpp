@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/serve/serving_policy.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <cerrno>
 #include <utility>
 
 #include "gateway/host/policy_files.h"
+#include "gateway/secrets/secret_store.h"
 
 namespace soleroute::gateway::serve {
 namespace {
@@ -38,6 +40,25 @@ base::Result<std::shared_ptr<const policy::Policy>> load_serving_policy(const Se
     layers.push_back({"(mode)", observe ? "mode: observe\n" : "mode: enforce\n"});
   }
   return policy::Policy::compile(layers);
+}
+
+base::Result<std::shared_ptr<const policy::Policy>> load_servable_policy(const ServeOptions& options) {
+  auto policy = load_serving_policy(options);
+  if (!policy) return policy;
+  const secrets::SecretStore secrets(options.secrets_directory);
+  if (auto readable = secrets.check(**policy); !readable) return std::unexpected(readable.error());
+  return policy;
+}
+
+std::string policy_summary(const ServeOptions& options, const policy::Policy& policy) {
+  const auto files = serving_policy_files(options);
+  if (policy.denies_everything()) {
+    return files.empty() ? "no policy: everything is denied" : "the policy is empty: everything is denied";
+  }
+  return fmt::format(
+      "{} host entries from {}{}", policy.host_count(),
+      files.empty() ? options.base_service : fmt::format("{}", fmt::join(files, ", ")),
+      policy.mode() == policy::Mode::kObserve ? "; mode observe: NOTHING THAT IS PUBLIC IS DENIED, only logged" : "");
 }
 
 }  // namespace soleroute::gateway::serve

@@ -21,8 +21,6 @@
 #include "gateway/host/network_keeper.h"
 #include "gateway/host/origin_roots.h"
 #include "gateway/host/system_resolvers.h"
-#include "gateway/inspect/ca_directory.h"
-#include "gateway/inspect/certificate_facts.h"
 #include "gateway/inspect/inspection.h"
 #include "gateway/net/listen.h"
 #include "gateway/queue/packet_log.h"
@@ -31,9 +29,11 @@
 #include "gateway/serve/metrics_server.h"
 #include "gateway/serve/pulse.h"
 #include "gateway/serve/reload_watch.h"
+#include "gateway/serve/rule_intent.h"
 #include "gateway/serve/rules_keeper.h"
 #include "gateway/serve/runtime.h"
 #include "gateway/serve/self_check.h"
+#include "gateway/serve/serving_ca.h"
 #include "gateway/serve/serving_policy.h"
 #include "gateway/serve/signals.h"
 #include "gateway/serve/watch.h"
@@ -55,17 +55,6 @@ constexpr int kMaxWorkers = 16;
 // Tried first, so that after a restart what connection tracking remembers of clients still leads to the listeners; any
 // free ones where they are taken. Below the ports that the kernel gives away.
 constexpr net::ListenPorts kUsualPorts{.redirected = 29180, .dns = 29153, .explicit_proxy = 0};
-
-std::string policy_summary(const ServeOptions& options, const policy::Policy& policy) {
-  const auto files = serving_policy_files(options);
-  if (policy.denies_everything()) {
-    return files.empty() ? "no policy: everything is denied" : "the policy is empty: everything is denied";
-  }
-  return fmt::format(
-      "{} host entries from {}{}", policy.host_count(),
-      files.empty() ? options.base_service : fmt::format("{}", fmt::join(files, ", ")),
-      policy.mode() == policy::Mode::kObserve ? "; mode observe: NOTHING THAT IS PUBLIC IS DENIED, only logged" : "");
-}
 
 class Supervisor {
  public:
@@ -90,15 +79,6 @@ class Supervisor {
   }
 
  private:
-  // A policy whose secrets cannot be read is no policy.
-  [[nodiscard]] base::Result<std::shared_ptr<const policy::Policy>> load() const {
-    auto policy = load_serving_policy(options_);
-    if (!policy) return policy;
-    const secrets::SecretStore secrets(options_.secrets_directory);
-    if (auto readable = secrets.check(**policy); !readable) return std::unexpected(readable.error());
-    return policy;
-  }
-
   // A core file would hold what was read of secrets.
   void leave_no_core() const {
     if (!policy_->secrets().empty()) ::prctl(PR_SET_DUMPABLE, 0);
@@ -106,7 +86,7 @@ class Supervisor {
 
   // Steps 1 and 2: nothing has been touched when this fails.
   base::Status prepare() {
-    auto policy = load();
+    auto policy = load_servable_policy(options_);
     if (!policy) return std::unexpected(policy.error());
     policy_ = std::move(*policy);
     leave_no_core();
@@ -120,7 +100,7 @@ class Supervisor {
     auto interfaces = netlink::list_interfaces();
     if (!interfaces) return std::unexpected(interfaces.error());
     interfaces_ = std::move(*interfaces);
-    if (options_.topology == netrules::Topology::kRouter && !options_.proxy_only) {
+    if (is_router()) {
       auto inside = host::find_inside(interfaces_, options_.inside_interface, options_.claim);
       if (!inside) return std::unexpected(inside.error());
       inside_ = std::move(*inside);
@@ -142,7 +122,10 @@ class Supervisor {
     if (auto made = keep_network(); !made) return made;
     if (auto listening = open_sockets(); !listening) return listening;
     if (auto opened = rules_.program(netrules::open_rules(intent()), "open"); !opened) return opened;
-    if (auto trusted = open_ca(); !trusted) return trusted;
+    // Always, whatever the policy is now: refusals over TLS are told on a leaf, and a reload may ask for inspection.
+    auto inspection = open_ca(options_, origin_roots_, log_);
+    if (!inspection) return std::unexpected(inspection.error());
+    inspection_ = std::move(*inspection);
     if (auto started = start_runtime(); !started) return started;
     auto control = ControlSocket::open(
         loop_, options_.control_socket,
@@ -187,28 +170,6 @@ class Supervisor {
 
   bool is_router() const { return options_.topology == netrules::Topology::kRouter && !options_.proxy_only; }
 
-  // Always, whatever the policy is now: refusals over TLS are told on a leaf, and a reload may ask for inspection.
-  base::Status open_ca() {
-    const auto directory = options_.ca_directory.empty() ? inspect::default_ca_directory() : options_.ca_directory;
-    if (!directory) return std::unexpected(directory.error());
-    auto loaded = inspect::load_or_create_ca(*directory, std::chrono::system_clock::now());
-    if (!loaded) return std::unexpected(loaded.error());
-    // Its key must not come out in a core dump.
-    if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return base::errno_error("cannot forbid core dumps");
-    const auto facts = inspect::describe(loaded->authority.certificate());
-    log_.lifecycle("ca", fmt::format("{} in {}, SHA-256 {}, valid until {}",
-                                     loaded->created ? "a new one, made" : "the one that is", *directory,
-                                     facts.fingerprint, facts.valid_until));
-    if (!options_.ca_out.empty()) {
-      auto exported = inspect::export_certificate(loaded->authority, *directory, options_.ca_out);
-      if (!exported) return exported;
-    }
-    auto inspection = inspect::make_inspection(std::move(loaded->authority), origin_roots_);
-    if (!inspection) return std::unexpected(inspection.error());
-    inspection_ = std::move(*inspection);
-    return {};
-  }
-
   void say_what_is_not_carried() {
     for (const auto& endpoint : policy_->endpoints()) {
       if (endpoint.transport != policy::Transport::kUdp) continue;
@@ -242,7 +203,8 @@ class Supervisor {
     RuntimeOptions runtime;
     runtime.resolvers = resolvers_;
     runtime.secrets_directory = options_.secrets_directory;
-    runtime.own_addresses = own_addresses();
+    runtime.own_addresses =
+        host::own_addresses(options_.claim, interfaces_, is_router() ? std::optional(inside_.index) : std::nullopt);
     runtime.local_addresses = host::all_addresses(interfaces_);
     for (const auto& claimed : options_.claim) runtime.local_addresses.push_back(claimed.address);
     runtime.upstream_mark = mark();
@@ -334,7 +296,7 @@ class Supervisor {
   // The new policy stands beside the old one until its rules are in the kernel. `answer` may be empty.
   void reload(ReloadWatch::Answer answer) {
     if (health_ == "stopping") return;
-    auto fresh = load();
+    auto fresh = load_servable_policy(options_);
     auto previous = policy_;
     base::Status status = fresh ? base::Status{} : std::unexpected(fresh.error());
     if (status) {
@@ -425,23 +387,7 @@ class Supervisor {
     return answer.dump();
   }
 
-  // Where a denied name leads. Never loopback: in a shared namespace that is the agent's own.
-  std::vector<base::IpAddress> own_addresses() const {
-    std::vector<base::IpAddress> own(options_.claim.size());
-    std::ranges::transform(options_.claim, own.begin(), [](const auto& claimed) { return claimed.address; });
-    if (!own.empty()) return own;
-    const bool router = options_.topology == netrules::Topology::kRouter && !options_.proxy_only;
-    for (const auto& interface : interfaces_) {
-      if (interface.loopback || (router && interface.index != inside_.index)) continue;
-      std::ranges::transform(interface.addresses, std::back_inserter(own), &base::InterfaceAddress::address);
-    }
-    std::erase_if(own, [](const base::IpAddress& address) {
-      return address.is_v6() && address.bytes()[0] == 0xfe;  // link-local
-    });
-    return own;
-  }
-
-  std::uint32_t mark() const { return options_.topology == netrules::Topology::kSidecar ? kGatewayMark : 0; }
+  std::uint32_t mark() const { return gateway_mark(options_); }
 
   int workers() const {
     const int wanted = options_.workers > 0 ? options_.workers : static_cast<int>(std::thread::hardware_concurrency());

@@ -3,26 +3,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-#include <cstdint>
-
 #include "base/result.h"
 #include "gateway/audit/counters.h"
 #include "gateway/audit/decision_log.h"
 #include "gateway/serve/options.h"
-#include "netrules/plan.h"
-#include "policy/policy.h"
 
 namespace soleroute::gateway::serve {
-
-// "SOLE": what marks the gateway's own packets in a shared namespace.
-inline constexpr std::uint32_t kGatewayMark = 0x534f4c45;
 
 // Returns after SIGTERM or SIGINT, with the closed rules standing. Before the closed rules are programmed an error
 // leaves everything untouched (kUsage: policy or options; kSystem: what the kernel or the network lacks); after that,
 // an error leaves the network closed.
 [[nodiscard]] base::Status serve(const ServeOptions& options, audit::DecisionLog& log, audit::Counters& counters);
-
-// The rules that serving with these options intends, for `--dry-run` and for serving alike.
-[[nodiscard]] netrules::Intent intent_of(const ServeOptions& options, const policy::Policy& policy);
 
 }  // namespace soleroute::gateway::serve

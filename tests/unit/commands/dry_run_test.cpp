@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "gateway/serve/supervisor.h"
+#include "gateway/serve/rule_intent.h"
 #include "tests/unit/netrules/support.h"
 
 namespace soleroute::gateway::commands {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/serve/rule_intent.h"
+
 #include "gateway/queue/packet_log.h"
-#include "gateway/serve/supervisor.h"
 
 namespace soleroute::gateway::serve {
 namespace {
+
+constexpr std::uint32_t kGatewayMark = 0x534f4c45;
 
 netrules::EndpointRule rule_of(const policy::EndpointView& endpoint) {
   netrules::EndpointRule rule;
@@ -17,13 +20,17 @@ netrules::EndpointRule rule_of(const policy::EndpointView& endpoint) {
 
 }  // namespace
 
+std::uint32_t gateway_mark(const ServeOptions& options) {
+  return options.topology == netrules::Topology::kSidecar ? kGatewayMark : 0;
+}
+
 netrules::Intent intent_of(const ServeOptions& options, const policy::Policy& policy) {
   netrules::Intent intent;
   intent.topology = options.topology;
   intent.inside_interface = options.inside_interface;
   intent.redirect_port = options.listen_port;
   intent.explicit_proxy_port = options.explicit_proxy_port;
-  intent.gateway_mark = options.topology == netrules::Topology::kSidecar ? kGatewayMark : 0;
+  intent.gateway_mark = gateway_mark(options);
   const bool shared = options.topology == netrules::Topology::kSidecar;
   if (shared && options.metrics) intent.metrics_port = options.metrics->port;
   intent.packet_queue = queue::kPacketQueue;

@@ -10,9 +10,9 @@
 
 #include "gateway/commands/command.h"
 #include "gateway/commands/policy_input.h"
-#include "gateway/flow/observe.h"
 #include "policy/address_class.h"
 #include "policy/explanation.h"
+#include "policy/observe.h"
 #include "policy/optional_hosts.h"
 #include "policy/question.h"
 
@@ -61,7 +61,7 @@ std::string subject(const policy::Question& asked) {
 
 // What is only denied by policy, of what can be forwarded at all. Where a name leads is not known here.
 bool passes_observed(const policy::Policy& policy, const policy::FlowFacts& facts, const Decision& decision) {
-  if (facts.transport != policy::Transport::kTcp || !flow::is_observed(policy, decision)) return false;
+  if (facts.transport != policy::Transport::kTcp || !policy::is_observed(policy, decision)) return false;
   if (!facts.original_destination) return true;
   const auto& [address, port] = *facts.original_destination;
   const bool web = port == 80 || port == 443;  // where a flow that names no host is refused, whoever it is for

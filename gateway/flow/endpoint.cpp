@@ -5,8 +5,8 @@
 #include "gateway/audit/probe.h"
 #include "gateway/flow/connector.h"
 #include "gateway/flow/flows.h"
-#include "gateway/flow/observe.h"
 #include "gateway/flow/refusal.h"
+#include "policy/observe.h"
 
 namespace soleroute::gateway::flow {
 namespace {
@@ -61,7 +61,7 @@ void log_passed(FlowContext& context, const ClientConnection& client, const poli
   record.phase = policy::Phase::kConnect;
   record.allowed = decision.allowed();
   record.observed = !record.allowed;
-  if (record.observed) record.detail = kObservedDetail;
+  if (record.observed) record.detail = policy::kObservedDetail;
   record.reason = policy::to_string(decision.reason);
   record.client = client.peer.address;
   record.host = decision.matched_host;

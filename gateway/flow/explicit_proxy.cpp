@@ -12,10 +12,10 @@
 #include "gateway/flow/http1_page.h"
 #include "gateway/flow/http1_session.h"
 #include "gateway/flow/inspected.h"
-#include "gateway/flow/observe.h"
 #include "gateway/flow/own_site.h"
 #include "gateway/flow/refusal.h"
 #include "policy/explanation.h"
+#include "policy/observe.h"
 
 namespace soleroute::gateway::flow {
 namespace {
@@ -117,7 +117,7 @@ asio::awaitable<TunnelPtr> connect(FlowContext& context, ClientConnection client
   auto record = record_of(to, decision);
   record.status = 200;
   record.observed = !decision.allowed();
-  if (record.observed) record.detail = kObservedDetail;
+  if (record.observed) record.detail = policy::kObservedDetail;
   audit::count_decision(context.counters, record);
   context.log.decision(record);
 

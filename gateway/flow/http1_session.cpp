@@ -12,11 +12,11 @@
 #include "gateway/flow/http1_forward.h"
 #include "gateway/flow/http1_io.h"
 #include "gateway/flow/http1_page.h"
-#include "gateway/flow/observe.h"
 #include "gateway/flow/own_site.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/flow/relay.h"
 #include "policy/explanation.h"
+#include "policy/observe.h"
 #include "sniffer/http1_text.h"
 
 namespace soleroute::gateway::flow {
@@ -444,7 +444,7 @@ void Http1Session::finish(ExchangeResult& result) {
   const bool unsound = result.failure == Reason::kMalformed;
   if (unsound) record.reason = policy::to_string(result.failure);
   record.observed = !progress_.decision.allowed();
-  if (record.observed && record.detail.empty()) record.detail = kObservedDetail;
+  if (record.observed && record.detail.empty()) record.detail = policy::kObservedDetail;
   log(progress_.decision.allowed() && !unsound);
 }
 

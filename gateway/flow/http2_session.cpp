@@ -8,10 +8,10 @@
 #include "gateway/audit/probe.h"
 #include "gateway/flow/header_injection.h"
 #include "gateway/flow/http2_response.h"
-#include "gateway/flow/observe.h"
 #include "gateway/flow/own_site.h"
 #include "gateway/flow/refusal.h"
 #include "policy/explanation.h"
+#include "policy/observe.h"
 
 namespace soleroute::gateway::flow {
 namespace {
@@ -283,7 +283,7 @@ asio::awaitable<void> Http2Session::finish(Progress& progress, StreamResult resu
   const bool failed = result.failure != Reason::kAllowed;
   if (result.failure == Reason::kUpstreamFailed) ++context_.counters.upstream_failures;
   if (progress.revoked) record.detail = "reset: a new policy denies it";
-  if (!progress.decision.allowed() && record.detail.empty()) record.detail = kObservedDetail;
+  if (!progress.decision.allowed() && record.detail.empty()) record.detail = policy::kObservedDetail;
   const bool answers = failed && result.status == 0 && !progress.stream->closed();
   if (answers) record.status = result.failure == Reason::kTimedOut ? 504 : 502;
   log(progress, progress.decision.allowed());

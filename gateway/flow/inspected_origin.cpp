@@ -7,8 +7,8 @@
 
 #include "base/web_ports.h"
 #include "gateway/flow/http1_to_http2.h"
-#include "gateway/flow/observe.h"
 #include "gateway/inspect/inspection.h"
+#include "policy/observe.h"
 
 namespace soleroute::gateway::flow {
 namespace {

@@ -12,10 +12,10 @@
 #include "gateway/flow/connector.h"
 #include "gateway/flow/flows.h"
 #include "gateway/flow/inspected.h"
-#include "gateway/flow/observe.h"
 #include "gateway/flow/own_site.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/flow/tls_alert.h"
+#include "policy/observe.h"
 #include "sniffer/tls_client_hello.h"
 #include "sniffer/tls_record.h"
 
@@ -126,7 +126,7 @@ void log_passed(FlowContext& context, const ClientConnection& client, const TlsQ
   record.phase = policy::Phase::kTls;
   record.allowed = decision.allowed();
   record.observed = !decision.allowed();
-  if (record.observed) record.detail = kObservedDetail;
+  if (record.observed) record.detail = policy::kObservedDetail;
   record.reason = policy::to_string(decision.reason);
   record.client = client.peer.address;
   record.host = question.name.text();

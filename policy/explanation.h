@@ -15,7 +15,7 @@ namespace soleroute::policy {
 // Lines to add to policy.yaml that would allow this flow, ready to paste; empty when nothing a policy could say would.
 [[nodiscard]] std::string how_to_allow(const Policy& policy, const FlowFacts& facts, const Decision& decision);
 
-// The whole body of the refusal page of DESIGN section 10: first line exactly
+// The whole body of the refusal page (docs/refusals.md): first line exactly
 // "Blocked by proxy policy: <host>", then reason, deciding rule, existing rules of that host, lines to add.
 [[nodiscard]] std::string refusal_page(const Policy& policy, const FlowFacts& facts, const Decision& decision);
 // All of it in one line, as some clients show nothing else of a refusal: "Blocked by proxy policy: <host>. ", the

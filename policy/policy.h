@@ -16,8 +16,8 @@
 
 namespace soleroute::policy {
 
-// Callers that read policy files read no more than this, and refuse what is longer; compile() is stricter (DESIGN
-// section 5: 1 MiB, which does not count lines that only name a host).
+// Callers that read policy files read no more than this, and refuse what is longer; compile() is stricter (1 MiB,
+// which does not count lines that only name a host).
 inline constexpr std::size_t kMaxPolicyBytes = std::size_t{8} << 20;
 
 enum class Mode : std::uint8_t { kEnforce, kObserve };

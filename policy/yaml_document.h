@@ -18,7 +18,7 @@ namespace soleroute::policy {
 
 // The whole of a text, whatever is in it. Long lists of names are text too: see kMaxOtherBytes.
 inline constexpr std::size_t kMaxTextBytes = kMaxPolicyBytes;
-// Everything that is not a line of the form "- name": 1 MiB (DESIGN section 5).
+// Everything that is not a line of the form "- name": 1 MiB.
 inline constexpr std::size_t kMaxOtherBytes = std::size_t{1} << 20;
 inline constexpr std::size_t kMaxNameLines = 200'000;
 inline constexpr int kMaxDepth = 16;                     // a policy needs 8

@@ -1,4 +1,4 @@
-// The decision log of DESIGN section 9: one JSON object a line, written by its own thread, never blocking a flow.
+// The decision log (docs/log.md): one JSON object a line, written by its own thread, never blocking a flow.
 // Thread-safe. When the reader of the stream is slow or gone, records are dropped and counted, and the next record
 // written carries the count; a full disk or closed pipe never stops or opens the data path.
 // SPDX-License-Identifier: GPL-3.0-or-later

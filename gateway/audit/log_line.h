@@ -1,4 +1,4 @@
-// One line of the decision log read back (DESIGN section 9), for those that watch it or learn from it.
+// One line of the decision log read back (docs/log.md), for those that watch it or learn from it.
 // Pure functions; the line is not trusted.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once

@@ -18,7 +18,7 @@ class App;
 
 namespace soleroute::gateway::commands {
 
-// DESIGN section 6. A jailed command's own exit status passes through instead.
+// Exit statuses of every command. A jailed command's own exit status passes through instead.
 inline constexpr int kExitDone = 0;
 inline constexpr int kExitNo = 1;
 inline constexpr int kExitUsage = 2;

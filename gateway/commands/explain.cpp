@@ -27,7 +27,7 @@ std::string line_of(const Json& object) {
   return object.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n";
 }
 
-// The keys of DESIGN section 9; what is not known is left out.
+// The keys of docs/log.md; what is not known is left out.
 std::string as_json(const policy::Policy& policy, const policy::Question& asked, const PreparedQuestion& question,
                     const Decision& decision) {
   const auto& facts = question.facts();

@@ -17,8 +17,7 @@
 
 namespace soleroute::gateway::host {
 
-// What is read at the very most. Policy::compile() refuses more than 1 MiB (DESIGN section 5) that is not names in a
-// list.
+// What is read at the very most. Policy::compile() refuses more than 1 MiB that is not names in a list.
 inline constexpr std::size_t kMaxPolicyFile = policy::kMaxPolicyBytes;
 
 // The whole text of one ordinary file of at most `max_bytes`. Symbolic links are followed, so that a mounted

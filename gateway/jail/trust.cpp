@@ -39,7 +39,7 @@ constexpr std::array<std::string_view, 3> kAnchors{
 };
 constexpr const char* kAdditionsName = "soleroute-ca.crt";
 
-// DESIGN section 11.
+// A bundle replaces a program's own roots, so these variables name the whole bundle and never the CA alone.
 constexpr std::array<std::string_view, 7> kBundleVariables{"SSL_CERT_FILE",  "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
                                                            "GIT_SSL_CAINFO", "PIP_CERT",           "CARGO_HTTP_CAINFO",
                                                            "AWS_CA_BUNDLE"};

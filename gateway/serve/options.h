@@ -1,4 +1,4 @@
-// What serving is asked to do: the options of DESIGN section 6, parsed and checked.
+// What serving is asked to do: the options of `gateway`, parsed and checked.
 // A plain value; each option can also come from a GATEWAY_… variable.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once

@@ -1,4 +1,5 @@
-// Serving in a network namespace: the order of events of DESIGN section 3, from closed rules to closed rules.
+// Serving in a network namespace: the order of events of docs/architecture.md, from closed rules to
+// closed rules.
 // Runs on the calling thread until a signal ends it.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once

@@ -97,7 +97,7 @@ def case(lab, router):
 
 @pytest.fixture(params=["U", "R0", "RD"])
 def agent(request, lab):
-    """An agent process of each privilege of THREATS A.1."""
+    """An agent process of each privilege of docs/threats.md."""
     return lab.agent_of(request.param)
 
 

@@ -1,4 +1,4 @@
-"""THREATS B.5 again, inside inspected TLS: the cases of test_router_http1, spoken over TLS to 443 instead of port 80.
+"""HTTP/1 again, inside inspected TLS: the cases of test_router_http1, spoken over TLS to 443 instead of port 80.
 
 The origin of the SNI is dialled before any request is known, so "nobody was dialled" means nobody else. Cases about a
 second host on one connection are in test_inspect_http1: there the answer is 421.

@@ -1,4 +1,4 @@
-"""HTTP/2 inside inspected TLS: real clients and raw frames, each stream decided, and THREATS B.6 with its controls."""
+"""HTTP/2 inside inspected TLS: real clients and raw frames, each stream decided, and the catalogue's HTTP/2 cases with their controls."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import json

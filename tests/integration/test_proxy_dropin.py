@@ -328,7 +328,7 @@ def test_a_gateway_that_is_killed_leaves_nothing_open(lab, drop_in, case):
     case.no_syn(mark)
 
 
-# --- What agent-sandbox's proxy gets wrong (DESIGN section 12), each beside what must go on working ---
+# --- What agent-sandbox's proxy gets wrong, each beside what must go on working ---
 
 
 def test_connect_to_an_allowed_host_is_for_443_alone(lab, drop_in, case):

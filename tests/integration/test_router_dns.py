@@ -1,4 +1,4 @@
-"""THREATS B.3: DNS is no channel, tells no lies, and cannot be made to."""
+"""DNS is no channel, tells no lies, and cannot be made to."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import itertools

@@ -1,4 +1,4 @@
-"""THREATS B.3: what a resolver answers is believed only as far as it may be: addresses, aliases, forgeries, HTTPS records."""
+"""What a resolver answers is believed only as far as it may be: addresses, aliases, forgeries, HTTPS records."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import socket

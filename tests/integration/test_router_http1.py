@@ -1,4 +1,4 @@
-"""THREATS B.5: HTTP/1 in clear. Each request of a connection is decided on exactly the bytes that are forwarded."""
+"""HTTP/1 in clear. Each request of a connection is decided on exactly the bytes that are forwarded."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import json

@@ -1,4 +1,4 @@
-"""THREATS B.5: many requests on one connection, bodies both ways, and origins that are hostile or break off."""
+"""Many requests on one connection, bodies both ways, and origins that are hostile or break off."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import os

@@ -1,4 +1,4 @@
-"""THREATS B.1: what is neither DNS nor TCP 80 and 443 goes nowhere, whatever the agent is allowed to send."""
+"""What is neither DNS nor TCP 80 and 443 goes nowhere, whatever the agent is allowed to send."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import socket

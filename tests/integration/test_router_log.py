@@ -1,4 +1,4 @@
-"""THREATS B.9 as far as it concerns the log: no line can be forged, no terminal driven, no secret written."""
+"""The log: no line can be forged, no terminal driven, no secret written."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import datetime

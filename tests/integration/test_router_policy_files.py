@@ -1,4 +1,4 @@
-"""THREATS B.8: policy files that are odd, hostile or replaced, through the real program."""
+"""Policy files that are odd, hostile or replaced, through the real program."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import json
@@ -250,7 +250,7 @@ MATCHES = {
 @threat("T123")
 @pytest.mark.parametrize("host", MATCHES)
 def test_names_match_at_label_boundaries_only(policy, host):
-    """DESIGN section 5: `*.x` is x and everything below, `x` is x alone."""
+    """`*.x` is x and everything below, `x` is x alone."""
     path = policy('domains:\n  - allowed.test\n  - "*.wild.test"\n')
     assert (verdict_of(path, f"http://{host}/")["action"] == "allowed") == MATCHES[host]
 

@@ -1,4 +1,4 @@
-"""THREATS B.10: many, slow, silent and endless clients cost a bounded amount and never open anything."""
+"""Many, slow, silent and endless clients cost a bounded amount and never open anything."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import contextlib

@@ -1,4 +1,4 @@
-"""THREATS B.2: the network is closed before, during and after the gateway, whatever ends it, and through every reload."""
+"""The network is closed before, during and after the gateway, whatever ends it, and through every reload."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import contextlib

@@ -1,4 +1,4 @@
-"""THREATS B.4: the name in a ClientHello decides, and nothing but the web's protocols passes under it."""
+"""The name in a ClientHello decides, and nothing but the web's protocols passes under it."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import os

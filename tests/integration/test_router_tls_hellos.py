@@ -1,4 +1,4 @@
-"""THREATS B.4: however a ClientHello is cut, padded or malformed, it means one name or is refused."""
+"""However a ClientHello is cut, padded or malformed, it means one name or is refused."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import os

@@ -10,7 +10,7 @@ from source_tree import ROOT, files
 LICENCE = "SPDX-License-Identifier: GPL-3.0-or-later"
 CODE = (".h", ".cpp", ".py", ".cmake")
 OURS = ("base/", "policy/", "sniffer/", "netrules/", "gateway/")
-MAX_LINES = 500  # STYLE: stop and think
+MAX_LINES = 500  # CONTRIBUTING.md: above 200, think; above this, split
 # dev and mitmproxy are users of containers.
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home/(?!(?:dev|mitmproxy)\b)\w+|work/)")
 # A private constructor has no other way; the owner takes it in the same expression.
@@ -52,7 +52,7 @@ def self_test():
         ("base/a.h", header.replace(LICENCE, "")), ("base/a.h", "// " + LICENCE + "\n#pragma once\n"),
         ("base/a.h", header.replace("#pragma once", "")), ("base/a.h", header + "\n" * MAX_LINES),
         ("base/a.h", header + "int* x = new int;"), ("base/a.h", header + "delete x;"),
-        ("base/a.h", header + "throw 1;"), ("docs/a.md", "see /ho" + "me/someone/x"),
+        ("base/a.h", header + "throw 1;"), ("docs/testing.md", "see /ho" + "me/someone/x"),
     ]
     good = [("base/a.h", header + "A(const A&) = delete;  // new things\n"), ("gateway/a.cpp", "// " + LICENCE + "\n"),
             ("base/a.h", header + "auto a = std::unique_ptr<A>(new A(1));")]

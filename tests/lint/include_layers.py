@@ -15,8 +15,8 @@ GATEWAY_LAYERS = {"netlink": 0, "net": 0, "audit": 0, "secrets": 0, "dns": 1, "h
                   "serve": 2, "jail": 3, "project": 3, "commands": 4}
 # Within a layer of the gateway: who may look at whom sideways.
 SIDEWAYS = {("net", "netlink"), ("queue", "dns"), ("flow", "dns"), ("flow", "http2"), ("flow", "inspect"), ("host", "inspect")}
-# STYLE: only in the .cpp that needs them. Asio's executors are part of the interfaces of the flow code, so its
-# small headers may be named there; openssl/types.h declares names and no more.
+# Only in the .cpp that needs them. Asio's executors are part of the interfaces of the flow code, so its small
+# headers may be named there; openssl/types.h declares names and no more.
 HEAVY = re.compile(r"^(CLI/|nlohmann/json\.hpp|yaml-cpp/|boost/asio\.hpp|boost/beast|openssl/(?!types\.h)|libnftnl/|libmnl/)")
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)', re.MULTILINE)
 

@@ -1,6 +1,6 @@
 """A process in an agent's namespace with an agent's privileges, that does network actions when told to.
 
-The three kinds of THREATS: "U" an ordinary user, "R0" root without any capability, "RD" root with Docker's default set,
+The three kinds of docs/threats.md: "U" an ordinary user, "R0" root without any capability, "RD" root with Docker's default set,
 which has CAP_NET_RAW but not CAP_NET_ADMIN.
 """
 # SPDX-License-Identifier: GPL-3.0-or-later

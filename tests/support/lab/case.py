@@ -1,6 +1,6 @@
 """One case of the catalogue: what it sends, what must not be seen, and the control that must keep working.
 
-The oracles of THREATS A.2, as methods that raise AssertionError. finish() asks the ones that hold for every case.
+What docs/threats.md says must hold, as methods that raise AssertionError. finish() asks the ones that hold for every case.
 """
 # SPDX-License-Identifier: GPL-3.0-or-later
 

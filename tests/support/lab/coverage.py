@@ -68,6 +68,11 @@ def mentioned(folder):
     return found
 
 
+def read_catalogue(path):
+    """{id: text} of the tables of docs/threats.md: `| T001 | what is tried |`."""
+    return {case: text.strip() for case, text in re.findall(r"^\| ([TC]\d{2,3}) \|(.*)\|$", Path(path).read_text(), re.MULTILINE)}
+
+
 def read_list(path):
     """{id: text} of a file with one `ID text` a line; `#` begins a comment."""
     entries = {}

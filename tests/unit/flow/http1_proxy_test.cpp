@@ -51,7 +51,7 @@ TEST_F(ExplicitProxy, DecidesAbsoluteUrlsLikeRedirectedRequests) {
   EXPECT_FALSE(was_dialled("127.0.0.2"));
 }
 
-// DESIGN section 7: a denied name has the gateway's own address, and whoever asks for its port 8080 meets the proxy.
+// A denied name has the gateway's own address, and whoever asks for its port 8080 meets the proxy.
 TEST_F(ExplicitProxy, WhatWasMeantForADeniedServerGetsThePage) {
   auto& agent = proxy_client();
   agent.send(wire("GET /CANARY HTTP/1.1|Host: denied.test:8080||"));
@@ -141,7 +141,7 @@ TEST_F(ExplicitProxy, TheHelloMayComeWithConnect) {
   EXPECT_EQ(origin("127.0.0.2", 443).exactly(hello.size()), hello);
 }
 
-// T096, and what the agents' current tool gets wrong (DESIGN section 12)
+// T096, and what agent-sandbox's proxy gets wrong
 TEST_F(ExplicitProxy, ATunnelTo443CarriesNothingElse) {
   listen("127.0.0.2", 443);
   listen("127.0.0.3", 443);

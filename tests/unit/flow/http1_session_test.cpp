@@ -23,7 +23,7 @@ std::size_t announced_length(const std::string& page) {
   return at == std::string::npos ? 0 : std::stoul(page.substr(at + 16));
 }
 
-// T077, DESIGN section 10
+// T077
 TEST_F(Http1Requests, ADeniedHostGetsThePageAndTheConnectionStays) {
   auto& agent = client();
   agent.send(wire("GET /CANARY?token=SECRET HTTP/1.1|Host: denied.test|Authorization: SECRET||"));

@@ -119,7 +119,7 @@ TEST_F(Issuing, MakesALeafAnewWhenTheClockWasSetBack) {
   EXPECT_NE(*first, *second);
 }
 
-// THREATS T115: many names cost one signature each and no more memory.
+// T115: many names cost one signature each and no more memory.
 TEST_F(Issuing, KeepsNoMoreLeavesThanItMay) {
   const auto source = issuer({.kept = 10, .waiting = 10});
   for (int i = 0; i < 100; ++i) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "gateway/commands/command.h"
+#include "gateway/commands/version.h"
 #include "policy/source_text.h"
 
 namespace soleroute::gateway::commands {
@@ -156,7 +157,7 @@ int run_program(int argc, char** argv) {
   Invocation invocation;
   CLI::App program(kSummary, "gateway");
   program.footer(kFooter);
-  program.set_version_flag("--version", "gateway " SOLEROUTE_VERSION);
+  program.set_version_flag("--version", fmt::format("gateway {}", version_and_commit()));
   program.get_formatter()->column_width(34);
   program.require_subcommand(0, 1);
   add_commands(program, invocation);

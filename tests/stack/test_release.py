@@ -41,8 +41,8 @@ def test_a_tarball_becomes_the_gateways_and_the_base_image(engine, images, tarba
     assert done.stdout.split() == [f"{_PREFIX}/{name}:{version}" for name in ("gateway", "base")]
     try:
         run = ["run", "--rm", "--network", "none", "--cap-drop", "ALL"]
-        assert engine.docker(*run, "--read-only", f"{_PREFIX}/gateway:{version}", "--version").stdout == f"gateway {version}\n"
-        assert engine.docker(*run, "--entrypoint", "gateway", f"{_PREFIX}/base:{version}", "--version").stdout == f"gateway {version}\n"
+        for options in (["--read-only", f"{_PREFIX}/gateway:{version}"], ["--entrypoint", "gateway", f"{_PREFIX}/base:{version}"]):
+            assert engine.docker(*run, *options, "--version").stdout.split()[:2] == ["gateway", version]
     finally:
         engine.docker("rmi", *done.stdout.split())
 

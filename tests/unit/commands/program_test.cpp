@@ -68,7 +68,7 @@ TEST(Program, NamesTheVariableOfEveryServingOption) {
 TEST(Program, SaysItsVersion) {
   const Outcome version = run({"--version"});
   EXPECT_EQ(version.exit_code, 0);
-  EXPECT_EQ(version.out, "gateway " SOLEROUTE_VERSION "\n");
+  EXPECT_THAT(version.out, testing::MatchesRegex("gateway " SOLEROUTE_VERSION "( \\([A-Za-z0-9._/-]+\\))?\n"));
 }
 
 TEST(Program, RefusesWhatItDoesNotKnowWithTheLikelySpelling) {

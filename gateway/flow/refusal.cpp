@@ -22,7 +22,7 @@ std::string_view scheme_of(std::uint16_t port) {
 
 }  // namespace
 
-void log_refusal(FlowContext& context, const ClientConnection& client, const Refusal& refusal) {
+void log_refusal(Context& context, const ClientConnection& client, const Refusal& refusal) {
   if (client.self_check) return;
   audit::DecisionRecord record;
   record.phase = refusal.phase;

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "gateway/flow/flow_context.h"
+#include "gateway/flow/context.h"
 #include "policy/decision.h"
 
 namespace soleroute::gateway::flow {
@@ -30,7 +30,7 @@ struct Refusal {
   bool ech = false;
 };
 
-void log_refusal(FlowContext& context, const ClientConnection& client, const Refusal& refusal);
+void log_refusal(Context& context, const ClientConnection& client, const Refusal& refusal);
 // Writes, sends FIN and reads what is still on its way, so that no reset overtakes the last word; then closes.
 [[nodiscard]] boost::asio::awaitable<void> send_and_close(net::Stream& stream, std::string last_word);
 // Also to a client whose time is up.

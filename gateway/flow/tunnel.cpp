@@ -7,7 +7,7 @@
 
 namespace soleroute::gateway::flow {
 
-TunnelPtr open_tunnel(FlowContext& context, std::unique_ptr<net::Stream> client, std::unique_ptr<net::Stream> origin,
+TunnelPtr open_tunnel(Context& context, std::unique_ptr<net::Stream> client, std::unique_ptr<net::Stream> origin,
                       std::function<bool(const policy::Policy&)> still_allowed) {
   auto tunnel = std::make_unique<Tunnel>(std::move(client), std::move(origin));
   const auto close = [streams = tunnel.get()] {
@@ -21,7 +21,7 @@ TunnelPtr open_tunnel(FlowContext& context, std::unique_ptr<net::Stream> client,
   return nullptr;
 }
 
-boost::asio::awaitable<void> run_tunnel(FlowContext& context, TunnelPtr tunnel) {
+boost::asio::awaitable<void> run_tunnel(Context& context, TunnelPtr tunnel) {
   if (tunnel == nullptr) co_return;
   const RelayTotals totals = co_await relay(*tunnel->client, *tunnel->origin, context.pipes);
   context.counters.bytes_in += totals.from_client + tunnel->already_sent;

@@ -107,7 +107,7 @@ struct Runtime::State {
     return policy;
   }
 
-  flow::DenialBook denials;
+  flow::RecentDenials denials;
   flow::RememberingLog log;
   std::atomic<std::uint16_t> self_check_port{0};
   net::BufferLimits limits;

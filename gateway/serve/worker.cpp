@@ -17,7 +17,7 @@
 #include <exception>
 #include <utility>
 
-#include "gateway/flow/flows.h"
+#include "gateway/ingress/entrances.h"
 #include "gateway/netlink/local_routes.h"
 
 namespace soleroute::gateway::serve {
@@ -293,8 +293,8 @@ void Worker::admit(base::Fd socket, const base::Endpoint& peer, Entrance entranc
   stream->account_to(buffers);
   auto admission = std::make_unique<Admission>(*this, *stream, std::move(*charge), std::move(buffers));
   flow::ClientConnection client{std::move(stream), peer, *destination, is_self_check(peer)};
-  auto flow = entrance == Entrance::kRedirected ? flow::serve_redirected(context_, std::move(client))
-                                                : flow::serve_explicit_proxy(context_, std::move(client));
+  auto flow = entrance == Entrance::kRedirected ? ingress::serve_redirected(context_, std::move(client))
+                                                : ingress::serve_explicit_proxy(context_, std::move(client));
   auto ended = [this, admission = std::move(admission)](const std::exception_ptr& error) {
     if (!error) return;
     try {

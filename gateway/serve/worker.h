@@ -27,11 +27,11 @@
 #include "gateway/dns/resolver.h"
 #include "gateway/dns/server.h"
 #include "gateway/flow/connector.h"
-#include "gateway/flow/denial_book.h"
-#include "gateway/flow/flow_context.h"
-#include "gateway/flow/flow_registry.h"
+#include "gateway/flow/context.h"
 #include "gateway/flow/pipe_pool.h"
 #include "gateway/flow/policy_pages.h"
+#include "gateway/flow/recent_denials.h"
+#include "gateway/flow/registry.h"
 #include "gateway/net/buffer_account.h"
 #include "gateway/net/deadline_wheel.h"
 #include "gateway/net/descriptor_budget.h"
@@ -53,7 +53,7 @@ struct Shared {
   std::shared_ptr<dns::ClientLimits> lookups;
   audit::DecisionLog& log;
   audit::Counters& counters;
-  const flow::DenialBook& denials;
+  const flow::RecentDenials& denials;
   std::shared_ptr<net::BufferAccount> buffers;
   const std::atomic<std::uint16_t>& self_check_port;  // of Runtime::announce_self_check
   std::size_t descriptors_per_worker = 0;             // for clients
@@ -133,10 +133,10 @@ class Worker {
   net::DescriptorBudget descriptors_;
   dns::Resolver resolver_;
   flow::Connector connector_;
-  flow::FlowRegistry registry_;
+  flow::Registry registry_;
   flow::PipePool pipes_;
   secrets::SecretStore secrets_;
-  flow::FlowContext context_;
+  flow::Context context_;
   std::optional<Listener> redirected_;
   std::optional<Listener> explicit_proxy_;
   std::optional<dns::Server> dns_;

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "gateway/flow/http1_forward.h"
+#include "gateway/http/h1/forwarded_head.h"
 #include "sniffer/http1_head.h"
 #include "tests/fuzz/require.h"
 
@@ -14,8 +14,8 @@ namespace {
 
 using namespace soleroute;
 using fuzz::require;
-using gateway::flow::InjectedField;
-using gateway::flow::OwnField;
+using gateway::http::InjectedField;
+using gateway::http::OwnField;
 using policy::HeaderTransform;
 
 InjectedField field(std::string_view name, std::string_view value) {
@@ -32,11 +32,11 @@ void check(const sniffer::RequestHead& head, bool replace) {
   const std::vector<HeaderTransform> transforms{
       {.name = "Authorization", .form = policy::HeaderForm::kBearer, .username = "", .secret = "a", .replace = replace},
       {.name = "X-Api-Key", .form = policy::HeaderForm::kRaw, .username = "", .secret = "k", .replace = replace}};
-  if (gateway::flow::refuses_own_fields(transforms, head.fields)) return;
+  if (gateway::http::refuses_own_fields(transforms, head.fields)) return;
   std::vector<InjectedField> fields;
   fields.push_back(field("Authorization", "Bearer REAL"));
   fields.push_back(field("X-Api-Key", "KEY"));
-  const std::string out = gateway::flow::injected_request(head, transforms, fields);
+  const std::string out = gateway::http::h1::injected_request(head, transforms, fields);
   const bool fits = head.fields.size() + 3 <= sniffer::kMaxHeaderFields && out.size() <= sniffer::kMaxHeadBytes;
   const auto parsed = sniffer::parse_request_head(base::as_bytes(out));
   require(parsed.complete() || !fits);

@@ -6,8 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "gateway/flow/http1_to_http2.h"
-#include "gateway/flow/http2_response.h"
+#include "gateway/http/h2/http1_over_http2.h"
+#include "gateway/http/h2/http1_over_http2_heads.h"
+#include "gateway/http/h2/response.h"
 #include "gateway/http2/session.h"
 #include "tests/fuzz/http2_sessions.h"
 #include "tests/fuzz/require.h"
@@ -26,7 +27,7 @@ void look_at_request(base::Bytes bytes) {
   if (!parsed.complete()) return;
   const auto& head = parsed.value();
   if (head.form == sniffer::TargetForm::kAuthority) return;  // a CONNECT, which no inspected connection forwards
-  const auto request = gateway::flow::http2_request(head);
+  const auto request = gateway::http::h2::http2_request(head);
   std::vector<std::shared_ptr<Stream>> seen;
   Session::Events events;
   events.request = [&seen](std::shared_ptr<Stream> stream) { seen.push_back(std::move(stream)); };
@@ -35,11 +36,11 @@ void look_at_request(base::Bytes bytes) {
   origin.offer_websockets();
   carry(origin, client);
   carry(client, origin);
-  const auto asked = client.request(gateway::flow::http2_head(request), nullptr);
+  const auto asked = client.request(gateway::http::h2::head_of(request), nullptr);
   carry(client, origin);
   require(seen.size() <= 1);
   if (seen.empty()) return;  // no request of HTTP/2: refused, not changed
-  const auto read = gateway::flow::read_http2_request(seen[0]->head());
+  const auto read = gateway::http::h2::read_request(seen[0]->head());
   if (!read) return;
   require(read->method == head.method && read->path == sniffer::origin_form(head));
   require(read->websocket == (head.upgrade == sniffer::Upgrade::kWebSocket));
@@ -55,12 +56,12 @@ void look_at_request(base::Bytes bytes) {
 void look_at_answer(base::Bytes bytes) {
   const auto parsed = sniffer::parse_response_head(bytes, "HEAD");
   if (!parsed.complete()) return;
-  const auto fields = gateway::flow::forwarded_response(parsed.value());
-  const std::string text = gateway::flow::http1_answer_head(fields, {});
+  const auto fields = gateway::http::h2::forwarded_response(parsed.value());
+  const std::string text = gateway::http::h2::http1_answer_head(fields, {});
   const auto read = sniffer::parse_response_head(base::as_bytes(text), "HEAD");
   if (!read.complete()) return;  // refused there: a head that has become too large, or a 101 that switches to nothing
   require(read.value().status == parsed.value().status && read.value().size == text.size());
-  require(gateway::flow::forwarded_response(read.value()) == fields);
+  require(gateway::http::h2::forwarded_response(read.value()) == fields);
 }
 
 }  // namespace

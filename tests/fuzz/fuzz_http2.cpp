@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "gateway/flow/http2_request.h"
+#include "gateway/http/h2/request.h"
 #include "gateway/http2/session.h"
 #include "tests/fuzz/http2_sessions.h"
 #include "tests/fuzz/require.h"
@@ -20,8 +20,8 @@ using fuzz::carry;
 using fuzz::kAll;
 using fuzz::kNow;
 using fuzz::require;
-using gateway::flow::Http1Body;
-using gateway::flow::Http2Request;
+using gateway::http::h2::Http1Body;
+using gateway::http::h2::Request;
 using gateway::http2::Role;
 using gateway::http2::Session;
 using gateway::http2::Stream;
@@ -34,7 +34,7 @@ bool same_fields(const gateway::http2::Fields& sent, const gateway::http2::Field
 }
 
 // What an origin of HTTP/2 sees of it.
-void require_same_over_http2(const Http2Request& request) {
+void require_same_over_http2(const Request& request) {
   std::vector<std::shared_ptr<Stream>> seen;
   Session::Events events;
   events.request = [&seen](std::shared_ptr<Stream> stream) { seen.push_back(std::move(stream)); };
@@ -43,22 +43,22 @@ void require_same_over_http2(const Http2Request& request) {
   origin.offer_websockets();
   carry(origin, client);
   carry(client, origin);
-  const auto asked = client.request(gateway::flow::http2_head(request), nullptr);
+  const auto asked = client.request(gateway::http::h2::head_of(request), nullptr);
   carry(client, origin);
   if (seen.empty()) return;  // refused there as well: too large once more fields are in it
-  const auto read = gateway::flow::read_http2_request(seen[0]->head());
+  const auto read = gateway::http::h2::read_request(seen[0]->head());
   require(read.has_value());
   require(read->method == request.method && read->path == request.path && read->host == request.host);
   require(read->websocket == request.websocket);
-  require(same_fields(gateway::flow::forwarded_fields(request), read->fields));
+  require(same_fields(gateway::http::h2::forwarded_fields(request), read->fields));
 }
 
 void look_at(const gateway::http2::Fields& head) {
-  const auto request = gateway::flow::read_http2_request(head);
+  const auto request = gateway::http::h2::read_request(head);
   if (!request) return;
   require(request->path == "*" || request->path.starts_with('/'));
   for (const auto coding : {Http1Body::kNone, Http1Body::kChunked}) {
-    const auto text = gateway::flow::http1_head(*request, coding);
+    const auto text = gateway::http::h2::http1_head(*request, coding);
     if (text) require(text->starts_with(request->method + " " + request->path + " HTTP/1.1\r\n"));
   }
   require_same_over_http2(*request);

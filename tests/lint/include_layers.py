@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fails on an include against the layers: base <- {policy, sniffer, netrules} <- gateway, and inside the gateway
-netlink <- net, audit, secrets <- dns, http2, queue, inspect, host, flow <- serve <- {jail, project} <- commands <- main. Also on heavy headers in headers.
+netlink <- net, audit, secrets <- dns, http2, queue, inspect, host <- flow <- http <- ingress <- serve <- {jail, project} <- commands
+<- main. Also on heavy headers in headers.
 
 `--self-test` shows that each rule can fail.
 """
@@ -11,10 +12,10 @@ import sys
 from source_tree import ROOT, files
 
 LAYERS = {"base": 0, "policy": 1, "sniffer": 1, "netrules": 1, "gateway": 2}
-GATEWAY_LAYERS = {"netlink": 0, "net": 0, "audit": 0, "secrets": 0, "dns": 1, "http2": 1, "queue": 1, "inspect": 1, "host": 1, "flow": 1,
-                  "serve": 2, "jail": 3, "project": 3, "commands": 4}
+GATEWAY_LAYERS = {"netlink": 0, "net": 0, "audit": 0, "secrets": 0, "dns": 1, "http2": 1, "queue": 1, "inspect": 1, "host": 1, "flow": 2,
+                  "http": 3, "ingress": 4, "serve": 5, "jail": 6, "project": 6, "commands": 7}
 # Within a layer of the gateway: who may look at whom sideways.
-SIDEWAYS = {("net", "netlink"), ("queue", "dns"), ("flow", "dns"), ("flow", "http2"), ("flow", "inspect"), ("host", "inspect")}
+SIDEWAYS = {("net", "netlink"), ("queue", "dns"), ("host", "inspect")}
 # Only in the .cpp that needs them. Asio's executors are part of the interfaces of the flow code, so its small
 # headers may be named there; openssl/types.h declares names and no more.
 HEAVY = re.compile(r"^(CLI/|nlohmann/json\.hpp|yaml-cpp/|boost/asio\.hpp|boost/beast|openssl/(?!types\.h)|libnftnl/|libmnl/)")
@@ -53,12 +54,22 @@ def problem(path, included):
     return gateway_problem(sub, included_sub) if layer == "gateway" else None
 
 
+def http_problem(path, included):
+    """Inside gateway/http: its own files know no version, and h1 is used by h2, which leads from one to the other."""
+    rooms = [file.split("/")[2] if file.startswith("gateway/http/") and file.count("/") > 2 else "" for file in (path, included)]
+    if not path.startswith("gateway/http/") or not included.startswith("gateway/http/"):
+        return None
+    if rooms[1] and rooms[0] != rooms[1] and rooms != ["h2", "h1"]:
+        return f"gateway/http/{rooms[0]} is below gateway/http/{rooms[1]}"
+    return None
+
+
 def check(path, text):
     found = []
     for quoted, angled in INCLUDE.findall(text):
         if quoted and "/" not in quoted:
             found.append(f'{path}: "{quoted}" is not named from the root')
-        elif quoted and (reason := problem(path, quoted)):
+        elif quoted and (reason := problem(path, quoted) or http_problem(path, quoted)):
             found.append(f'{path}: includes "{quoted}": {reason}')
         elif path.endswith(".h") and HEAVY.match(angled):
             found.append(f"{path}: includes <{angled}>: a heavy header belongs in a .cpp")
@@ -74,6 +85,10 @@ def self_test():
         ("gateway/netlink/a.cpp", '#include "gateway/net/listen.h"'),
         ("gateway/dns/a.cpp", '#include "gateway/flow/relay.h"'),
         ("gateway/serve/a.h", '#include "gateway/commands/command.h"'),
+        ("gateway/http/h1/a.h", '#include "gateway/http/h2/request.h"'),
+        ("gateway/http/a.h", '#include "gateway/http/h1/io.h"'),
+        ("gateway/flow/a.h", '#include "gateway/http/page.h"'),
+        ("gateway/http/a.h", '#include "gateway/ingress/entrances.h"'),
         ("gateway/unknown/a.h", '#include "gateway/net/listen.h"'),
         ("policy/a.h", "#include <yaml-cpp/yaml.h>"),
         ("gateway/serve/a.cpp", '#include "options.h"'),

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/flow/context.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/web_ports.h"
+
+namespace soleroute::gateway::flow {
+
+void Context::use(std::shared_ptr<const policy::Policy> snapshot, std::shared_ptr<const PolicyPages> pages) {
+  web_port_endpoints = std::ranges::any_of(snapshot->endpoints(), [](const policy::EndpointView& endpoint) {
+    return std::ranges::any_of(endpoint.ports, base::is_web_port);
+  });
+  policy = std::move(snapshot);
+  policy_pages = std::move(pages);
+  origin_sessions = std::make_shared<inspect::OriginSessions>();
+}
+
+bool Context::is_own(const base::IpAddress& address) const {
+  return std::ranges::find(own_addresses, address) != own_addresses.end();
+}
+
+}  // namespace soleroute::gateway::flow

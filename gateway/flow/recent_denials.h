@@ -1,0 +1,91 @@
+// The last refusals of each client, for that client to ask after (gateway.internal/denials).
+// Thread-safe. Bounded: of each client the newest, and of all clients those refused last.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "gateway/audit/decision_log.h"
+#include "gateway/dns/bounded_map.h"
+#include "policy/policy.h"
+
+namespace soleroute::gateway::flow {
+
+struct Denial {
+  std::chrono::system_clock::time_point when;
+  audit::DecisionRecord record;  // its texts cut at kMaxText
+};
+
+// What a client is told of its refusals.
+struct ToldDenials {
+  std::size_t count = 0;
+  std::string lines;  // of a policy that would allow them
+  std::shared_ptr<const std::string> json;
+};
+
+class RecentDenials {
+ public:
+  static constexpr std::size_t kMaxClients = 256;
+  static constexpr std::size_t kPerClient = 50;
+  static constexpr std::size_t kMaxText = 512;
+
+  // `here`: the gateway's own addresses. Where the agent shares them (sidecar, jail), it may use any of them, and
+  // loopback: all of these are one client.
+  explicit RecentDenials(std::vector<base::IpAddress> here) : here_(std::move(here)) {}
+
+  void note(const audit::DecisionRecord& refused);
+  [[nodiscard]] std::vector<Denial> of(const base::IpAddress& client) const;  // newest first
+
+  // What `tell` makes of them, made again only after another refusal or under another policy, which `policy` is the
+  // identity of: whoever asks a thousand times gets the same text a thousand times.
+  using Teller = std::function<ToldDenials(const std::vector<Denial>&)>;
+  [[nodiscard]] std::shared_ptr<const ToldDenials> told(const base::IpAddress& client,
+                                                        const std::shared_ptr<const void>& policy,
+                                                        const Teller& tell) const;
+
+ private:
+  struct Client {
+    std::deque<Denial> denials;  // newest at the front
+    std::uint64_t noted = 0;
+    std::shared_ptr<const ToldDenials> told;
+    std::weak_ptr<const void> told_under;
+  };
+  [[nodiscard]] base::IpAddress known_as(const base::IpAddress& client) const;
+
+  const std::vector<base::IpAddress> here_;
+  mutable std::mutex mutex_;
+  mutable dns::BoundedMap<base::IpAddress, Client> clients_{kMaxClients};
+};
+
+// A decision log that also enters refusals in a book, and remarks on those of optional hosts. Everything goes on to
+// `next`; it and the book are borrowed. `policy`: the snapshot in force, from any thread.
+class RememberingLog final : public audit::DecisionLog {
+ public:
+  using Snapshot = std::function<std::shared_ptr<const policy::Policy>()>;
+
+  RememberingLog(audit::DecisionLog& next, RecentDenials& book, Snapshot policy)
+      : next_(next), book_(book), policy_(std::move(policy)) {}
+
+  void decision(const audit::DecisionRecord& record) override;
+  void lifecycle(std::string_view event, std::string_view detail) override { next_.lifecycle(event, detail); }
+  void reload(bool accepted, std::string_view detail) override { next_.reload(accepted, detail); }
+  void error(std::string_view message) override { next_.error(message); }
+
+ private:
+  audit::DecisionLog& next_;
+  RecentDenials& book_;
+  Snapshot policy_;
+};
+
+}  // namespace soleroute::gateway::flow

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/http/h1/io.h"
+
+#include <poll.h>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+#include <vector>
+
+namespace soleroute::gateway::http::h1 {
+
+namespace asio = boost::asio;
+
+asio::awaitable<void> let_others() {
+  co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+}
+
+std::span<std::byte> bulk_buffer(const net::Stream& to) {
+  thread_local std::vector<std::byte> buffer(kBulkRead);
+  return std::span(buffer).first(net::has_room(to.buffers()) ? kBulkRead : kSmallRead);
+}
+
+bool write_now(net::Stream& to, base::Bytes& bytes) {
+  if (bytes.empty()) return true;
+  const auto written = to.try_write_some(bytes);
+  if (written && !*written) return false;
+  bytes = bytes.subspan(written ? **written : 0);
+  return true;
+}
+
+asio::awaitable<bool> write_rest(net::Stream& to, base::Bytes bytes) {
+  to.expires_after(kBodyIdle);
+  const auto written = co_await to.write_all(bytes);
+  co_return written.has_value();
+}
+
+asio::awaitable<bool> write_bulk(net::Stream& to, base::Bytes bytes) {
+  if (!write_now(to, bytes)) co_return false;
+  if (bytes.empty()) co_return true;
+  const std::vector<std::byte> kept(bytes.begin(), bytes.end());
+  const net::HeldBytes held(to.buffers(), kept.size());
+  co_return co_await write_rest(to, kept);
+}
+
+ClientWatch::ClientWatch(net::DeadlineWheel& wheel, net::Stream& client, std::function<void()> ended,
+                         std::function<void()> gone)
+    : wheel_(wheel), client_(client), ended_(std::move(ended)), gone_(std::move(gone)) {
+  arm(wheel_, kEvery);
+}
+
+void ClientWatch::expired() {
+  if (!client_.is_open()) return;
+  pollfd asked{client_.native_handle(), POLLRDHUP, 0};  // a FIN is seen behind what has not been read, too
+  if (::poll(&asked, 1, 0) > 0) {
+    if ((asked.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0) return gone_();
+    ended_();
+  }
+  arm(wheel_, kEvery);
+}
+
+}  // namespace soleroute::gateway::http::h1

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/http/h1/upstream.h"
+
+#include <array>
+
+namespace soleroute::gateway::http::h1 {
+
+bool Upstream::ready_for(const base::HostName& host, std::uint16_t port, bool awaited) {
+  if (!is_connected() || host_ != host || port_ != port || !received_.empty()) return false;
+  if (awaited && watch_ && watch_->watching) return true;
+  std::array<std::byte, 1> unasked{};
+  return !stream_->try_read_some(unasked).has_value();
+}
+
+void Upstream::connected(std::unique_ptr<net::Stream> stream, base::HostName host, std::uint16_t port) {
+  stream_ = std::move(stream);
+  received_.account_to(stream_->buffers());
+  watch_.reset();  // what it may still be told is of another stream
+  received_.consume(received_.size());
+  host_ = std::move(host);
+  port_ = port;
+}
+
+void Upstream::rest() {
+  if (!stream_->wait_before_reading()) return;
+  if (!watch_) watch_ = std::make_shared<Watch>();
+  if (!watch_->watching) watch_->watching = stream_->start_wait(net::Readiness::For::kReading, watch_);
+}
+
+void Upstream::expect_answer() {
+  if (watch_ && watch_->watching) (void)stream_->wait_before_reading();
+}
+
+void Upstream::close() {
+  if (stream_ != nullptr) stream_->close();
+}
+
+}  // namespace soleroute::gateway::http::h1

@@ -1,0 +1,47 @@
+// The connection to an origin that serves one client connection's requests to one host, and no other's.
+// Not thread-safe.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "base/host_name.h"
+#include "gateway/http/h1/buffer.h"
+#include "gateway/net/stream.h"
+
+namespace soleroute::gateway::http::h1 {
+
+class Upstream {
+ public:
+  // Can it take another request to this host? The end of the stream, or bytes that answer nothing, make it unfit: a
+  // response that an origin queued in advance is never delivered to a later request. `awaited`: since rest(), the loop
+  // has told of this request, and before it of anything that came earlier; otherwise the kernel is asked.
+  [[nodiscard]] bool ready_for(const base::HostName& host, std::uint16_t port, bool awaited);
+  void connected(std::unique_ptr<net::Stream> stream, base::HostName host, std::uint16_t port);
+  // An answer is complete and another request may follow: what the origin says meanwhile is noticed without asking.
+  void rest();
+  // A request has been written: where nothing came before it, its answer is waited for, not tried for.
+  void expect_answer();
+  void close();
+
+  [[nodiscard]] bool is_connected() const { return stream_ != nullptr && stream_->is_open(); }
+  // Precondition: connected() was called.
+  [[nodiscard]] net::Stream& stream() { return *stream_; }
+  [[nodiscard]] ReadBuffer& received() { return received_; }
+
+ private:
+  struct Watch final : net::Readiness::Waiter {
+    void ready(int /*error*/) override { watching = false; }
+    bool watching = false;
+  };
+
+  std::unique_ptr<net::Stream> stream_;  // kept when closed: a wait on it may still have to end
+  std::shared_ptr<Watch> watch_;         // made with the first rest
+  ReadBuffer received_;
+  std::optional<base::HostName> host_;
+  std::uint16_t port_ = 0;
+};
+
+}  // namespace soleroute::gateway::http::h1

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/http/internal_site.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gateway/audit/json_line.h"
+#include "gateway/audit/suggestion.h"
+#include "gateway/dns/special_names.h"
+
+namespace soleroute::gateway::http {
+namespace {
+
+constexpr std::size_t kSuggestions = 20;
+
+Page text_page(int status, std::string body) {
+  Page page;
+  page.status = status;
+  page.body = std::move(body);
+  return page;
+}
+
+// A page that many may be given at once: `rest` is sent from where it is, not copied.
+Page shared_page(std::shared_ptr<const std::string> rest) {
+  Page page;
+  page.status = 200;
+  page.rest = std::move(rest);
+  return page;
+}
+
+std::string lines_for(const std::vector<flow::Denial>& denials, const policy::Policy& policy) {
+  std::vector<audit::DecisionRecord> records;
+  records.reserve(denials.size());
+  for (const auto& denial : denials) records.push_back(denial.record);
+  return audit::lines_to_allow(records, policy, kSuggestions);
+}
+
+std::string indented(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const auto end = std::min(text.find('\n'), text.size());
+    out += fmt::format("  {}\n", text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
+}
+
+// The records as the log has them, newest first; "client" stands in front.
+std::string records_json(const std::vector<flow::Denial>& denials, std::string_view lines) {
+  std::string out = "\"denials\":[";
+  std::string_view separator = "\n";
+  for (const auto& denial : denials) {
+    std::string line = audit::to_json_line(denial.record, denial.when);
+    line.pop_back();
+    out.append(separator).append(line);
+    separator = ",\n";
+  }
+  out += "],\n\"suggestion\":\"";
+  audit::append_escaped(out, lines);
+  return out + "\"}\n";
+}
+
+std::shared_ptr<const flow::ToldDenials> denials_of(const SiteRequest& request, const SiteSources& sources) {
+  const auto tell = [&](const std::vector<flow::Denial>& denials) {
+    flow::ToldDenials told{denials.size(), lines_for(denials, sources.policy), nullptr};
+    told.json = std::make_shared<const std::string>(records_json(denials, told.lines));
+    return told;
+  };
+  if (sources.denials != nullptr) return sources.denials->told(request.client, sources.pages, tell);
+  return std::make_shared<const flow::ToldDenials>(tell({}));
+}
+
+Page home(const SiteRequest& request, const SiteSources& sources) {
+  const auto denials = denials_of(request, sources);
+  std::string out =
+      "This is the gateway, the only way out of this network. It passes what its policy allows and refuses the rest.\n"
+      "Nothing in this network can change the policy or lead around it.\n\n";
+  out += sources.pages->in_short;
+  out +=
+      "\n  http://gateway.internal/policy   all that is allowed (as JSON: /policy.json)\n"
+      "  http://gateway.internal/denials  what was refused to you lately, as JSON\n"
+      "  http://gateway.internal/ca.pem   the certificate that inspected https is signed by\n\n"
+      "To get more, ask whoever runs the gateway to add lines to its policy.yaml; a refusal names them.\n";
+  if (denials->count == 0) return text_page(200, out + "Nothing was refused to you lately.\n");
+  out += fmt::format("Refused to you lately: {}.{}\n", denials->count,
+                     denials->lines.empty() ? "" : " These lines would allow what a policy can allow of it:\n");
+  return text_page(200, out + indented(denials->lines));
+}
+
+Page refusals(const SiteRequest& request, const SiteSources& sources) {
+  Page page = shared_page(denials_of(request, sources)->json);
+  page.json = true;
+  page.body = "{\"client\":\"";
+  audit::append_escaped(page.body, request.client.to_string());
+  page.body += "\",";
+  return page;
+}
+
+Page certificate(const SiteSources& sources) {
+  if (sources.ca_pem.empty()) {
+    return text_page(404, "This gateway has no CA: https passes with the origins' own certificates.\n");
+  }
+  Page page = text_page(200, std::string(sources.ca_pem));
+  page.content_type = "application/x-pem-file";
+  return page;
+}
+
+}  // namespace
+
+bool is_own_name(const std::optional<base::HostName>& host) {
+  return host && dns::special_name(*host) == dns::SpecialName::kGateway;
+}
+
+Page own_page(const SiteRequest& request, const SiteSources& sources) {
+  if (request.method != "GET" && request.method != "HEAD") {
+    Page page = text_page(405, "gateway.internal can be read, not written: GET or HEAD.\n");
+    page.allow = "GET, HEAD";
+    return page;
+  }
+  const auto path = request.target.substr(0, request.target.find('?'));
+  if (path == "/") return home(request, sources);
+  if (path == "/policy.json" || (path == "/policy" && request.json)) {
+    Page page = shared_page(sources.pages->json);
+    page.json = true;
+    return page;
+  }
+  if (path == "/policy") return shared_page(sources.pages->text);
+  if (path == "/denials") return refusals(request, sources);
+  if (path == "/ca.pem") return certificate(sources);
+  return text_page(404, "gateway.internal has /, /policy, /policy.json, /denials and /ca.pem.\n");
+}
+
+Page own_page(const flow::Context& context, const policy::Policy& policy, const SiteRequest& request) {
+  const std::string_view ca = context.inspection ? context.inspection->ca_certificate_pem : std::string_view{};
+  return own_page(request, {policy, context.policy_pages, context.denials, ca});
+}
+
+}  // namespace soleroute::gateway::http

@@ -1,0 +1,35 @@
+// The flows a client connection can become. Each runs on its worker until the connection is over, or until nothing but
+// a tunnel is left of it, and logs its decision.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+
+#include "base/host_name.h"
+#include "gateway/flow/context.h"
+#include "gateway/flow/tunnel.h"
+
+namespace soleroute::gateway::ingress {
+
+// A redirected connection: guesses the protocol from its first bytes and becomes one of those below.
+[[nodiscard]] boost::asio::awaitable<void> serve_redirected(flow::Context& context, flow::ClientConnection client);
+
+// TLS passed through.
+[[nodiscard]] boost::asio::awaitable<flow::TunnelPtr> serve_tls(flow::Context& context, flow::ClientConnection client,
+                                                                flow::ReadAhead read);
+
+// The explicit proxy: CONNECT and absolute-form.
+[[nodiscard]] boost::asio::awaitable<void> serve_explicit_proxy(flow::Context& context, flow::ClientConnection client);
+
+// A TCP `endpoints:` connection, and whether the policy lists its destination as one.
+[[nodiscard]] bool is_endpoint(const flow::Context& context, const flow::ClientConnection& client);
+[[nodiscard]] boost::asio::awaitable<flow::TunnelPtr> serve_endpoint(flow::Context& context,
+                                                                     flow::ClientConnection client);
+
+// TLS inside an allowed CONNECT tunnel: as serve_tls, but the SNI must equal `authority`.
+[[nodiscard]] boost::asio::awaitable<flow::TunnelPtr> serve_tunnelled_tls(flow::Context& context,
+                                                                          flow::ClientConnection client,
+                                                                          flow::ReadAhead read,
+                                                                          base::HostName authority);
+
+}  // namespace soleroute::gateway::ingress

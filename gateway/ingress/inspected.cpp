@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/ingress/inspected.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+#include "gateway/http/h1/io.h"
+#include "gateway/http/h1/session.h"
+#include "gateway/http/h2/session.h"
+#include "gateway/ingress/inspected_origin.h"
+#include "gateway/ingress/tls_alert.h"
+#include "gateway/inspect/agent_tls.h"
+#include "gateway/inspect/inspection.h"
+
+namespace soleroute::gateway::ingress {
+namespace {
+
+namespace asio = boost::asio;
+using inspect::HandshakeFault;
+using policy::Reason;
+
+constexpr std::chrono::milliseconds kHandshakeTimeout{10000};
+
+bool offers(const TlsAsked& asked, std::string_view protocol) {
+  return std::ranges::find(asked.alpn, protocol) != asked.alpn.end();
+}
+
+// What the origin is offered, in the order of preference. HTTP/2 only for clients that speak it; requests of theirs can
+// go to an origin of either version.
+std::vector<http::HttpVersion> carried(const TlsAsked& asked) {
+  if (offers(asked, alpn_name(http::HttpVersion::kHttp2)))
+    return {http::HttpVersion::kHttp2, http::HttpVersion::kHttp1};
+  return {http::HttpVersion::kHttp1};
+}
+
+// What is spoken with the client where `wanted` is what the origin speaks, or would do.
+http::HttpVersion spoken(const TlsAsked& asked, http::HttpVersion wanted) {
+  const bool http2 = offers(asked, alpn_name(http::HttpVersion::kHttp2));
+  const bool http1 =
+      asked.alpn.empty() || offers(asked, alpn_name(http::HttpVersion::kHttp1)) || offers(asked, "http/1.0");
+  if (wanted == http::HttpVersion::kHttp2) return http2 ? http::HttpVersion::kHttp2 : http::HttpVersion::kHttp1;
+  return http1 || !http2 ? http::HttpVersion::kHttp1 : http::HttpVersion::kHttp2;
+}
+
+// The protocol to agree upon with the client; empty: it has offered none.
+std::string protocol_for(const TlsAsked& asked, http::HttpVersion version) {
+  if (asked.alpn.empty()) return {};
+  const std::string wanted(alpn_name(version));
+  const bool old = version == http::HttpVersion::kHttp1 && !offers(asked, wanted) && offers(asked, "http/1.0");
+  return old ? "http/1.0" : wanted;
+}
+
+// RFC 8446 section 6.2: what clients send that cannot or will not verify the certificate.
+bool says_distrust(int alert) {
+  constexpr int kBadCertificate = 42;
+  constexpr int kCertificateUnknown = 46;
+  constexpr int kUnknownCa = 48;
+  return (alert >= kBadCertificate && alert <= kCertificateUnknown) || alert == kUnknownCa;
+}
+
+constexpr std::string_view kHowToTrust =
+    "install the gateway's CA there (gateway ca), or, where the client pins certificates, write 'tls: passthrough' on "
+    "its host";
+
+// How a handshake with a client ended, for the log.
+flow::Refusal handshake_refusal(const TlsAsked& asked, const HandshakeFault& fault) {
+  flow::Refusal refusal{.phase = policy::Phase::kTls, .reason = Reason::kMalformed, .host = asked.name.text()};
+  refusal.detail = fault.message;
+  if (fault.kind == HandshakeFault::Kind::kTimedOut) refusal.reason = Reason::kTimedOut;
+  const bool left = fault.kind == HandshakeFault::Kind::kClosed;
+  const bool distrusts = fault.kind == HandshakeFault::Kind::kAlert && says_distrust(fault.alert);
+  if (!left && !distrusts) return refusal;
+  refusal.reason = Reason::kCertificateRefused;
+  refusal.detail = distrusts ? fmt::format("the client does not trust the gateway's certificate ({}): {}",
+                                           fault.message, kHowToTrust)
+                             : fmt::format(
+                                   "the client left during the TLS handshake, as those do that do not trust the "
+                                   "gateway's certificate: {}",
+                                   kHowToTrust);
+  return refusal;
+}
+
+// The client's side of TLS, up. Otherwise the client is gone, or was told, and `refusal` says why.
+struct Accepted {
+  std::unique_ptr<net::Stream> stream;
+  flow::Refusal refusal{};
+};
+
+asio::awaitable<Accepted> accept(flow::Context& context, std::unique_ptr<net::Stream> below, flow::ReadAhead read,
+                                 TlsAsked asked, http::HttpVersion version) {
+  const auto inspection = context.inspection;
+  if (!net::has_room(below->buffers())) {
+    Accepted none{nullptr, {.reason = Reason::kTooLarge, .host = asked.name.text()}};
+    none.refusal.detail = std::string(flow::kNoRoom);
+    co_await flow::send_and_close(*below, alert_record(Alert::kInternalError));
+    co_return none;
+  }
+  auto leaf = co_await inspection->leaves->leaf_for(asked.name);
+  if (!leaf) {
+    Accepted none{nullptr, {.reason = Reason::kUpstreamFailed, .host = asked.name.text()}};
+    none.refusal.detail = "no certificate could be made: " + leaf.error().message;
+    co_await flow::send_and_close(*below, alert_record(Alert::kInternalError));
+    co_return none;
+  }
+  below->expires_after(kHandshakeTimeout);
+  inspect::Accepting what{asked.name, protocol_for(asked, version)};
+  auto stream = inspection->agents->accept(std::move(below), std::move(read), std::move(what), **leaf);
+  const auto done = co_await stream->handshake();
+  if (done) co_return Accepted{std::move(stream)};
+  stream->close();
+  co_return Accepted{nullptr, handshake_refusal(asked, done.error())};
+}
+
+// For names that are denied: nothing is dialled, whatever a later policy says.
+class NoOrigin final : public http::OriginSource {
+ public:
+  asio::awaitable<std::expected<http::OriginConnection, flow::DialFailure>> connect(
+      std::vector<http::HttpVersion> /*offered*/) override {
+    flow::DialFailure failure{Reason::kUpstreamFailed,
+                              "this connection was refused before the policy allowed the host: "
+                              "connect again"};
+    co_return std::unexpected(std::move(failure));
+  }
+  void give_back(http::OriginConnection /*connection*/) override {}
+};
+
+// Sessions are not locals: the frame of whoever calls stays small.
+template <class Session>
+asio::awaitable<bool> refuse_all(flow::Context& context, http::InspectedClient client) {
+  NoOrigin nowhere;
+  const auto session = std::make_unique<Session>(context, std::move(client), nowhere, std::nullopt);
+  co_await session->run();
+  co_return session->has_logged();
+}
+
+// Has the client asked for anything? Then that was logged.
+asio::awaitable<bool> refuse_requests(flow::Context& context, http::InspectedClient client, http::HttpVersion version) {
+  return version == http::HttpVersion::kHttp2 ? refuse_all<http::h2::Session>(context, std::move(client))
+                                              : refuse_all<http::h1::Session>(context, std::move(client));
+}
+
+}  // namespace
+
+policy::Decision feasible(const flow::Context& context, policy::Decision decision) {
+  if (context.inspection || !decision.allowed() || decision.treatment != policy::Treatment::kInspect) return decision;
+  decision.action = policy::Action::kDeny;
+  decision.reason = Reason::kInspectionNeeded;
+  return decision;
+}
+
+asio::awaitable<void> serve_inspected(flow::Context& context, flow::ClientConnection client, flow::ReadAhead read,
+                                      TlsAsked asked) {
+  client.stream->expires_after(http::h1::kBodyIdle);  // dialling has its own time
+  net::HeldBytes held(client.stream->buffers(), read.capacity());
+  const bool redirected = client.original_destination.address != base::IpAddress{};
+  const auto preferred = redirected ? std::optional(client.original_destination.address) : std::nullopt;
+  InspectedOrigin origin(context, client, asked.name, preferred);
+  std::optional<http::OriginConnection> first;
+  auto connected = co_await origin.connect(carried(asked));
+  const http::HttpVersion version = spoken(asked, connected ? connected->version : http::HttpVersion::kHttp1);
+  if (connected) {
+    first = std::move(*connected);
+  } else {
+    origin.fail_next(std::move(connected.error()));  // the client is told over TLS of its own
+  }
+  auto accepted = co_await accept(context, std::move(client.stream), std::move(read), asked, version);
+  held.set(0);
+  if (!accepted.stream) co_return flow::log_refusal(context, client, accepted.refusal);
+  client.stream = std::move(accepted.stream);
+  http::InspectedClient inspected{std::move(client), std::move(asked.name)};
+  // Not locals: a session is large, and this frame stays small.
+  if (version == http::HttpVersion::kHttp2) {
+    const auto session = std::make_unique<http::h2::Session>(context, std::move(inspected), origin, std::move(first));
+    co_await session->run();
+  } else {
+    const auto session = std::make_unique<http::h1::Session>(context, std::move(inspected), origin, std::move(first));
+    co_await session->run();
+  }
+}
+
+asio::awaitable<void> serve_refused(flow::Context& context, flow::ClientConnection client, flow::ReadAhead read,
+                                    TlsAsked asked, flow::Refusal refusal) {
+  const bool page = context.inspection && context.refusal_pages.take(client.peer.address, net::Clock::now());
+  if (!page) {
+    flow::log_refusal(context, client, refusal);
+    co_return co_await flow::send_and_close(*client.stream, alert_record(Alert::kAccessDenied));
+  }
+  const http::HttpVersion version = spoken(asked, http::HttpVersion::kHttp1);
+  auto accepted = co_await accept(context, std::move(client.stream), std::move(read), asked, version);
+  if (!accepted.stream) {
+    refusal.detail = accepted.refusal.detail;
+    co_return flow::log_refusal(context, client, refusal);
+  }
+  client.stream = std::move(accepted.stream);
+  const flow::ClientConnection who{nullptr, client.peer, client.original_destination};
+  http::InspectedClient inspected{std::move(client), std::move(asked.name)};
+  const bool asked_for_something = co_await refuse_requests(context, std::move(inspected), version);
+  if (asked_for_something) co_return;
+  refusal.detail = "the client took the gateway's certificate and then asked for nothing";
+  flow::log_refusal(context, who, refusal);
+}
+
+}  // namespace soleroute::gateway::ingress

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fmt/format.h>
+
+#include <array>
+#include <chrono>
+#include <optional>
+#include <string_view>
+
+#include "base/byte_reader.h"
+#include "base/web_ports.h"
+#include "gateway/flow/refusal.h"
+#include "gateway/http/h1/session.h"
+#include "gateway/ingress/entrances.h"
+#include "sniffer/http1_head.h"
+#include "sniffer/protocol_guess.h"
+
+namespace soleroute::gateway::ingress {
+namespace {
+
+namespace asio = boost::asio;
+using policy::Reason;
+using sniffer::Protocol;
+
+constexpr std::size_t kFirstRead = 16 * 1024;
+
+// What the bytes that are there tell, once it is more than that there should be more; nothing: wait for them.
+// kNeedMore: the client went away.
+std::optional<Protocol> first_bytes(net::Stream& stream, flow::ReadAhead& read) {
+  thread_local std::array<std::byte, kFirstRead> buffer;
+  for (;;) {
+    const auto count = stream.try_read_some(buffer);
+    if (!count) return std::nullopt;
+    if (!*count || **count == 0) return Protocol::kNeedMore;
+    read.insert(read.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(**count));
+    const Protocol guess = sniffer::guess_protocol(read);
+    if (guess != Protocol::kNeedMore) return guess;
+  }
+}
+
+// HTTP in clear on the port of HTTPS: named in the log as far as it can be read, and told so.
+asio::awaitable<void> refuse_clear_text(flow::Context& context, flow::ClientConnection client, flow::ReadAhead read) {
+  constexpr std::string_view kBody = "This is port 443: speak TLS here, or use http://.\n";
+  flow::Refusal refusal{
+      .phase = policy::Phase::kHttp, .reason = Reason::kMalformed, .detail = "plain HTTP on port 443"};
+  const auto head = sniffer::parse_request_head(read);
+  if (head.complete() && head.value().host) refusal.host = head.value().host->text();
+  refusal.status = 400;
+  flow::log_refusal(context, client, refusal);
+  const std::string page = fmt::format(
+      "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n"
+      "Cache-Control: no-store\r\nConnection: close\r\n\r\n{}",
+      kBody.size(), kBody);
+  co_await flow::send_and_close(*client.stream, page);
+}
+
+// HTTP/2 without TLS and without asking first: its client reads no page, but shows why a connection ends.
+asio::awaitable<void> refuse_http2_in_clear(flow::Context& context, flow::ClientConnection client) {
+  constexpr std::string_view kWhy =
+      "Blocked by proxy policy: HTTP/2 without TLS cannot be decided. Use HTTP/1.1, or https.";
+  constexpr std::size_t kFrameHead = 9;  // RFC 9113 section 4.1
+  constexpr char kSettings = 0x4;
+  constexpr char kGoaway = 0x7;
+  constexpr char kHttp11Required = 0xd;
+  const flow::Refusal refusal{.phase = policy::Phase::kHttp, .reason = Reason::kMalformed, .detail = "HTTP/2 in clear"};
+  flow::log_refusal(context, client, refusal);
+  std::string frames(kFrameHead, '\0');
+  frames[3] = kSettings;
+  std::string goaway(kFrameHead + 8, '\0');  // no stream was taken
+  goaway[2] = static_cast<char>(8 + kWhy.size());
+  goaway[3] = kGoaway;
+  goaway[kFrameHead + 7] = kHttp11Required;
+  frames.append(goaway).append(kWhy);
+  co_await flow::send_and_close(*client.stream, std::move(frames));
+}
+
+void refuse(flow::Context& context, flow::ClientConnection& client, Reason reason, std::string detail) {
+  const flow::Refusal refusal{.phase = policy::Phase::kTls, .reason = reason, .detail = std::move(detail)};
+  flow::log_refusal(context, client, refusal);
+  client.stream->reset();
+}
+
+asio::awaitable<flow::TunnelPtr> serve_until_tunnel(flow::Context& context, flow::ClientConnection client) {
+  const std::uint16_t port = client.original_destination.port;
+  const bool web = base::is_web_port(port);
+  if (!web || (context.web_port_endpoints && is_endpoint(context, client))) {
+    co_return co_await serve_endpoint(context, std::move(client));
+  }
+  client.stream->expires_after(flow::kFirstBytesTimeout);
+  flow::ReadAhead read;
+  std::optional<Protocol> told = first_bytes(*client.stream, read);
+  while (!told) {
+    const auto readable = co_await client.stream->wait_readable();
+    told = readable ? first_bytes(*client.stream, read) : Protocol::kNeedMore;
+  }
+  const Protocol protocol = *told;
+  if (protocol == Protocol::kTls && port == base::kHttpsPort) {
+    co_return co_await serve_tls(context, std::move(client), std::move(read));
+  }
+  if (protocol == Protocol::kHttp1 && port == base::kHttpPort) {
+    const auto session = std::make_unique<http::h1::Session>(context, std::move(client), std::move(read),
+                                                             http::h1::Entrance::kRedirected);
+    co_await session->run();
+  } else if (protocol == Protocol::kHttp1) {
+    co_await refuse_clear_text(context, std::move(client), std::move(read));
+  } else if (protocol == Protocol::kTls) {
+    refuse(context, client, Reason::kMalformed, "TLS on port 80");
+  } else if (protocol == Protocol::kHttp2Preface) {
+    co_await refuse_http2_in_clear(context, std::move(client));
+  } else if (protocol == Protocol::kOther) {
+    refuse(context, client, Reason::kMalformed, "neither TLS nor HTTP");
+  } else if (client.stream->timed_out()) {
+    refuse(context, client, Reason::kTimedOut, read.empty() ? "nothing was sent" : "too few bytes to tell a protocol");
+  } else if (!read.empty()) {
+    refuse(context, client, Reason::kMalformed, "closed before a protocol could be told");
+  }
+  co_return nullptr;
+}
+
+}  // namespace
+
+asio::awaitable<void> serve_redirected(flow::Context& context, flow::ClientConnection client) {
+  auto tunnel = co_await serve_until_tunnel(context, std::move(client));
+  co_await flow::run_tunnel(context, std::move(tunnel));
+}
+
+}  // namespace soleroute::gateway::ingress

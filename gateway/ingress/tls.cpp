@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <expected>
+#include <memory>
+#include <optional>
+
+#include "base/web_ports.h"
+#include "gateway/audit/probe.h"
+#include "gateway/flow/connector.h"
+#include "gateway/flow/refusal.h"
+#include "gateway/http/internal_site.h"
+#include "gateway/ingress/entrances.h"
+#include "gateway/ingress/inspected.h"
+#include "gateway/ingress/tls_alert.h"
+#include "sniffer/tls_client_hello.h"
+#include "sniffer/tls_record.h"
+
+namespace soleroute::gateway::ingress {
+namespace {
+
+namespace asio = boost::asio;
+using policy::Reason;
+using sniffer::ClientHello;
+
+asio::awaitable<void> refuse(flow::Context& context, flow::ClientConnection& client, flow::Refusal refusal,
+                             Alert alert) {
+  flow::log_refusal(context, client, refusal);
+  co_await flow::send_and_close(*client.stream, alert_record(alert));
+}
+
+struct WrongHello {
+  flow::Refusal refusal;
+  Alert alert = Alert::kDecodeError;
+};
+using HelloOutcome = std::expected<ClientHello, WrongHello>;
+
+WrongHello wrong_hello(const sniffer::Malformed& fault) {
+  const Reason reason = fault.too_large ? Reason::kTooLarge : Reason::kMalformed;
+  const Alert alert = fault.tls_alert != 0 ? static_cast<Alert>(fault.tls_alert) : Alert::kDecodeError;
+  return {flow::Refusal{.reason = reason, .detail = std::string(fault.reason)}, alert};
+}
+
+// What the bytes so far are, or how many must be there before it is worth asking again.
+std::expected<HelloOutcome, std::size_t> hello_in(const flow::ReadAhead& read) {
+  auto parsed = sniffer::parse_client_hello(read);
+  if (parsed.complete()) return std::move(parsed).value();
+  if (!parsed.malformed()) return std::unexpected(std::max(parsed.missing().at_least, read.size() + 1));
+  return HelloOutcome(std::unexpected(wrong_hello(parsed.fault())));
+}
+
+// Reads until the hello is whole. The deadline set at accept covers all of it.
+asio::awaitable<HelloOutcome> rest_of_hello(net::Stream& stream, flow::ReadAhead& read, net::HeldBytes& held,
+                                            std::size_t wanted) {
+  constexpr std::size_t kReadBytes = 16 * 1024;
+  sniffer::HandshakeRecords records;
+  for (;;) {
+    while (read.size() < wanted) {  // so it is not whole, and every record in it is the hello's
+      if (const auto fault = records.inspect(read)) co_return std::unexpected(wrong_hello(*fault));
+      const std::size_t before = read.size();
+      read.resize(before + kReadBytes);
+      const auto count = co_await stream.read_some(std::span(read).subspan(before));
+      read.resize(before + (count ? *count : 0));
+      held.set(read.capacity());
+      const bool fits = read.size() <= kReadBytes || held.has_room();
+      if (count && *count > 0 && fits) continue;
+      if (!fits) {
+        co_return std::unexpected(flow::Refusal{.reason = Reason::kTooLarge, .detail = std::string(flow::kNoRoom)});
+      }
+      const bool late = !count && count.error().sys_errno == ETIMEDOUT;
+      WrongHello cut;
+      cut.refusal.reason = late ? Reason::kTimedOut : Reason::kMalformed;
+      cut.refusal.detail = "the ClientHello never became whole";
+      co_return std::unexpected(std::move(cut));
+    }
+    auto known = hello_in(read);
+    if (known) co_return *std::move(known);
+    wanted = known.error();
+  }
+}
+
+policy::FlowFacts facts_of(const flow::ClientConnection& client, const ClientHello& hello,
+                           const std::optional<base::HostName>& authority) {
+  policy::FlowFacts facts;
+  facts.phase = policy::Phase::kTls;
+  facts.client = client.peer.address;
+  facts.original_destination = client.original_destination;
+  facts.sni = hello.server_name;
+  facts.host = authority;
+  facts.encrypted_client_hello = hello.encrypted_client_hello;
+  facts.port = base::kHttpsPort;
+  facts.scheme = policy::Scheme::kHttps;
+  return facts;
+}
+
+bool passes(const policy::Policy& policy, const policy::Decision& decision) {
+  if (decision.allowed()) return decision.treatment == policy::Treatment::kPassThrough;
+  return policy::is_observed(policy, decision);
+}
+
+// What a live connection needs to be asked about again after a reload. Outlives the parsed hello.
+struct TlsQuery {
+  base::IpAddress client;
+  base::Endpoint destination;
+  base::HostName name;
+  bool encrypted_client_hello = false;
+
+  [[nodiscard]] bool allowed_by(const policy::Policy& policy) const {
+    policy::FlowFacts facts;
+    facts.phase = policy::Phase::kTls;
+    facts.client = client;
+    facts.original_destination = destination;
+    facts.sni = name;
+    facts.encrypted_client_hello = encrypted_client_hello;
+    facts.port = base::kHttpsPort;
+    facts.scheme = policy::Scheme::kHttps;
+    return passes(policy, policy.decide(facts));
+  }
+};
+
+void log_passed(flow::Context& context, const flow::ClientConnection& client, const TlsQuery& question,
+                const policy::Decision& decision) {
+  audit::DecisionRecord record;
+  record.phase = policy::Phase::kTls;
+  record.allowed = decision.allowed();
+  record.observed = !decision.allowed();
+  if (record.observed) record.detail = policy::kObservedDetail;
+  record.reason = policy::to_string(decision.reason);
+  record.client = client.peer.address;
+  record.host = question.name.text();
+  record.ech = question.encrypted_client_hello;
+  record.scheme = "https";
+  record.port = base::kHttpsPort;
+  record.matched_host = decision.matched_host;
+  record.rule = policy::place_of(decision.rule);
+  audit::count_decision(context.counters, record);
+  context.log.decision(record);
+}
+
+// What is passed through unseen, or shown a page, must at least say that it is HTTP: DNS, SSH, mail and others have
+// ALPN names of their own (RFC 7301 section 6). No ALPN at all is HTTP/1.
+bool speaks_http(const ClientHello& hello) {
+  constexpr std::array<std::string_view, 3> kHttp{"h2", "http/1.1", "http/1.0"};
+  return hello.alpn.empty() || std::ranges::any_of(hello.alpn, [&](const std::string& protocol) {
+           return std::ranges::find(kHttp, protocol) != kHttp.end();
+         });
+}
+
+flow::Refusal refusal_of(const policy::Decision& decision, const std::string& host) {
+  return {.phase = policy::Phase::kTls,
+          .reason = decision.reason,
+          .host = host,
+          .matched_host = std::string(decision.matched_host),
+          .rule = decision.rule};
+}
+
+// Of gateway.internal, where the policy would let it pass: if no page reaches the client.
+flow::Refusal not_answered(const ClientHello& hello, bool has_ca) {
+  flow::Refusal refusal{
+      .phase = policy::Phase::kTls, .reason = Reason::kCertificateRefused, .host = hello.server_name->text()};
+  if (has_ca) return refusal;
+  refusal.reason = Reason::kUpstreamFailed;
+  refusal.detail = "this gateway has no CA to answer https with: http://gateway.internal/";
+  return refusal;
+}
+
+// The client's TLS is to end here: inspected, or, with a refusal, told why.
+struct Termination {
+  TlsAsked asked;
+  std::shared_ptr<const policy::Policy> policy;  // that the refusal borrows from
+  std::optional<flow::Refusal> refusal{};
+};
+
+// What a decision lets through: the origin, already told what was read. Or what becomes of the connection instead.
+struct Passage {
+  std::unique_ptr<net::Stream> origin;
+  TlsQuery question;
+  std::unique_ptr<Termination> termination{};
+};
+
+Passage terminated(const flow::ClientConnection& client, ClientHello hello,
+                   std::shared_ptr<const policy::Policy> policy, std::optional<flow::Refusal> refusal) {
+  base::HostName name = *hello.server_name;
+  TlsAsked asked{name, std::move(hello.alpn)};
+  auto termination = std::make_unique<Termination>(std::move(asked), std::move(policy), std::move(refusal));
+  return {nullptr, {client.peer.address, client.original_destination, std::move(name)}, std::move(termination)};
+}
+
+// Dials and tells the log; nothing for a flow that was refused.
+asio::awaitable<std::unique_ptr<net::Stream>> dial_origin(flow::Context& context, flow::ClientConnection& client,
+                                                          const TlsQuery& question, const policy::Decision& decision,
+                                                          std::span<const std::byte> read) {
+  flow::DialRequest request{question.name,
+                            443,
+                            {decision.permitted_addresses.begin(), decision.permitted_addresses.end()},
+                            client.original_destination.address,
+                            read,
+                            client.peer.address};
+  auto dialled = co_await context.connector.dial(std::move(request));
+  if (dialled) {
+    log_passed(context, client, question, decision);
+    dialled->stream->account_to(client.stream->buffers());
+    co_return std::move(dialled->stream);
+  }
+  ++context.counters.upstream_failures;
+  flow::Refusal refusal = refusal_of(decision, question.name.text());
+  refusal.ech = question.encrypted_client_hello;
+  refusal.reason = dialled.error().reason;
+  refusal.detail = dialled.error().message;
+  co_await refuse(context, client, std::move(refusal), Alert::kInternalError);
+  co_return nullptr;
+}
+
+// The hello read, decided and answered; nothing for a flow that was refused. `client` and `read` are the caller's.
+asio::awaitable<std::optional<Passage>> admit(flow::Context& context, flow::ClientConnection& client,
+                                              flow::ReadAhead& read, std::optional<base::HostName> authority) {
+  net::HeldBytes held(client.stream->buffers(), read.capacity());  // also while its origin is dialled
+  auto known = hello_in(read);
+  if (!known) known = co_await rest_of_hello(*client.stream, read, held, known.error());
+  auto& hello = *known;
+  if (!hello) {
+    flow::Refusal refusal = std::move(hello.error().refusal);
+    const Alert alert = hello.error().alert;
+    const bool answerable = refusal.reason != Reason::kTimedOut;
+    if (answerable) {
+      co_await refuse(context, client, std::move(refusal), alert);
+      co_return std::nullopt;
+    }
+    flow::log_refusal(context, client, refusal);
+    client.stream->reset();
+    co_return std::nullopt;
+  }
+  const auto snapshot = context.policy;  // the decision borrows from it
+  const auto decision = feasible(context, snapshot->decide(facts_of(client, *hello, authority)));
+  const bool by_policy = decision.reason == Reason::kHostNotAllowed || decision.reason == Reason::kHttpsNotPermitted;
+  // The gateway answers for itself, whatever the policy says of the name.
+  const bool ours = http::is_own_name(hello->server_name) && (!authority || authority == hello->server_name);
+  if (!policy::may_pass(*snapshot, decision) || ours) {
+    const std::string host = hello->server_name ? hello->server_name->text() : "";
+    flow::Refusal refusal = refusal_of(decision, host);
+    refusal.ech = hello->encrypted_client_hello;
+    if (ours && policy::may_pass(*snapshot, decision)) refusal = not_answered(*hello, context.inspection != nullptr);
+    const bool page = (by_policy || ours) && context.inspection && speaks_http(*hello);
+    if (page) co_return terminated(client, std::move(*hello), snapshot, std::move(refusal));
+    const Alert alert = host.empty() ? Alert::kUnrecognizedName : Alert::kAccessDenied;
+    co_await refuse(context, client, std::move(refusal), alert);
+    co_return std::nullopt;
+  }
+  const base::HostName& name = *hello->server_name;  // decide() allows no connection without one
+  if (!speaks_http(*hello)) {
+    flow::Refusal refusal = refusal_of(decision, name.text());
+    refusal.reason = Reason::kMalformed;
+    refusal.detail = "TLS for another protocol than HTTP: ALPN " + hello->alpn.front();
+    co_await refuse(context, client, std::move(refusal), Alert::kNoApplicationProtocol);
+    co_return std::nullopt;
+  }
+  const bool inspected = decision.allowed() && decision.treatment == policy::Treatment::kInspect;
+  if (inspected) co_return terminated(client, std::move(*hello), snapshot, std::nullopt);
+  TlsQuery question{client.peer.address, client.original_destination, name, hello->encrypted_client_hello};
+  auto origin = co_await dial_origin(context, client, question, decision, read);
+  if (!origin) co_return std::nullopt;
+  co_return Passage{std::move(origin), std::move(question)};
+}
+
+asio::awaitable<void> terminate(flow::Context& context, flow::ClientConnection client, flow::ReadAhead read,
+                                std::unique_ptr<Termination> termination) {
+  TlsAsked asked = std::move(termination->asked);
+  if (!termination->refusal) {
+    return serve_inspected(context, std::move(client), std::move(read), std::move(asked));
+  }
+  flow::Refusal refusal = std::move(*termination->refusal);
+  return serve_refused(context, std::move(client), std::move(read), std::move(asked), std::move(refusal));
+}
+
+asio::awaitable<flow::TunnelPtr> serve_tls_client(flow::Context& context, flow::ClientConnection client,
+                                                  flow::ReadAhead read, std::optional<base::HostName> authority) {
+  auto passage = co_await admit(context, client, read, std::move(authority));
+  if (!passage) co_return nullptr;
+  if (passage->termination) {
+    auto termination = std::move(passage->termination);
+    passage.reset();
+    co_await terminate(context, std::move(client), std::move(read), std::move(termination));
+    co_return nullptr;
+  }
+  auto still_allowed = [question = std::move(passage->question)](const policy::Policy& policy) {
+    return question.allowed_by(policy);
+  };
+  auto tunnel =
+      flow::open_tunnel(context, std::move(client.stream), std::move(passage->origin), std::move(still_allowed));
+  if (tunnel != nullptr) tunnel->already_sent = read.size();
+  co_return tunnel;
+}
+
+}  // namespace
+
+asio::awaitable<flow::TunnelPtr> serve_tls(flow::Context& context, flow::ClientConnection client,
+                                           flow::ReadAhead read) {
+  return serve_tls_client(context, std::move(client), std::move(read), std::nullopt);
+}
+
+asio::awaitable<flow::TunnelPtr> serve_tunnelled_tls(flow::Context& context, flow::ClientConnection client,
+                                                     flow::ReadAhead read, base::HostName authority) {
+  return serve_tls_client(context, std::move(client), std::move(read), std::move(authority));
+}
+
+}  // namespace soleroute::gateway::ingress

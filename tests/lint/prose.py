@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fails on prose in Markdown that is wider than 100 columns. Tables, code and lines that are one long link are as wide as they must be.
+Pages that were written wider are listed below: one that no longer is leaves the list, so that it only gets shorter."""
+
+import re
+import sys
+
+from source_tree import ROOT, files
+
+WIDTH = 100
+WIDE = {"docs/architecture.md", "docs/threat-model.md"}
+FENCE = re.compile(r"^ *(```|~~~)")
+UNBREAKABLE = re.compile(r"\s*(?:[-*>]|\d+\.)?\s*\S+")
+
+
+def wide_lines(text):
+    fenced = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if FENCE.match(line):
+            fenced = not fenced
+        elif not fenced and len(line) > WIDTH and not line.lstrip().startswith(("|", "<!--")) and not UNBREAKABLE.fullmatch(line):
+            yield number
+
+
+def check(name, text, wide):
+    numbers = list(wide_lines(text))
+    if name in wide:
+        return [] if numbers else [f"{name}: keeps to {WIDTH} columns now; take it out of the list in tests/lint/prose.py"]
+    return [f"{name}:{number}: is wider than {WIDTH} columns" for number in numbers]
+
+
+def self_test():
+    long = "word " * 21
+    good = [("a.md", "short\n"), ("a.md", f"| {long} |\n  | {long} |\n"), ("a.md", f"```\n{long}\n```\n"), ("a.md", "- " + "x" * 120), ("old.md", long)]
+    bad = [("a.md", long), ("a.md", f"```\n```\n{long}"), ("a.md", f"- {long}"), ("old.md", "short\n")]
+    wrong = [case for case in good if check(*case, {"old.md"})] + [case for case in bad if not check(*case, {"old.md"})]
+    for case in wrong:
+        print(f"self-test: wrong verdict on {case}")
+    return 1 if wrong else 0
+
+
+def main():
+    if "--self-test" in sys.argv:
+        return self_test()
+    names = files(".md")
+    found = [line for name in names for line in check(name, (ROOT / name).read_text(encoding="utf-8"), WIDE)]
+    found += [f"tests/lint/prose.py: lists {name}, which is not there" for name in sorted(WIDE - set(names))]
+    print("\n".join(found) if found else f"{len(names) - len(WIDE)} of {len(names)} pages keep to {WIDTH} columns")
+    return 1 if found or not names else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

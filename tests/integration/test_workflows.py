@@ -106,6 +106,11 @@ def test_the_scripts_that_workflows_run_exist():
         assert (_ROOT / name).stat().st_mode & 0o111, name
 
 
+def test_the_changelog_names_the_version():
+    version = re.search(r"^project\(soleroute VERSION ([\d.]+) ", (_ROOT / "CMakeLists.txt").read_text(), re.MULTILINE)[1]
+    assert re.search(rf"(?<![\d.]){re.escape(version)}(?![\d.]*\d)", (_ROOT / "CHANGELOG.md").read_text())
+
+
 # --- What they run (tools/dist: test_dist.py, tools/deb: test_install.py, tools/images: the stack's tests) ---
 
 

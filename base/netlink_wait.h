@@ -7,6 +7,7 @@
 #include <sys/time.h>
 
 #include <cerrno>
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -17,8 +18,8 @@ namespace soleroute::base {
 inline constexpr int kNetlinkWaitSeconds = 3;
 
 // Best effort: where it cannot be set there is no limit.
-inline void limit_waiting(int socket) {
-  const timeval limit{.tv_sec = kNetlinkWaitSeconds, .tv_usec = 0};
+inline void limit_waiting(int socket, std::chrono::milliseconds wait = std::chrono::seconds(kNetlinkWaitSeconds)) {
+  const timeval limit{.tv_sec = wait.count() / 1000, .tv_usec = wait.count() % 1000 * 1000};
   ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
 }
 

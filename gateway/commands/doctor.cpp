@@ -20,6 +20,7 @@
 #include "gateway/host/capabilities.h"
 #include "gateway/host/neighbours.h"
 #include "gateway/host/system_resolvers.h"
+#include "gateway/netlink/address_probe.h"
 
 namespace soleroute::gateway::commands {
 namespace {

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "base/fd.h"
+#include "gateway/netlink/address_probe.h"
 
 namespace soleroute::gateway::host {
 namespace {

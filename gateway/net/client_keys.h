@@ -3,34 +3,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <span>
 #include <unordered_map>
 #include <vector>
 
 #include "base/ip_address.h"
+#include "gateway/netlink/neighbours.h"
 
 namespace soleroute::gateway::net {
-
-// One entry of the neighbour table.
-struct Neighbour {
-  base::IpAddress address;
-  std::uint32_t interface_index = 0;
-  std::array<std::uint8_t, 6> link{};  // its Ethernet address
-};
-
-// Both families, of the network namespace that the caller is in. Needs no privilege. Empty where the kernel does not
-// answer within 200 ms.
-[[nodiscard]] std::vector<Neighbour> read_neighbours();
 
 class ClientKeys {
  public:
   using Clock = std::chrono::steady_clock;
-  using Read = std::function<std::vector<Neighbour>()>;
+  using Read = std::function<std::vector<netlink::Neighbour>()>;
   static constexpr int kReadsASecond = 10;          // for addresses that are not known yet
   static constexpr std::chrono::seconds kKeep{30};  // what was read
   static constexpr std::size_t kMaxKnown = 4096;
@@ -40,7 +28,7 @@ class ClientKeys {
     kEachNeighbour,  // is a client, with all of its addresses
     kOne,            // whatever its address: a sidecar's and a jail's agent may use any of this machine's
   };
-  explicit ClientKeys(Who who = Who::kEachAddress, Read read = read_neighbours);
+  explicit ClientKeys(Who who = Who::kEachAddress, Read read = netlink::read_neighbours);
 
   [[nodiscard]] bool all_are_one() const { return who_ == Who::kOne; }
   // Equal for two addresses of one client. It is only to be compared: no address that could be dialled.

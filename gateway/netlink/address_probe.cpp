@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/netlink/address_probe.h"
+
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <net/if_arp.h>
@@ -20,7 +22,6 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "gateway/netlink/links.h"
 
 namespace soleroute::gateway::netlink {
 namespace {

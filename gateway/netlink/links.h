@@ -45,8 +45,8 @@ struct Route {  // to a network that an interface leads to, of any table; no def
 [[nodiscard]] base::Status add_link_route(int index, const base::Cidr& network);
 // Of what arrives on this interface: without /proc/sys, which engines mount read-only.
 [[nodiscard]] base::Status turn_off_ipv4_forwarding(int index);
-// Is somebody else already answering for this address on that link (ARP probe of RFC 5227 section 2.1.1, or a neighbour
-// solicitation as in RFC 4862 section 5.4.2)? Takes up to 120 ms when nobody is; the interface must be up.
-[[nodiscard]] base::Result<bool> address_in_use(int index, const base::IpAddress& address);
+// A pair of virtual Ethernet ends, both in this network namespace. Needs veth in the kernel, or as a module that it
+// loads.
+[[nodiscard]] base::Status add_veth_pair(const char* name, const char* peer);
 
 }  // namespace soleroute::gateway::netlink

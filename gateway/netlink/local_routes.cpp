@@ -10,6 +10,9 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <optional>
+
+#include "gateway/netlink/request.h"
 
 namespace soleroute::gateway::netlink {
 namespace {
@@ -17,10 +20,6 @@ namespace {
 constexpr const char* kWhat = "cannot ask the kernel whether an address is this machine's own";
 constexpr std::size_t kQuestionSize = 256;
 constexpr std::size_t kAnswerSize = 8192;  // of one route, however many ways it has
-
-int family_of(const base::IpAddress& address) {
-  return address.is_v4() ? AF_INET : AF_INET6;
-}
 
 // What a connection meets as well, when it is routed: it ends nowhere, and so not here.
 bool leads_nowhere(int error, bool v6) {
@@ -32,7 +31,36 @@ bool is_unspecified(const base::IpAddress& address) {
   return std::ranges::all_of(address.bytes(), [](std::uint8_t byte) { return byte == 0; });
 }
 
+// Without multiple tables IPv6 has the main one alone.
+std::optional<base::Cidr> parse_local_route(const nlmsghdr& message) {
+  const auto& body = body_of<rtmsg>(message);
+  if (body.rtm_type != RTN_LOCAL && body.rtm_type != RTN_ANYCAST) return {};
+  const Attributes attributes(message, sizeof body);
+  const auto table = attributes.u32(RTA_TABLE).value_or(body.rtm_table);
+  if (table != RT_TABLE_LOCAL && table != RT_TABLE_MAIN) return {};
+  const auto none = body.rtm_family == AF_INET ? base::IpAddress{} : base::IpAddress::v6({});
+  const auto prefix = base::Cidr::make(attributes.address(RTA_DST).value_or(none), body.rtm_dst_len);
+  return prefix ? std::optional(*prefix) : std::nullopt;
+}
+
 }  // namespace
+
+base::Result<std::vector<base::Cidr>> list_local_routes() {
+  std::vector<base::Cidr> prefixes;
+  for (const int family : {AF_INET, AF_INET6}) {
+    Request request(RTM_GETROUTE, NLM_F_DUMP, sizeof(rtmsg));
+    request.body<rtmsg>().rtm_family = static_cast<std::uint8_t>(family);
+    request.put_u32(RTA_TABLE, RT_TABLE_LOCAL);
+    const auto take = [&](const nlmsghdr& message) {
+      if (const auto prefix = parse_local_route(message)) prefixes.push_back(*prefix);
+    };
+    const auto status = request.run("cannot list this machine's own addresses", take, Dump::kStrict);
+    if (status) continue;
+    const int error = status.error().sys_errno;  // no such table yet, or no IPv6
+    if (error != ENOENT && error != EOPNOTSUPP) return std::unexpected(status.error());
+  }
+  return prefixes;
+}
 
 base::Status RouteQuestions::open() {
   if (socket_) return {};
@@ -56,7 +84,7 @@ base::Result<bool> RouteQuestions::ends_here(const base::IpAddress& given, std::
   header->nlmsg_flags = NLM_F_REQUEST;
   header->nlmsg_seq = ++sequence_;
   auto* body = static_cast<rtmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(rtmsg)));
-  body->rtm_family = static_cast<std::uint8_t>(family_of(address));
+  body->rtm_family = static_cast<std::uint8_t>(family_number(address.family()));
   body->rtm_dst_len = static_cast<std::uint8_t>(address.bits());
   mnl_attr_put(header, RTA_DST, address.bytes().size(), address.bytes().data());
   if (mark != 0) mnl_attr_put_u32(header, RTA_MARK, mark);

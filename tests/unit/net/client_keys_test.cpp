@@ -11,6 +11,7 @@ namespace {
 
 using std::chrono::seconds;
 using Moment = ClientKeys::Clock::time_point;
+using netlink::Neighbour;
 const Moment kStart = Moment{} + std::chrono::hours(1);
 
 base::IpAddress address(const std::string& text) {
@@ -77,7 +78,7 @@ TEST(ClientKeys, CanTakeAllAddressesForOneClient) {
 }
 
 TEST(ReadNeighbours, IsAnsweredByTheKernel) {
-  for (const auto& one : read_neighbours()) EXPECT_NE(one.address, base::IpAddress{});
+  for (const auto& one : netlink::read_neighbours()) EXPECT_NE(one.address, base::IpAddress{});
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ TEST(DescriptorBudget, LeavesTheReserveToWhoeverHoldsFew) {
 TEST(DescriptorBudget, IsSharedByTheAddressesOfOneNeighbour) {
   const auto v6 = base::IpAddress::parse("fd77::10").value();
   const auto table = [v6] {
-    return std::vector<Neighbour>{{kAgent, 3, {2, 0, 0, 0, 0, 1}}, {v6, 3, {2, 0, 0, 0, 0, 1}}};
+    return std::vector<netlink::Neighbour>{{kAgent, 3, {2, 0, 0, 0, 0, 1}}, {v6, 3, {2, 0, 0, 0, 0, 1}}};
   };
   DescriptorBudget budget(400, ClientKeys(ClientKeys::Who::kEachNeighbour, table));
   Charges mine;

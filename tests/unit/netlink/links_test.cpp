@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "gateway/netlink/address_probe.h"
 #include "tests/unit/netrules/support.h"
 
 namespace soleroute::gateway::netlink::testing {

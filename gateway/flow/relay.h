@@ -18,7 +18,7 @@ struct RelayTotals {
   std::uint64_t to_client = 0;
 };
 
-// Neither direction moving for kIdleTimeout ends the relay; half-closed it is kHalfClosedIdle.
+// Neither direction moving for kRelayIdle ends the relay; half-closed it is kRelayHalfClosedIdle.
 inline constexpr std::chrono::milliseconds kRelayIdle{std::chrono::minutes(60)};
 inline constexpr std::chrono::milliseconds kRelayHalfClosedIdle{std::chrono::minutes(5)};
 

@@ -64,8 +64,9 @@ class Direction {
   [[nodiscard]] Obstacle flush_kept();
   [[nodiscard]] Obstacle splice_once();
   [[nodiscard]] Obstacle copy_once();
+  [[nodiscard]] Obstacle obstacle_to(net::IoResult read);
   [[nodiscard]] Obstacle write(std::span<const std::byte> bytes, bool is_last);
-  [[nodiscard]] std::optional<base::Result<std::size_t>> send(std::span<const std::byte> bytes, bool is_last);
+  [[nodiscard]] net::IoResult send(std::span<const std::byte> bytes, bool is_last);
   Stop pause(Stop reason);
 
   net::Stream& from_;
@@ -94,9 +95,9 @@ Direction::Obstacle Direction::flush_pipe() {
 Direction::Obstacle Direction::flush_kept() {
   while (!kept_.empty()) {
     const auto written = send(kept_, ended_);
-    if (!written) return Stop::kNoRoom;
-    if (!*written) return Stop::kFailed;
-    kept_.erase(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(**written));
+    if (written.would_block()) return Stop::kNoRoom;
+    if (written.failed()) return Stop::kFailed;
+    kept_.erase(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(written.count()));
     if (kept_.size() < kept_.capacity() / 2) kept_.shrink_to_fit();
   }
   std::vector<std::byte>().swap(kept_);  // an idle connection holds no buffer
@@ -115,20 +116,35 @@ Direction::Obstacle Direction::splice_once() {
 }
 
 // The last bytes and the end of the stream leave in one segment.
-std::optional<base::Result<std::size_t>> Direction::send(std::span<const std::byte> bytes, bool is_last) {
+net::IoResult Direction::send(std::span<const std::byte> bytes, bool is_last) {
   if (!is_last || !plain_) return to_.try_write_some(bytes);
   const ssize_t count = ::send(to_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE);
-  if (count >= 0) return static_cast<std::size_t>(count);
-  if (would_block(errno)) return std::nullopt;
-  return base::errno_error("write");
+  if (count >= 0) return net::IoResult::bytes(static_cast<std::size_t>(count));
+  return would_block(errno) ? net::IoResult::blocked() : net::IoResult::failure("write", errno);
 }
 
 Direction::Obstacle Direction::write(std::span<const std::byte> bytes, bool is_last) {
   const auto written = send(bytes, is_last);
-  if (written && !*written) return Stop::kFailed;
-  bytes = bytes.subspan(written ? **written : 0);
+  if (written.failed()) return Stop::kFailed;
+  bytes = bytes.subspan(written.count());
   kept_.assign(bytes.begin(), bytes.end());
   return flush_kept();
+}
+
+// To reading on.
+Direction::Obstacle Direction::obstacle_to(net::IoResult read) {
+  using Kind = net::IoResult::Kind;
+  switch (read.kind()) {
+    case Kind::kWouldBlock:
+      return Stop::kNoInput;
+    case Kind::kEnd:
+      return Stop::kEndOfStream;
+    case Kind::kFailed:
+      return Stop::kFailed;
+    case Kind::kBytes:
+      break;
+  }
+  return from_.wait_before_reading() ? Obstacle(Stop::kNoInput) : std::nullopt;
 }
 
 // Everything that is there, up to the size of the scratch buffer, in one write.
@@ -138,16 +154,8 @@ Direction::Obstacle Direction::copy_once() {
   Obstacle obstacle;
   while (!obstacle && count < buffer.size()) {
     const auto read = from_.try_read_some(buffer.subspan(count));
-    if (!read) {
-      obstacle = Stop::kNoInput;
-    } else if (!*read) {
-      obstacle = Stop::kFailed;
-    } else if (**read == 0) {
-      obstacle = Stop::kEndOfStream;
-    } else {
-      count += **read;
-      if (from_.wait_before_reading()) obstacle = Stop::kNoInput;
-    }
+    count += read.count();
+    obstacle = obstacle_to(read);
   }
   total_ += count;
   since_pause_ += count;

@@ -83,12 +83,12 @@ asio::awaitable<void> Connection::read() {
     }
     bool more = true;
     for (int i = 0; i < kMaxBatches && more && (i == 0 || !is_full()); ++i) {
-      const auto count = stream_.try_read_some(read_buffer());
-      more = count.has_value();
+      const auto read = stream_.try_read_some(read_buffer());
+      more = !read.would_block();
       if (!more) break;
-      if (!*count || **count == 0) co_return;
+      if (!read.has_bytes()) co_return;
       started_ = true;
-      if (!session_.receive(read_buffer().first(**count), net::Clock::now())) co_return co_await drain();
+      if (!session_.receive(read_buffer().first(read.count()), net::Clock::now())) co_return co_await drain();
       more = !stream_.wait_before_reading();
     }
     touch();
@@ -138,8 +138,8 @@ bool Connection::write_now() {
     session_.collect(out, most);
     if (out.empty()) return true;
     const auto written = stream_.try_write_some(base::as_bytes(out));
-    if (written && !*written) return false;
-    pending_ = out.substr(written ? **written : 0);
+    if (written.failed()) return false;
+    pending_ = out.substr(written.count());
     held_.set(pending_.size());
   }
   return true;

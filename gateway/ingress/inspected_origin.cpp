@@ -25,7 +25,7 @@ bool same(const std::weak_ptr<const policy::Policy>& one, const std::shared_ptr<
 // Neither ended nor speaking unasked.
 bool is_quiet(net::Stream& stream) {
   std::array<std::byte, 1> unasked{};
-  return stream.is_open() && !stream.try_read_some(unasked).has_value();
+  return stream.is_open() && stream.try_read_some(unasked).would_block();
 }
 
 }  // namespace

@@ -29,9 +29,9 @@ std::optional<Protocol> first_bytes(net::Stream& stream, flow::ReadAhead& read) 
   thread_local std::array<std::byte, kFirstRead> buffer;
   for (;;) {
     const auto count = stream.try_read_some(buffer);
-    if (!count) return std::nullopt;
-    if (!*count || **count == 0) return Protocol::kNeedMore;
-    read.insert(read.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(**count));
+    if (count.would_block()) return std::nullopt;
+    if (!count.has_bytes()) return Protocol::kNeedMore;
+    read.insert(read.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(count.count()));
     const Protocol guess = sniffer::guess_protocol(read);
     if (guess != Protocol::kNeedMore) return guess;
   }

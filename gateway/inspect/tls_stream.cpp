@@ -13,6 +13,7 @@ namespace {
 
 namespace asio = boost::asio;
 using Kind = HandshakeFault::Kind;
+using net::IoResult;
 
 // Encrypted at once and sent in one call: four records.
 constexpr std::size_t kMostWritten = 64 * 1024;
@@ -69,15 +70,12 @@ struct TlsStream::Wire {
 
   int read(BIO* bio, std::span<std::byte> into) {
     if (given < replayed.size()) return static_cast<int>(replay(into));
-    const auto count = below.try_read_some(into);
-    if (!count) {
-      BIO_set_retry_read(bio);
-      return -1;
-    }
-    if (!*count) broken = count->error();
-    if (!*count) return -1;
-    ended = **count == 0;
-    return static_cast<int>(**count);
+    const auto result = below.try_read_some(into);
+    if (result.would_block()) BIO_set_retry_read(bio);
+    if (result.failed()) broken = result.error();
+    if (result.would_block() || result.failed()) return -1;
+    ended = result.ended();
+    return static_cast<int>(result.count());
   }
   std::size_t replay(std::span<std::byte> into) {
     const std::size_t count = std::min(into.size(), replayed.size() - given);
@@ -201,23 +199,23 @@ HandshakeFault TlsStream::handshake_fault(int error) const {
   return {Kind::kRefused, 0, reason, message};
 }
 
-base::Error TlsStream::broken() const {
-  return unwritable_.value_or(error_of("closed", EPIPE));
+net::IoResult TlsStream::broken() const {
+  return unwritable_ ? IoResult::failure(*unwritable_) : IoResult::failure("closed", EPIPE);
 }
 
 TlsStream::Flushed TlsStream::flush(base::Bytes encrypted) {
   while (!encrypted.empty()) {
     const auto written = below_->try_write_some(encrypted);
-    if (written && !*written) {
-      unwritable_ = written->error();
+    if (written.failed()) {
+      unwritable_ = written.error();
       return Flushed::kBroken;
     }
-    if (!written) {
+    if (written.would_block()) {
       unsent_.assign(encrypted.begin(), encrypted.end());
       sent_ = 0;
       return Flushed::kBlocked;
     }
-    encrypted = encrypted.subspan(**written);
+    encrypted = encrypted.subspan(written.count());
   }
   return Flushed::kAll;
 }
@@ -225,12 +223,12 @@ TlsStream::Flushed TlsStream::flush(base::Bytes encrypted) {
 TlsStream::Flushed TlsStream::flush() {
   while (sent_ < unsent_.size()) {
     const auto written = below_->try_write_some(std::span<const std::byte>(unsent_).subspan(sent_));
-    if (!written) return Flushed::kBlocked;
-    if (!*written) {
-      unwritable_ = written->error();
+    if (written.would_block()) return Flushed::kBlocked;
+    if (written.failed()) {
+      unwritable_ = written.error();
       return Flushed::kBroken;
     }
-    sent_ += **written;
+    sent_ += written.count();
   }
   sent_ = 0;
   std::vector<std::byte>().swap(unsent_);
@@ -249,29 +247,29 @@ bool TlsStream::encrypt(base::Bytes bytes) {
   return SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &written) == 1 && written == bytes.size();
 }
 
-std::optional<base::Result<std::size_t>> TlsStream::try_write_some(std::span<const std::byte> bytes) {
-  if (bytes.empty()) return std::size_t{0};
+net::IoResult TlsStream::try_write_some(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return IoResult::bytes(0);
   const Flushed kept = flush();
-  if (kept == Flushed::kBlocked) return std::nullopt;
-  if (kept == Flushed::kBroken) return std::unexpected(broken());
-  if (taken_ > 0) return std::min(std::exchange(taken_, 0), bytes.size());
+  if (kept == Flushed::kBlocked) return IoResult::blocked();
+  if (kept == Flushed::kBroken) return broken();
+  if (taken_ > 0) return IoResult::bytes(std::min(std::exchange(taken_, 0), bytes.size()));
 
   bytes = bytes.first(std::min(bytes.size(), kMostWritten));
   auto& encrypted = scratch();
   wire_->sink = &encrypted;
   const bool sound = encrypt(bytes);
   wire_->sink = &unsent_;
-  if (!sound) return std::unexpected(broken());
+  if (!sound) return broken();
   switch (flush(encrypted)) {
     case Flushed::kAll:
-      return bytes.size();
+      return IoResult::bytes(bytes.size());
     case Flushed::kBlocked:
       taken_ = bytes.size();
-      return std::nullopt;
+      return IoResult::blocked();
     case Flushed::kBroken:
       break;
   }
-  return std::unexpected(broken());
+  return broken();
 }
 
 void TlsStream::write_last(std::span<const std::byte> bytes) {
@@ -289,8 +287,8 @@ base::Error TlsStream::failure_to_read(int error) {
   return {"TLS: " + fault.message, base::ErrorKind::kSystem, EPROTO};
 }
 
-std::optional<base::Result<std::size_t>> TlsStream::try_read_some(std::span<std::byte> into) {
-  if (failed_) return std::unexpected(*failed_);
+net::IoResult TlsStream::try_read_some(std::span<std::byte> into) {
+  if (failed_) return IoResult::failure(*failed_);
   std::size_t total = 0;
   for (int records = 0; total < into.size() && records < kMostRecords; ++records) {
     ERR_clear_error();
@@ -300,29 +298,28 @@ std::optional<base::Result<std::size_t>> TlsStream::try_read_some(std::span<std:
       total += count;
       wire_->received_data();
       if (SSL_has_pending(ssl_.get()) == 1) continue;
-      return total;
+      return IoResult::bytes(total);
     }
     const int error = SSL_get_error(ssl_.get(), 0);
     if (wire_->flooded()) {
       failed_ = error_of("TLS: too many messages that carry nothing", EPROTO);
-      if (total > 0) return total;
-      return std::unexpected(*failed_);
+      return total > 0 ? IoResult::bytes(total) : IoResult::failure(*failed_);
     }
     starved_ = error == SSL_ERROR_WANT_READ;
-    if (!unsent_.empty()) (void)flush();  // an answer of TLS's own, such as to a KeyUpdate
-    if (total > 0) return total;          // what it was, the next call tells
-    if (starved_) return std::nullopt;
-    if (error == SSL_ERROR_ZERO_RETURN) return std::size_t{0};
+    if (!unsent_.empty()) (void)flush();           // an answer of TLS's own, such as to a KeyUpdate
+    if (total > 0) return IoResult::bytes(total);  // what it was, the next call tells
+    if (starved_) return IoResult::blocked();
+    if (error == SSL_ERROR_ZERO_RETURN) return IoResult::read(0);
     failed_ = failure_to_read(error);
-    return std::unexpected(*failed_);
+    return IoResult::failure(*failed_);
   }
-  return total;
+  return IoResult::read(total);
 }
 
 asio::awaitable<base::Result<std::size_t>> TlsStream::read_some(std::span<std::byte> into) {
   for (;;) {
-    auto count = starved_ ? std::nullopt : try_read_some(into);
-    if (count) co_return std::move(*count);
+    const auto read = starved_ ? IoResult::blocked() : try_read_some(into);
+    if (!read.would_block()) co_return read.waited();
     if (auto readable = co_await wait_readable(); !readable) co_return std::unexpected(readable.error());
   }
 }

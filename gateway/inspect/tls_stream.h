@@ -64,10 +64,10 @@ class TlsStream final : public net::Stream {
   // 0 is the end that the peer has announced (close_notify). A connection that merely ended is ECONNABORTED: what was
   // read may be a part.
   [[nodiscard]] boost::asio::awaitable<base::Result<std::size_t>> read_some(std::span<std::byte> into) override;
-  [[nodiscard]] std::optional<base::Result<std::size_t>> try_read_some(std::span<std::byte> into) override;
+  [[nodiscard]] net::IoResult try_read_some(std::span<std::byte> into) override;
   [[nodiscard]] bool wait_before_reading() override;
-  // After nullopt the same bytes must be offered again: they are encrypted already.
-  [[nodiscard]] std::optional<base::Result<std::size_t>> try_write_some(std::span<const std::byte> bytes) override;
+  // After it would have blocked, the same bytes must be offered again: they are encrypted already.
+  [[nodiscard]] net::IoResult try_write_some(std::span<const std::byte> bytes) override;
   void write_last(std::span<const std::byte> bytes) override;
   [[nodiscard]] boost::asio::awaitable<base::Status> wait_readable() override;
   [[nodiscard]] boost::asio::awaitable<base::Status> wait_writable() override;
@@ -90,7 +90,7 @@ class TlsStream final : public net::Stream {
   [[nodiscard]] bool encrypt(base::Bytes bytes);
   [[nodiscard]] bool can_try_reading() const;
   [[nodiscard]] bool end_is_blocked();
-  [[nodiscard]] base::Error broken() const;
+  [[nodiscard]] net::IoResult broken() const;
   [[nodiscard]] base::Error failure_to_read(int error);
   [[nodiscard]] HandshakeFault handshake_fault(int error) const;
   void end_if_flushed();

@@ -57,9 +57,9 @@ constexpr std::uint8_t kVainReads = 2;  // many a connection ends before it pays
 asio::awaitable<base::Status> Stream::write_all(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const auto written = try_write_some(bytes);
-    if (written && !*written) co_return std::unexpected(written->error());
-    if (written) {
-      bytes = bytes.subspan(**written);
+    if (written.failed()) co_return std::unexpected(written.error());
+    if (written.has_bytes()) {
+      bytes = bytes.subspan(written.count());
       continue;
     }
     if (auto writable = co_await wait_writable(); !writable) co_return writable;
@@ -124,36 +124,36 @@ void TcpStream::expired() {
   readiness_.cancel();
 }
 
-std::optional<base::Error> TcpStream::unusable() const {
-  if (timed_out_) return failure("timed out", ETIMEDOUT);
-  if (!socket_) return failure("closed", ECANCELED);
-  return std::nullopt;
+IoResult TcpStream::unusable() const {
+  if (timed_out_) return IoResult::failure("timed out", ETIMEDOUT);
+  if (!socket_) return IoResult::failure("closed", ECANCELED);
+  return IoResult::bytes(0);
 }
 
-std::optional<base::Result<std::size_t>> TcpStream::try_read_some(std::span<std::byte> into) {
-  if (auto fault = unusable()) return std::unexpected(*fault);
+IoResult TcpStream::try_read_some(std::span<std::byte> into) {
+  if (const auto fault = unusable(); fault.failed()) return fault;
   const auto [count, left_nothing] = receive(socket_.get(), into);
   read_blocked_ = count < 0 && would_block(errno);
   left_nothing_ = left_nothing;
   if (count >= 0) {
     has_read_ = true;
-    return static_cast<std::size_t>(count);
+    return IoResult::read(static_cast<std::size_t>(count));
   }
   if (read_blocked_ && has_read_ && vain_reads_ < kVainReads) {
     ++vain_reads_;
     if (vain_reads_ == kVainReads) ask_what_is_left(socket_.get());
   }
-  if (read_blocked_ || errno == EINTR) return std::nullopt;
-  return std::unexpected(failure("read", errno));
+  if (read_blocked_ || errno == EINTR) return IoResult::blocked();
+  return IoResult::failure("read", errno);
 }
 
-std::optional<base::Result<std::size_t>> TcpStream::try_write_some(std::span<const std::byte> bytes) {
-  if (auto fault = unusable()) return std::unexpected(*fault);
+IoResult TcpStream::try_write_some(std::span<const std::byte> bytes) {
+  if (const auto fault = unusable(); fault.failed()) return fault;
   const ssize_t count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   write_blocked_ = count < 0 && would_block(errno);
-  if (count >= 0) return static_cast<std::size_t>(count);
-  if (write_blocked_ || errno == EINTR) return std::nullopt;
-  return std::unexpected(failure("write", errno));
+  if (count >= 0) return IoResult::bytes(static_cast<std::size_t>(count));
+  if (write_blocked_ || errno == EINTR) return IoResult::blocked();
+  return IoResult::failure("write", errno);
 }
 
 bool TcpStream::wait_before_reading() {
@@ -163,9 +163,9 @@ bool TcpStream::wait_before_reading() {
 
 asio::awaitable<base::Result<std::size_t>> TcpStream::read_some(std::span<std::byte> into) {
   for (;;) {
-    if (auto fault = unusable()) co_return std::unexpected(*fault);
+    if (const auto fault = unusable(); fault.failed()) co_return std::unexpected(fault.error());
     if (!read_blocked_) {
-      if (auto count = try_read_some(into)) co_return *count;
+      if (const auto read = try_read_some(into); !read.would_block()) co_return read.waited();
       continue;
     }
     const int error = co_await readiness_.wait(Readiness::For::kReading);
@@ -178,7 +178,10 @@ void TcpStream::write_last(std::span<const std::byte> bytes) {
 }
 
 base::Status TcpStream::waited(Readiness::For what, int error) {
-  if (error != 0 || timed_out_) return std::unexpected(unusable().value_or(failure("wait", error)));
+  if (error != 0 || timed_out_) {
+    const auto fault = unusable();
+    return std::unexpected(fault.failed() ? fault.error() : failure("wait", error));
+  }
   blocked(what) = false;
   if (what == Readiness::For::kReading) left_nothing_ = false;
   return {};
@@ -189,7 +192,7 @@ bool TcpStream::worth_trying(Readiness::For what) {
 }
 
 asio::awaitable<base::Status> TcpStream::wait(Readiness::For what) {
-  if (auto fault = unusable()) co_return std::unexpected(*fault);
+  if (const auto fault = unusable(); fault.failed()) co_return std::unexpected(fault.error());
   if (worth_trying(what)) co_return base::Status{};
   const int error = co_await readiness_.wait(what);
   co_return waited(what, error);
@@ -204,7 +207,7 @@ asio::awaitable<base::Status> TcpStream::wait_writable() {
 }
 
 bool TcpStream::start_wait(Readiness::For what, std::shared_ptr<Readiness::Waiter> waiter) {
-  if (unusable() || worth_trying(what)) return false;
+  if (unusable().failed() || worth_trying(what)) return false;
   blocked(what) = false;
   readiness_.wait(what, std::move(waiter));
   return true;

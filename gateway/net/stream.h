@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <utility>
 
@@ -19,6 +18,7 @@
 #include "gateway/net/buffer_account.h"
 #include "gateway/net/deadline_wheel.h"
 #include "gateway/net/descriptor_budget.h"
+#include "gateway/net/io_result.h"
 #include "gateway/net/readiness.h"
 
 namespace soleroute::gateway::net {
@@ -38,14 +38,14 @@ class Stream {
 
   // At least one byte, or 0 at end of stream. ETIMEDOUT, ECONNRESET, ECANCELED (close()) in Error::sys_errno.
   [[nodiscard]] virtual boost::asio::awaitable<base::Result<std::size_t>> read_some(std::span<std::byte> into) = 0;
-  // The same without waiting: nullopt when it would block. The cheap first try of a hot path.
-  [[nodiscard]] virtual std::optional<base::Result<std::size_t>> try_read_some(std::span<std::byte> into) = 0;
+  // The same without waiting. The cheap first try of a hot path.
+  [[nodiscard]] virtual IoResult try_read_some(std::span<std::byte> into) = 0;
   [[nodiscard]] boost::asio::awaitable<base::Status> write_all(std::span<const std::byte> bytes);
   // True: the last read left nothing behind it, as the kernel told, and the next one waits before it tries. Not to be
   // asked once start_wait() has told its waiter.
   [[nodiscard]] virtual bool wait_before_reading() { return false; }
-  // How much was taken without waiting: nullopt when it would block.
-  [[nodiscard]] virtual std::optional<base::Result<std::size_t>> try_write_some(std::span<const std::byte> bytes) = 0;
+  // How much was taken without waiting.
+  [[nodiscard]] virtual IoResult try_write_some(std::span<const std::byte> bytes) = 0;
   // What can be sent at once of a last word, also when the time is up.
   virtual void write_last(std::span<const std::byte> bytes) = 0;
   // Until it is worth trying again: it may still block then. Several may wait for the same.
@@ -107,9 +107,9 @@ class TcpStream final : public Stream, private Deadline {
   void end_when_silent(std::chrono::milliseconds longest, std::chrono::milliseconds check);
 
   [[nodiscard]] boost::asio::awaitable<base::Result<std::size_t>> read_some(std::span<std::byte> into) override;
-  [[nodiscard]] std::optional<base::Result<std::size_t>> try_read_some(std::span<std::byte> into) override;
+  [[nodiscard]] IoResult try_read_some(std::span<std::byte> into) override;
   [[nodiscard]] bool wait_before_reading() override;
-  [[nodiscard]] std::optional<base::Result<std::size_t>> try_write_some(std::span<const std::byte> bytes) override;
+  [[nodiscard]] IoResult try_write_some(std::span<const std::byte> bytes) override;
   void write_last(std::span<const std::byte> bytes) override;
   [[nodiscard]] boost::asio::awaitable<base::Status> wait_readable() override;
   [[nodiscard]] boost::asio::awaitable<base::Status> wait_writable() override;
@@ -131,7 +131,8 @@ class TcpStream final : public Stream, private Deadline {
   class SilenceWatch;
 
   void expired() override;
-  [[nodiscard]] std::optional<base::Error> unusable() const;
+  // Timed out or closed, if it is; else bytes(0).
+  [[nodiscard]] IoResult unusable() const;
   [[nodiscard]] boost::asio::awaitable<base::Status> wait(Readiness::For what);
   [[nodiscard]] bool& blocked(Readiness::For what) {
     return what == Readiness::For::kReading ? read_blocked_ : write_blocked_;

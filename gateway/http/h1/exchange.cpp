@@ -252,9 +252,9 @@ asio::awaitable<bool> Answer::deliver_rest() {
 asio::awaitable<bool> Answer::deliver_bulk() {
   for (int i = 0; i < kMaxBulkReads && !body_.done(); ++i) {
     const auto buffer = bulk_buffer(client_);
-    const auto count = upstream_.stream().try_read_some(buffer);
-    if (!count || !*count || **count == 0) co_return true;  // what it was, the next wait tells
-    const auto bytes = buffer.first(**count);
+    const auto read = upstream_.stream().try_read_some(buffer);
+    if (!read.has_bytes()) co_return true;  // what it was, the next wait tells
+    const auto bytes = buffer.first(read.count());
     BodyTracker::Piece piece;
     if (!accept(bytes, piece)) co_return false;
     surplus_ = surplus_ || piece.taken < bytes.size();

@@ -25,9 +25,8 @@ std::span<std::byte> bulk_buffer(const net::Stream& to) {
 bool write_now(net::Stream& to, base::Bytes& bytes) {
   if (bytes.empty()) return true;
   const auto written = to.try_write_some(bytes);
-  if (written && !*written) return false;
-  bytes = bytes.subspan(written ? **written : 0);
-  return true;
+  bytes = bytes.subspan(written.count());
+  return !written.failed();
 }
 
 asio::awaitable<bool> write_rest(net::Stream& to, base::Bytes bytes) {

@@ -90,9 +90,9 @@ asio::awaitable<bool> Upload::move_bulk() {
   for (int i = 0; i < kMaxBulkReads && !body_.done() && !unwanted_; ++i) {
     const auto buffer = bulk_buffer(origin_);
     const auto space = buffer.first(body_.readable(buffer.size()));
-    const auto count = client_.try_read_some(space);
-    if (!count || !*count || **count == 0) co_return true;  // what it was, the next wait tells
-    const auto bytes = space.first(**count);
+    const auto read = client_.try_read_some(space);
+    if (!read.has_bytes()) co_return true;  // what it was, the next wait tells
+    const auto bytes = space.first(read.count());
     BodyTracker::Piece piece;
     if (!accept(bytes, piece)) co_return false;
     received_.append(bytes.subspan(piece.taken));

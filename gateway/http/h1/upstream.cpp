@@ -9,7 +9,7 @@ bool Upstream::ready_for(const base::HostName& host, std::uint16_t port, bool aw
   if (!is_connected() || host_ != host || port_ != port || !received_.empty()) return false;
   if (awaited && watch_ && watch_->watching) return true;
   std::array<std::byte, 1> unasked{};
-  return !stream_->try_read_some(unasked).has_value();
+  return stream_->try_read_some(unasked).would_block();
 }
 
 void Upstream::connected(std::unique_ptr<net::Stream> stream, base::HostName host, std::uint16_t port) {

@@ -34,9 +34,11 @@ class Http1ToHttp2 : public Http2Lab {
   std::size_t send(std::string_view text) {
     std::size_t sent = 0;
     for (int idle = 0; sent < text.size() && idle < 50; ++idle) {
-      while (const auto count = stream_->try_write_some(base::as_bytes(text.substr(sent)))) {
-        if (!*count || **count == 0) return sent;
-        sent += **count;
+      for (;;) {
+        const auto written = stream_->try_write_some(base::as_bytes(text.substr(sent)));
+        if (written.would_block()) break;
+        if (written.count() == 0) return sent;
+        sent += written.count();
         idle = 0;
         if (sent == text.size()) return sent;
       }
@@ -47,10 +49,12 @@ class Http1ToHttp2 : public Http2Lab {
   }
   void read() {
     std::vector<std::byte> buffer(65536);
-    while (const auto count = stream_->try_read_some(buffer)) {
-      over_ = over_ || !*count || **count == 0;
+    for (;;) {
+      const auto read = stream_->try_read_some(buffer);
+      if (read.would_block()) return;
+      over_ = over_ || !read.has_bytes();
       if (over_) return;
-      received_ += base::as_text(std::span<const std::byte>(buffer).first(**count));
+      received_ += base::as_text(std::span<const std::byte>(buffer).first(read.count()));
     }
   }
   // All that has come, once it ends like this.

@@ -107,15 +107,15 @@ TEST_F(TlsStreams, TakeWhatTheyCanWithoutWaiting) {
   ASSERT_TRUE(handshake(*stream));
   ASSERT_TRUE(up.get());
   std::vector<std::byte> into(10);
-  EXPECT_FALSE(stream->try_read_some(into)) << "nothing is there, tickets aside";
+  EXPECT_TRUE(stream->try_read_some(into).would_block()) << "nothing is there, tickets aside";
   const std::string block(100'000, 'x');
   std::size_t sent = 0;
   std::size_t blocked = 0;
   for (int i = 0; i < 10'000 && blocked < 3; ++i) {
     const auto written = stream->try_write_some(base::as_bytes(block));
-    ASSERT_TRUE(!written || *written);
-    sent += written ? **written : 0;
-    blocked += written ? 0 : 1;
+    ASSERT_FALSE(written.failed());
+    sent += written.count();
+    blocked += written.would_block() ? 1 : 0;
   }
   EXPECT_EQ(blocked, 3u) << "the peer reads nothing";
   auto received = std::async(std::launch::async, [&] { return peer.rest(); });

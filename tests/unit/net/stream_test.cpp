@@ -144,12 +144,12 @@ TEST(Stream, WritesMoreThanTheSocketHolds) {
 TEST(Stream, TriesWithoutWaiting) {
   Fixture f;
   std::array<std::byte, 8> buffer{};
-  EXPECT_FALSE(f.stream.try_read_some(buffer)) << "nothing there";
+  EXPECT_TRUE(f.stream.try_read_some(buffer).would_block()) << "nothing there";
   ASSERT_EQ(::send(f.peer.get(), "x", 1, 0), 1);
-  std::optional<base::Result<std::size_t>> count;
-  while (!count) count = f.stream.try_read_some(buffer);
-  ASSERT_TRUE(*count);
-  EXPECT_EQ(**count, 1U);
+  auto read = IoResult::blocked();
+  while (read.would_block()) read = f.stream.try_read_some(buffer);
+  ASSERT_TRUE(read.has_bytes());
+  EXPECT_EQ(read.count(), 1U);
 }
 
 // What is accepted is told from the start what a read has left; what is connected asks once reads were in vain.
@@ -162,10 +162,10 @@ struct BothSides : ::testing::TestWithParam<bool> {
   static void read_in_vain(Fixture& f) {
     std::array<std::byte, 8> buffer{};
     EXPECT_EQ(::send(f.peer.get(), "x", 1, 0), 1);
-    while (!f.stream.try_read_some(buffer)) {
+    while (f.stream.try_read_some(buffer).would_block()) {
     }
     EXPECT_EQ(f.stream.wait_before_reading(), GetParam());
-    for (int i = 0; i < 2; ++i) EXPECT_FALSE(f.stream.try_read_some(buffer));
+    for (int i = 0; i < 2; ++i) EXPECT_TRUE(f.stream.try_read_some(buffer).would_block());
   }
 };
 
@@ -177,8 +177,9 @@ bool happens(Stream& stream, short what) {
 std::string read_now(Fixture& f) {
   std::array<std::byte, 4> buffer{};
   EXPECT_TRUE(happens(f.stream, POLLIN));
-  const auto count = f.stream.try_read_some(buffer);
-  return count && *count ? std::string(base::as_text(std::span(buffer).first(**count))) : "nothing";
+  const auto read = f.stream.try_read_some(buffer);
+  const bool nothing = read.would_block() || read.failed();
+  return nothing ? "nothing" : std::string(base::as_text(std::span(buffer).first(read.count())));
 }
 
 TEST_P(BothSides, KnowWhenAReadHasLeftNothing) {

@@ -20,7 +20,7 @@
 #include "gateway/serve/control_socket.h"
 #include "gateway/serve/log_state.h"
 #include "gateway/serve/rule_intent.h"
-#include "gateway/serve/rules_keeper.h"
+#include "gateway/serve/rule_reconciler.h"
 #include "gateway/serve/signals.h"
 #include "gateway/serve/watch.h"
 #include "netrules/kernel.h"
@@ -217,7 +217,7 @@ class Guard {
   const audit::Counters& counters_;
   LogWarning log_warning_{counters_};
   asio::io_context loop_;
-  RulesKeeper rules_;
+  RuleReconciler rules_;
   Signals signals_{loop_, [this] { std::ignore = reload(); }, [this] { stop(); }};
   Watch watch_{loop_, [this] { wake(); }};
   std::shared_ptr<const policy::Policy> policy_;

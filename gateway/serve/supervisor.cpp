@@ -30,7 +30,7 @@
 #include "gateway/serve/pulse.h"
 #include "gateway/serve/reload_watch.h"
 #include "gateway/serve/rule_intent.h"
-#include "gateway/serve/rules_keeper.h"
+#include "gateway/serve/rule_reconciler.h"
 #include "gateway/serve/runtime.h"
 #include "gateway/serve/self_check.h"
 #include "gateway/serve/serving_ca.h"
@@ -411,7 +411,7 @@ class Supervisor {
   audit::DecisionLog& log_;
   audit::Counters& counters_;
   asio::io_context loop_;
-  RulesKeeper rules_;
+  RuleReconciler rules_;
   Signals signals_{loop_, [this] { reload({}); }, [this] { stop(); }};
   Watch watch_{loop_, [this] { look(); }};
   asio::steady_timer end_watch_;

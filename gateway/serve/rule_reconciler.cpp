@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/serve/rules_keeper.h"
+#include "gateway/serve/rule_reconciler.h"
 
 #include <fmt/format.h>
 
@@ -7,10 +7,10 @@
 
 namespace soleroute::gateway::serve {
 
-RulesKeeper::RulesKeeper(std::unique_ptr<netrules::Kernel> kernel, audit::DecisionLog& log, bool programs)
+RuleReconciler::RuleReconciler(std::unique_ptr<netrules::Kernel> kernel, audit::DecisionLog& log, bool programs)
     : kernel_(std::move(kernel)), log_(log), programs_(programs) {}
 
-base::Status RulesKeeper::probe() {
+base::Status RuleReconciler::probe() {
   if (!programs_) return {};
   auto features = kernel_->probe();
   if (!features) return std::unexpected(features.error());
@@ -21,13 +21,13 @@ base::Status RulesKeeper::probe() {
   return {};
 }
 
-base::Result<bool> RulesKeeper::has_rules(const base::Result<netrules::Ruleset>& like) {
+base::Result<bool> RuleReconciler::has_rules(const base::Result<netrules::Ruleset>& like) {
   if (!programs_) return false;
   if (!like) return std::unexpected(like.error());
   return kernel_->holds(like->table);
 }
 
-base::Status RulesKeeper::program(base::Result<netrules::Ruleset> ruleset, std::string name) {
+base::Status RuleReconciler::program(base::Result<netrules::Ruleset> ruleset, std::string name) {
   if (!programs_) return {};
   if (!ruleset) return std::unexpected(ruleset.error());
   if (auto applied = kernel_->apply(*ruleset); !applied) return applied;
@@ -37,7 +37,7 @@ base::Status RulesKeeper::program(base::Result<netrules::Ruleset> ruleset, std::
   return {};
 }
 
-base::Status RulesKeeper::verify() {
+base::Status RuleReconciler::verify() {
   if (!programs_ || !ruleset_) return {};
   const auto differences = kernel_->difference(*ruleset_);
   if (!differences) return std::unexpected(differences.error());
@@ -46,7 +46,7 @@ base::Status RulesKeeper::verify() {
       fmt::format("the kernel holds other rules than were programmed:\n  {}", fmt::join(*differences, "\n  ")));
 }
 
-bool RulesKeeper::restore() {
+bool RuleReconciler::restore() {
   if (!programs_ || !ruleset_) return true;
   const auto differences = kernel_->difference(*ruleset_);
   differences_ = differences ? *differences : std::vector<std::string>{differences.error().message};

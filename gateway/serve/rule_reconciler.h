@@ -15,10 +15,10 @@
 
 namespace soleroute::gateway::serve {
 
-class RulesKeeper {
+class RuleReconciler {
  public:
   // `programs` false: somebody else does (--no-rules); everything here then succeeds and does nothing.
-  RulesKeeper(std::unique_ptr<netrules::Kernel> kernel, audit::DecisionLog& log, bool programs);
+  RuleReconciler(std::unique_ptr<netrules::Kernel> kernel, audit::DecisionLog& log, bool programs);
 
   // kSystem with everything that is missing. Leaves nothing behind.
   [[nodiscard]] base::Status probe();

@@ -18,7 +18,7 @@
 #include "gateway/commands/doctor_report.h"
 #include "gateway/commands/probe_socket.h"
 #include "gateway/host/capabilities.h"
-#include "gateway/host/neighbours.h"
+#include "gateway/host/netns_processes.h"
 #include "gateway/host/system_resolvers.h"
 #include "gateway/netlink/address_probe.h"
 
@@ -117,7 +117,7 @@ base::Result<DoctorFacts> gather(const DoctorOptions& options) {
   const auto scratch = netrules::probe_in_scratch_namespace();
   facts.user_namespaces = scratch.has_value();
   facts.kernel = facts.powers.admin ? netrules::make_kernel()->probe() : scratch;
-  facts.neighbours = host::describe_neighbours();
+  facts.netns_processes = host::describe_netns_processes();
   const std::string netfilter = read_text("/proc/sys/net/bridge/bridge-nf-call-iptables");
   if (!netfilter.empty()) facts.bridge_netfilter = netfilter.starts_with("1");
   if (facts.place == Place::kMachine) facts.networks = engine_networks(options.engine);

@@ -263,7 +263,7 @@ std::vector<Finding> diagnose(const DoctorFacts& facts) {
       break;
   }
   if (facts.place == Place::kMachine) return out;
-  for (const auto& neighbour : facts.neighbours) problem(out, neighbour, "end it, or start it with less");
+  for (const auto& neighbour : facts.netns_processes) problem(out, neighbour, "end it, or start it with less");
   return out;
 }
 

@@ -11,7 +11,7 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "gateway/commands/surroundings.h"
-#include "gateway/host/neighbours.h"
+#include "gateway/host/netns_processes.h"
 #include "gateway/netlink/links.h"
 #include "netrules/kernel.h"
 
@@ -34,10 +34,10 @@ struct EngineNetwork {  // one network as the engine describes it
 struct DoctorFacts {
   Place place = Place::kMachine;
   base::Result<netrules::Features> kernel = base::system_error("not asked");
-  host::NetworkPowers powers;            // of this process
-  std::vector<std::string> neighbours;   // host::describe_neighbours()
-  bool user_namespaces = false;          // may be made without privilege, for the jail
-  std::optional<bool> bridge_netfilter;  // bridged IPv4 frames meet the engine's rules; absent: not known here
+  host::NetworkPowers powers;                // of this process
+  std::vector<std::string> netns_processes;  // host::describe_netns_processes()
+  bool user_namespaces = false;              // may be made without privilege, for the jail
+  std::optional<bool> bridge_netfilter;      // bridged IPv4 frames meet the engine's rules; absent: not known here
   base::Result<std::vector<EngineNetwork>> networks = base::system_error("not asked");
   std::vector<netlink::Interface> interfaces;
   std::vector<base::InterfaceAddress> claim;       // what the gateway is told to claim

@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "gateway/host/lost_network.h"
-#include "gateway/host/neighbours.h"
+#include "gateway/host/netns_processes.h"
 #include "gateway/host/policy_files.h"
 #include "gateway/netlink/links.h"
 #include "gateway/serve/control_socket.h"
@@ -138,7 +138,7 @@ class Guard {
     const bool connected = presence_ == host::NetworkPresence::kPresent;
     auto seen = connected ? route_problems(options_.gateways) : std::vector<std::string>{host::kNetworkLost};
     routed_ = connected && seen.empty();
-    for (auto& line : host::describe_neighbours()) seen.push_back(std::move(line));
+    for (auto& line : host::describe_netns_processes()) seen.push_back(std::move(line));
     if (seen.size() > kMaxWarnings) seen.resize(kMaxWarnings);
     std::set<std::string> now(seen.begin(), seen.end());
     for (const auto& line : now) {

@@ -98,7 +98,7 @@ TEST(Doctor, NamesEachProblemWithItsFix) {
        "alone"},
       {Place::kAgent, [](DoctorFacts& f) { f.refusing_resolvers = {*base::Endpoint::parse("127.0.0.11", 53)}; },
        "127.0.0.11:53 refuses questions", "restart agent-net"},
-      {Place::kAgent, [](DoctorFacts& f) { f.neighbours = {"process 7 has CAP_NET_RAW"}; }, "process 7", "end it"},
+      {Place::kAgent, [](DoctorFacts& f) { f.netns_processes = {"process 7 has CAP_NET_RAW"}; }, "process 7", "end it"},
   };
   for (const Row& row : rows) {
     DoctorFacts facts = healthy(row.place);

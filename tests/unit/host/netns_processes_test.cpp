@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/host/neighbours.h"
+#include "gateway/host/netns_processes.h"
 
 #include <gtest/gtest.h>
 

@@ -28,6 +28,6 @@ struct NetworkPowers {
 
 // One sentence for each process of this namespace that has such powers, this one aside, and one for open packet
 // sockets. A process is seen where the PID namespace is shared with it; packet sockets always.
-[[nodiscard]] std::vector<std::string> describe_neighbours();
+[[nodiscard]] std::vector<std::string> describe_netns_processes();
 
 }  // namespace soleroute::gateway::host

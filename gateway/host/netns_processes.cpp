@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/host/neighbours.h"
+#include "gateway/host/netns_processes.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -96,7 +96,7 @@ int packet_socket_count(std::string_view table) {
   return static_cast<int>(std::max<std::ptrdiff_t>(lines - 1, 0));
 }
 
-std::vector<std::string> describe_neighbours() {
+std::vector<std::string> describe_netns_processes() {
   std::vector<std::string> found;
   const auto ours = network_of("/proc/self");
   std::size_t more = 0;

@@ -11,7 +11,7 @@
 #include <memory>
 #include <utility>
 
-#include "gateway/jail/dead_end.h"
+#include "gateway/jail/veth_stub.h"
 #include "gateway/netlink/links.h"
 #include "gateway/queue/packet_log.h"
 #include "netrules/kernel.h"
@@ -38,7 +38,7 @@ base::Status add_to(int interface, const base::IpAddress& address) {
 
 base::Result<int> index_of(const std::vector<netlink::Interface>& interfaces, bool loopback) {
   const auto found = std::ranges::find_if(interfaces, [loopback](const netlink::Interface& interface) {
-    return loopback ? interface.loopback : interface.name == kDeadEnd;
+    return loopback ? interface.loopback : interface.name == kVethStub;
   });
   if (found == interfaces.end()) return base::system_error("an interface of the jail is not there");
   return found->index;
@@ -49,16 +49,16 @@ base::Result<int> index_of(const std::vector<netlink::Interface>& interfaces, bo
 // that look for an interface besides loopback find one. IPv6 stays on loopback, where it has neither trouble; without
 // it, or with it switched off, there is IPv4 alone.
 base::Result<bool> set_up_interfaces() {
-  const bool dead_end = make_dead_end().has_value();
+  const bool stub = make_veth_stub().has_value();
   const auto interfaces = netlink::list_interfaces();
   if (!interfaces) return std::unexpected(interfaces.error());
   const auto loopback = index_of(*interfaces, true);
   if (!loopback) return std::unexpected(loopback.error());
-  const auto v4 = dead_end ? index_of(*interfaces, false) : loopback;
+  const auto v4 = stub ? index_of(*interfaces, false) : loopback;
   if (!v4) return std::unexpected(v4.error());
   for (const netlink::Interface& interface : *interfaces) {
     // The kernel may put others into every namespace (sit0 and its like): they stay down.
-    if (!interface.loopback && interface.name != kDeadEnd && interface.name != kOtherEnd) continue;
+    if (!interface.loopback && interface.name != kVethStub && interface.name != kVethStubPeer) continue;
     if (auto up = netlink::set_interface_up(interface.index); !up) return std::unexpected(up.error());
   }
   if (auto added = add_to(*v4, jail_address_v4()); !added) return std::unexpected(added.error());

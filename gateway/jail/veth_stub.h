@@ -7,11 +7,11 @@
 
 namespace soleroute::gateway::jail {
 
-inline constexpr const char* kDeadEnd = "eth0";
-inline constexpr const char* kOtherEnd = "nowhere";
+inline constexpr const char* kVethStub = "eth0";
+inline constexpr const char* kVethStubPeer = "nowhere";
 
-// Makes kDeadEnd and its other end, both up, without IPv6 (whose neighbour discovery would be refused and logged all
+// Makes kVethStub and its other end, both up, without IPv6 (whose neighbour discovery would be refused and logged all
 // the time). Needs veth in the kernel, or as a module that it loads.
-[[nodiscard]] base::Status make_dead_end();
+[[nodiscard]] base::Status make_veth_stub();
 
 }  // namespace soleroute::gateway::jail

@@ -26,6 +26,7 @@
 #include "gateway/inspect/ca_directory.h"
 #include "gateway/inspect/inspection.h"
 #include "gateway/jail/credentials.h"
+#include "gateway/jail/decision_summary.h"
 #include "gateway/jail/judged_file.h"
 #include "gateway/jail/network.h"
 #include "gateway/jail/outside.h"
@@ -33,7 +34,6 @@
 #include "gateway/jail/protected_paths.h"
 #include "gateway/jail/standard_descriptors.h"
 #include "gateway/jail/surroundings.h"
-#include "gateway/jail/tally.h"
 #include "gateway/jail/trust.h"
 #include "gateway/netlink/links.h"
 #include "gateway/serve/rule_intent.h"
@@ -221,7 +221,7 @@ class Run {
     // From here on there are threads, and nothing forks.
     auto sink = decisions_ ? audit::make_json_log(std::move(decisions_), options_.log, &counters_)
                            : audit::make_discarding_log();
-    TallyLog log(std::move(sink));
+    SummaryLog log(std::move(sink));
     auto serving = runtime_options();
     if (!serving) return std::unexpected(serving.error());
     if (auto complete = jail->complete(*trust); !complete) return std::unexpected(complete.error());
@@ -230,7 +230,7 @@ class Run {
     say_what_it_holds();
     auto status = jail->run();
     (*runtime)->stop(std::chrono::milliseconds(0));
-    report(log.tally());
+    report(log.summary());
     return status;
   }
 
@@ -288,12 +288,12 @@ class Run {
     say(fmt::format("{} decisions could not be written to {}: is its disk full?", lost, options_.decisions_file));
   }
 
-  void report(const Tally& tally) const {
+  void report(const DecisionSummary& summary) const {
     for (const std::string& change : policy_changes(policy_)) say(change);
     const bool wanted = options_.summary == Summary::kAlways ||
                         (options_.summary == Summary::kOnTerminal && ::isatty(STDERR_FILENO) == 1);
     if (!wanted) return;
-    base::to_standard_error(summary_text(tally, *policy_.policy, {.colour = options_.colour}));
+    base::to_standard_error(summary_text(summary, *policy_.policy, {.colour = options_.colour}));
   }
 
   const JailOptions& options_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/jail/tally.h"
+#include "gateway/jail/decision_summary.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -41,35 +41,35 @@ audit::DecisionRecord record(policy::Phase phase, bool allowed, const std::strin
   return one;
 }
 
-class Tallies : public ::testing::Test {
+class DecisionSummaries : public ::testing::Test {
  protected:
-  TallyLog log_{audit::make_discarding_log()};
+  SummaryLog log_{audit::make_discarding_log()};
   std::shared_ptr<const policy::Policy> policy_ = compiled("domains: [a.example.com]\n");
 
-  std::string summary(SummaryStyle style = {}) const { return summary_text(log_.tally(), *policy_, style); }
+  std::string summary(SummaryStyle style = {}) const { return summary_text(log_.summary(), *policy_, style); }
 };
 
-TEST_F(Tallies, CountUsesAndFallBackToLookups) {
+TEST_F(DecisionSummaries, CountUsesAndFallBackToLookups) {
   log_.decision(record(policy::Phase::kDns, true, "a.example.com"));
   log_.decision(record(policy::Phase::kHttp, true, "a.example.com"));
   log_.decision(record(policy::Phase::kHttp, true, "a.example.com"));
   log_.decision(record(policy::Phase::kDns, false, "b.example.com"));
-  const Tally tally = log_.tally();
-  ASSERT_EQ(tally.allowed.size(), 1U);
-  EXPECT_EQ(tally.allowed[0].uses, 2U);
-  EXPECT_EQ(tally.allowed[0].lookups, 1U);
-  ASSERT_EQ(tally.denied.size(), 1U);
-  EXPECT_EQ(tally.denied[0].uses, 0U);
+  const DecisionSummary counted = log_.summary();
+  ASSERT_EQ(counted.allowed.size(), 1U);
+  EXPECT_EQ(counted.allowed[0].uses, 2U);
+  EXPECT_EQ(counted.allowed[0].lookups, 1U);
+  ASSERT_EQ(counted.denied.size(), 1U);
+  EXPECT_EQ(counted.denied[0].uses, 0U);
   EXPECT_THAT(summary(), HasSubstr("2x"));
   EXPECT_THAT(summary(), ::testing::Not(HasSubstr("looked up only"))) << "the control";
 }
 
-TEST_F(Tallies, TellANameThatWasOnlyLookedUpFromOneThatWasUsed) {
+TEST_F(DecisionSummaries, TellANameThatWasOnlyLookedUpFromOneThatWasUsed) {
   log_.decision(record(policy::Phase::kDns, true, "a.example.com"));
   EXPECT_THAT(summary(), HasSubstr("1x  looked up only\n"));
 }
 
-TEST_F(Tallies, SayHowToAllowAnAddressToo) {
+TEST_F(DecisionSummaries, SayHowToAllowAnAddressToo) {
   auto http = record(policy::Phase::kHttp, false, "45.33.32.1");
   http.destination = "45.33.32.1:80";
   http.reason = "endpoint_not_allowed";
@@ -83,54 +83,54 @@ TEST_F(Tallies, SayHowToAllowAnAddressToo) {
   EXPECT_THAT(text, HasSubstr("{cidr: \"45.33.32.1/32\", port: 443, protocol: tcp}"));
 }
 
-TEST_F(Tallies, AreMostUsedFirst) {
+TEST_F(DecisionSummaries, AreMostUsedFirst) {
   for (int i = 0; i < 3; ++i) {
     for (int use = 0; use <= i; ++use) {
       log_.decision(record(policy::Phase::kHttp, false, std::string(1, static_cast<char>('x' + i)) + ".example.com"));
     }
   }
-  EXPECT_EQ(log_.tally().denied[0].subject, "z.example.com");
+  EXPECT_EQ(log_.summary().denied[0].subject, "z.example.com");
 }
 
-TEST_F(Tallies, AreBoundedHoweverManyNamesACommandMakesUp) {
-  for (std::size_t i = 0; i < TallyLog::kMaxHosts + 500; ++i) {
+TEST_F(DecisionSummaries, AreBoundedHoweverManyNamesACommandMakesUp) {
+  for (std::size_t i = 0; i < SummaryLog::kMaxHosts + 500; ++i) {
     log_.decision(record(policy::Phase::kDns, false, "n" + std::to_string(i) + ".example.com"));
   }
-  EXPECT_EQ(log_.tally().denied.size(), TallyLog::kMaxHosts);
-  EXPECT_EQ(log_.tally().not_kept, 500U);
+  EXPECT_EQ(log_.summary().denied.size(), SummaryLog::kMaxHosts);
+  EXPECT_EQ(log_.summary().not_kept, 500U);
   const std::string text = summary();
   EXPECT_THAT(text, HasSubstr("500 decisions about further hosts"));
   EXPECT_LT(text.size(), 4000U) << "short, whatever happened";
 }
 
-TEST_F(Tallies, LeaveOutProbesAndSayWhatIsOptional) {
+TEST_F(DecisionSummaries, LeaveOutProbesAndSayWhatIsOptional) {
   auto probe = record(policy::Phase::kDns, false, "verify.soleroute.example");
   probe.detail = "dns type A";
   log_.decision(probe);
-  EXPECT_TRUE(log_.tally().empty());
+  EXPECT_TRUE(log_.summary().empty());
   log_.decision(record(policy::Phase::kTls, false, "play.googleapis.com"));
   const policy::PolicySource source{"policy.yaml", "services: [gemini]"};
   const auto gemini = policy::Policy::compile(std::span(&source, 1)).value();
-  const std::string text = summary_text(log_.tally(), *gemini, {});
+  const std::string text = summary_text(log_.summary(), *gemini, {});
   EXPECT_THAT(text, HasSubstr("host_not_allowed, optional for gemini (telemetry): works without"));
   EXPECT_THAT(text, HasSubstr("- {name: gemini, optional: [telemetry]}"));
 }
 
-TEST_F(Tallies, OfNothingSayNothing) {
+TEST_F(DecisionSummaries, OfNothingSayNothing) {
   EXPECT_THAT(summary(), IsEmpty());
 }
 
-TEST_F(Tallies, MergeWhatWouldAllowIntoOnePieceOfPolicy) {
+TEST_F(DecisionSummaries, MergeWhatWouldAllowIntoOnePieceOfPolicy) {
   log_.decision(record(policy::Phase::kHttp, false, "b.example.com"));
   log_.decision(record(policy::Phase::kTls, false, "c.example.com"));
   log_.decision(record(policy::Phase::kDns, false, "d.example.com"));
-  const std::string lines = lines_to_allow(log_.tally(), *policy_);
+  const std::string lines = lines_to_allow(log_.summary(), *policy_);
   EXPECT_EQ(lines, "domains:\n  - b.example.com\n  - c.example.com\n  - d.example.com\n");
   const std::array<policy::PolicySource, 2> layers{{{"policy.yaml", "domains: [a.example.com]\n"}, {"more", lines}}};
   EXPECT_EQ((*policy::Policy::compile(layers))->host_count(), 4U);
 }
 
-TEST_F(Tallies, SuggestAnEndpointForARefusedPacket) {
+TEST_F(DecisionSummaries, SuggestAnEndpointForARefusedPacket) {
   const struct {
     const char* detail;
     const char* host;
@@ -143,19 +143,19 @@ TEST_F(Tallies, SuggestAnEndpointForARefusedPacket) {
       {"ip protocol 47", "", ""},
   };
   for (const auto& one : cases) {
-    TallyLog log(audit::make_discarding_log());
+    SummaryLog log(audit::make_discarding_log());
     audit::DecisionRecord packet = record(policy::Phase::kPacket, false, one.host);
     packet.reason = "endpoint_not_allowed";
     packet.destination = "93.184.216.34:5432";
     packet.port = 5432;
     packet.detail = one.detail;
     log.decision(packet);
-    EXPECT_THAT(log.tally().denied[0].subject, EndsWith(":5432")) << one.detail;
-    EXPECT_EQ(lines_to_allow(log.tally(), *policy_), one.expected) << one.detail;
+    EXPECT_THAT(log.summary().denied[0].subject, EndsWith(":5432")) << one.detail;
+    EXPECT_EQ(lines_to_allow(log.summary(), *policy_), one.expected) << one.detail;
   }
 }
 
-TEST_F(Tallies, ShowNothingThatDrivesATerminal) {
+TEST_F(DecisionSummaries, ShowNothingThatDrivesATerminal) {
   log_.decision(record(policy::Phase::kHttp, false, "x\x1b[31m\n\xff.example.com"));
   audit::DecisionRecord odd = record(policy::Phase::kHttp, false, "y.example.com");
   odd.reason = "\x1b]0;title\x07";
@@ -164,13 +164,13 @@ TEST_F(Tallies, ShowNothingThatDrivesATerminal) {
   for (const char c : text) EXPECT_TRUE(c == '\n' || (c >= 0x20 && c < 0x7f)) << static_cast<int>(c);
 }
 
-TEST_F(Tallies, AreColouredOnlyWhenAsked) {
+TEST_F(DecisionSummaries, AreColouredOnlyWhenAsked) {
   log_.decision(record(policy::Phase::kHttp, false, "b.example.com"));
   EXPECT_THAT(summary(), Not(HasSubstr("\x1b")));
   EXPECT_THAT(summary({.colour = true}), HasSubstr("\x1b[31mdenied\x1b[0m"));
 }
 
-TEST_F(Tallies, ListAFewAndCountTheRest) {
+TEST_F(DecisionSummaries, ListAFewAndCountTheRest) {
   for (int i = 0; i < 20; ++i) log_.decision(record(policy::Phase::kHttp, true, "h" + std::to_string(i) + ".test"));
   const std::string text = summary({.colour = false, .most_hosts = 5});
   EXPECT_THAT(text, HasSubstr("20 allowed, 0 denied"));

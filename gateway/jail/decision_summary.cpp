@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/jail/tally.h"
+#include "gateway/jail/decision_summary.h"
 
 #include <fmt/format.h>
 
@@ -34,8 +34,8 @@ std::string subject_of(const audit::DecisionRecord& record) {
   return "(unnamed)";
 }
 
-std::vector<Tallied> most_used_first(std::vector<Tallied> hosts) {
-  std::ranges::sort(hosts, [](const Tallied& a, const Tallied& b) {
+std::vector<HostSummary> most_used_first(std::vector<HostSummary> hosts) {
+  std::ranges::sort(hosts, [](const HostSummary& a, const HostSummary& b) {
     if (a.uses != b.uses) return a.uses > b.uses;
     if (a.lookups != b.lookups) return a.lookups > b.lookups;
     return a.subject < b.subject;
@@ -43,15 +43,15 @@ std::vector<Tallied> most_used_first(std::vector<Tallied> hosts) {
   return hosts;
 }
 
-std::string why_denied(const Tallied& host, const policy::Policy& policy) {
+std::string why_denied(const HostSummary& host, const policy::Policy& policy) {
   std::string out = printable(host.example.reason);
   if (const auto use = audit::optional_use(host.example, policy)) out += ", " + policy::describe(*use);
   return out;
 }
 
-std::string host_list(const std::vector<Tallied>& hosts, std::size_t most, const policy::Policy* why) {
+std::string host_list(const std::vector<HostSummary>& hosts, std::size_t most, const policy::Policy* why) {
   std::string out;
-  for (const Tallied& host : hosts | std::views::take(most)) {
+  for (const HostSummary& host : hosts | std::views::take(most)) {
     const std::uint64_t count = host.uses != 0 ? host.uses : host.lookups;
     out += fmt::format("    {:<40} {:>6}", host.subject, fmt::format("{}x", count));
     if (why != nullptr) out += fmt::format("  {}", why_denied(host, *why));
@@ -74,7 +74,7 @@ std::string indented(std::string_view text) {
 
 }  // namespace
 
-void TallyLog::decision(const audit::DecisionRecord& record) {
+void SummaryLog::decision(const audit::DecisionRecord& record) {
   next_->decision(record);
   if (audit::is_probe(record)) return;
   const bool lookup = record.phase == policy::Phase::kDns;
@@ -86,48 +86,49 @@ void TallyLog::decision(const audit::DecisionRecord& record) {
       ++not_kept_;
       return;
     }
-    found = hosts_.emplace(key, Tallied{.subject = key.second, .example = record}).first;
+    found = hosts_.emplace(key, HostSummary{.subject = key.second, .example = record}).first;
   }
-  Tallied& host = found->second;
+  HostSummary& host = found->second;
   if (!lookup && host.uses == 0) host.example = record;
   ++(lookup ? host.lookups : host.uses);
 }
 
-Tally TallyLog::tally() const {
-  Tally tally;
+DecisionSummary SummaryLog::summary() const {
+  DecisionSummary summary;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [key, host] : hosts_) (key.first ? tally.allowed : tally.denied).push_back(host);
-    tally.not_kept = not_kept_;
+    for (const auto& [key, host] : hosts_) (key.first ? summary.allowed : summary.denied).push_back(host);
+    summary.not_kept = not_kept_;
   }
-  tally.allowed = most_used_first(std::move(tally.allowed));
-  tally.denied = most_used_first(std::move(tally.denied));
-  return tally;
+  summary.allowed = most_used_first(std::move(summary.allowed));
+  summary.denied = most_used_first(std::move(summary.denied));
+  return summary;
 }
 
-std::string lines_to_allow(const Tally& tally, const policy::Policy& policy) {
+std::string lines_to_allow(const DecisionSummary& summary, const policy::Policy& policy) {
   std::vector<audit::DecisionRecord> refused;
-  for (const Tallied& host : tally.denied) refused.push_back(host.example);
+  for (const HostSummary& host : summary.denied) refused.push_back(host.example);
   return audit::lines_to_allow(refused, policy, kMaxSuggestions);
 }
 
-std::string summary_text(const Tally& tally, const policy::Policy& policy, const SummaryStyle& style) {
-  if (tally.empty()) return {};
+std::string summary_text(const DecisionSummary& summary, const policy::Policy& policy, const SummaryStyle& style) {
+  if (summary.empty()) return {};
   const auto paint = [&style](std::string_view colour, std::string_view text) {
     return style.colour ? fmt::format("{}{}{}", colour, text, kPlain) : std::string(text);
   };
   const bool observe = policy.mode() == policy::Mode::kObserve;
   const std::string_view denied = observe ? "would be denied" : "denied";
-  std::string out = fmt::format("{} {} allowed, {} {}\n", paint(kBold, "gateway:"), tally.allowed.size(),
-                                tally.denied.size(), denied);
-  if (!tally.allowed.empty()) {
-    out += fmt::format("  {}\n{}", paint(kGreen, "allowed"), host_list(tally.allowed, style.most_hosts, nullptr));
+  std::string out = fmt::format("{} {} allowed, {} {}\n", paint(kBold, "gateway:"), summary.allowed.size(),
+                                summary.denied.size(), denied);
+  if (!summary.allowed.empty()) {
+    out += fmt::format("  {}\n{}", paint(kGreen, "allowed"), host_list(summary.allowed, style.most_hosts, nullptr));
   }
-  if (!tally.denied.empty()) {
-    out += fmt::format("  {}\n{}", paint(kRed, denied), host_list(tally.denied, style.most_hosts, &policy));
+  if (!summary.denied.empty()) {
+    out += fmt::format("  {}\n{}", paint(kRed, denied), host_list(summary.denied, style.most_hosts, &policy));
   }
-  if (tally.not_kept != 0) out += fmt::format("  {} decisions about further hosts are not listed\n", tally.not_kept);
-  const std::string lines = lines_to_allow(tally, policy);
+  if (summary.not_kept != 0)
+    out += fmt::format("  {} decisions about further hosts are not listed\n", summary.not_kept);
+  const std::string lines = lines_to_allow(summary, policy);
   if (lines.empty()) return out;
   return out + fmt::format("  to allow what {}, add to the policy:\n{}", observe ? "would be denied" : "was denied",
                            indented(lines));

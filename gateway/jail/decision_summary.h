@@ -18,49 +18,50 @@
 
 namespace soleroute::gateway::jail {
 
-struct Tallied {
+struct HostSummary {
   std::string subject;            // the host, or "address:port" where none was named
   std::uint64_t lookups = 0;      // DNS questions
   std::uint64_t uses = 0;         // connections, requests, packets
   audit::DecisionRecord example;  // the first of them, a use rather than a lookup
 };
 
-struct Tally {
-  std::vector<Tallied> allowed;  // most used first
-  std::vector<Tallied> denied;
+struct DecisionSummary {
+  std::vector<HostSummary> allowed;  // most used first
+  std::vector<HostSummary> denied;
   std::uint64_t not_kept = 0;  // decisions about hosts beyond the bound
   [[nodiscard]] bool empty() const { return allowed.empty() && denied.empty(); }
 };
 
-class TallyLog final : public audit::DecisionLog {
+class SummaryLog final : public audit::DecisionLog {
  public:
   static constexpr std::size_t kMaxHosts = 1000;
 
   // Everything goes on to `next`.
-  explicit TallyLog(std::unique_ptr<audit::DecisionLog> next) : next_(std::move(next)) {}
+  explicit SummaryLog(std::unique_ptr<audit::DecisionLog> next) : next_(std::move(next)) {}
 
   void decision(const audit::DecisionRecord& record) override;
   void lifecycle(std::string_view event, std::string_view detail) override { next_->lifecycle(event, detail); }
   void reload(bool accepted, std::string_view detail) override { next_->reload(accepted, detail); }
   void error(std::string_view message) override { next_->error(message); }
 
-  [[nodiscard]] Tally tally() const;
+  [[nodiscard]] DecisionSummary summary() const;
 
  private:
   std::unique_ptr<audit::DecisionLog> next_;
   mutable std::mutex mutex_;
-  std::map<std::pair<bool, std::string>, Tallied> hosts_;  // by allowed and subject
+  std::map<std::pair<bool, std::string>, HostSummary> hosts_;  // by allowed and subject
   std::uint64_t not_kept_ = 0;
 };
 
 // The lines of policy that would allow what was denied, merged; empty where none would.
-[[nodiscard]] std::string lines_to_allow(const Tally& tally, const policy::Policy& policy);
+[[nodiscard]] std::string lines_to_allow(const DecisionSummary& summary, const policy::Policy& policy);
 
 struct SummaryStyle {
   bool colour = false;
   std::size_t most_hosts = 8;  // of each kind; the rest are counted
 };
 // A few lines for people; empty where nothing was decided. Plain ASCII whatever the command asked for.
-[[nodiscard]] std::string summary_text(const Tally& tally, const policy::Policy& policy, const SummaryStyle& style);
+[[nodiscard]] std::string summary_text(const DecisionSummary& summary, const policy::Policy& policy,
+                                       const SummaryStyle& style);
 
 }  // namespace soleroute::gateway::jail

@@ -27,13 +27,13 @@
 #include "gateway/inspect/inspection.h"
 #include "gateway/jail/credentials.h"
 #include "gateway/jail/decision_summary.h"
+#include "gateway/jail/host_environment.h"
 #include "gateway/jail/judged_file.h"
 #include "gateway/jail/network.h"
 #include "gateway/jail/outside.h"
 #include "gateway/jail/process_state.h"
 #include "gateway/jail/protected_paths.h"
 #include "gateway/jail/standard_descriptors.h"
-#include "gateway/jail/surroundings.h"
 #include "gateway/jail/trust.h"
 #include "gateway/netlink/links.h"
 #include "gateway/serve/rule_intent.h"
@@ -170,18 +170,18 @@ class Run {
   }
 
   base::Result<MountPlan> mount_plan() const {
-    auto surroundings = plan_mounts({.uid = identity_.uid,
-                                     .home = home_of(identity_),
-                                     .environment = current_environment(),
-                                     .nameserver = jail_address_v4(),
-                                     .kept_sockets = options_.unix_sockets,
-                                     .mounts = mounts_});
-    if (!surroundings) return std::unexpected(surroundings.error());
-    if (const std::string hidden = say_hidden(surroundings->foreign_sockets); !hidden.empty()) say(hidden);
-    if (const std::string cut = say_cut(surroundings->cut_searches); !cut.empty()) say(cut);
+    auto environment = plan_mounts({.uid = identity_.uid,
+                                    .home = home_of(identity_),
+                                    .environment = current_environment(),
+                                    .nameserver = jail_address_v4(),
+                                    .kept_sockets = options_.unix_sockets,
+                                    .mounts = mounts_});
+    if (!environment) return std::unexpected(environment.error());
+    if (const std::string hidden = say_hidden(environment->foreign_sockets); !hidden.empty()) say(hidden);
+    if (const std::string cut = say_cut(environment->cut_searches); !cut.empty()) say(cut);
     auto guarded = protection();
     if (!guarded) return std::unexpected(guarded.error());
-    MountPlan mounts = std::move(surroundings->mounts);
+    MountPlan mounts = std::move(environment->mounts);
     mounts.pinned_folders = std::move(guarded->pinned_folders);
     mounts.read_only_files = std::move(guarded->read_only_files);
     append(mounts.masked_sockets, guarded->masked);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/jail/surroundings.h"
+#include "gateway/jail/host_environment.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -45,14 +45,14 @@ struct MountRequest {
   std::span<const base::Mount> mounts;
 };
 
-struct Surroundings {
+struct HostEnvironment {
   MountPlan mounts;
   std::vector<std::string> foreign_sockets;  // covered, and bound outside this network namespace
   std::vector<std::string> cut_searches;     // folders in which a bound left sockets unseen
 };
 
 // The whole view of the file system, but for what the command is to trust.
-[[nodiscard]] base::Result<Surroundings> plan_mounts(const MountRequest& request);
+[[nodiscard]] base::Result<HostEnvironment> plan_mounts(const MountRequest& request);
 
 // One line about sockets that nobody may expect to be hidden; empty where there are none.
 [[nodiscard]] std::string say_hidden(std::span<const std::string> sockets);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/jail/surroundings.h"
+#include "gateway/jail/host_environment.h"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -126,7 +126,7 @@ base::Result<std::vector<std::string>> sockets_to_mask(std::vector<std::string> 
   return bound;
 }
 
-base::Result<Surroundings> plan_mounts(const MountRequest& request) {
+base::Result<HostEnvironment> plan_mounts(const MountRequest& request) {
   auto bound = reachable_unix_sockets();
   if (!bound) return std::unexpected(bound.error());
   const std::span<const base::Mount> mounts = request.mounts;
@@ -139,7 +139,7 @@ base::Result<Surroundings> plan_mounts(const MountRequest& request) {
   auto masked_foreign = sockets_to_mask(std::move(foreign), request.kept_sockets);
   if (!masked_foreign) return std::unexpected(masked_foreign.error());
 
-  Surroundings out;
+  HostEnvironment out;
   out.mounts.masked_sockets = std::move(*masked_own);
   out.mounts.masked_sockets.insert(out.mounts.masked_sockets.end(), masked_foreign->begin(), masked_foreign->end());
   out.foreign_sockets = std::move(*masked_foreign);

@@ -49,7 +49,7 @@ base::Result<Place> place_of(const DoctorOptions& options) {
   if (!options.place.empty()) return base::usage_error("--in: one of machine, gateway, guard, agent");
   if (!options.claim.empty()) return Place::kGateway;
   if (std::getenv("GATEWAY_GUARD_GATEWAY") != nullptr) return Place::kGuard;
-  return is_container(look_around()) ? Place::kAgent : Place::kMachine;
+  return is_container(read_container_marks()) ? Place::kAgent : Place::kMachine;
 }
 
 // GET over HTTP/1.0, so that the answer ends with the connection.

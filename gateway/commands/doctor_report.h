@@ -10,7 +10,7 @@
 
 #include "base/ip_address.h"
 #include "base/result.h"
-#include "gateway/commands/surroundings.h"
+#include "gateway/commands/container_marks.h"
 #include "gateway/host/netns_processes.h"
 #include "gateway/netlink/links.h"
 #include "netrules/kernel.h"

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "gateway/commands/command.h"
-#include "gateway/commands/surroundings.h"
+#include "gateway/commands/container_marks.h"
 #include "gateway/host/policy_files.h"
 #include "gateway/project/agent_catalog.h"
 #include "gateway/project/env_file.h"
@@ -153,7 +153,7 @@ base::Result<std::string> identity_path(const InitOptions& options, const fs::pa
     return base::usage_error(
         fmt::format("--path: '{}' must be the project's absolute path", policy::shown(options.path)));
   }
-  if (!is_container(look_around())) return folder.string();
+  if (!is_container(read_container_marks())) return folder.string();
   const auto mounts = host::read_small_file("/proc/self/mountinfo", kMaxMountInfo);
   const auto path = mounts ? project::path_on_the_machine(folder.string(), *mounts) : std::nullopt;
   if (path) return *path;

@@ -131,7 +131,7 @@ TEST(Doctor, DoesNotTakeAnEngineThatWasNotAskedForHealthyOrIll) {
 TEST(Doctor, TellsAContainerFromAMachineWithALeftOverMark) {
   const std::string pid = "pid:[4026531836]", ipc = "ipc:[4026531839]", uts = "uts:[4026531838]";
   struct Row {
-    Surroundings surroundings;
+    ContainerMarks marks;
     bool container;
     const char* reason;
   };
@@ -143,7 +143,7 @@ TEST(Doctor, TellsAContainerFromAMachineWithALeftOverMark) {
       {{false, {"pid:[4026532450]", ipc, uts}}, false, "a process that somebody isolated without an engine"},
       {{true, {"", "", ""}}, true, "marked, and /proc says nothing: the narrower check is the safer one"},
   };
-  for (const Row& row : rows) EXPECT_EQ(is_container(row.surroundings), row.container) << row.reason;
+  for (const Row& row : rows) EXPECT_EQ(is_container(row.marks), row.container) << row.reason;
 }
 
 TEST(Doctor, LeavesAWiderNetworkOfTheMachineAlone) {

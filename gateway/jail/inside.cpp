@@ -149,7 +149,7 @@ void meet_the_command(const InsidePlan& plan, pid_t command, Channel& meeting, C
   report(meeting, MessageKind::kReady, 0);
 }
 
-base::Status become_nobody_special(const InsidePlan& plan, Channel& meeting) {
+base::Status drop_to_command_user(const InsidePlan& plan, Channel& meeting) {
   if (!plan.namespaces.user) return nest_for_everybody(plan, meeting);
   // One level further down than the owner of the network namespace: whatever capability the command may ever gain, it
   // is over its own user namespace and not over that one.
@@ -158,7 +158,7 @@ base::Status become_nobody_special(const InsidePlan& plan, Channel& meeting) {
 }
 
 base::Status become_command(const InsidePlan& plan, Channel& meeting) {
-  if (auto became = become_nobody_special(plan, meeting); !became) return became;
+  if (auto became = drop_to_command_user(plan, meeting); !became) return became;
   if (auto tied = die_with_parent(); !tied) return tied;
   if (auto filtered = install_syscall_filter(); !filtered) return filtered;
   if (auto closed = close_on_exec_from_three(); !closed) return closed;

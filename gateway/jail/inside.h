@@ -1,4 +1,4 @@
-// The jail's first process: prepares the inside, waits for the word to go, becomes nobody special, runs the command,
+// The jail's first process: prepares the inside, waits for the word to go, drops to its user, runs the command,
 // and reaps what it leaves. When it ends, the kernel ends everything in its PID namespace.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once

@@ -43,8 +43,8 @@ bool has_hung_up(net::Stream& stream) {
   return ::poll(&asked, 1, 0) > 0;
 }
 
-Session::Events with_wake(Session::Events events, net::Bell& bell) {
-  events.wake = [&bell] { bell.ring(); };
+Session::Events with_wake(Session::Events events, net::Event& event) {
+  events.wake = [&event] { event.set(); };
   return events;
 }
 
@@ -173,14 +173,14 @@ asio::awaitable<void> Connection::run() {
   auto writer = write();
   asio::co_spawn(executor_, std::move(writer), [this, &writing](const std::exception_ptr&) {
     writing = false;
-    writer_ended_.ring();
+    writer_ended_.set();
   });
   co_await read();
   if (!ended_) say_last_word();
   ended_ = true;
   session_.disconnected();
   stream_.close();
-  to_write_.ring();
+  to_write_.set();
   while (writing) co_await writer_ended_.wait();
 }
 
@@ -196,7 +196,7 @@ void Connection::close() {
   if (std::exchange(ended_, true)) return;
   say_last_word();
   stream_.close();
-  to_write_.ring();
+  to_write_.set();
 }
 
 }  // namespace soleroute::gateway::http2

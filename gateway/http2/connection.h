@@ -12,7 +12,7 @@
 #include <string>
 
 #include "gateway/http2/session.h"
-#include "gateway/net/bell.h"
+#include "gateway/net/event.h"
 #include "gateway/net/stream.h"
 
 namespace soleroute::gateway::http2 {
@@ -53,8 +53,8 @@ class Connection {
   boost::asio::any_io_executor executor_;
   net::Stream& stream_;
   Role role_;
-  net::Bell to_write_;
-  net::Bell writer_ended_;
+  net::Event to_write_;
+  net::Event writer_ended_;
   Session session_;
   std::string pending_;
   net::HeldBytes held_;  // pending_

@@ -46,17 +46,17 @@ class Http1Sender {
 
   void start() {
     running_ = true;
-    body_.on_change = [this] { waiter_.ring(); };
+    body_.on_change = [this] { waiter_.set(); };
     auto task = run();
     asio::co_spawn(executor_, std::move(task), [this](const std::exception_ptr&) {
       running_ = false;
-      waiter_.ring();
+      waiter_.set();
     });
   }
   // Whoever calls has closed the origin's stream, or all is delivered.
   asio::awaitable<void> stop() {
     stopped_ = true;
-    waiter_.ring();
+    waiter_.set();
     while (running_) co_await waiter_.wait();
     body_.on_change = nullptr;
   }
@@ -136,11 +136,11 @@ class Http1Receiver {
     content_.trailer = [this](const sniffer::HeaderField& field) { trailers_.push_back(lower_case(field)); };
     answer_->on_consumed = [this](std::size_t count) {
       budget_.held -= count;
-      waiter_.ring();
+      waiter_.set();
     };
     client_.on_change = [this] {
       if (client_.closed()) origin_.close();
-      waiter_.ring();
+      waiter_.set();
     };
   }
   Http1Receiver(const Http1Receiver&) = delete;

@@ -56,7 +56,7 @@ class Translation : public std::enable_shared_from_this<Translation> {
         client_(std::move(client)),
         origin_(std::move(origin)),
         connection_(context.io.get_executor(), *origin_, http2::Role::kClient,
-                    {.request = {}, .refused = {}, .settings = [this] { to_write_.ring(); }, .wake = {}}),
+                    {.request = {}, .refused = {}, .settings = [this] { to_write_.set(); }, .wake = {}}),
         to_write_(context.io.get_executor()),
         answered_(context.io.get_executor()),
         room_(context.io.get_executor(), context.wheel) {
@@ -100,8 +100,8 @@ class Translation : public std::enable_shared_from_this<Translation> {
   std::unique_ptr<net::Stream> client_;
   std::unique_ptr<net::Stream> origin_;
   http2::Connection connection_;
-  net::Bell to_write_;  // an answer has gone on
-  net::Bell answered_;
+  net::Event to_write_;  // an answer has gone on
+  net::Event answered_;
   StreamWaiter room_;  // for a request body
   bool over_ = false;
   bool origin_gone_ = false;
@@ -132,9 +132,9 @@ void Translation::end() {
   if (std::exchange(over_, true)) return;
   connection_.close();
   client_->close();
-  to_write_.ring();
-  answered_.ring();
-  room_.ring();
+  to_write_.set();
+  answered_.set();
+  room_.set();
 }
 
 void Translation::forget_request() {
@@ -187,10 +187,10 @@ asio::awaitable<void> Translation::read_requests() {
     if (framing_ != BodyFraming::kNone) {
       up_ = std::make_shared<http2::Body>();
       up_->account_to(client_->buffers());
-      up_->on_consumed = [this](std::size_t) { room_.ring(); };
+      up_->on_consumed = [this](std::size_t) { room_.set(); };
     }
     asking_ = true;
-    to_write_.ring();
+    to_write_.set();
     const bool delivered = framing_ == BodyFraming::kNone || co_await read_body();
     if (!delivered) co_return;
   }
@@ -245,8 +245,8 @@ asio::awaitable<bool> Translation::read_body() {
 
 void Translation::ask() {
   asked_ = connection_.session().request(head_of(request_), up_);
-  asked_->on_change = [this] { to_write_.ring(); };
-  asked_->received()->on_change = [this] { to_write_.ring(); };
+  asked_->on_change = [this] { to_write_.set(); };
+  asked_->received()->on_change = [this] { to_write_.set(); };
 }
 
 asio::awaitable<void> Translation::write_answers() {
@@ -282,7 +282,7 @@ asio::awaitable<bool> Translation::write_answer() {
   if (coding_ == Coding::kUntilClose || !uploaded) client_->shutdown_send();
   answering_ = false;
   asking_ = false;
-  answered_.ring();
+  answered_.set();
   co_return coding_ != Coding::kUntilClose&& uploaded && !origin_gone_;
 }
 

@@ -65,7 +65,7 @@ void Origins::run(const std::shared_ptr<Shared>& shared) {
   auto task = shared->connection.run();
   asio::co_spawn(context_.io, std::move(task), [this, shared](const std::exception_ptr&) {
     std::erase(shared_, shared);
-    ended_.ring();
+    ended_.set();
   });
 }
 
@@ -80,10 +80,10 @@ asio::awaitable<std::expected<Origins::Route, flow::DialFailure>> Origins::route
   }
   // One dials and shares; where the origin speaks HTTP/1, each dials for itself.
   while (dialling_ && !http1_) {
-    net::Bell bell(context_.io.get_executor());
-    waiting_.push_back(&bell);
-    co_await bell.wait();
-    std::erase(waiting_, &bell);
+    net::Event event(context_.io.get_executor());
+    waiting_.push_back(&event);
+    co_await event.wait();
+    std::erase(waiting_, &event);
     if (auto connection = sharing()) co_return Route{std::move(connection), std::nullopt};
   }
   dialling_ = true;
@@ -94,7 +94,7 @@ asio::awaitable<std::expected<Origins::Route, flow::DialFailure>> Origins::route
       connected ? std::expected<Route, flow::DialFailure>(Route{}) : std::unexpected(std::move(connected.error()));
   if (connected && closed_) routed = std::unexpected(too_late);
   if (routed) routed = take(std::move(*connected));
-  for (net::Bell* const bell : waiting_) bell->ring();
+  for (net::Event* const event : waiting_) event->set();
   co_return routed;
 }
 

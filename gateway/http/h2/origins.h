@@ -14,7 +14,7 @@
 
 #include "gateway/http/origin.h"
 #include "gateway/http2/connection.h"
-#include "gateway/net/bell.h"
+#include "gateway/net/event.h"
 
 namespace soleroute::gateway::http::h2 {
 
@@ -48,8 +48,8 @@ class Origins {
   std::optional<OriginConnection> first_;
   std::function<void()> websockets_;
   std::vector<std::shared_ptr<Shared>> shared_;  // running
-  net::Bell ended_;
-  std::vector<net::Bell*> waiting_;  // for the dial in progress
+  net::Event ended_;
+  std::vector<net::Event*> waiting_;  // for the dial in progress
   bool dialling_ = false;
   bool http1_ = false;  // what the origin chose the last time
   bool closed_ = false;

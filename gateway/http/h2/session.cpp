@@ -116,7 +116,7 @@ void Session::begin(std::shared_ptr<http2::Stream> stream) {
   auto task = serve(std::move(stream));
   asio::co_spawn(context_.io, std::move(task), [this](const std::exception_ptr&) {
     --live_;
-    stream_ended_.ring();
+    stream_ended_.set();
   });
 }
 

@@ -17,7 +17,7 @@
 #include "gateway/http/origin.h"
 #include "gateway/http/page.h"
 #include "gateway/http2/connection.h"
-#include "gateway/net/bell.h"
+#include "gateway/net/event.h"
 
 namespace soleroute::gateway::http::h2 {
 
@@ -60,7 +60,7 @@ class Session {
   http2::Connection connection_;
   Origins origins_;
   AnswerBudget answers_;
-  net::Bell stream_ended_;
+  net::Event stream_ended_;
   bool logged_ = false;
   std::size_t live_ = 0;  // streams being served, also those that the client has given up
   flow::Registry::Entry entry_;

@@ -8,15 +8,15 @@
 #include <chrono>
 
 #include "gateway/http2/stream.h"
-#include "gateway/net/bell.h"
 #include "gateway/net/deadline_wheel.h"
+#include "gateway/net/event.h"
 
 namespace soleroute::gateway::http::h2 {
 
 class StreamWaiter final : private net::Deadline {
  public:
   StreamWaiter(const boost::asio::any_io_executor& executor, net::DeadlineWheel& wheel)
-      : wheel_(wheel), bell_(executor) {}
+      : wheel_(wheel), event_(executor) {}
   ~StreamWaiter() override { disarm(); }
 
   void expires_after(std::chrono::milliseconds duration) {
@@ -24,17 +24,17 @@ class StreamWaiter final : private net::Deadline {
     arm(wheel_, duration);
   }
   [[nodiscard]] bool timed_out() const { return timed_out_; }
-  void ring() { bell_.ring(); }
-  [[nodiscard]] boost::asio::awaitable<void> wait() { return bell_.wait(); }
+  void set() { event_.set(); }
+  [[nodiscard]] boost::asio::awaitable<void> wait() { return event_.wait(); }
 
  private:
   void expired() override {
     timed_out_ = true;
-    bell_.ring();
+    event_.set();
   }
 
   net::DeadlineWheel& wheel_;
-  net::Bell bell_;
+  net::Event event_;
   bool timed_out_ = false;
 };
 
@@ -42,7 +42,7 @@ class StreamWaiter final : private net::Deadline {
 class Listening {
  public:
   Listening(http2::Stream& stream, StreamWaiter& waiter) : stream_(stream) {
-    stream_.on_change = [&waiter] { waiter.ring(); };
+    stream_.on_change = [&waiter] { waiter.set(); };
   }
   Listening(const Listening&) = delete;
   Listening& operator=(const Listening&) = delete;

@@ -1,4 +1,4 @@
-// Lets one coroutine sleep until another says that something has happened; rung before the wait, it is not lost.
+// Lets one coroutine sleep until another says that something has happened; set before the wait, it is not lost.
 // Not thread-safe: belongs to one worker. Must outlive who waits on it.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
@@ -11,28 +11,28 @@
 
 namespace soleroute::gateway::net {
 
-class Bell {
+class Event {
  public:
-  explicit Bell(const boost::asio::any_io_executor& executor)
+  explicit Event(const boost::asio::any_io_executor& executor)
       : timer_(executor, boost::asio::steady_timer::time_point::max()) {}
 
-  void ring() {
-    rung_ = true;
+  void set() {
+    set_ = true;
     if (waiting_) timer_.cancel();
   }
-  // However often it rang, once.
+  // However often it was set, once.
   [[nodiscard]] boost::asio::awaitable<void> wait() {
-    while (!rung_) {
+    while (!set_) {
       waiting_ = true;
       co_await timer_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
       waiting_ = false;
     }
-    rung_ = false;
+    set_ = false;
   }
 
  private:
   boost::asio::steady_timer timer_;
-  bool rung_ = false;
+  bool set_ = false;
   bool waiting_ = false;
 };
 

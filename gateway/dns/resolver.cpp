@@ -84,7 +84,7 @@ std::unexpected<base::Error> no_answer(const base::HostName& name, std::string_v
 
 struct Resolver::State {
   State(asio::io_context& loop, ResolverOptions wanted, std::shared_ptr<Cache> shared_cache,
-        std::shared_ptr<NameBook> book, audit::Counters& counts, LookupBudgets limits)
+        std::shared_ptr<ReverseNames> book, audit::Counters& counts, LookupBudgets limits)
       : io(loop),
         options(std::move(wanted)),
         cache(std::move(shared_cache)),
@@ -98,7 +98,7 @@ struct Resolver::State {
   asio::io_context& io;
   ResolverOptions options;
   std::shared_ptr<Cache> cache;
-  std::shared_ptr<NameBook> names;
+  std::shared_ptr<ReverseNames> names;
   audit::Counters& counters;
   LookupBudgets budgets;
   UpstreamOrder health;
@@ -316,7 +316,7 @@ SharedSet Resolver::State::digest(const FlightKey& key, Told told) const {
 }
 
 Resolver::Resolver(asio::io_context& io, ResolverOptions options, std::shared_ptr<Cache> cache,
-                   std::shared_ptr<NameBook> names, audit::Counters& counters, LookupBudgets budgets)
+                   std::shared_ptr<ReverseNames> names, audit::Counters& counters, LookupBudgets budgets)
     : state_(std::make_shared<State>(io, std::move(options), std::move(cache), std::move(names), counters,
                                      std::move(budgets))) {}
 

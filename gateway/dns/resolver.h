@@ -16,7 +16,7 @@
 #include "base/result.h"
 #include "gateway/audit/counters.h"
 #include "gateway/dns/client_limits.h"
-#include "gateway/dns/name_book.h"
+#include "gateway/dns/reverse_names.h"
 #include "gateway/net/descriptor_budget.h"
 #include "sniffer/dns_message.h"
 
@@ -51,15 +51,15 @@ struct LookupBudgets {
 class Resolver {
  public:
   Resolver(boost::asio::io_context& io, ResolverOptions options, std::shared_ptr<Cache> cache,
-           std::shared_ptr<NameBook> names, audit::Counters& counters, LookupBudgets budgets = {});
+           std::shared_ptr<ReverseNames> names, audit::Counters& counters, LookupBudgets budgets = {});
   ~Resolver();
 
   // Both families, asked in parallel. Answered from the cache without suspending when possible. NXDOMAIN and no data:
   // empty vectors. Time-outs and SERVFAIL of both families: an error. When one family has addresses and the other is
   // late, the one is answered kResolutionDelay later. Addresses are as upstream said: the caller applies
-  // policy::may_dial(). Every successful answer is remembered in the NameBook. Identical questions that are under way
-  // are joined. Names that mean this host or this gateway are never asked: an error. What the cache does not know is
-  // one look-up of `client`; over its budget: an error that says so.
+  // policy::may_dial(). Every successful answer is remembered in the ReverseNames. Identical questions that are under
+  // way are joined. Names that mean this host or this gateway are never asked: an error. What the cache does not know
+  // is one look-up of `client`; over its budget: an error that says so.
   [[nodiscard]] boost::asio::awaitable<base::Result<Addresses>> resolve(base::HostName name,
                                                                         base::IpAddress client = {});
   // The cache only; null if not there. Never suspends: the fast path of a redirected connection.

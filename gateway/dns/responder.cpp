@@ -112,7 +112,7 @@ struct Responder::Asked {
   std::size_t limit;
 };
 
-Responder::Responder(ServerOptions options, Resolver& resolver, std::shared_ptr<NameBook> names, DenialLog& denials,
+Responder::Responder(ServerOptions options, Resolver& resolver, std::shared_ptr<ReverseNames> names, DenialLog& denials,
                      audit::DecisionLog& log, audit::Counters& counters)
     : options_(std::move(options)),
       resolver_(resolver),

@@ -43,7 +43,7 @@ class Responder {
   static constexpr std::uint32_t kDenialTtl = 5;  // seconds: a policy that is changed is felt soon
   static constexpr std::size_t kTcpLimit = 65535;
 
-  Responder(ServerOptions options, Resolver& resolver, std::shared_ptr<NameBook> names, DenialLog& denials,
+  Responder(ServerOptions options, Resolver& resolver, std::shared_ptr<ReverseNames> names, DenialLog& denials,
             audit::DecisionLog& log, audit::Counters& counters);
 
   // The reply (empty: none is due), or the question to look up and then finish.
@@ -74,7 +74,7 @@ class Responder {
 
   ServerOptions options_;
   Resolver& resolver_;
-  std::shared_ptr<NameBook> names_;
+  std::shared_ptr<ReverseNames> names_;
   DenialLog& denials_;
   audit::DecisionLog& log_;
   audit::Counters& counters_;

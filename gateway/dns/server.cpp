@@ -36,7 +36,7 @@ void widen_receive_buffer(int socket) {
 }  // namespace
 
 struct Server::State : std::enable_shared_from_this<Server::State> {
-  State(asio::io_context& loop, ServerOptions options, Resolver& upstream, std::shared_ptr<NameBook> names,
+  State(asio::io_context& loop, ServerOptions options, Resolver& upstream, std::shared_ptr<ReverseNames> names,
         audit::DecisionLog& log, audit::Counters& counters)
       : io(loop),
         resolver(upstream),
@@ -105,7 +105,8 @@ asio::awaitable<void> Server::State::receive(std::shared_ptr<State> self, std::s
 }
 
 Server::Server(asio::io_context& io, ServerOptions options, std::vector<base::Fd> udp, std::vector<base::Fd> tcp,
-               Resolver& resolver, std::shared_ptr<NameBook> names, audit::DecisionLog& log, audit::Counters& counters)
+               Resolver& resolver, std::shared_ptr<ReverseNames> names, audit::DecisionLog& log,
+               audit::Counters& counters)
     : state_(std::make_shared<State>(io, std::move(options), resolver, std::move(names), log, counters)) {
   for (auto& socket : udp) {
     boost::system::error_code error;

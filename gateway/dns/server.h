@@ -33,7 +33,7 @@ class Server {
   // `udp` sockets are bound, non-blocking, IP_PKTINFO/IPV6_RECVPKTINFO set by the caller of bind (see
   // net/listen.h); `tcp` sockets are listening. Answers leave from the address the query came to.
   Server(boost::asio::io_context& io, ServerOptions options, std::vector<base::Fd> udp, std::vector<base::Fd> tcp,
-         Resolver& resolver, std::shared_ptr<NameBook> names, audit::DecisionLog& log, audit::Counters& counters);
+         Resolver& resolver, std::shared_ptr<ReverseNames> names, audit::DecisionLog& log, audit::Counters& counters);
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
   ~Server();

@@ -138,7 +138,7 @@ std::unexpected<DialFailure> dial_failed(policy::Reason reason, std::string mess
   return std::unexpected(DialFailure{reason, std::move(message)});
 }
 
-Connector::Connector(asio::io_context& io, net::DeadlineWheel& wheel, dns::Resolver& resolver, dns::NameBook& names,
+Connector::Connector(asio::io_context& io, net::DeadlineWheel& wheel, dns::Resolver& resolver, dns::ReverseNames& names,
                      std::uint32_t mark, std::vector<base::IpAddress> local_addresses,
                      net::DescriptorBudget* descriptors)
     : io_(io),

@@ -58,7 +58,7 @@ class Connector {
   // to itself at the time, which it is asked for each address that is tried, and `local_addresses`, those it had at the
   // start. What the kernel does not tell is not dialled. `mark`: SO_MARK, 0 none. `descriptors` is charged for each
   // attempt and connection; null: no limit.
-  Connector(boost::asio::io_context& io, net::DeadlineWheel& wheel, dns::Resolver& resolver, dns::NameBook& names,
+  Connector(boost::asio::io_context& io, net::DeadlineWheel& wheel, dns::Resolver& resolver, dns::ReverseNames& names,
             std::uint32_t mark, std::vector<base::IpAddress> local_addresses,
             net::DescriptorBudget* descriptors = nullptr);
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial(DialRequest request);
@@ -82,7 +82,7 @@ class Connector {
   boost::asio::io_context& io_;
   net::DeadlineWheel& wheel_;
   dns::Resolver& resolver_;
-  dns::NameBook& names_;
+  dns::ReverseNames& names_;
   std::uint32_t mark_;
   std::vector<base::IpAddress> local_addresses_;
   net::DescriptorBudget* descriptors_;

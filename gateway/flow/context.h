@@ -12,8 +12,8 @@
 #include "base/ip_address.h"
 #include "gateway/audit/counters.h"
 #include "gateway/audit/decision_log.h"
-#include "gateway/dns/name_book.h"
 #include "gateway/dns/resolver.h"
+#include "gateway/dns/reverse_names.h"
 #include "gateway/flow/refusal_pages.h"
 #include "gateway/inspect/inspection.h"
 #include "gateway/inspect/origin_sessions.h"
@@ -34,7 +34,7 @@ struct Context {
   boost::asio::io_context& io;
   net::DeadlineWheel& wheel;
   dns::Resolver& resolver;
-  dns::NameBook& names;
+  dns::ReverseNames& names;
   Connector& connector;
   Registry& registry;
   PipePool& pipes;

@@ -35,7 +35,7 @@ constexpr std::chrono::milliseconds kAfterFault{100};
 
 struct PacketLog::State {
   State(asio::io_context& loop, base::Fd queue, std::uint16_t queue_number,
-        std::function<std::shared_ptr<const policy::Policy>()> snapshot, std::shared_ptr<dns::NameBook> book,
+        std::function<std::shared_ptr<const policy::Policy>()> snapshot, std::shared_ptr<dns::ReverseNames> book,
         audit::DecisionLog& decisions, audit::Counters& counts)
       : io(loop),
         socket(loop),
@@ -62,7 +62,7 @@ struct PacketLog::State {
   asio::steady_timer pause;
   std::uint16_t number;
   std::function<std::shared_ptr<const policy::Policy>()> policy;
-  std::shared_ptr<dns::NameBook> names;
+  std::shared_ptr<dns::ReverseNames> names;
   audit::DecisionLog& log;
   dns::DenialLog denials;
   audit::Counters& counters;
@@ -119,7 +119,7 @@ asio::awaitable<void> PacketLog::State::receive(std::shared_ptr<State> self) {
 
 PacketLog::PacketLog(asio::io_context& io, base::Fd queue, std::uint16_t number,
                      std::function<std::shared_ptr<const policy::Policy>()> policy,
-                     std::shared_ptr<dns::NameBook> names, audit::DecisionLog& log, audit::Counters& counters)
+                     std::shared_ptr<dns::ReverseNames> names, audit::DecisionLog& log, audit::Counters& counters)
     : state_(
           std::make_shared<State>(io, std::move(queue), number, std::move(policy), std::move(names), log, counters)) {}
 

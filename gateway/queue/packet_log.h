@@ -11,7 +11,7 @@
 #include "base/result.h"
 #include "gateway/audit/counters.h"
 #include "gateway/audit/decision_log.h"
-#include "gateway/dns/name_book.h"
+#include "gateway/dns/reverse_names.h"
 #include "policy/policy.h"
 
 namespace soleroute::gateway::queue {
@@ -26,7 +26,7 @@ inline constexpr std::uint16_t kPacketQueue = 19;  // NFQUEUE number that the re
 class PacketLog {
  public:
   PacketLog(boost::asio::io_context& io, base::Fd queue, std::uint16_t number,
-            std::function<std::shared_ptr<const policy::Policy>()> policy, std::shared_ptr<dns::NameBook> names,
+            std::function<std::shared_ptr<const policy::Policy>()> policy, std::shared_ptr<dns::ReverseNames> names,
             audit::DecisionLog& log, audit::Counters& counters);
   PacketLog(const PacketLog&) = delete;
   PacketLog& operator=(const PacketLog&) = delete;

@@ -91,7 +91,8 @@ void take(audit::DecisionRecord& record, const policy::Decision& decision) {
 
 }  // namespace
 
-audit::DecisionRecord record_of_packet(base::Bytes bytes, const policy::Policy& policy, const dns::NameBook& names) {
+audit::DecisionRecord record_of_packet(base::Bytes bytes, const policy::Policy& policy,
+                                       const dns::ReverseNames& names) {
   audit::DecisionRecord record;
   record.phase = policy::Phase::kPacket;
   record.allowed = false;

@@ -1,10 +1,10 @@
-// What the log says about one refused packet. Pure but for asking the policy and the name book.
+// What the log says about one refused packet. Pure but for asking the policy and reverse names.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
 #include "base/byte_reader.h"
 #include "gateway/audit/decision_log.h"
-#include "gateway/dns/name_book.h"
+#include "gateway/dns/reverse_names.h"
 #include "policy/policy.h"
 
 namespace soleroute::gateway::queue {
@@ -12,6 +12,6 @@ namespace soleroute::gateway::queue {
 // `bytes` are a refused flow's first packet, or as much of it as the kernel copied; one that cannot be read is
 // recorded as malformed.
 [[nodiscard]] audit::DecisionRecord record_of_packet(base::Bytes bytes, const policy::Policy& policy,
-                                                     const dns::NameBook& names);
+                                                     const dns::ReverseNames& names);
 
 }  // namespace soleroute::gateway::queue

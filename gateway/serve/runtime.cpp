@@ -91,7 +91,7 @@ struct Runtime::State {
         limits(buffer_limits(options.clients)),
         shared{std::move(options),
                dns::make_cache(),
-               std::make_shared<dns::NameBook>(),
+               std::make_shared<dns::ReverseNames>(),
                std::make_shared<dns::ClientLimits>(),
                log,
                counters,

@@ -23,8 +23,8 @@
 #include "gateway/audit/counters.h"
 #include "gateway/audit/decision_log.h"
 #include "gateway/dns/client_limits.h"
-#include "gateway/dns/name_book.h"
 #include "gateway/dns/resolver.h"
+#include "gateway/dns/reverse_names.h"
 #include "gateway/dns/server.h"
 #include "gateway/flow/connector.h"
 #include "gateway/flow/context.h"
@@ -49,7 +49,7 @@ namespace soleroute::gateway::serve {
 struct Shared {
   RuntimeOptions options;
   std::shared_ptr<dns::Cache> cache;
-  std::shared_ptr<dns::NameBook> names;
+  std::shared_ptr<dns::ReverseNames> names;
   std::shared_ptr<dns::ClientLimits> lookups;
   audit::DecisionLog& log;
   audit::Counters& counters;

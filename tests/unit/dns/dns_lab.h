@@ -128,7 +128,7 @@ class DnsLab {
   testing::RecordingLog log;
   audit::Counters counters;
   std::shared_ptr<Cache> cache = make_cache();
-  std::shared_ptr<NameBook> names = std::make_shared<NameBook>();
+  std::shared_ptr<ReverseNames> names = std::make_shared<ReverseNames>();
   std::shared_ptr<net::OwnAddressBook> own_book = std::make_shared<net::OwnAddressBook>();
 
  private:

@@ -68,7 +68,7 @@ struct Lab {
 
   boost::asio::io_context io{1};
   std::shared_ptr<Cache> cache = make_cache();
-  std::shared_ptr<NameBook> names = std::make_shared<NameBook>();
+  std::shared_ptr<ReverseNames> names = std::make_shared<ReverseNames>();
   audit::Counters counters;
   std::optional<Resolver> resolver;
 };

@@ -192,7 +192,7 @@ endpoints:
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{io_.get_executor()};
   net::DeadlineWheel wheel_{io_};
   std::shared_ptr<dns::Cache> cache_ = dns::make_cache();
-  std::shared_ptr<dns::NameBook> names_ = std::make_shared<dns::NameBook>();
+  std::shared_ptr<dns::ReverseNames> names_ = std::make_shared<dns::ReverseNames>();
   dns::Resolver resolver_{
       io_, {.upstreams = {{base::IpAddress::parse("127.0.0.1").value(), 9}}}, cache_, names_, counters_};
   flow::Connector connector_{io_, wheel_, resolver_, *names_, 0, {}};

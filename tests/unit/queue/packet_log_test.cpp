@@ -240,7 +240,7 @@ struct Outside {
   boost::asio::io_context io{1};
   testing::RecordingLog log;
   audit::Counters counters;
-  std::shared_ptr<dns::NameBook> names = std::make_shared<dns::NameBook>();
+  std::shared_ptr<dns::ReverseNames> names = std::make_shared<dns::ReverseNames>();
   std::shared_ptr<const policy::Policy> policy;
   std::optional<PacketLog> packets;
   base::Fd channel;

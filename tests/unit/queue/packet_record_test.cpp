@@ -71,7 +71,7 @@ endpoints:
     return record_of_packet(base::as_bytes(packet), *policy, names);
   }
   std::shared_ptr<const policy::Policy> policy;
-  dns::NameBook names;
+  dns::ReverseNames names;
 };
 
 TEST_F(PacketRecord, SaysWhoTriedWhat) {

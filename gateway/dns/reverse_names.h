@@ -16,14 +16,14 @@ namespace soleroute::gateway::dns {
 
 using Clock = std::chrono::steady_clock;
 
-class NameBook {
+class ReverseNames {
  public:
   // How long after a TTL has run out an address still counts: clients keep connections and answers longer than they
   // should.
   static constexpr std::chrono::seconds kGrace{300};
 
-  explicit NameBook(std::size_t max_names = 65536);
-  ~NameBook();
+  explicit ReverseNames(std::size_t max_names = 65536);
+  ~ReverseNames();
 
   // The gateway as clients see it: where denied names lead. Told by each Server when it is made.
   void set_own_addresses(std::vector<base::IpAddress> addresses);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/dns/name_book.h"
+#include "gateway/dns/reverse_names.h"
 
 #include <algorithm>
 #include <array>
@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kShards = 16;
 constexpr std::size_t kAddressesPerName = 64;
 constexpr std::size_t kNamesPerAddress = 32;   // a content network's address leads from many names
-constexpr std::size_t kAddressesPerEntry = 4;  // of the reverse book, for each name that the book may hold
+constexpr std::size_t kAddressesPerEntry = 4;  // of the reverse table, for each name that may be held
 constexpr std::size_t kMaxClients = 1024;
 constexpr std::size_t kAskedPerClient = 32;
 
@@ -102,7 +102,7 @@ using KnownNames = std::vector<Known<base::HostName>>;
 
 }  // namespace
 
-struct NameBook::State {
+struct ReverseNames::State {
   explicit State(std::size_t max_names)
       : by_name(max_names), by_address(max_names * kAddressesPerEntry), by_client(kMaxClients) {}
   Sharded<base::HostName, KnownAddresses> by_name;
@@ -123,31 +123,31 @@ struct NameBook::State {
   }
 };
 
-NameBook::NameBook(std::size_t max_names) : state_(std::make_unique<State>(max_names)) {}
-NameBook::~NameBook() = default;
+ReverseNames::ReverseNames(std::size_t max_names) : state_(std::make_unique<State>(max_names)) {}
+ReverseNames::~ReverseNames() = default;
 
-void NameBook::set_own_addresses(std::vector<base::IpAddress> addresses) {
+void ReverseNames::set_own_addresses(std::vector<base::IpAddress> addresses) {
   const std::lock_guard lock(state_->own_mutex);
   state_->own_addresses = std::move(addresses);
 }
 
-void NameBook::keep(std::vector<base::HostName> names) {
+void ReverseNames::keep(std::vector<base::HostName> names) {
   auto kept =
       std::make_shared<const KeptNames>(std::make_move_iterator(names.begin()), std::make_move_iterator(names.end()));
   const std::lock_guard lock(state_->kept_mutex);
   state_->kept = std::move(kept);
 }
 
-bool NameBook::is_kept(const base::HostName& name) const {
+bool ReverseNames::is_kept(const base::HostName& name) const {
   return state_->kept_names()->contains(name);
 }
 
-bool NameBook::is_own(const base::IpAddress& address) const {
+bool ReverseNames::is_own(const base::IpAddress& address) const {
   return state_->is_own(address);
 }
 
-void NameBook::remember(const base::HostName& name, const std::vector<base::IpAddress>& addresses,
-                        Clock::time_point expires) {
+void ReverseNames::remember(const base::HostName& name, const std::vector<base::IpAddress>& addresses,
+                            Clock::time_point expires) {
   if (addresses.empty()) return;
   const auto until = expires + kGrace;
   state_->by_name.change(name, [&](KnownAddresses& known) {
@@ -160,7 +160,7 @@ void NameBook::remember(const base::HostName& name, const std::vector<base::IpAd
   }
 }
 
-void NameBook::asked(const base::IpAddress& client, const base::HostName& name, bool denied) {
+void ReverseNames::asked(const base::IpAddress& client, const base::HostName& name, bool denied) {
   state_->by_client.change(client, [&](std::vector<Asked>& asked) {
     if (!asked.empty() && asked.back().name == name) {  // the other family of the same look-up
       asked.back().denied = denied;
@@ -172,14 +172,14 @@ void NameBook::asked(const base::IpAddress& client, const base::HostName& name, 
   });
 }
 
-bool NameBook::leads_to(const base::HostName& name, const base::IpAddress& address) const {
+bool ReverseNames::leads_to(const base::HostName& name, const base::IpAddress& address) const {
   const auto now = Clock::now();
   return state_->by_name.read(name, [&](const KnownAddresses& known) {
     return std::ranges::any_of(known, [&](const auto& entry) { return entry.what == address && entry.until > now; });
   });
 }
 
-std::vector<base::HostName> NameBook::names_of(const base::IpAddress& address) const {
+std::vector<base::HostName> ReverseNames::names_of(const base::IpAddress& address) const {
   const auto now = Clock::now();
   return state_->by_address.read(address, [&](const KnownNames& known) {
     std::vector<base::HostName> names;
@@ -190,8 +190,8 @@ std::vector<base::HostName> NameBook::names_of(const base::IpAddress& address) c
   });
 }
 
-std::optional<base::HostName> NameBook::looked_up_as(const base::IpAddress& client,
-                                                     const base::IpAddress& address) const {
+std::optional<base::HostName> ReverseNames::looked_up_as(const base::IpAddress& client,
+                                                         const base::IpAddress& address) const {
   const auto asked = state_->by_client.read(client, [](const std::vector<Asked>& names) { return names; });
   const bool own = state_->is_own(address);
   for (auto entry = asked.rbegin(); entry != asked.rend(); ++entry) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/dns/name_book.h"
+#include "gateway/dns/reverse_names.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -22,8 +22,8 @@ base::IpAddress address(const std::string& text) {
   return base::IpAddress::parse(text).value();
 }
 
-TEST(NameBook, KnowsWhereANameLeadsAndNothingElse) {
-  NameBook book;
+TEST(ReverseNames, KnowsWhereANameLeadsAndNothingElse) {
+  ReverseNames book;
   book.remember(host("allowed.test"), {address("45.33.32.10"), address("2600::1")}, Clock::now() + seconds(60));
   EXPECT_TRUE(book.leads_to(host("allowed.test"), address("45.33.32.10")));
   EXPECT_TRUE(book.leads_to(host("allowed.test"), address("2600::1")));
@@ -31,32 +31,32 @@ TEST(NameBook, KnowsWhereANameLeadsAndNothingElse) {
   EXPECT_FALSE(book.leads_to(host("other.test"), address("45.33.32.10")));
 }
 
-TEST(NameBook, FamiliesAndRotationsAddUp) {
-  NameBook book;
+TEST(ReverseNames, FamiliesAndRotationsAddUp) {
+  ReverseNames book;
   book.remember(host("allowed.test"), {address("45.33.32.10")}, Clock::now() + seconds(60));
   book.remember(host("allowed.test"), {address("2600::1")}, Clock::now() + seconds(60));
   EXPECT_TRUE(book.leads_to(host("allowed.test"), address("45.33.32.10")));
   EXPECT_TRUE(book.leads_to(host("allowed.test"), address("2600::1")));
 }
 
-TEST(NameBook, ForgetsSomeTimeAfterTheTimeToLive) {
-  NameBook book;
+TEST(ReverseNames, ForgetsSomeTimeAfterTheTimeToLive) {
+  ReverseNames book;
   book.remember(host("a.test"), {address("45.33.32.10")}, Clock::now() - seconds(10));
   EXPECT_TRUE(book.leads_to(host("a.test"), address("45.33.32.10"))) << "clients keep answers a little longer";
-  book.remember(host("b.test"), {address("45.33.32.11")}, Clock::now() - NameBook::kGrace - seconds(1));
+  book.remember(host("b.test"), {address("45.33.32.11")}, Clock::now() - ReverseNames::kGrace - seconds(1));
   EXPECT_FALSE(book.leads_to(host("b.test"), address("45.33.32.11")));
   EXPECT_THAT(book.names_of(address("45.33.32.11")), IsEmpty());
 }
 
-TEST(NameBook, AShorterAnswerDoesNotTakeBackALongerOne) {
-  NameBook book;
+TEST(ReverseNames, AShorterAnswerDoesNotTakeBackALongerOne) {
+  ReverseNames book;
   book.remember(host("a.test"), {address("45.33.32.10")}, Clock::now() + seconds(60));
-  book.remember(host("a.test"), {address("45.33.32.10")}, Clock::now() - NameBook::kGrace - seconds(1));
+  book.remember(host("a.test"), {address("45.33.32.10")}, Clock::now() - ReverseNames::kGrace - seconds(1));
   EXPECT_TRUE(book.leads_to(host("a.test"), address("45.33.32.10")));
 }
 
-TEST(NameBook, NamesTheNewestFirst) {
-  NameBook book;
+TEST(ReverseNames, NamesTheNewestFirst) {
+  ReverseNames book;
   for (const char* name : {"a.test", "b.test", "a.test"}) {
     book.remember(host(name), {address("45.33.32.20")}, Clock::now() + seconds(60));
   }
@@ -64,8 +64,8 @@ TEST(NameBook, NamesTheNewestFirst) {
   EXPECT_THAT(book.names_of(address("45.33.32.21")), IsEmpty());
 }
 
-TEST(NameBook, TellsAPacketsNameByWhoAsked) {
-  NameBook book;
+TEST(ReverseNames, TellsAPacketsNameByWhoAsked) {
+  ReverseNames book;
   const auto agent = address("10.77.0.10");
   const auto other = address("10.77.0.11");
   for (const char* name : {"a.test", "b.test"}) {
@@ -81,8 +81,8 @@ TEST(NameBook, TellsAPacketsNameByWhoAsked) {
   EXPECT_EQ(book.looked_up_as(address("10.77.0.12"), address("45.33.32.20")), std::nullopt);
 }
 
-TEST(NameBook, TheGatewaysOwnAddressStandsForTheLastDeniedName) {
-  NameBook book;
+TEST(ReverseNames, TheGatewaysOwnAddressStandsForTheLastDeniedName) {
+  ReverseNames book;
   const auto agent = address("10.77.0.10");
   const auto own = address("10.77.0.2");
   book.set_own_addresses({own});
@@ -93,8 +93,8 @@ TEST(NameBook, TheGatewaysOwnAddressStandsForTheLastDeniedName) {
   EXPECT_FALSE(book.leads_to(host("evil.test"), own)) << "nor is the gateway an origin";
 }
 
-TEST(NameBook, StaysWithinItsBound) {
-  NameBook book(64);
+TEST(ReverseNames, StaysWithinItsBound) {
+  ReverseNames book(64);
   for (int i = 0; i < 10000; ++i) {
     book.remember(host("n" + std::to_string(i) + ".test"), {address("45.33.32.10")}, Clock::now() + seconds(60));
     book.asked(address("10.0." + std::to_string(i / 250) + "." + std::to_string(i % 250)), host("x.test"), true);
@@ -109,8 +109,8 @@ TEST(NameBook, StaysWithinItsBound) {
   EXPECT_LE(book.names_of(address("45.33.32.10")).size(), 32U);
 }
 
-TEST(NameBook, NamesOfEndpointsOutlastAllOthers) {
-  NameBook book;
+TEST(ReverseNames, NamesOfEndpointsOutlastAllOthers) {
+  ReverseNames book;
   book.keep({host("db.test"), host("cache.test")});
   const auto shared = address("45.33.32.20");
   book.remember(host("db.test"), {shared}, Clock::now() + seconds(1));
@@ -129,8 +129,8 @@ TEST(NameBook, NamesOfEndpointsOutlastAllOthers) {
   EXPECT_THAT(book.names_of(shared), ::testing::Not(::testing::Contains(host("db.test")))) << "no endpoint any more";
 }
 
-TEST(NameBook, ServesSeveralThreads) {
-  NameBook book(256);
+TEST(ReverseNames, ServesSeveralThreads) {
+  ReverseNames book(256);
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&book, t] {

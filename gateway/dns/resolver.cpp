@@ -26,7 +26,7 @@ namespace {
 
 namespace asio = boost::asio;
 using sniffer::DnsType;
-using Bell = asio::steady_timer;
+using Waiter = asio::steady_timer;
 using SharedSet = std::shared_ptr<const RecordSet>;
 
 // A negative answer without a SOA says nothing about how long it holds.
@@ -49,12 +49,12 @@ constexpr std::string_view kNoDescriptors = "this client has too many connection
 struct Flight {
   SharedSet result;  // null until it is over
   net::DescriptorBudget::Charge charge{};
-  std::vector<std::weak_ptr<Bell>> waiters;
+  std::vector<std::weak_ptr<Waiter>> waiters;
 
   void finish(SharedSet set) {
     result = std::move(set);
     for (const auto& waiter : waiters) {
-      if (const auto bell = waiter.lock()) bell->cancel();
+      if (const auto alive = waiter.lock()) alive->cancel();
     }
     waiters.clear();
   }
@@ -135,26 +135,26 @@ struct Resolver::State {
     const auto mine = flights_of.find(key);
     if (mine != flights_of.end() && --mine->second == 0) flights_of.erase(mine);
   }
-  struct Told {
+  struct UpstreamAnswer {
     sniffer::DnsAnswer answer;
     bool name_exists = true;
   };
-  static asio::awaitable<std::optional<Told>> ask(std::shared_ptr<State> self, FlightKey key,
-                                                  std::chrono::milliseconds longest);
+  static asio::awaitable<std::optional<UpstreamAnswer>> ask(std::shared_ptr<State> self, FlightKey key,
+                                                            std::chrono::milliseconds longest);
   [[nodiscard]] SharedSet instead_of_an_answer(const FlightKey& key) const;
   void note(std::size_t server, const ExchangeResult& response);
   [[nodiscard]] std::chrono::seconds ttl_of(const sniffer::DnsAnswer& answer) const;
-  [[nodiscard]] SharedSet digest(const FlightKey& key, Told told) const;
+  [[nodiscard]] SharedSet digest(const FlightKey& key, UpstreamAnswer told) const;
 
   // Rings when the flights end; the caller waits on it.
-  [[nodiscard]] std::shared_ptr<Bell> bell_for(std::initializer_list<const Pending*> pending) {
-    auto bell = std::make_shared<Bell>(io);
-    // A flight is over within its own deadline; this one is for a bell that nobody would ring.
-    bell->expires_after(options.total_timeout + options.attempt_timeout);
+  [[nodiscard]] std::shared_ptr<Waiter> waiter_for(std::initializer_list<const Pending*> pending) {
+    auto waiter = std::make_shared<Waiter>(io);
+    // A flight is over within its own deadline; this one is for a waiter that nobody would ring.
+    waiter->expires_after(options.total_timeout + options.attempt_timeout);
     for (const auto* each : pending) {
-      if (each->flight) each->flight->waiters.push_back(bell);
+      if (each->flight) each->flight->waiters.push_back(waiter);
     }
-    return bell;
+    return waiter;
   }
 };
 
@@ -249,8 +249,8 @@ asio::awaitable<void> Resolver::State::fly(std::shared_ptr<State> self, FlightKe
 }
 
 // Tries the servers in order of health until one answers, all have refused, or time is up.
-asio::awaitable<std::optional<Resolver::State::Told>> Resolver::State::ask(std::shared_ptr<State> self, FlightKey key,
-                                                                           std::chrono::milliseconds longest) {
+asio::awaitable<std::optional<Resolver::State::UpstreamAnswer>> Resolver::State::ask(
+    std::shared_ptr<State> self, FlightKey key, std::chrono::milliseconds longest) {
   const auto deadline = Clock::now() + std::min(longest, self->options.total_timeout);
   const auto order = self->health.order(Clock::now());
   std::deque<std::size_t> servers(order.begin(), order.end());
@@ -277,7 +277,7 @@ asio::awaitable<std::optional<Resolver::State::Told>> Resolver::State::ask(std::
     if (!response) continue;
     auto answer = sniffer::answer_of(*response);
     if (!answer.complete()) continue;
-    co_return Told{std::move(answer).value(), response->rcode != sniffer::DnsRcode::kNxDomain};
+    co_return UpstreamAnswer{std::move(answer).value(), response->rcode != sniffer::DnsRcode::kNxDomain};
   }
   co_return std::nullopt;
 }
@@ -303,7 +303,7 @@ std::chrono::seconds Resolver::State::ttl_of(const sniffer::DnsAnswer& answer) c
   return std::clamp(stated, std::min(options.min_ttl, longest), longest);
 }
 
-SharedSet Resolver::State::digest(const FlightKey& key, Told told) const {
+SharedSet Resolver::State::digest(const FlightKey& key, UpstreamAnswer told) const {
   auto& answer = told.answer;
   auto set = std::make_shared<RecordSet>();
   set->name_exists = told.name_exists;
@@ -347,9 +347,9 @@ asio::awaitable<base::Result<SharedSet>> Resolver::lookup(base::HostName name, D
   const auto state = state_;
   const auto pending = State::begin(state, name, type, client);
   if (!pending.refused.empty()) co_return no_answer(name, pending.refused);
-  const auto bell = state->bell_for({&pending});
+  const auto waiter = state->waiter_for({&pending});
   while (!pending.result()) {
-    if (const auto [rung] = co_await bell->async_wait(kAwait); !rung) break;
+    if (const auto [rung] = co_await waiter->async_wait(kAwait); !rung) break;
   }
   if (!pending.result() || pending.result()->failed) co_return no_answer(name);
   co_return pending.result();
@@ -364,13 +364,13 @@ asio::awaitable<base::Result<Addresses>> Resolver::resolve(base::HostName name, 
   const auto verdict = mine ? mine->verdict() : ClientLimits::Verdict::kAdmitted;
   const std::array families{State::begin_admitted(state, name, DnsType::kA, client, verdict),
                             State::begin_admitted(state, name, DnsType::kAaaa, client, verdict)};
-  const auto bell = state->bell_for({&families[0], &families[1]});
+  const auto waiter = state->waiter_for({&families[0], &families[1]});
   const auto over = [&] { return families[0].result() && families[1].result(); };
   const auto some = [&] { return families[0].has_addresses() || families[1].has_addresses(); };
   bool grace = false;  // one family has answered and the other has kResolutionDelay left
   while (!over()) {
-    if (some() && !std::exchange(grace, true)) bell->expires_after(kResolutionDelay);
-    const auto [rung] = co_await bell->async_wait(kAwait);
+    if (some() && !std::exchange(grace, true)) waiter->expires_after(kResolutionDelay);
+    const auto [rung] = co_await waiter->async_wait(kAwait);
     if (!rung) break;
   }
 

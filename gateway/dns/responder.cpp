@@ -96,7 +96,7 @@ audit::DecisionRecord record_of(const base::IpAddress& client, std::string host,
   return record;
 }
 
-audit::DecisionRecord record_of(const Question& question, std::string_view reason) {
+audit::DecisionRecord record_of(const PendingLookup& question, std::string_view reason) {
   auto record = record_of(question.client, question.name.text(), reason);
   record.matched_host = question.decision.matched_host;
   record.rule = policy::place_of(question.decision.rule);
@@ -106,7 +106,7 @@ audit::DecisionRecord record_of(const Question& question, std::string_view reaso
 }  // namespace
 
 // One well-formed question and who asked it.
-struct Responder::Asked {
+struct Responder::ClientQuery {
   const DnsQuery& query;
   const base::IpAddress& client;
   std::size_t limit;
@@ -123,8 +123,8 @@ Responder::Responder(ServerOptions options, Resolver& resolver, std::shared_ptr<
   names_->set_own_addresses(options_.own_addresses);
 }
 
-std::variant<Message, Question> Responder::begin(base::Bytes message, const base::IpAddress& client,
-                                                 policy::Transport transport) {
+std::variant<Message, PendingLookup> Responder::begin(base::Bytes message, const base::IpAddress& client,
+                                                      policy::Transport transport) {
   const auto header = sniffer::parse_dns_header(message);
   if (!header || header->is_response()) return Message{};  // answering an answer would make a loop
   ++counters_.dns_queries;
@@ -133,7 +133,7 @@ std::variant<Message, Question> Responder::begin(base::Bytes message, const base
   if (!parsed.complete()) return malformed(message, client, parsed.fault().reason);
 
   const DnsQuery& query = parsed.value();
-  const Asked asked{query, client, reply_limit(query, transport)};
+  const ClientQuery asked{query, client, reply_limit(query, transport)};
   const auto refuse = [&](DnsRcode rcode) { return sniffer::build_dns_reply(query, bare(rcode), asked.limit); };
   if (query.edns && query.edns->version != 0) return refuse(DnsRcode::kBadVers);
   if (query.question.klass != sniffer::kDnsClassIn) return refuse(DnsRcode::kRefused);
@@ -157,11 +157,11 @@ Message Responder::malformed(base::Bytes message, const base::IpAddress& client,
   return sniffer::build_dns_error(*sniffer::parse_dns_header(message), DnsRcode::kFormErr);
 }
 
-std::variant<Message, Question> Responder::decide(const Asked& asked, const base::HostName& name) {
+std::variant<Message, PendingLookup> Responder::decide(const ClientQuery& asked, const base::HostName& name) {
   const SpecialName kind = special_name(name);
   if (kind != SpecialName::kNone && kind != SpecialName::kLocal) return special(asked, name);
 
-  Question question{asked.query, name, asked.client, options_.policy(), {}, asked.limit};
+  PendingLookup question{asked.query, name, asked.client, options_.policy(), {}, asked.limit};
   policy::FlowFacts facts;
   facts.phase = policy::Phase::kDns;
   facts.client = asked.client;
@@ -182,7 +182,7 @@ std::variant<Message, Question> Responder::decide(const Asked& asked, const base
   return question;
 }
 
-Message Responder::special(const Asked& asked, const base::HostName& name) {
+Message Responder::special(const ClientQuery& asked, const base::HostName& name) {
   const SpecialName kind = special_name(name);
   names_->asked(asked.client, name, kind != SpecialName::kGateway);
   if (kind == SpecialName::kGateway) {
@@ -200,7 +200,7 @@ Message Responder::special(const Asked& asked, const base::HostName& name) {
   return sniffer::build_dns_reply(asked.query, negative(rcode, kDenialTtl), asked.limit);
 }
 
-Message Responder::denied(const Asked& asked, const base::HostName& name, const policy::Decision& decision) {
+Message Responder::denied(const ClientQuery& asked, const base::HostName& name, const policy::Decision& decision) {
   if (special_name(name) == SpecialName::kLocal) return special(asked, name);
   names_->asked(asked.client, name, true);
   auto record = record_of(asked.client, name.text(), policy::to_string(decision.reason));
@@ -223,7 +223,7 @@ Message Responder::own_address_reply(const DnsQuery& query, std::size_t limit) c
   return sniffer::build_dns_reply(query, reply, limit);
 }
 
-Message Responder::finish(const Question& question, const base::Result<std::shared_ptr<const RecordSet>>& found) {
+Message Responder::finish(const PendingLookup& question, const base::Result<std::shared_ptr<const RecordSet>>& found) {
   if (!found || (*found)->failed) {
     std::string_view why = "no upstream DNS server gave an answer";
     if (!found) why = found.error().message;
@@ -241,12 +241,13 @@ Message Responder::finish(const Question& question, const base::Result<std::shar
   return sniffer::build_dns_reply(question.query, negative(rcode, remaining_ttl(set)), question.limit);
 }
 
-Message Responder::overloaded(const Question& question, std::string_view why) {
+Message Responder::overloaded(const PendingLookup& question, std::string_view why) {
   log_failed(question, policy::to_string(policy::Reason::kUpstreamFailed), why);
   return sniffer::build_dns_reply(question.query, bare(DnsRcode::kServFail), question.limit);
 }
 
-bool Responder::may_tell(const Question& question, const net::OwnAddresses& now, const base::IpAddress& address) const {
+bool Responder::may_tell(const PendingLookup& question, const net::OwnAddresses& now,
+                         const base::IpAddress& address) const {
   const auto permitted = question.decision.permitted_addresses;
   const auto among = [&](const auto& addresses) { return std::ranges::find(addresses, address) != addresses.end(); };
   const bool here = among(options_.own_addresses) || among(options_.local_addresses) || now.contains(address) ||
@@ -256,7 +257,7 @@ bool Responder::may_tell(const Question& question, const net::OwnAddresses& now,
 
 // Loopback of the gateway's machine, where an entry permits it, would be the client's own: the gateway stands in for it
 // and dials it when the name comes back in an SNI, a Host or an endpoint.
-std::vector<base::IpAddress> Responder::as_reachable(const Question& question,
+std::vector<base::IpAddress> Responder::as_reachable(const PendingLookup& question,
                                                      std::vector<base::IpAddress> told) const {
   const auto is_loopback = [](const base::IpAddress& address) { return policy::address_class(address) == "loopback"; };
   if (std::erase_if(told, is_loopback) == 0) return told;
@@ -268,13 +269,13 @@ std::vector<base::IpAddress> Responder::as_reachable(const Question& question,
 }
 
 // No word about the name: a client asks again.
-Message Responder::unknown_here(const Question& question) {
+Message Responder::unknown_here(const PendingLookup& question) {
   log_failed(question, policy::to_string(policy::Reason::kUpstreamFailed),
              "the kernel has not told which addresses are the gateway machine's own");
   return sniffer::build_dns_reply(question.query, bare(DnsRcode::kServFail), question.limit);
 }
 
-Message Responder::addresses_reply(const Question& question, const RecordSet& set) {
+Message Responder::addresses_reply(const PendingLookup& question, const RecordSet& set) {
   const auto here = options_.here ? options_.here->now() : nullptr;
   if (!here) return unknown_here(question);
   std::vector<base::IpAddress> told;
@@ -304,7 +305,7 @@ Message Responder::addresses_reply(const Question& question, const RecordSet& se
   return sniffer::build_dns_reply(question.query, reply, question.limit);
 }
 
-Message Responder::services_reply(const Question& question, const RecordSet& set) {
+Message Responder::services_reply(const PendingLookup& question, const RecordSet& set) {
   const auto here = options_.here ? options_.here->now() : nullptr;
   if (!here) return unknown_here(question);
   DnsReply reply = bare(DnsRcode::kNoError);
@@ -317,7 +318,7 @@ Message Responder::services_reply(const Question& question, const RecordSet& set
   return sniffer::build_dns_reply(question.query, reply, question.limit);
 }
 
-void Responder::log_allowed(const Question& question, std::string_view detail) {
+void Responder::log_allowed(const PendingLookup& question, std::string_view detail) {
   auto record = record_of(question, policy::to_string(question.decision.reason));
   record.allowed = question.decision.allowed();
   record.observed = !record.allowed;
@@ -333,7 +334,7 @@ void Responder::log_allowed(const Question& question, std::string_view detail) {
 }
 
 // Allowed by name, and still not answered.
-void Responder::log_failed(const Question& question, std::string_view reason, std::string_view detail) {
+void Responder::log_failed(const PendingLookup& question, std::string_view reason, std::string_view detail) {
   auto record = record_of(question, reason);
   record.detail = fmt::format("{}, {}", type_detail(question.query.question.type), detail);
   log_denied(std::move(record));

@@ -29,7 +29,7 @@ namespace soleroute::gateway::dns {
 using Message = std::vector<std::byte>;
 
 // An allowed question that the cache could not answer.
-struct Question {
+struct PendingLookup {
   sniffer::DnsQuery query;
   base::HostName name;
   base::IpAddress client;
@@ -47,29 +47,30 @@ class Responder {
             audit::DecisionLog& log, audit::Counters& counters);
 
   // The reply (empty: none is due), or the question to look up and then finish.
-  [[nodiscard]] std::variant<Message, Question> begin(base::Bytes message, const base::IpAddress& client,
-                                                      policy::Transport transport);
-  [[nodiscard]] Message finish(const Question& question, const base::Result<std::shared_ptr<const RecordSet>>& found);
+  [[nodiscard]] std::variant<Message, PendingLookup> begin(base::Bytes message, const base::IpAddress& client,
+                                                           policy::Transport transport);
+  [[nodiscard]] Message finish(const PendingLookup& question,
+                               const base::Result<std::shared_ptr<const RecordSet>>& found);
   // For a question that is not looked up because its client asks too much.
-  [[nodiscard]] Message overloaded(const Question& question, std::string_view why);
+  [[nodiscard]] Message overloaded(const PendingLookup& question, std::string_view why);
 
  private:
-  struct Asked;
+  struct ClientQuery;
   [[nodiscard]] Message malformed(base::Bytes message, const base::IpAddress& client, std::string_view why);
-  [[nodiscard]] std::variant<Message, Question> decide(const Asked& asked, const base::HostName& name);
-  [[nodiscard]] Message special(const Asked& asked, const base::HostName& name);
-  [[nodiscard]] Message denied(const Asked& asked, const base::HostName& name, const policy::Decision& decision);
+  [[nodiscard]] std::variant<Message, PendingLookup> decide(const ClientQuery& asked, const base::HostName& name);
+  [[nodiscard]] Message special(const ClientQuery& asked, const base::HostName& name);
+  [[nodiscard]] Message denied(const ClientQuery& asked, const base::HostName& name, const policy::Decision& decision);
   [[nodiscard]] Message own_address_reply(const sniffer::DnsQuery& query, std::size_t limit) const;
-  [[nodiscard]] std::vector<base::IpAddress> as_reachable(const Question& question,
+  [[nodiscard]] std::vector<base::IpAddress> as_reachable(const PendingLookup& question,
                                                           std::vector<base::IpAddress> told) const;
-  [[nodiscard]] Message addresses_reply(const Question& question, const RecordSet& set);
-  [[nodiscard]] Message services_reply(const Question& question, const RecordSet& set);
-  [[nodiscard]] bool may_tell(const Question& question, const net::OwnAddresses& now,
+  [[nodiscard]] Message addresses_reply(const PendingLookup& question, const RecordSet& set);
+  [[nodiscard]] Message services_reply(const PendingLookup& question, const RecordSet& set);
+  [[nodiscard]] bool may_tell(const PendingLookup& question, const net::OwnAddresses& now,
                               const base::IpAddress& address) const;
-  [[nodiscard]] Message unknown_here(const Question& question);
+  [[nodiscard]] Message unknown_here(const PendingLookup& question);
 
-  void log_allowed(const Question& question, std::string_view detail);
-  void log_failed(const Question& question, std::string_view reason, std::string_view detail);
+  void log_allowed(const PendingLookup& question, std::string_view detail);
+  void log_failed(const PendingLookup& question, std::string_view reason, std::string_view detail);
   void log_denied(audit::DecisionRecord record);
 
   ServerOptions options_;

@@ -91,7 +91,7 @@ class Sharded {
   std::array<std::unique_ptr<Shard>, kShards> shards_;
 };
 
-struct Asked {
+struct RecentLookup {
   base::HostName name;
   bool denied = false;
 };
@@ -107,7 +107,7 @@ struct ReverseNames::State {
       : by_name(max_names), by_address(max_names * kAddressesPerEntry), by_client(kMaxClients) {}
   Sharded<base::HostName, KnownAddresses> by_name;
   Sharded<base::IpAddress, KnownNames> by_address;
-  Sharded<base::IpAddress, std::vector<Asked>> by_client;  // newest last
+  Sharded<base::IpAddress, std::vector<RecentLookup>> by_client;  // newest last
   std::mutex kept_mutex;
   std::shared_ptr<const KeptNames> kept = std::make_shared<KeptNames>();
   std::mutex own_mutex;
@@ -161,12 +161,12 @@ void ReverseNames::remember(const base::HostName& name, const std::vector<base::
 }
 
 void ReverseNames::asked(const base::IpAddress& client, const base::HostName& name, bool denied) {
-  state_->by_client.change(client, [&](std::vector<Asked>& asked) {
+  state_->by_client.change(client, [&](std::vector<RecentLookup>& asked) {
     if (!asked.empty() && asked.back().name == name) {  // the other family of the same look-up
       asked.back().denied = denied;
       return;
     }
-    std::erase_if(asked, [&](const Asked& earlier) { return earlier.name == name; });
+    std::erase_if(asked, [&](const RecentLookup& earlier) { return earlier.name == name; });
     if (asked.size() == kAskedPerClient) asked.erase(asked.begin());
     asked.push_back({name, denied});
   });
@@ -192,7 +192,7 @@ std::vector<base::HostName> ReverseNames::names_of(const base::IpAddress& addres
 
 std::optional<base::HostName> ReverseNames::looked_up_as(const base::IpAddress& client,
                                                          const base::IpAddress& address) const {
-  const auto asked = state_->by_client.read(client, [](const std::vector<Asked>& names) { return names; });
+  const auto asked = state_->by_client.read(client, [](const std::vector<RecentLookup>& names) { return names; });
   const bool own = state_->is_own(address);
   for (auto entry = asked.rbegin(); entry != asked.rend(); ++entry) {
     if (entry->denied ? own : leads_to(entry->name, address)) return entry->name;

@@ -57,7 +57,7 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
   using Send = std::function<void(Message)>;
   // Sends exactly one reply, now or when upstream has answered; an empty one if none is due.
   void answer(base::Bytes message, const base::IpAddress& client, policy::Transport transport, Send send);
-  static asio::awaitable<void> look_up(std::shared_ptr<State> self, std::shared_ptr<const Question> question,
+  static asio::awaitable<void> look_up(std::shared_ptr<State> self, std::shared_ptr<const PendingLookup> question,
                                        base::IpAddress key, Send send);
   static asio::awaitable<void> receive(std::shared_ptr<State> self, std::shared_ptr<Descriptor> socket);
   void take_batch(const std::shared_ptr<Descriptor>& socket, std::vector<std::byte>& buffer);
@@ -66,16 +66,16 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
 void Server::State::answer(base::Bytes message, const base::IpAddress& client, policy::Transport transport, Send send) {
   auto outcome = responder.begin(message, client, transport);
   if (auto* reply = std::get_if<Message>(&outcome)) return send(std::move(*reply));
-  auto& question = *std::get_if<Question>(&outcome);
+  auto& question = *std::get_if<PendingLookup>(&outcome);
   const auto key = resolver.key(client);
   const auto verdict = resolver.admit(key);
   if (verdict != ClientLimits::Verdict::kAdmitted) return send(responder.overloaded(question, to_string(verdict)));
   auto looking =
-      look_up(shared_from_this(), std::make_shared<const Question>(std::move(question)), key, std::move(send));
+      look_up(shared_from_this(), std::make_shared<const PendingLookup>(std::move(question)), key, std::move(send));
   asio::co_spawn(io, std::move(looking), kIgnore);
 }
 
-asio::awaitable<void> Server::State::look_up(std::shared_ptr<State> self, std::shared_ptr<const Question> question,
+asio::awaitable<void> Server::State::look_up(std::shared_ptr<State> self, std::shared_ptr<const PendingLookup> question,
                                              base::IpAddress key, Send send) {
   auto found = co_await self->resolver.lookup(question->name, question->query.question.type, question->client);
   self->resolver.done(key);

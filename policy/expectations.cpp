@@ -35,7 +35,7 @@ class TableReader {
   Status policies(const YamlNode& node, ExpectationTable& table) const;
   Status expectation(const YamlNode& node, ExpectationTable& table) const;
   Status text_into(const YamlNode& node, std::string_view what, std::string& out) const;
-  Status port(const YamlNode& node, Question& question) const;
+  Status port(const YamlNode& node, DecisionQuery& question) const;
   Status is_whole(const YamlNode& node, const Expectation& row, bool expected) const;
 
   YamlReader yaml_;
@@ -49,7 +49,7 @@ Status TableReader::text_into(const YamlNode& node, std::string_view what, std::
   return {};
 }
 
-Status TableReader::port(const YamlNode& node, Question& question) const {
+Status TableReader::port(const YamlNode& node, DecisionQuery& question) const {
   const auto [end, fault] = std::from_chars(node.text.data(), node.text.data() + node.text.size(), question.port);
   const bool whole = fault == std::errc{} && end == node.text.data() + node.text.size();
   if (type_name(node) == "a number" && whole && question.port != 0) return {};
@@ -74,7 +74,7 @@ Status TableReader::is_whole(const YamlNode& node, const Expectation& row, bool 
   return {};
 }
 
-std::string name_of(const Question& question) {
+std::string name_of(const DecisionQuery& question) {
   if (!question.url.empty()) return fmt::format("{} {}", question.method, question.url);
   const auto protocol = question.protocol == Transport::kUdp ? "udp" : "tcp";
   return fmt::format("{} {} port {}", protocol, question.host, question.port);
@@ -160,7 +160,7 @@ std::string indented(std::string_view text) {
 }
 
 ExpectationResult run(std::string_view table_name, const Expectation& row, const Policy& policy) {
-  PreparedQuestion question(row.question);
+  PreparedQuery question(row.question);
   const auto decision = question.ask(policy);
   const std::string rule = place_of(decision.rule);
   ExpectationResult result{.name = row.name,

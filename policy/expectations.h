@@ -9,15 +9,15 @@
 #include <vector>
 
 #include "base/result.h"
+#include "policy/decision_query.h"
 #include "policy/policy.h"
-#include "policy/question.h"
 
 namespace soleroute::policy {
 
 struct Expectation {
   std::string name;  // given, or made from the question
   int line = 0;
-  Question question;
+  DecisionQuery question;
   Action action = Action::kDeny;
   std::string reason;  // empty: any
   std::string rule;    // "policy.yaml:12", or "policy.yaml" for any line of it; empty: any

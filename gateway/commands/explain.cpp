@@ -11,24 +11,24 @@
 #include "gateway/commands/command.h"
 #include "gateway/commands/policy_input.h"
 #include "policy/address_class.h"
+#include "policy/decision_query.h"
 #include "policy/explanation.h"
 #include "policy/observe.h"
 #include "policy/optional_hosts.h"
-#include "policy/question.h"
 
 namespace soleroute::gateway::commands {
 namespace {
 
 using Json = nlohmann::ordered_json;
 using policy::Decision;
-using policy::PreparedQuestion;
+using policy::PreparedQuery;
 
 std::string line_of(const Json& object) {
   return object.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n";
 }
 
 // The keys of docs/log.md; what is not known is left out.
-std::string as_json(const policy::Policy& policy, const policy::Question& asked, const PreparedQuestion& question,
+std::string as_json(const policy::Policy& policy, const policy::DecisionQuery& asked, const PreparedQuery& question,
                     const Decision& decision) {
   const auto& facts = question.facts();
   Json object;
@@ -54,7 +54,7 @@ std::string as_json(const policy::Policy& policy, const policy::Question& asked,
   return line_of(object);
 }
 
-std::string subject(const policy::Question& asked) {
+std::string subject(const policy::DecisionQuery& asked) {
   if (!asked.url.empty()) return asked.url;
   return fmt::format("{} port {}", asked.host, asked.port);
 }
@@ -68,7 +68,7 @@ bool passes_observed(const policy::Policy& policy, const policy::FlowFacts& fact
   return !web && policy::is_public(address);
 }
 
-std::string as_text(const policy::Policy& policy, const policy::Question& asked, const PreparedQuestion& question,
+std::string as_text(const policy::Policy& policy, const policy::DecisionQuery& asked, const PreparedQuery& question,
                     const Decision& decision) {
   const auto& facts = question.facts();
   std::string out = fmt::format("{}  {}\n", decision.allowed() ? "allowed" : "blocked", printable(subject(asked)));
@@ -88,9 +88,9 @@ std::string as_text(const policy::Policy& policy, const policy::Question& asked,
   return out;
 }
 
-std::string answer(const ExplainOptions& options, const policy::Policy& policy, const policy::Question& asked,
+std::string answer(const ExplainOptions& options, const policy::Policy& policy, const policy::DecisionQuery& asked,
                    int& exit_code) {
-  PreparedQuestion question(asked);
+  PreparedQuery question(asked);
   const auto decision = question.ask(policy);
   if (!decision.allowed()) exit_code = std::max(exit_code, kExitNo);
   if (options.format == ExplainFormat::kJson) return as_json(policy, asked, question, decision);
@@ -103,7 +103,7 @@ base::Status text_field(const Json& value, const std::string& key, std::string& 
   return {};
 }
 
-base::Status read_field(const std::string& key, const Json& value, policy::Question& question) {
+base::Status read_field(const std::string& key, const Json& value, policy::DecisionQuery& question) {
   if (key == "url") return text_field(value, key, question.url);
   if (key == "method") return text_field(value, key, question.method);
   if (key == "host") return text_field(value, key, question.host);
@@ -130,11 +130,11 @@ base::Status read_field(const std::string& key, const Json& value, policy::Quest
                                        printable(key.substr(0, 80))));
 }
 
-base::Result<policy::Question> read_question(const ExplainOptions& options, const std::string& line) {
+base::Result<policy::DecisionQuery> read_question(const ExplainOptions& options, const std::string& line) {
   if (line.size() > kMaxExplainLine) return base::usage_error("the line is too long");
   const auto object = Json::parse(line, nullptr, false);
   if (!object.is_object()) return base::usage_error("not a JSON object");
-  policy::Question question;
+  policy::DecisionQuery question;
   question.method = options.method;
   question.headers = options.headers;
   for (const auto& [key, value] : object.items()) {
@@ -189,7 +189,7 @@ int explain_urls(const ExplainOptions& options, const policy::Policy& policy, st
   int exit_code = kExitDone;
   for (const auto& url : options.urls) {
     if (&url != options.urls.data() && options.format == ExplainFormat::kText) out << "\n";
-    policy::Question question;
+    policy::DecisionQuery question;
     question.url = url;
     question.method = options.method;
     question.headers = options.headers;

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/decision_query.h"
 #include "policy/policy.h"
-#include "policy/question.h"
 #include "policy/request_target.h"
 #include "tests/fuzz/require.h"
 
@@ -119,9 +119,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const auto query = policy::parse_query(text);
   require(!query || query->size() <= policy::kMaxQueryParameters);
-  policy::Question asked;
+  policy::DecisionQuery asked;
   asked.url = text;
-  policy::PreparedQuestion question(asked);
+  policy::PreparedQuery question(asked);
   const auto decision = question.ask(some_policy());
   require(!decision.allowed() || decision.rule.line != 0);
   return 0;

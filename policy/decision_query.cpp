@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "policy/question.h"
+#include "policy/decision_query.h"
 
 #include <algorithm>
 #include <array>
@@ -51,7 +51,7 @@ std::optional<base::HostName> to_name(std::string_view host) {
 
 }  // namespace
 
-PreparedQuestion::PreparedQuestion(Question question) : question_(std::move(question)), host_(question_.host) {
+PreparedQuery::PreparedQuery(DecisionQuery question) : question_(std::move(question)), host_(question_.host) {
   facts_.port = question_.port;
   facts_.transport = question_.protocol;
   if (question_.url.empty()) {
@@ -61,15 +61,15 @@ PreparedQuestion::PreparedQuestion(Question question) : question_(std::move(ques
   }
 }
 
-void PreparedQuestion::refuse(Reason reason) {
+void PreparedQuery::refuse(Reason reason) {
   if (!refused_) refused_ = reason;
 }
 
-std::string_view PreparedQuestion::path() const {
+std::string_view PreparedQuery::path() const {
   return std::string_view(target_).substr(0, target_.find('?'));
 }
 
-bool PreparedQuestion::split_authority(std::string_view authority) {
+bool PreparedQuery::split_authority(std::string_view authority) {
   const auto at = authority.rfind('@');  // user information is not part of the host
   if (at != std::string_view::npos) authority.remove_prefix(at + 1);
   const auto bracket = authority.starts_with('[') ? authority.find(']') : 0;
@@ -82,7 +82,7 @@ bool PreparedQuestion::split_authority(std::string_view authority) {
   return fault == std::errc{} && end == digits.data() + digits.size() && facts_.port != 0;
 }
 
-void PreparedQuestion::prepare_url() {
+void PreparedQuery::prepare_url() {
   const std::string_view url = question_.url;
   const auto separator = url.find("://");
   const auto* scheme = separator == std::string_view::npos ? nullptr : find_scheme(url.substr(0, separator));
@@ -98,7 +98,7 @@ void PreparedQuestion::prepare_url() {
   prepare_destination();
 }
 
-void PreparedQuestion::prepare_destination() {
+void PreparedQuery::prepare_destination() {
   const bool bracketed = host_.starts_with('[') && host_.ends_with(']');
   const auto bare = bracketed ? std::string_view(host_).substr(1, host_.size() - 2) : std::string_view(host_);
   const auto address = base::IpAddress::parse(bare);
@@ -117,7 +117,7 @@ void PreparedQuestion::prepare_destination() {
   facts_.host = std::move(*name);
 }
 
-Decision PreparedQuestion::ask(const Policy& policy) {
+Decision PreparedQuery::ask(const Policy& policy) {
   if (refused_) return {.action = Action::kDeny, .reason = *refused_};
   if (facts_.phase == Phase::kPacket) return policy.decide(facts_);
   const bool http = facts_.scheme == Scheme::kHttp;

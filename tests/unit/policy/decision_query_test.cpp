@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "policy/question.h"
+#include "policy/decision_query.h"
 
 #include <gtest/gtest.h>
 
@@ -25,7 +25,7 @@ struct Row {
   std::string_view url, phase, reason, why;
 };
 
-TEST(Question, IsAskedAsTheGatewayWouldAsk) {
+TEST(DecisionQuery, IsAskedAsTheGatewayWouldAsk) {
   const auto policy = compile(kPolicy);
   for (const auto& row : std::initializer_list<Row>{
            {"https://allowed.test/", "tls", "host_allowed", "https is decided by the name"},
@@ -77,9 +77,9 @@ TEST(Question, IsAskedAsTheGatewayWouldAsk) {
            {"allowed.test", "dns", "malformed", "no scheme"},
            {"", "connect", "invalid_name", "nothing"},
        }) {
-    Question asked;
+    DecisionQuery asked;
     asked.url = row.url;
-    PreparedQuestion question(asked);
+    PreparedQuery question(asked);
     const auto decision = question.ask(*policy);
     EXPECT_EQ(to_string(decision.reason), row.reason) << row.url << ": " << row.why;
     if (row.phase != "dns") {
@@ -89,24 +89,23 @@ TEST(Question, IsAskedAsTheGatewayWouldAsk) {
   }
 }
 
-TEST(Question, AsksTheRulesInsideHttps) {
+TEST(DecisionQuery, AsksTheRulesInsideHttps) {
   const auto policy = compile(kPolicy);
-  Question asked;
+  DecisionQuery asked;
   asked.url = "https://api.test/v1/x?secret";
-  PreparedQuestion in_rules(asked);
+  PreparedQuery in_rules(asked);
   EXPECT_EQ(in_rules.ask(*policy).rule.line, 6);
   EXPECT_TRUE(in_rules.ask(*policy).allowed());
   EXPECT_EQ(in_rules.path(), "/v1/x");
   asked.method = "POST";
-  PreparedQuestion outside(asked);
+  PreparedQuery outside(asked);
   EXPECT_EQ(outside.ask(*policy).reason, Reason::kNoRuleMatched);
 }
 
-TEST(Question, TakesAHostWithPortAndProtocol) {
+TEST(DecisionQuery, TakesAHostWithPortAndProtocol) {
   const auto policy = compile(kPolicy);
   const auto reason_of = [&](std::string host, std::uint16_t port, Transport protocol) {
-    PreparedQuestion question(
-        {.url = {}, .method = "GET", .host = std::move(host), .port = port, .protocol = protocol});
+    PreparedQuery question({.url = {}, .method = "GET", .host = std::move(host), .port = port, .protocol = protocol});
     return std::string(to_string(question.ask(*policy).reason));
   };
   EXPECT_EQ(reason_of("db.test", 5432, Transport::kTcp), "endpoint_allowed");

@@ -14,7 +14,7 @@
 
 namespace soleroute::policy {
 
-struct Question {
+struct DecisionQuery {
   std::string url;  // http, https, ws, wss, tcp or udp; empty: host, port and protocol say it
   std::string method = "GET";
   std::vector<std::string> headers{};  // names of those that the request brings
@@ -24,14 +24,14 @@ struct Question {
 };
 
 // Owns what its facts borrow, so it stays where it was made.
-class PreparedQuestion {
+class PreparedQuery {
  public:
-  explicit PreparedQuestion(Question question);
-  PreparedQuestion(const PreparedQuestion&) = delete;
-  PreparedQuestion& operator=(const PreparedQuestion&) = delete;
-  PreparedQuestion(PreparedQuestion&&) = delete;
-  PreparedQuestion& operator=(PreparedQuestion&&) = delete;
-  ~PreparedQuestion() = default;
+  explicit PreparedQuery(DecisionQuery question);
+  PreparedQuery(const PreparedQuery&) = delete;
+  PreparedQuery& operator=(const PreparedQuery&) = delete;
+  PreparedQuery(PreparedQuery&&) = delete;
+  PreparedQuery& operator=(PreparedQuery&&) = delete;
+  ~PreparedQuery() = default;
 
   // Asks what the gateway would ask, in its order: https first as a connection, then as a request. Borrows `policy`.
   [[nodiscard]] Decision ask(const Policy& policy);
@@ -47,7 +47,7 @@ class PreparedQuestion {
   void prepare_destination();
   void refuse(Reason reason);
 
-  Question question_;
+  DecisionQuery question_;
   std::string host_;
   std::string target_;
   FlowFacts facts_;

@@ -322,13 +322,13 @@ constexpr const char* kScratchTable = "soleroute-probe";
 constexpr BaseChain kProbeFilter{ChainType::kFilter, Hook::kOutput, kPriorityFilter, ChainPolicy::kAccept};
 constexpr BaseChain kProbeNat{ChainType::kNat, Hook::kOutput, kPriorityDstNat, ChainPolicy::kAccept};
 
-struct Question {
+struct FeatureProbe {
   bool Features::* answer;
   const char* chain;
   Rule rule;
 };
 
-std::vector<Question> questions() {
+std::vector<FeatureProbe> feature_probes() {
   return {
       {&Features::inet_family, "filter", {{}, {Count{}, Accept{}}, {}}},
       {&Features::nat_redirect, "nat", {{DestinationPorts{Protocol::kTcp, {80}}}, {RedirectTo{8080}}, {}}},
@@ -358,9 +358,9 @@ class NftnlKernel final : public Kernel {
     batch.add_chain(kScratchTable, {"filter", kProbeFilter, {}});
     batch.add_chain(kScratchTable, {"nat", kProbeNat, {}});
     std::vector<std::pair<bool Features::*, std::uint32_t>> asked;
-    for (const Question& question : questions()) {
-      batch.add_rule(kScratchTable, question.chain, {lower(question.rule), {}});
-      asked.emplace_back(question.answer, batch.sequence());
+    for (const FeatureProbe& one : feature_probes()) {
+      batch.add_rule(kScratchTable, one.chain, {lower(one.rule), {}});
+      asked.emplace_back(one.answer, batch.sequence());
     }
     const auto refused = batch.refusals(**socket);
     if (!refused) return std::unexpected(refused.error());

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fails on prose in Markdown that is wider than 100 columns. Tables, code and lines that are one long link are as wide as they must be.
-Pages that were written wider are listed below: one that no longer is leaves the list, so that it only gets shorter."""
+"""Fails on prose in Markdown that is wider than 100 columns. Tables, code and lines that are one long link are as wide as they must be."""
 
 import re
 import sys
@@ -8,7 +7,6 @@ import sys
 from source_tree import ROOT, files
 
 WIDTH = 100
-WIDE = {"docs/architecture.md", "docs/threat-model.md"}
 FENCE = re.compile(r"^ *(```|~~~)")
 UNBREAKABLE = re.compile(r"\s*(?:[-*>]|\d+\.)?\s*\S+")
 
@@ -22,18 +20,15 @@ def wide_lines(text):
             yield number
 
 
-def check(name, text, wide):
-    numbers = list(wide_lines(text))
-    if name in wide:
-        return [] if numbers else [f"{name}: keeps to {WIDTH} columns now; take it out of the list in tests/lint/prose.py"]
-    return [f"{name}:{number}: is wider than {WIDTH} columns" for number in numbers]
+def check(name, text):
+    return [f"{name}:{number}: is wider than {WIDTH} columns" for number in wide_lines(text)]
 
 
 def self_test():
     long = "word " * 21
-    good = [("a.md", "short\n"), ("a.md", f"| {long} |\n  | {long} |\n"), ("a.md", f"```\n{long}\n```\n"), ("a.md", "- " + "x" * 120), ("old.md", long)]
-    bad = [("a.md", long), ("a.md", f"```\n```\n{long}"), ("a.md", f"- {long}"), ("old.md", "short\n")]
-    wrong = [case for case in good if check(*case, {"old.md"})] + [case for case in bad if not check(*case, {"old.md"})]
+    good = [("a.md", "short\n"), ("a.md", f"| {long} |\n  | {long} |\n"), ("a.md", f"```\n{long}\n```\n"), ("a.md", "- " + "x" * 120)]
+    bad = [("a.md", long), ("a.md", f"```\n```\n{long}"), ("a.md", f"- {long}")]
+    wrong = [case for case in good if check(*case)] + [case for case in bad if not check(*case)]
     for case in wrong:
         print(f"self-test: wrong verdict on {case}")
     return 1 if wrong else 0
@@ -43,9 +38,8 @@ def main():
     if "--self-test" in sys.argv:
         return self_test()
     names = files(".md")
-    found = [line for name in names for line in check(name, (ROOT / name).read_text(encoding="utf-8"), WIDE)]
-    found += [f"tests/lint/prose.py: lists {name}, which is not there" for name in sorted(WIDE - set(names))]
-    print("\n".join(found) if found else f"{len(names) - len(WIDE)} of {len(names)} pages keep to {WIDTH} columns")
+    found = [line for name in names for line in check(name, (ROOT / name).read_text(encoding="utf-8"))]
+    print("\n".join(found) if found else f"{len(names)} pages keep to {WIDTH} columns")
     return 1 if found or not names else 0
 
 

@@ -276,7 +276,8 @@ void Relay::finish() {
 // What there was has been read; there is rarely more yet.
 void Relay::Pump::begin() {
   relay_.touch();
-  if (!from_.start_wait(net::Readiness::For::kReading, relay_.shared(*this))) ready(0);
+  const auto wait = from_.start_wait(net::Readiness::For::kReading, relay_.shared(*this));
+  if (wait == net::Stream::Wait::kNoNeed) ready(0);
 }
 
 void Relay::Pump::end_of_stream() {
@@ -289,15 +290,16 @@ void Relay::Pump::end_of_stream() {
 // Moves what can be moved without waiting.
 Relay::Pump::Next Relay::Pump::advance() {
   using For = net::Readiness::For;
+  using Wait = net::Stream::Wait;
   for (;;) {
     if (from_.timed_out() || to_.timed_out()) return Next::kIsBroken;  // its socket itself may still be tried in vain
     relay_.touch();
     switch (direction_.move()) {
       case Stop::kNoInput:
-        if (from_.start_wait(For::kReading, relay_.shared(*this))) return Next::kWaits;
+        if (from_.start_wait(For::kReading, relay_.shared(*this)) == Wait::kStarted) return Next::kWaits;
         break;
       case Stop::kNoRoom:
-        if (to_.start_wait(For::kWriting, relay_.shared(*this))) return Next::kWaits;
+        if (to_.start_wait(For::kWriting, relay_.shared(*this)) == Wait::kStarted) return Next::kWaits;
         break;
       case Stop::kTurnOver:
         asio::post(relay_.executor_, [self = relay_.shared(*this)] { self->ready(0); });

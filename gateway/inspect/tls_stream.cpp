@@ -356,12 +356,12 @@ asio::awaitable<base::Status> TlsStream::wait_writable() {
   return below_->wait_writable();
 }
 
-bool TlsStream::start_wait(net::Readiness::For what, std::shared_ptr<net::Readiness::Waiter> waiter) {
+net::Stream::Wait TlsStream::start_wait(net::Readiness::For what, std::shared_ptr<net::Readiness::Waiter> waiter) {
   using For = net::Readiness::For;
   if (what == For::kWriting) return below_->start_wait(what, std::move(waiter));
   // Once there is room, whoever waits tries, and waits again.
   if (end_is_blocked()) return below_->start_wait(For::kWriting, std::move(waiter));
-  return !can_try_reading() && below_->start_wait(what, std::move(waiter));
+  return can_try_reading() ? Wait::kNoNeed : below_->start_wait(what, std::move(waiter));
 }
 
 void TlsStream::shutdown_send() {

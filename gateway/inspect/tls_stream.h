@@ -71,7 +71,7 @@ class TlsStream final : public net::Stream {
   void write_last(std::span<const std::byte> bytes) override;
   [[nodiscard]] boost::asio::awaitable<base::Status> wait_readable() override;
   [[nodiscard]] boost::asio::awaitable<base::Status> wait_writable() override;
-  [[nodiscard]] bool start_wait(net::Readiness::For what, std::shared_ptr<net::Readiness::Waiter> waiter) override;
+  [[nodiscard]] Wait start_wait(net::Readiness::For what, std::shared_ptr<net::Readiness::Waiter> waiter) override;
 
   void set_resting(bool resting) override { below_->set_resting(resting); }
   void shutdown_send() override;  // close_notify, then FIN

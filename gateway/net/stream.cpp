@@ -206,11 +206,11 @@ asio::awaitable<base::Status> TcpStream::wait_writable() {
   return wait(Readiness::For::kWriting);
 }
 
-bool TcpStream::start_wait(Readiness::For what, std::shared_ptr<Readiness::Waiter> waiter) {
-  if (unusable().failed() || worth_trying(what)) return false;
+Stream::Wait TcpStream::start_wait(Readiness::For what, std::shared_ptr<Readiness::Waiter> waiter) {
+  if (unusable().failed() || worth_trying(what)) return Wait::kNoNeed;
   blocked(what) = false;
   readiness_.wait(what, std::move(waiter));
-  return true;
+  return Wait::kStarted;
 }
 
 bool TcpStream::is_idle() const {

@@ -23,6 +23,13 @@
 
 namespace soleroute::gateway::net {
 
+// What became of bytes that were to be sent.
+enum class Written : std::uint8_t {
+  kAll,
+  kPart,    // the stream takes no more now
+  kBroken,  // it never will
+};
+
 // What flows read and write: TCP itself, or TLS on top of it.
 class Stream {
  public:
@@ -51,9 +58,12 @@ class Stream {
   // Until it is worth trying again: it may still block then. Several may wait for the same.
   [[nodiscard]] virtual boost::asio::awaitable<base::Status> wait_readable() = 0;
   [[nodiscard]] virtual boost::asio::awaitable<base::Status> wait_writable() = 0;
-  // The same without a coroutine: `waiter` is told. False: it is worth trying now, if only to be told why it fails, and
-  // `waiter` hears nothing.
-  [[nodiscard]] virtual bool start_wait(Readiness::For what, std::shared_ptr<Readiness::Waiter> waiter) = 0;
+  // The same without a coroutine.
+  enum class Wait : std::uint8_t {
+    kStarted,  // `waiter` is told
+    kNoNeed,   // it is worth trying now, if only to be told why it fails; `waiter` hears nothing
+  };
+  [[nodiscard]] virtual Wait start_wait(Readiness::For what, std::shared_ptr<Readiness::Waiter> waiter) = 0;
 
   // Nothing is under way: a client's connection between two requests. One that is resting ends at once when the gateway
   // stops.
@@ -113,7 +123,7 @@ class TcpStream final : public Stream, private Deadline {
   void write_last(std::span<const std::byte> bytes) override;
   [[nodiscard]] boost::asio::awaitable<base::Status> wait_readable() override;
   [[nodiscard]] boost::asio::awaitable<base::Status> wait_writable() override;
-  [[nodiscard]] bool start_wait(Readiness::For what, std::shared_ptr<Readiness::Waiter> waiter) override;
+  [[nodiscard]] Wait start_wait(Readiness::For what, std::shared_ptr<Readiness::Waiter> waiter) override;
 
   void set_resting(bool resting) override { resting_ = resting; }
   // Resting, or nothing has ever come, or nothing has moved for kStill: to ask of a tunnel what it waits for is no use.

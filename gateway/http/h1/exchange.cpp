@@ -17,6 +17,7 @@ namespace {
 
 namespace asio = boost::asio;
 using Then = ExchangeResult::Then;
+using net::Written;
 using policy::Reason;
 using sniffer::ResponseHead;
 
@@ -52,15 +53,16 @@ class Answer {
 
  private:
   asio::awaitable<std::optional<ResponseHead>> read_head();
-  asio::awaitable<bool> forward_interim(const ResponseHead& head);
+  asio::awaitable<Written> forward_interim(const ResponseHead& head);
   asio::awaitable<void> switch_protocols(const ResponseHead& head);
-  asio::awaitable<bool> write_out(base::Bytes left);
-  asio::awaitable<bool> deliver_rest();
-  asio::awaitable<bool> deliver_bulk();
+  asio::awaitable<Written> write_out(base::Bytes left);
+  enum class Delivery : std::uint8_t { kGoesOn, kWhole, kFailed };
+  asio::awaitable<Delivery> deliver_rest();
+  asio::awaitable<Delivery> deliver_bulk();
   base::Bytes write_head(const ResponseHead& head, base::Bytes body);
   void forget_head();
   base::Bytes to_client(base::Bytes bytes);
-  bool accept(base::Bytes bytes, BodyTracker::Piece& piece);
+  std::optional<BodyTracker::Piece> take(base::Bytes bytes);  // nothing: malformed, which is a failure
   void client_ended();
   void client_broke_off();
 
@@ -131,14 +133,14 @@ asio::awaitable<std::optional<ResponseHead>> Answer::read_head() {
 // What could not be written at once.
 base::Bytes Answer::to_client(base::Bytes bytes) {
   result.to_client += bytes.size();
-  if (!write_now(client_, bytes)) client_gone = true;
+  if (write_now(client_, bytes) == Written::kBroken) client_gone = true;
   return client_gone ? base::Bytes{} : bytes;
 }
 
-asio::awaitable<bool> Answer::write_out(base::Bytes left) {
-  if (left.empty() || client_gone) co_return !client_gone;
-  const bool written = co_await write_rest(client_, left);
-  client_gone = client_gone || !written;
+asio::awaitable<Written> Answer::write_out(base::Bytes left) {
+  if (left.empty() || client_gone) co_return client_gone ? Written::kBroken : Written::kAll;
+  const auto written = co_await write_rest(client_, left);
+  client_gone = client_gone || written == Written::kBroken;
   co_return written;
 }
 
@@ -160,8 +162,8 @@ void Answer::forget_head() {
   held_.set(0);
 }
 
-asio::awaitable<bool> Answer::forward_interim(const ResponseHead& head) {
-  bool forwarded = true;
+asio::awaitable<Written> Answer::forward_interim(const ResponseHead& head) {
+  auto forwarded = Written::kAll;
   if (request_.http11) forwarded = co_await write_out(write_head(head, {}));  // 1.0 knows none: RFC 9110 section 15.2
   in_.consume(head.size);
   forget_head();
@@ -176,16 +178,17 @@ asio::awaitable<void> Answer::switch_protocols(const ResponseHead& head) {
   if (!fault.empty()) co_return fail(Reason::kUpstreamFailed, "its WebSocket handshake: " + std::string(fault));
   answering = true;
   result.status = head.status;
-  const bool forwarded = co_await write_out(write_head(head, {}));
+  const auto forwarded = co_await write_out(write_head(head, {}));
   in_.consume(head.size);
   forget_head();
-  result.then = forwarded ? Then::kSwitch : Then::kReset;
+  result.then = forwarded == Written::kAll ? Then::kSwitch : Then::kReset;
 }
 
-bool Answer::accept(base::Bytes bytes, BodyTracker::Piece& piece) {
-  piece = body_.take(bytes);
-  if (body_.malformed()) fail(Reason::kUpstreamFailed, "its answer: " + std::string(body_.fault()));
-  return !body_.malformed();
+std::optional<BodyTracker::Piece> Answer::take(base::Bytes bytes) {
+  const auto piece = body_.take(bytes);
+  if (!body_.malformed()) return piece;
+  fail(Reason::kUpstreamFailed, "its answer: " + std::string(body_.fault()));
+  return std::nullopt;
 }
 
 asio::awaitable<void> Answer::receive() {
@@ -196,29 +199,31 @@ asio::awaitable<void> Answer::receive() {
     if (!head->interim()) break;
     if (head->status == 101) co_return co_await switch_protocols(*head);
     if (interim == kMaxInterimResponses) co_return fail(Reason::kUpstreamFailed, "it sent too many interim responses");
-    const bool forwarded = co_await forward_interim(*head);
-    if (!forwarded) co_return;
+    const auto forwarded = co_await forward_interim(*head);
+    if (forwarded != Written::kAll) co_return;
   }
   body_ = BodyTracker(head->framing, head->content_length, sniffer::Sender::kOrigin);
-  BodyTracker::Piece piece;
-  if (!accept(in_.bytes().subspan(head->size), piece)) co_return;
+  const auto piece = take(in_.bytes().subspan(head->size));
+  if (!piece) co_return;
   // A client of HTTP/1.0 stays only where both sides say so.
   stays_ = head->keep_alive && request_.keep_alive && (request_.http11 || head->keep_alive_named);
   answering = true;
   result.status = head->status;
-  const auto left = write_head(*head, piece.forwarded);
-  if (!left.empty() && !co_await write_out(left)) co_return;
-  in_.consume(head->size + piece.taken);
+  const auto left = write_head(*head, piece->forwarded);
+  if (!left.empty() && co_await write_out(left) != Written::kAll) co_return;
+  in_.consume(head->size + piece->taken);
   head.reset();  // a body may go on for long
   forget_head();
   in_.shrink();
   body_.sent();
-  if (client_gone || (!body_.done() && !co_await deliver_rest())) co_return;
+  if (client_gone) co_return;
+  const auto delivery = body_.done() ? Delivery::kWhole : co_await deliver_rest();
+  if (delivery != Delivery::kWhole) co_return;
   surplus_ = surplus_ || !in_.empty();
   result.then = stays_ && !surplus_ ? Then::kNextRequest : Then::kClose;
 }
 
-asio::awaitable<bool> Answer::deliver_rest() {
+asio::awaitable<Answer::Delivery> Answer::deliver_rest() {
   Turn turn;
   std::uint64_t before = result.to_client;
   while (!body_.done()) {
@@ -227,45 +232,45 @@ asio::awaitable<bool> Answer::deliver_rest() {
     touch();
     const auto space = in_.space(kSmallRead);
     const auto count = co_await upstream_.stream().read_some(space);
-    if (count && *count == 0 && body_.until_close()) co_return true;
+    if (count && *count == 0 && body_.until_close()) co_return Delivery::kWhole;
     if (!count || *count == 0) {
       const bool late = upstream_.stream().timed_out();
       fail(late ? Reason::kTimedOut : Reason::kUpstreamFailed, "its answer ended too early");
-      co_return false;
+      co_return Delivery::kFailed;
     }
     in_.received(*count);
-    BodyTracker::Piece piece;
-    if (!accept(in_.bytes(), piece)) co_return false;
-    const auto left = to_client(piece.forwarded);
+    const auto piece = take(in_.bytes());
+    if (!piece) co_return Delivery::kFailed;
+    const auto left = to_client(piece->forwarded);
     if (!left.empty()) co_await write_out(left);
-    in_.consume(piece.taken);
+    in_.consume(piece->taken);
     body_.sent();
-    if (client_gone) co_return false;
+    if (client_gone) co_return Delivery::kFailed;
     if (*count < space.size() || body_.done()) continue;
-    const bool going = co_await deliver_bulk();
-    if (!going) co_return false;
+    const auto delivery = co_await deliver_bulk();
+    if (delivery == Delivery::kFailed) co_return delivery;
   }
-  co_return true;
+  co_return Delivery::kWhole;
 }
 
 // While more is there than a small read takes.
-asio::awaitable<bool> Answer::deliver_bulk() {
+asio::awaitable<Answer::Delivery> Answer::deliver_bulk() {
   for (int i = 0; i < kMaxBulkReads && !body_.done(); ++i) {
     const auto buffer = bulk_buffer(client_);
     const auto read = upstream_.stream().try_read_some(buffer);
-    if (!read.has_bytes()) co_return true;  // what it was, the next wait tells
+    if (!read.has_bytes()) co_return Delivery::kGoesOn;  // what it was, the next wait tells
     const auto bytes = buffer.first(read.count());
-    BodyTracker::Piece piece;
-    if (!accept(bytes, piece)) co_return false;
-    surplus_ = surplus_ || piece.taken < bytes.size();
+    const auto piece = take(bytes);
+    if (!piece) co_return Delivery::kFailed;
+    surplus_ = surplus_ || piece->taken < bytes.size();
     touch();
-    result.to_client += piece.forwarded.size();
-    const bool written = co_await write_bulk(client_, piece.forwarded);
+    result.to_client += piece->forwarded.size();
+    const auto written = co_await write_bulk(client_, piece->forwarded);
     body_.sent();
-    client_gone = client_gone || !written;
-    if (client_gone) co_return false;
+    client_gone = client_gone || written == Written::kBroken;
+    if (client_gone) co_return Delivery::kFailed;
   }
-  co_return true;
+  co_return Delivery::kGoesOn;
 }
 
 asio::awaitable<void> Answer::answer_failure(bool bad_request) {
@@ -275,8 +280,8 @@ asio::awaitable<void> Answer::answer_failure(bool bad_request) {
                                 : upstream_page(status, reason, request_.host, result.detail);
   const std::string out = render(page, request_.is_head(), true);
   result.status = status;
-  const bool written = co_await write_out(to_client(base::as_bytes(out)));
-  result.then = written ? Then::kClose : Then::kReset;
+  const auto written = co_await write_out(to_client(base::as_bytes(out)));
+  result.then = written == Written::kAll ? Then::kClose : Then::kReset;
 }
 
 void take_over(Answer& answer, const Upload& upload) {
@@ -324,10 +329,10 @@ asio::awaitable<ExchangeResult> exchange(net::DeadlineWheel& wheel, net::Stream&
     bytes = base::as_bytes(*outgoing.edited);
   }
   // A failure to send is no failure yet: an origin may have answered and closed.
-  const bool sent =
-      write_now(upstream.stream(), bytes) && (bytes.empty() || co_await write_rest(upstream.stream(), bytes));
+  auto sent = write_now(upstream.stream(), bytes);
+  if (sent == Written::kPart) sent = co_await write_rest(upstream.stream(), bytes);
   outgoing.forget_edited();
-  if (sent) upstream.expect_answer();
+  if (sent == Written::kAll) upstream.expect_answer();
   if (outgoing.body.done()) {
     co_await answer.receive();
     if (answer.stillborn() && reused && request.may_repeat) {
@@ -338,14 +343,14 @@ asio::awaitable<ExchangeResult> exchange(net::DeadlineWheel& wheel, net::Stream&
     if (answer.failed() && !answer.answering && !answer.client_gone) co_await answer.answer_failure(false);
   } else {
     received.consume(from_client);
-    const auto progress = [&answer](bool running) {
-      answer.uploading = running;
+    const auto progress = [&answer](Upload::Progress state) {
+      answer.uploading = state != Upload::Progress::kEnded;
       answer.touch();
     };
     // Not a local: it would weigh on every exchange's frame.
     const auto upload =
         std::make_unique<Upload>(client, received, upstream.stream(), std::move(outgoing.body), progress);
-    if (!sent) upload->origin_is_deaf();
+    if (sent == Written::kBroken) upload->origin_is_deaf();
     co_await answer_beside(answer, *upload);
   }
   if (answer.client_gone) answer.result.then = Then::kReset;

@@ -12,6 +12,7 @@
 namespace soleroute::gateway::http::h1 {
 
 namespace asio = boost::asio;
+using net::Written;
 
 asio::awaitable<void> let_others() {
   co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
@@ -22,22 +23,23 @@ std::span<std::byte> bulk_buffer(const net::Stream& to) {
   return std::span(buffer).first(net::has_room(to.buffers()) ? kBulkRead : kSmallRead);
 }
 
-bool write_now(net::Stream& to, base::Bytes& bytes) {
-  if (bytes.empty()) return true;
+Written write_now(net::Stream& to, base::Bytes& bytes) {
+  if (bytes.empty()) return Written::kAll;
   const auto written = to.try_write_some(bytes);
+  if (written.failed()) return Written::kBroken;
   bytes = bytes.subspan(written.count());
-  return !written.failed();
+  return bytes.empty() ? Written::kAll : Written::kPart;
 }
 
-asio::awaitable<bool> write_rest(net::Stream& to, base::Bytes bytes) {
+asio::awaitable<Written> write_rest(net::Stream& to, base::Bytes bytes) {
   to.expires_after(kBodyIdle);
   const auto written = co_await to.write_all(bytes);
-  co_return written.has_value();
+  co_return written ? Written::kAll : Written::kBroken;
 }
 
-asio::awaitable<bool> write_bulk(net::Stream& to, base::Bytes bytes) {
-  if (!write_now(to, bytes)) co_return false;
-  if (bytes.empty()) co_return true;
+asio::awaitable<Written> write_bulk(net::Stream& to, base::Bytes bytes) {
+  const auto written = write_now(to, bytes);
+  if (written != Written::kPart) co_return written;
   const std::vector<std::byte> kept(bytes.begin(), bytes.end());
   const net::HeldBytes held(to.buffers(), kept.size());
   co_return co_await write_rest(to, kept);

@@ -48,12 +48,12 @@ class Turn {
 // has no room for what may have to be kept of them.
 [[nodiscard]] std::span<std::byte> bulk_buffer(const net::Stream& to);
 
-// Writes what is taken at once and leaves the rest in `bytes`. False: the stream is broken.
-[[nodiscard]] bool write_now(net::Stream& to, base::Bytes& bytes);
-// The rest; a peer that takes nothing for kBodyIdle is given up.
-[[nodiscard]] boost::asio::awaitable<bool> write_rest(net::Stream& to, base::Bytes bytes);
-// For bytes in bulk_buffer(): what cannot be written at once is copied before anything waits.
-[[nodiscard]] boost::asio::awaitable<bool> write_bulk(net::Stream& to, base::Bytes bytes);
+// Writes what is taken at once and leaves the rest in `bytes`.
+[[nodiscard]] net::Written write_now(net::Stream& to, base::Bytes& bytes);
+// All of it; a peer that takes nothing for kBodyIdle is given up.
+[[nodiscard]] boost::asio::awaitable<net::Written> write_rest(net::Stream& to, base::Bytes bytes);
+// All of it, from bulk_buffer(): what cannot be written at once is copied before anything waits.
+[[nodiscard]] boost::asio::awaitable<net::Written> write_bulk(net::Stream& to, base::Bytes bytes);
 
 // Nobody reads from a client that waits for its answer: looks now and then whether it is still there.
 class ClientWatch final : private net::Deadline {

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string_view>
 
 #include "gateway/http/h1/body.h"
@@ -21,10 +22,12 @@ class Upload {
  public:
   enum class Fault : std::uint8_t { kNone, kClientGone, kTimedOut, kMalformed };
 
-  // `progress` is called before every wait and after the end, which it is told by false. On a fault the origin's stream
+  enum class Progress : std::uint8_t { kWaits, kEnded };
+
+  // `progress` is called before every wait and after the end. On a fault the origin's stream
   // is closed, which ends every wait for its answer.
   Upload(net::Stream& client, ReadBuffer& received, net::Stream& origin, BodyTracker body,
-         std::function<void(bool)> progress);
+         std::function<void(Progress)> progress);
 
   void start(const boost::asio::any_io_executor& executor);
   // The answer is complete, or the origin is gone: whatever still comes of the body is thrown away, for a moment and
@@ -41,16 +44,17 @@ class Upload {
 
  private:
   [[nodiscard]] boost::asio::awaitable<void> run();
-  [[nodiscard]] boost::asio::awaitable<bool> move_some();
-  [[nodiscard]] boost::asio::awaitable<bool> move_bulk();
-  [[nodiscard]] bool accept(base::Bytes bytes, BodyTracker::Piece& piece);
+  enum class Next : std::uint8_t { kGoesOn, kOver };
+  [[nodiscard]] boost::asio::awaitable<Next> move_some();
+  [[nodiscard]] boost::asio::awaitable<Next> move_bulk();
+  [[nodiscard]] std::optional<BodyTracker::Piece> take(base::Bytes bytes);  // nothing: malformed, which is a fault
   void fail(Fault fault);
 
   net::Stream& client_;
   ReadBuffer& received_;
   net::Stream& origin_;
   BodyTracker body_;
-  std::function<void(bool)> progress_;
+  std::function<void(Progress)> progress_;
   boost::asio::steady_timer* bell_ = nullptr;  // rung at the end, if abandon() waits
   bool running_ = false;                       // until the end is told
   bool ended_ = false;

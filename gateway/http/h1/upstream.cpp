@@ -24,7 +24,9 @@ void Upstream::connected(std::unique_ptr<net::Stream> stream, base::HostName hos
 void Upstream::rest() {
   if (!stream_->wait_before_reading()) return;
   if (!watch_) watch_ = std::make_shared<Watch>();
-  if (!watch_->watching) watch_->watching = stream_->start_wait(net::Readiness::For::kReading, watch_);
+  if (watch_->watching) return;
+  const auto wait = stream_->start_wait(net::Readiness::For::kReading, watch_);
+  watch_->watching = wait == net::Stream::Wait::kStarted;
 }
 
 void Upstream::expect_answer() {

@@ -15,6 +15,7 @@ namespace soleroute::gateway::http2 {
 namespace {
 
 namespace asio = boost::asio;
+using net::Written;
 
 constexpr std::size_t kReadSize = std::size_t{64} * 1024;
 constexpr std::size_t kWriteSize = std::size_t{64} * 1024;
@@ -78,8 +79,8 @@ asio::awaitable<void> Connection::read() {
   while (!session_.over() && !ended_) {
     if (!is_full()) session_.refuse_data(false);
     if (is_full() && !session_.refuses_data()) {
-      const bool there = co_await wait_for_room();
-      if (!there) co_return;
+      const auto peer = co_await wait_for_room();
+      if (peer == Peer::kHungUp) co_return;
     }
     bool more = true;
     for (int i = 0; i < kMaxBatches && more && (i == 0 || !is_full()); ++i) {
@@ -88,7 +89,8 @@ asio::awaitable<void> Connection::read() {
       if (!more) break;
       if (!read.has_bytes()) co_return;
       started_ = true;
-      if (!session_.receive(read_buffer().first(read.count()), net::Clock::now())) co_return co_await drain();
+      const auto received = session_.receive(read_buffer().first(read.count()), net::Clock::now());
+      if (received == Session::Received::kFault) co_return co_await drain();
       more = !stream_.wait_before_reading();
     }
     touch();
@@ -102,11 +104,11 @@ asio::awaitable<void> Connection::read() {
 }
 
 // Origins wait for as long as it takes: what they send is freed by what the client does.
-asio::awaitable<bool> Connection::wait_for_room() {
+asio::awaitable<Connection::Peer> Connection::wait_for_room() {
   std::size_t least = session_.untaken();
   auto since = net::Clock::now();
   while (is_full() && !ended_) {
-    if (role_ == Role::kServer && has_hung_up(stream_)) co_return false;
+    if (role_ == Role::kServer && has_hung_up(stream_)) co_return Peer::kHungUp;
     pause_.expires_after(kRoomPause);
     co_await pause_.async_wait(asio::as_tuple(asio::use_awaitable));
     const auto now = net::Clock::now();
@@ -115,7 +117,7 @@ asio::awaitable<bool> Connection::wait_for_room() {
     if (role_ == Role::kServer && now - since >= kRoomPatience) break;
   }
   session_.refuse_data(is_full());
-  co_return true;
+  co_return Peer::kIsThere;
 }
 
 // Reads on for a moment, so that no reset overtakes the last word.
@@ -131,23 +133,23 @@ bool Connection::is_full() const {
   return session_.untaken() > kUntakenWithoutRoom && !net::has_room(stream_.buffers());
 }
 
-bool Connection::write_now() {
+Written Connection::write_now() {
   const std::size_t most = net::has_room(stream_.buffers()) ? kWriteSize : kWriteSizeWithoutRoom;
   for (int i = 0; i < kMaxBatches && pending_.empty(); ++i) {
     auto& out = write_buffer();
     session_.collect(out, most);
-    if (out.empty()) return true;
+    if (out.empty()) return Written::kAll;
     const auto written = stream_.try_write_some(base::as_bytes(out));
-    if (written.failed()) return false;
+    if (written.failed()) return Written::kBroken;
     pending_ = out.substr(written.count());
     held_.set(pending_.size());
   }
-  return true;
+  return pending_.empty() ? Written::kAll : Written::kPart;
 }
 
 asio::awaitable<void> Connection::write() {
   while (!ended_) {
-    if (!write_now()) break;
+    if (write_now() == Written::kBroken) break;
     touch();
     if (!pending_.empty()) {
       stream_.expires_after(kWriteStall);

@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <string>
 
@@ -41,10 +42,11 @@ class Connection {
   [[nodiscard]] boost::asio::awaitable<void> read();
   [[nodiscard]] boost::asio::awaitable<void> write();
   [[nodiscard]] boost::asio::awaitable<void> drain();
-  // While it is full, and for no longer than kRoomPatience. False: the peer has hung up.
-  [[nodiscard]] boost::asio::awaitable<bool> wait_for_room();
-  // What cannot be written at once is left in pending_. False: the stream of bytes is broken.
-  [[nodiscard]] bool write_now();
+  enum class Peer : std::uint8_t { kIsThere, kHungUp };
+  // While it is full, and for no longer than kRoomPatience.
+  [[nodiscard]] boost::asio::awaitable<Peer> wait_for_room();
+  // What cannot be written at once is left in pending_.
+  [[nodiscard]] net::Written write_now();
   // Enough is held for the client: no more is taken of what goes to or comes from elsewhere.
   [[nodiscard]] bool is_full() const;
   void touch();

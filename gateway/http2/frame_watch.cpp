@@ -22,9 +22,10 @@ constexpr std::uint8_t kEndHeaders = 0x4;
 
 }  // namespace
 
-bool StreamNumbers::accept(std::uint32_t stream) {
+StreamNumbers::Opening StreamNumbers::accept(std::uint32_t stream) {
   if (stream <= highest_) {
-    return std::ranges::none_of(skipped_, [&](Range range) { return range.first <= stream && stream <= range.last; });
+    const auto holds = [&](Range range) { return range.first <= stream && stream <= range.last; };
+    return std::ranges::any_of(skipped_, holds) ? Opening::kOfSkipped : Opening::kInOrder;
   }
   const std::uint32_t next = highest_ == 0 ? 1 : highest_ + 2;
   if (stream > next) {
@@ -32,7 +33,7 @@ bool StreamNumbers::accept(std::uint32_t stream) {
     skipped_.push_back({next, stream - 1});
   }
   highest_ = stream;
-  return true;
+  return Opening::kInOrder;
 }
 
 FrameWatch::FrameWatch(Role role) : role_(role), skip_(role == Role::kServer ? kPrefaceSize : 0) {}
@@ -94,7 +95,8 @@ void FrameWatch::begin_frame() {
 }
 
 void FrameWatch::header_block_frame(std::uint8_t type, std::uint8_t flags, std::size_t length, std::uint32_t stream) {
-  if (type == kHeaders && role_ == Role::kServer && !numbers_.accept(stream)) {
+  const bool opens = type == kHeaders && role_ == Role::kServer;
+  if (opens && numbers_.accept(stream) == StreamNumbers::Opening::kOfSkipped) {
     return fail(FrameFault{"a stream with a lower number than an earlier one", kProtocolError});
   }
   if (type != kContinuation) {

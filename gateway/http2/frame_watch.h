@@ -51,8 +51,9 @@ class Allowance {
 // The numbers of the streams that a client opens, which only rise (RFC 9113 section 5.1.1).
 class StreamNumbers {
  public:
-  // HEADERS on `stream`. False: a stream that was skipped is opened.
-  [[nodiscard]] bool accept(std::uint32_t stream);
+  enum class Opening : std::uint8_t { kInOrder, kOfSkipped };
+  // HEADERS on `stream`.
+  [[nodiscard]] Opening accept(std::uint32_t stream);
 
  private:
   struct Range {

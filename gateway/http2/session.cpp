@@ -87,18 +87,18 @@ void Session::broken(std::string_view why) {
   fault_ = why;
 }
 
-bool Session::receive(base::Bytes bytes, net::Clock::time_point now) {
-  if (broken_) return false;
+Session::Received Session::receive(base::Bytes bytes, net::Clock::time_point now) {
+  if (broken_) return Received::kFault;
   if (const auto fault = watch_.inspect(bytes, now)) {
     go_away(fault->code);
     broken(fault->why);
-    return false;
+    return Received::kFault;
   }
   const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
   const auto taken = nghttp2_session_mem_recv(session_.get(), data, bytes.size());
   if (taken < 0) broken(nghttp2_strerror(static_cast<int>(taken)));
   wake();
-  return !broken_;
+  return broken_ ? Received::kFault : Received::kSound;
 }
 
 void Session::collect(std::string& out, std::size_t limit) {

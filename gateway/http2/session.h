@@ -41,8 +41,11 @@ class Session {
   Session& operator=(const Session&) = delete;
   ~Session();
 
-  // False: the peer has broken the protocol or a bound. The last word to it can be collected.
-  [[nodiscard]] bool receive(base::Bytes bytes, net::Clock::time_point now);
+  enum class Received : std::uint8_t {
+    kSound,
+    kFault,  // the peer has broken the protocol or a bound; the last word to it can be collected
+  };
+  [[nodiscard]] Received receive(base::Bytes bytes, net::Clock::time_point now);
   // Appends what is to be sent, until `out` holds `limit` bytes or a frame more.
   void collect(std::string& out, std::size_t limit);
   // Nothing is to be sent any more, and nothing received counts.

@@ -81,7 +81,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::string out;
   bool going = true;
   for (std::size_t at = 0; at < bytes.size() && going; at += step) {
-    going = server.receive(base::as_bytes(std::string_view(bytes).substr(at, step)), kNow);
+    const auto received = server.receive(base::as_bytes(std::string_view(bytes).substr(at, step)), kNow);
+    going = received == Session::Received::kSound;
     server.collect(out, kAll);
     require(server.open_streams() <= gateway::http2::kMaxStreams);
   }

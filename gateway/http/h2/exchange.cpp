@@ -8,6 +8,7 @@
 #include "gateway/http/h1/exchange.h"
 #include "gateway/http/h1/io.h"
 #include "gateway/http/h2/response.h"
+#include "gateway/http/h2/steps.h"
 #include "gateway/http/h2/stream_waiter.h"
 #include "gateway/http/websocket_handshake.h"
 
@@ -34,8 +35,8 @@ class Pair {
   Pair(StreamWaiter& waiter, http2::Stream& client, http2::Stream& origin, const Request& request)
       : waiter_(waiter), client_(client), origin_(origin), request_(request) {}
 
-  // Moves what has come. False: there is no more to do.
-  bool step();
+  // Moves what has come.
+  Next step();
   void touch();
   // Nothing has moved since touch().
   [[nodiscard]] bool stands_still() const { return moved() == moved_; }
@@ -44,8 +45,8 @@ class Pair {
   StreamResult result;
 
  private:
-  bool origin_closed();
-  bool respond();
+  Next origin_closed();
+  Next respond();
   [[nodiscard]] std::uint64_t moved() const;
 
   StreamWaiter& waiter_;
@@ -73,41 +74,43 @@ void Pair::fail(Reason reason, std::string why) {
   result.detail = std::move(why);
 }
 
-// False: an answer that must not be passed on.
-bool Pair::respond() {
+// kOver: an answer that must not be passed on.
+Next Pair::respond() {
   const int status = status_of(origin_.head());
   if (request_.websocket && status / 100 == 2) {
     const auto fault = websocket_fault(websocket_offer(request_.fields), origin_.head());
     if (!fault.empty()) {
       fail(Reason::kUpstreamFailed, "its WebSocket handshake: " + std::string(fault));
-      return false;
+      return Next::kOver;
     }
   }
   result.status = status;
   client_.respond(forwarded_response(origin_.head()), is_empty(*origin_.received()) ? nullptr : origin_.received());
-  return true;
+  return Next::kGoesOn;
 }
 
-bool Pair::step() {
-  if (client_.closed()) return false;
+Next Pair::step() {
+  if (client_.closed()) return Next::kOver;
   for (const auto& interim : origin_.take_interim()) client_.send_interim(forwarded_response(interim));
-  if (origin_.has_head() && result.status == 0 && !origin_.head_too_large() && !respond()) return false;
+  if (origin_.has_head() && result.status == 0 && !origin_.head_too_large() && respond() == Next::kOver) {
+    return Next::kOver;
+  }
   if (origin_.head_too_large() && result.status == 0) {
     fail(Reason::kUpstreamFailed, "its answer: a header list too large");
-    return false;
+    return Next::kOver;
   }
-  return !origin_.closed() || origin_closed();
+  return origin_.closed() ? origin_closed() : Next::kGoesOn;
 }
 
-bool Pair::origin_closed() {
-  if (result.status != 0 && origin_.received()->finished()) return !client_.sent_end();
+Next Pair::origin_closed() {
+  if (result.status != 0 && origin_.received()->finished()) return client_.sent_end() ? Next::kOver : Next::kGoesOn;
   const auto& upload = *client_.received();
   const bool kept = upload.total() == upload.size();
   result.untouched = result.status == 0 && kept && origin_.error_code() == http2::kRefusedStream;
   const bool silent = result.status == 0;
   fail(Reason::kUpstreamFailed, silent ? "it ended the request without an answer" : "its answer ended too early");
   if (!silent) client_.reset(origin_.error_code() == http2::kNoError ? http2::kInternalError : origin_.error_code());
-  return false;
+  return Next::kOver;
 }
 
 }  // namespace
@@ -122,7 +125,7 @@ asio::awaitable<StreamResult> exchange_over_http2(net::DeadlineWheel& wheel, htt
   const Listening to_client(client, waiter);
   const Listening to_origin(*asked, waiter);
   Pair pair(waiter, client, *asked, request);
-  while (pair.step()) {
+  while (pair.step() == Next::kGoesOn) {
     if (!waiter.timed_out() || !pair.stands_still()) pair.touch();
     if (waiter.timed_out()) {
       pair.fail(Reason::kTimedOut, pair.result.status == 0 ? "it did not answer in time" : "its answer stood still");

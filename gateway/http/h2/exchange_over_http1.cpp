@@ -11,6 +11,7 @@
 #include "gateway/http/h1/exchange.h"
 #include "gateway/http/h1/io.h"
 #include "gateway/http/h2/response.h"
+#include "gateway/http/h2/steps.h"
 #include "gateway/http/h2/stream_waiter.h"
 #include "sniffer/http1_chunked.h"
 
@@ -18,6 +19,7 @@ namespace soleroute::gateway::http::h2 {
 namespace {
 
 namespace asio = boost::asio;
+using net::Written;
 using policy::Reason;
 using sniffer::BodyFraming;
 
@@ -65,7 +67,7 @@ class Http1Sender {
 
  private:
   asio::awaitable<void> run();
-  asio::awaitable<bool> send(std::string bytes);
+  asio::awaitable<Written> send(std::string bytes);  // kBroken, too, once this is stopped
   std::string trailer_section() const;
 
   asio::any_io_executor executor_;
@@ -79,10 +81,10 @@ class Http1Sender {
   bool stood_still_ = false;
 };
 
-asio::awaitable<bool> Http1Sender::send(std::string bytes) {
+asio::awaitable<Written> Http1Sender::send(std::string bytes) {
   const net::HeldBytes held(origin_.buffers(), bytes.capacity());
   const auto written = co_await origin_.write_all(base::as_bytes(bytes));
-  co_return written.has_value() && !stopped_;
+  co_return written && !stopped_ ? Written::kAll : Written::kBroken;
 }
 
 std::string Http1Sender::trailer_section() const {
@@ -115,13 +117,13 @@ asio::awaitable<void> Http1Sender::run() {
     out.append(base::as_text(bytes));
     if (coding_ == Http1Body::kChunked) out += "\r\n";
     const std::size_t count = bytes.size();
-    const bool sent = co_await send(std::move(out));
-    if (!sent) co_return;  // the origin has heard enough; it may still be answering
+    const auto sent = co_await send(std::move(out));
+    if (sent != Written::kAll) co_return;  // the origin has heard enough; it may still be answering
     body_.consume(count);
   }
   if (stopped_) co_return;
-  delivered_ = coding_ != Http1Body::kChunked;
-  if (!delivered_) delivered_ = co_await send(trailer_section());
+  const auto sent = coding_ == Http1Body::kChunked ? co_await send(trailer_section()) : Written::kAll;
+  delivered_ = sent == Written::kAll;
 }
 
 // The answer's side.
@@ -160,12 +162,12 @@ class Http1Receiver {
 
  private:
   asio::awaitable<std::optional<sniffer::ResponseHead>> read_head();
-  asio::awaitable<bool> read_more(std::size_t at_least);
-  asio::awaitable<bool> deliver(BodyFraming framing, std::uint64_t length);
-  asio::awaitable<bool> make_room();
+  asio::awaitable<Read> read_more(std::size_t at_least);
+  asio::awaitable<Message> deliver(BodyFraming framing, std::uint64_t length);
+  asio::awaitable<Room> make_room();
   void hold(base::Bytes bytes);
   [[nodiscard]] bool is_full() const;
-  bool accept(BodyFraming framing, std::uint64_t& left);
+  Syntax accept(BodyFraming framing, std::uint64_t& left);
 
   StreamWaiter waiter_;
   http2::Stream& client_;
@@ -186,14 +188,13 @@ void Http1Receiver::fail(Reason reason, std::string why) {
   result.detail = std::move(why);
 }
 
-// False: the end of the stream, or a failure that is written down.
-asio::awaitable<bool> Http1Receiver::read_more(std::size_t at_least) {
+asio::awaitable<Read> Http1Receiver::read_more(std::size_t at_least) {
   origin_.expires_after(h1::kResponseIdle);
   const auto count = co_await origin_.read_some(in_.space(at_least));
   if (count && *count > 0) in_.received(*count);
   begun_ = begun_ || !in_.empty();
   if (!count && origin_.timed_out()) fail(Reason::kTimedOut, "it did not answer in time");
-  co_return count && *count > 0;
+  co_return count && *count > 0 ? Read::kMore : Read::kNoMore;
 }
 
 asio::awaitable<std::optional<sniffer::ResponseHead>> Http1Receiver::read_head() {
@@ -212,8 +213,8 @@ asio::awaitable<std::optional<sniffer::ResponseHead>> Http1Receiver::read_head()
       fail(Reason::kUpstreamFailed, "its answer: " + std::string(flow::kNoRoom));
       co_return std::nullopt;
     }
-    const bool more = co_await read_more(h1::kSmallRead);
-    if (more) continue;
+    const auto read = co_await read_more(h1::kSmallRead);
+    if (read == Read::kMore) continue;
     fail(Reason::kUpstreamFailed, "it closed the connection before it answered");
     co_return std::nullopt;
   }
@@ -241,8 +242,8 @@ asio::awaitable<void> Http1Receiver::receive() {
   result.reusable = head->keep_alive;
   head.reset();  // a body may go on for long
   in_.shrink();
-  const bool whole = empty || co_await deliver(framing, length);
-  if (!whole) {
+  const auto message = empty ? Message::kWhole : co_await deliver(framing, length);
+  if (message == Message::kCutShort) {
     fail(Reason::kUpstreamFailed, "its answer ended too early");
     result.reusable = false;
     co_return client_.reset(http2::kInternalError);
@@ -252,19 +253,19 @@ asio::awaitable<void> Http1Receiver::receive() {
   result.reusable = result.reusable && in_.empty();
 }
 
-// Moves what is in in_ to the answer. False: malformed.
-bool Http1Receiver::accept(BodyFraming framing, std::uint64_t& left) {
+// Moves what is in in_ to the answer.
+Syntax Http1Receiver::accept(BodyFraming framing, std::uint64_t& left) {
   if (framing == BodyFraming::kChunked) {
     in_.consume(chunks_.feed(in_.bytes(), &content_));
-    if (chunks_.state() != sniffer::ChunkedScanner::State::kMalformed) return true;
+    if (chunks_.state() != sniffer::ChunkedScanner::State::kMalformed) return Syntax::kSound;
     fail(Reason::kUpstreamFailed, "its answer: " + std::string(chunks_.fault()));
-    return false;
+    return Syntax::kMalformed;
   }
   const auto size = framing == BodyFraming::kLength ? std::min<std::uint64_t>(left, in_.size()) : in_.size();
   if (size > 0) hold(in_.bytes().first(size));
   in_.consume(size);
   left -= framing == BodyFraming::kLength ? size : 0;
-  return true;
+  return Syntax::kSound;
 }
 
 void Http1Receiver::hold(base::Bytes bytes) {
@@ -279,29 +280,30 @@ bool Http1Receiver::is_full() const {
 }
 
 // Until the client has taken some of what is held for it.
-asio::awaitable<bool> Http1Receiver::make_room() {
+asio::awaitable<Room> Http1Receiver::make_room() {
   if (is_full()) in_.shrink();
   while (is_full() && !client_.closed()) {
     waiter_.expires_after(h1::kBodyIdle);
     co_await waiter_.wait();
     if (!waiter_.timed_out()) continue;
     fail(Reason::kTimedOut, "the client did not take the answer");
-    co_return false;
+    co_return Room::kNone;
   }
-  co_return !client_.closed();
+  co_return client_.closed() ? Room::kNone : Room::kFree;
 }
 
-// False: the answer is not whole.
-asio::awaitable<bool> Http1Receiver::deliver(BodyFraming framing, std::uint64_t length) {
+asio::awaitable<Message> Http1Receiver::deliver(BodyFraming framing, std::uint64_t length) {
   std::uint64_t left = length;
   for (;;) {
-    if (!accept(framing, left)) co_return false;
-    if (framing == BodyFraming::kLength && left == 0) co_return true;
-    if (chunks_.state() == sniffer::ChunkedScanner::State::kDone) co_return true;
-    const bool room = co_await make_room();
-    if (!room) co_return false;
-    const bool more = co_await read_more(net::has_room(origin_.buffers()) ? kAnswerReadSize : h1::kSmallRead);
-    if (!more) co_return framing == BodyFraming::kUntilClose && !client_.closed() && !origin_.timed_out();
+    if (accept(framing, left) == Syntax::kMalformed) co_return Message::kCutShort;
+    if (framing == BodyFraming::kLength && left == 0) co_return Message::kWhole;
+    if (chunks_.state() == sniffer::ChunkedScanner::State::kDone) co_return Message::kWhole;
+    const auto room = co_await make_room();
+    if (room == Room::kNone) co_return Message::kCutShort;
+    const auto read = co_await read_more(net::has_room(origin_.buffers()) ? kAnswerReadSize : h1::kSmallRead);
+    if (read == Read::kMore) continue;
+    const bool whole = framing == BodyFraming::kUntilClose && !client_.closed() && !origin_.timed_out();
+    co_return whole ? Message::kWhole : Message::kCutShort;
   }
 }
 

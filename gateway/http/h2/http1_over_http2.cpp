@@ -13,6 +13,7 @@
 #include "gateway/http/h1/io.h"
 #include "gateway/http/h2/http1_over_http2_heads.h"
 #include "gateway/http/h2/response.h"
+#include "gateway/http/h2/steps.h"
 #include "gateway/http/h2/stream_waiter.h"
 #include "gateway/http/page.h"
 #include "gateway/http/websocket_handshake.h"
@@ -82,16 +83,16 @@ class Translation : public std::enable_shared_from_this<Translation> {
   void forget_request();
 
   asio::awaitable<void> read_requests();
-  asio::awaitable<bool> read_head();
-  asio::awaitable<bool> read_more();
-  asio::awaitable<bool> read_body();
-  bool take_body(ChunkedScanner& chunks, std::uint64_t& left);
-  asio::awaitable<bool> make_room();
+  asio::awaitable<Message> read_head();
+  asio::awaitable<Read> read_more();
+  asio::awaitable<Message> read_body();
+  Syntax take_body(ChunkedScanner& chunks, std::uint64_t& left);
+  asio::awaitable<Room> make_room();
   void ask();
 
   asio::awaitable<void> write_answers();
-  asio::awaitable<bool> write_answer();
-  asio::awaitable<bool> refuse_websocket();
+  asio::awaitable<Next> write_answer();
+  asio::awaitable<void> refuse_websocket();
   std::string next_piece();
   std::string begin_answer();
   std::string framing_of(const http2::Fields& head);
@@ -149,16 +150,16 @@ void Translation::forget_request() {
 
 // --- From the client.
 
-asio::awaitable<bool> Translation::read_more() {
+asio::awaitable<Read> Translation::read_more() {
   const auto count = co_await client_->read_some(in_.space(kReadSize));
   if (count && *count > 0) in_.received(*count);
-  co_return count && *count > 0 && !over_;
+  co_return count && *count > 0 && !over_ ? Read::kMore : Read::kNoMore;
 }
 
-asio::awaitable<bool> Translation::read_head() {
+asio::awaitable<Message> Translation::read_head() {
   for (;;) {
     const auto parsed = sniffer::parse_request_head(in_.bytes());
-    if (parsed.malformed()) co_return false;
+    if (parsed.malformed()) co_return Message::kCutShort;
     if (parsed.complete()) {
       const auto& head = parsed.value();
       request_ = http2_request(head);
@@ -167,22 +168,22 @@ asio::awaitable<bool> Translation::read_head() {
       length_ = head.content_length;
       websocket_key_ = head.websocket_key;
       in_.consume(head.size);
-      co_return true;
+      co_return Message::kWhole;
     }
-    const bool more = co_await read_more();
-    if (!more) co_return false;
+    const auto read = co_await read_more();
+    if (read == Read::kNoMore) co_return Message::kCutShort;
   }
 }
 
 asio::awaitable<void> Translation::read_requests() {
   for (;;) {
-    const bool more = !in_.empty() || co_await read_more();
-    if (!more) co_return;  // it is gone, whether it has its answer or not
+    const auto read = in_.empty() ? co_await read_more() : Read::kMore;
+    if (read == Read::kNoMore) co_return;  // it is gone, whether it has its answer or not
     while (asking_ && !over_)
       co_await answered_.wait();  // of which all but the end has been sent: the next request is there
     if (over_) co_return;
-    const bool whole = co_await read_head();
-    if (!whole) co_return;
+    const auto head = co_await read_head();
+    if (head != Message::kWhole) co_return;
     forget_request();
     if (framing_ != BodyFraming::kNone) {
       up_ = std::make_shared<http2::Body>();
@@ -191,13 +192,12 @@ asio::awaitable<void> Translation::read_requests() {
     }
     asking_ = true;
     to_write_.set();
-    const bool delivered = framing_ == BodyFraming::kNone || co_await read_body();
-    if (!delivered) co_return;
+    const auto body = framing_ == BodyFraming::kNone ? Message::kWhole : co_await read_body();
+    if (body != Message::kWhole) co_return;
   }
 }
 
-// False: malformed.
-bool Translation::take_body(ChunkedScanner& chunks, std::uint64_t& left) {
+Syntax Translation::take_body(ChunkedScanner& chunks, std::uint64_t& left) {
   if (framing_ == BodyFraming::kChunked) {
     http2::Fields trailers;
     sniffer::ChunkedContent content;
@@ -205,39 +205,40 @@ bool Translation::take_body(ChunkedScanner& chunks, std::uint64_t& left) {
     content.trailer = [&trailers](const sniffer::HeaderField& field) { trailers.push_back(lower_case(field)); };
     in_.consume(chunks.feed(in_.bytes(), &content));
     if (chunks.state() == ChunkedScanner::State::kDone) up_->finish(std::move(trailers));
-    return chunks.state() != ChunkedScanner::State::kMalformed;
+    return chunks.state() == ChunkedScanner::State::kMalformed ? Syntax::kMalformed : Syntax::kSound;
   }
   const auto size = framing_ == BodyFraming::kLength ? std::min<std::uint64_t>(left, in_.size()) : in_.size();
   if (size > 0) up_->append(in_.bytes().first(size));
   in_.consume(size);
   left -= framing_ == BodyFraming::kLength ? size : 0;
   if (framing_ == BodyFraming::kLength && left == 0) up_->finish();
-  return true;
+  return Syntax::kSound;
 }
 
-asio::awaitable<bool> Translation::make_room() {
+asio::awaitable<Room> Translation::make_room() {
   while (up_->size() >= kMaxHeld && !over_) {
     room_.expires_after(h1::kBodyIdle);
     co_await room_.wait();
-    if (room_.timed_out()) co_return false;
+    if (room_.timed_out()) co_return Room::kNone;
   }
-  co_return !over_;
+  co_return over_ ? Room::kNone : Room::kFree;
 }
 
-asio::awaitable<bool> Translation::read_body() {
+// kCutShort, too, where no request can follow.
+asio::awaitable<Message> Translation::read_body() {
   ChunkedScanner chunks;
   std::uint64_t left = length_;
   for (;;) {
-    if (!take_body(chunks, left)) co_return false;
-    if (up_->finished()) co_return true;
-    const bool room = co_await make_room();
-    if (!room) co_return false;
-    const bool more = co_await read_more();
-    if (more) continue;
-    if (framing_ != BodyFraming::kUntilClose || over_) co_return false;
+    if (take_body(chunks, left) == Syntax::kMalformed) co_return Message::kCutShort;
+    if (up_->finished()) co_return Message::kWhole;
+    const auto room = co_await make_room();
+    if (room == Room::kNone) co_return Message::kCutShort;
+    const auto read = co_await read_more();
+    if (read == Read::kMore) continue;
+    if (framing_ != BodyFraming::kUntilClose || over_) co_return Message::kCutShort;
     up_->finish();  // a WebSocket whose client has said its last word
     while (asking_ && !over_) co_await answered_.wait();
-    co_return false;
+    co_return Message::kCutShort;
   }
 }
 
@@ -251,18 +252,21 @@ void Translation::ask() {
 
 asio::awaitable<void> Translation::write_answers() {
   while (!over_) {
-    const bool goes_on = !asking_ || co_await write_answer();
-    if (!goes_on) co_return;
+    const auto next = asking_ ? co_await write_answer() : Next::kGoesOn;
+    if (next == Next::kOver) co_return;
     if (!over_) co_await to_write_.wait();
   }
 }
 
-// What the origin has sent since the last time. False: nothing can follow on this connection.
-asio::awaitable<bool> Translation::write_answer() {
+// What the origin has sent since the last time.
+asio::awaitable<Next> Translation::write_answer() {
   const auto& session = connection_.session();
-  if (asked_ == nullptr && request_.websocket && !session.has_settings()) co_return true;  // which say whether it may
-  if (asked_ == nullptr && request_.websocket && !session.peer_takes_websockets())
-    co_return co_await refuse_websocket();
+  if (asked_ == nullptr && request_.websocket && !session.has_settings())
+    co_return Next::kGoesOn;  // which say whether it may
+  if (asked_ == nullptr && request_.websocket && !session.peer_takes_websockets()) {
+    co_await refuse_websocket();
+    co_return Next::kOver;
+  }
   if (asked_ == nullptr) ask();
   const auto& body = *asked_->received();
   for (;;) {
@@ -270,30 +274,32 @@ asio::awaitable<bool> Translation::write_answer() {
     if (piece.empty()) break;
     const net::HeldBytes held(client_->buffers(), piece.capacity());
     const auto written = co_await client_->write_all(base::as_bytes(piece));
-    if (!written || over_) co_return false;
+    if (!written || over_) co_return Next::kOver;
   }
-  if (!answering_ || !body.at_end()) co_return !asked_->closed() && !asked_->head_too_large();
+  if (!answering_ || !body.at_end()) {
+    co_return asked_->closed() || asked_->head_too_large() ? Next::kOver : Next::kGoesOn;
+  }
   if (coding_ == Coding::kChunked) {
     const std::string last = last_chunk(body.trailers());
     const auto written = co_await client_->write_all(base::as_bytes(last));
-    if (!written) co_return false;
+    if (!written) co_return Next::kOver;
   }
   const bool uploaded = up_ == nullptr || up_->finished();
   if (coding_ == Coding::kUntilClose || !uploaded) client_->shutdown_send();
   answering_ = false;
   asking_ = false;
   answered_.set();
-  co_return coding_ != Coding::kUntilClose&& uploaded && !origin_gone_;
+  const bool more = coding_ != Coding::kUntilClose && uploaded && !origin_gone_;
+  co_return more ? Next::kGoesOn : Next::kOver;
 }
 
 // In the origin's place, which has no words for it: what it cannot do is known before it is asked.
-asio::awaitable<bool> Translation::refuse_websocket() {
+asio::awaitable<void> Translation::refuse_websocket() {
   const Page page = upstream_page(502, policy::to_string(policy::Reason::kUpstreamFailed), request_.authority,
                                   "it speaks HTTP/2 alone, and takes no WebSocket over it (RFC 8441)");
   const std::string answer = render(page, false, true);
   const auto written = co_await client_->write_all(base::as_bytes(answer));
   (void)written;  // the connection is over either way
-  co_return false;
 }
 
 std::string Translation::next_piece() {

@@ -5,8 +5,6 @@
 #include <chrono>
 #include <utility>
 
-#include "gateway/dns/repeat_filter.h"
-
 namespace soleroute::gateway::dns {
 namespace {
 
@@ -45,13 +43,14 @@ DenialLog::~DenialLog() {
   stop();
 }
 
-bool DenialLog::write(const audit::DecisionRecord& record) {
-  if (state_->filter.admit(record, RepeatFilter::Clock::now())) {
+RepeatFilter::Verdict DenialLog::write(const audit::DecisionRecord& record) {
+  const auto verdict = state_->filter.admit(record, RepeatFilter::Clock::now());
+  if (verdict == RepeatFilter::Verdict::kWriteNow) {
     state_->log.decision(record);
-    return true;
+  } else {
+    state_->schedule();
   }
-  state_->schedule();
-  return false;
+  return verdict;
 }
 
 void DenialLog::stop() {

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "gateway/audit/decision_log.h"
+#include "gateway/dns/repeat_filter.h"
 
 namespace soleroute::gateway::dns {
 
@@ -17,8 +18,7 @@ class DenialLog {
   DenialLog& operator=(const DenialLog&) = delete;
   ~DenialLog();  // tells what is still held back
 
-  // False: held back and counted.
-  bool write(const audit::DecisionRecord& record);
+  RepeatFilter::Verdict write(const audit::DecisionRecord& record);
   void stop();
 
  private:

@@ -21,24 +21,24 @@ audit::DecisionRecord with_count(audit::DecisionRecord record, std::uint64_t cou
 
 }  // namespace
 
-bool RepeatFilter::admit(const audit::DecisionRecord& record, Clock::time_point now) {
+RepeatFilter::Verdict RepeatFilter::admit(const audit::DecisionRecord& record, Clock::time_point now) {
   const std::string key = kind_of(record);
   Kind* kind = kinds_.find(key);
   // With its window over but a count to tell, it waits for due(): the next of its kind opens a new window.
   if (kind != nullptr && (now < kind->ends || kind->held > 0)) {
     if (kind->held++ == 0) kind->record = record;
     ++held_;
-    return false;
+    return Verdict::kCounted;
   }
   Client& client = clients_.touch(record.client);
   if (!client.budget.take(now)) {
     ++client.held;
     client.newest = record;
     ++held_;
-    return false;
+    return Verdict::kCounted;
   }
   kinds_.touch(key).ends = now + kWindow;
-  return true;
+  return Verdict::kWriteNow;
 }
 
 std::vector<audit::DecisionRecord> RepeatFilter::due(Clock::time_point now) {

@@ -25,8 +25,8 @@ class RepeatFilter {
   static constexpr std::size_t kMaxKinds = 4096;
   static constexpr std::size_t kMaxClients = 1024;
 
-  // True: write it now. False: it is counted.
-  [[nodiscard]] bool admit(const audit::DecisionRecord& record, Clock::time_point now);
+  enum class Verdict : std::uint8_t { kWriteNow, kCounted };
+  [[nodiscard]] Verdict admit(const audit::DecisionRecord& record, Clock::time_point now);
   // What has been counted and is now to be told, with the count in its detail. Each count is told once.
   [[nodiscard]] std::vector<audit::DecisionRecord> due(Clock::time_point now);
   [[nodiscard]] bool holding() const { return held_ > 0; }

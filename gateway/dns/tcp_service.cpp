@@ -47,7 +47,8 @@ struct TcpService::State : std::enable_shared_from_this<TcpService::State> {
   std::unordered_map<base::IpAddress, std::size_t> per_client;
   bool stopped = false;
 
-  bool accept_batch(int listener);
+  enum class Accepted : std::uint8_t { kAll, kOutOfDescriptors };
+  Accepted accept_batch(int listener);
   void open_session(base::Fd socket, const base::IpAddress& client);
 };
 
@@ -80,8 +81,8 @@ class TcpService::Session : public std::enable_shared_from_this<TcpService::Sess
 
  private:
   static asio::awaitable<void> write(std::shared_ptr<Session> self);
-  // False: not a DNS client.
-  bool take_questions();
+  enum class Client : std::uint8_t { kSound, kNotOfDns };
+  Client take_questions();
   void ask(base::Bytes question);
   void reply(Message message);
   [[nodiscard]] bool full() const { return under_way_ >= kMaxUnderWay || unread_ >= kMaxUnread; }
@@ -106,7 +107,7 @@ bool TcpService::Session::has_question() const {
   return received_.size() >= sniffer::kTcpLengthPrefix + length;
 }
 
-bool TcpService::Session::take_questions() {
+TcpService::Session::Client TcpService::Session::take_questions() {
   std::size_t used = 0;
   bool sane = true;
   while (!full() && received_.size() - used >= sniffer::kTcpLengthPrefix) {
@@ -118,7 +119,7 @@ bool TcpService::Session::take_questions() {
     used += sniffer::kTcpLengthPrefix + length;
   }
   received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(used));
-  return sane;
+  return sane ? Client::kSound : Client::kNotOfDns;
 }
 
 void TcpService::Session::ask(base::Bytes question) {
@@ -160,7 +161,7 @@ asio::awaitable<void> TcpService::Session::read(std::shared_ptr<Session> self) {
   self->stream_.expires_after(kIdle);
   int reads = 0;
   while (self->stream_.is_open()) {
-    if (!self->take_questions()) break;
+    if (self->take_questions() == Client::kNotOfDns) break;
     // Questions that the cache answers make nothing wait.
     if (++reads % kReadsInATurn == 0) co_await asio::post(self->state_->io, asio::use_awaitable);
     if (self->full() && self->has_question()) {
@@ -196,16 +197,18 @@ void TcpService::State::open_session(base::Fd socket, const base::IpAddress& cli
   asio::co_spawn(io, std::move(reading), kIgnore);
 }
 
-// False when the process is out of descriptors.
-bool TcpService::State::accept_batch(int listener) {
+TcpService::State::Accepted TcpService::State::accept_batch(int listener) {
   for (int i = 0; i < kAcceptBatch; ++i) {
     sockaddr_storage peer{};
     socklen_t length = sizeof peer;
     base::Fd socket(::accept4(listener, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (!socket) return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
+    if (!socket) {
+      const bool out = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+      return out ? Accepted::kOutOfDescriptors : Accepted::kAll;
+    }
     open_session(std::move(socket), base::Endpoint::from_sockaddr(reinterpret_cast<const sockaddr&>(peer)).address);
   }
-  return true;
+  return Accepted::kAll;
 }
 
 namespace {
@@ -215,7 +218,7 @@ asio::awaitable<void> accept_loop(std::shared_ptr<State> state, asio::posix::str
   while (!state->stopped) {
     const auto [error] = co_await listener.async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
     if (error) co_return;
-    if (state->accept_batch(listener.native_handle())) continue;
+    if (state->accept_batch(listener.native_handle()) == State::Accepted::kAll) continue;
     state->pause.expires_after(kNoDescriptorPause);
     (void)co_await state->pause.async_wait(kAwait);
   }

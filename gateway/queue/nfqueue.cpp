@@ -112,18 +112,19 @@ base::Result<base::Fd> open_packet_queue(std::uint16_t number) {
   return socket;
 }
 
-bool each_packet(base::Bytes messages, const std::function<void(std::uint32_t, base::Bytes)>& visit) {
+Messages each_packet(base::Bytes messages, const std::function<void(std::uint32_t, base::Bytes)>& visit) {
   const auto* header = reinterpret_cast<const nlmsghdr*>(messages.data());
   int left = static_cast<int>(messages.size());
   for (; mnl_nlmsg_ok(header, left) != 0; header = mnl_nlmsg_next(header, &left)) {
-    if (header->nlmsg_len > static_cast<std::uint32_t>(left)) return false;  // libmnl compares as signed
+    if (header->nlmsg_len > static_cast<std::uint32_t>(left))
+      return Messages::kNotOfTheKernel;  // libmnl compares as signed
     constexpr int kPacket = NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET;
     if (header->nlmsg_type != kPacket) continue;
     std::array<nlattr*, NFQA_MAX + 1> attributes{};
-    if (nfq_nlmsg_parse(header, attributes.data()) < 0) return false;
+    if (nfq_nlmsg_parse(header, attributes.data()) < 0) return Messages::kNotOfTheKernel;
     const nlattr* packet_header = attributes[NFQA_PACKET_HDR];
     if (packet_header == nullptr || mnl_attr_get_payload_len(packet_header) < sizeof(nfqnl_msg_packet_hdr)) {
-      return false;
+      return Messages::kNotOfTheKernel;
     }
     const auto* info = static_cast<const nfqnl_msg_packet_hdr*>(mnl_attr_get_payload(packet_header));
     base::Bytes packet;
@@ -132,7 +133,7 @@ bool each_packet(base::Bytes messages, const std::function<void(std::uint32_t, b
     }
     visit(ntohl(info->packet_id), packet);
   }
-  return true;
+  return Messages::kSound;
 }
 
 std::vector<std::byte> accept_up_to(std::uint16_t queue, std::uint32_t id) {

@@ -17,9 +17,10 @@ inline constexpr std::uint32_t kCopyRange = 256;     // headers with options and
 inline constexpr std::uint32_t kQueueLength = 1024;  // packets held by the kernel; more go on unseen
 inline constexpr std::size_t kMessageBuffer = 8192;
 
-// Calls visit(packet id, bytes) for each packet in one read from the socket. False: not what the kernel sends.
-[[nodiscard]] bool each_packet(base::Bytes messages,
-                               const std::function<void(std::uint32_t id, base::Bytes packet)>& visit);
+enum class Messages : std::uint8_t { kSound, kNotOfTheKernel };
+// Calls visit(packet id, bytes) for each packet in one read from the socket.
+[[nodiscard]] Messages each_packet(base::Bytes messages,
+                                   const std::function<void(std::uint32_t id, base::Bytes packet)>& visit);
 
 // "Let every packet up to and including this one go on", for all of a batch at once; also for packets whose message
 // was lost on the way here.

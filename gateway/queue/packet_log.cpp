@@ -52,8 +52,8 @@ struct PacketLog::State {
   }
 
   static asio::awaitable<void> receive(std::shared_ptr<State> self);
-  // False: the socket is at fault, try again later.
-  bool take_batch(std::vector<std::byte>& buffer);
+  enum class Socket : std::uint8_t { kSound, kAtFault };
+  Socket take_batch(std::vector<std::byte>& buffer);
   void accept(std::uint32_t last_id);
   void record(base::Bytes packet, const policy::Policy& snapshot);
 
@@ -73,7 +73,7 @@ struct PacketLog::State {
 void PacketLog::State::record(base::Bytes packet, const policy::Policy& snapshot) {
   const auto refused = record_of_packet(packet, snapshot, *names);
   audit::count_decision(counters, refused);
-  const bool written = denials.write(refused);
+  const bool written = denials.write(refused) == dns::RepeatFilter::Verdict::kWriteNow;
   ++(written ? counters.packets_logged : counters.packets_suppressed);
 }
 
@@ -86,13 +86,13 @@ void PacketLog::State::accept(std::uint32_t last_id) {
                   number, std::generic_category().message(errno)));
 }
 
-bool PacketLog::State::take_batch(std::vector<std::byte>& buffer) {
+PacketLog::State::Socket PacketLog::State::take_batch(std::vector<std::byte>& buffer) {
   const auto snapshot = policy();
   for (int i = 0; i < kBatch; ++i) {
     const ssize_t size = ::recv(socket.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     // ENOBUFS: messages were lost, the packets went on; the next verdict releases what is still held.
     if (size < 0 && (errno == ENOBUFS || errno == EINTR)) continue;
-    if (size < 0) return errno == EAGAIN;
+    if (size < 0) return errno == EAGAIN ? Socket::kSound : Socket::kAtFault;
     std::optional<std::uint32_t> last;
     std::vector<base::Bytes> packets;
     const auto visit = [&](std::uint32_t id, base::Bytes packet) {
@@ -103,7 +103,7 @@ bool PacketLog::State::take_batch(std::vector<std::byte>& buffer) {
     if (last) accept(*last);  // the client's refusal first, its record after
     for (const auto& packet : packets) record(packet, *snapshot);
   }
-  return true;
+  return Socket::kSound;
 }
 
 asio::awaitable<void> PacketLog::State::receive(std::shared_ptr<State> self) {
@@ -111,7 +111,7 @@ asio::awaitable<void> PacketLog::State::receive(std::shared_ptr<State> self) {
   while (!self->stopped) {
     const auto [error] = co_await self->socket.async_wait(Descriptor::wait_read, kAwait);
     if (error) co_return;
-    if (self->take_batch(buffer)) continue;
+    if (self->take_batch(buffer) == Socket::kSound) continue;
     self->pause.expires_after(kAfterFault);
     (void)co_await self->pause.async_wait(kAwait);
   }

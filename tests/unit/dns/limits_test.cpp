@@ -15,6 +15,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using Verdict = RepeatFilter::Verdict;
 using Moment = std::chrono::steady_clock::time_point;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
@@ -64,11 +65,12 @@ audit::DecisionRecord denial(const std::string& host, const std::string& client 
 
 TEST(RepeatFilter, WritesTheFirstOfAKindAndCountsTheRest) {
   RepeatFilter filter;
-  EXPECT_TRUE(filter.admit(denial("evil.test"), kStart));
-  EXPECT_FALSE(filter.admit(denial("evil.test"), kStart + seconds(1)));
-  EXPECT_FALSE(filter.admit(denial("evil.test"), kStart + seconds(9)));
-  EXPECT_TRUE(filter.admit(denial("other.test"), kStart + seconds(1)));
-  EXPECT_TRUE(filter.admit(denial("evil.test", "10.77.0.11"), kStart + seconds(1))) << "another client";
+  EXPECT_EQ(filter.admit(denial("evil.test"), kStart), Verdict::kWriteNow);
+  EXPECT_EQ(filter.admit(denial("evil.test"), kStart + seconds(1)), Verdict::kCounted);
+  EXPECT_EQ(filter.admit(denial("evil.test"), kStart + seconds(9)), Verdict::kCounted);
+  EXPECT_EQ(filter.admit(denial("other.test"), kStart + seconds(1)), Verdict::kWriteNow);
+  EXPECT_EQ(filter.admit(denial("evil.test", "10.77.0.11"), kStart + seconds(1)), Verdict::kWriteNow)
+      << "another client";
   EXPECT_TRUE(filter.holding());
   EXPECT_THAT(filter.due(kStart + seconds(9)), IsEmpty());
   const auto told = filter.due(kStart + seconds(10));
@@ -77,19 +79,21 @@ TEST(RepeatFilter, WritesTheFirstOfAKindAndCountsTheRest) {
   EXPECT_EQ(told[0].detail, "2 more like it");
   EXPECT_FALSE(filter.holding());
   EXPECT_THAT(filter.due(kStart + seconds(30)), IsEmpty()) << "each count is told once";
-  EXPECT_TRUE(filter.admit(denial("evil.test"), kStart + seconds(30)));
+  EXPECT_EQ(filter.admit(denial("evil.test"), kStart + seconds(30)), Verdict::kWriteNow);
 }
 
 TEST(RepeatFilter, BoundsDifferentDenialsOfOneClient) {
   RepeatFilter filter;
   int written = 0;
-  for (int i = 0; i < 1000; ++i) written += filter.admit(denial(std::to_string(i) + ".evil.test"), kStart) ? 1 : 0;
+  for (int i = 0; i < 1000; ++i)
+    written += filter.admit(denial(std::to_string(i) + ".evil.test"), kStart) == Verdict::kWriteNow ? 1 : 0;
   EXPECT_EQ(written, 100);
-  EXPECT_TRUE(filter.admit(denial("evil.test", "10.77.0.11"), kStart)) << "another client has its own budget";
+  EXPECT_EQ(filter.admit(denial("evil.test", "10.77.0.11"), kStart), Verdict::kWriteNow)
+      << "another client has its own budget";
   const auto told = filter.due(kStart + seconds(1));
   ASSERT_THAT(told, SizeIs(1));
   EXPECT_EQ(told[0].detail, "900 denials of this client were not written");
-  EXPECT_TRUE(filter.admit(denial("later.evil.test"), kStart + seconds(2)));
+  EXPECT_EQ(filter.admit(denial("later.evil.test"), kStart + seconds(2)), Verdict::kWriteNow);
 }
 
 TEST(UpstreamOrder, KeepsTheOrderGivenUntilOneFails) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "gateway/audit/decision_record.h"
 #include "gateway/audit/probe.h"
 #include "gateway/dns/special_names.h"
 #include "gateway/net/own_address.h"
@@ -97,9 +98,9 @@ audit::DecisionRecord record_of(const base::IpAddress& client, std::string host,
 }
 
 audit::DecisionRecord record_of(const PendingLookup& question, std::string_view reason) {
-  auto record = record_of(question.client, question.name.text(), reason);
-  record.matched_host = question.decision.matched_host;
-  record.rule = policy::place_of(question.decision.rule);
+  auto record = record_of(question.client, question.name.text(), {});
+  audit::set_decision(record, question.decision);
+  record.reason = reason;
   return record;
 }
 
@@ -186,11 +187,10 @@ Message Responder::special(const ClientQuery& asked, const base::HostName& name)
   const SpecialName kind = special_name(name);
   names_->asked(asked.client, name, kind != SpecialName::kGateway);
   if (kind == SpecialName::kGateway) {
-    ++counters_.decisions_allowed;
     auto record = record_of(asked.client, name.text(), policy::to_string(policy::Reason::kAllowed));
     record.allowed = true;
-    record.detail = type_detail(asked.query.question.type) + ", this gateway";
-    log_.decision(record);
+    record.detail = fmt::format("{}, {}", type_detail(asked.query.question.type), audit::kOwnAddress);
+    audit::write(log_, counters_, record);
     return own_address_reply(asked.query, asked.limit);
   }
   auto record = record_of(asked.client, name.text(), policy::to_string(policy::Reason::kHostNotAllowed));
@@ -203,9 +203,8 @@ Message Responder::special(const ClientQuery& asked, const base::HostName& name)
 Message Responder::denied(const ClientQuery& asked, const base::HostName& name, const policy::Decision& decision) {
   if (special_name(name) == SpecialName::kLocal) return special(asked, name);
   names_->asked(asked.client, name, true);
-  auto record = record_of(asked.client, name.text(), policy::to_string(decision.reason));
-  record.matched_host = decision.matched_host;
-  record.rule = policy::place_of(decision.rule);
+  auto record = record_of(asked.client, name.text(), {});
+  audit::set_decision(record, decision);
   record.detail = type_detail(asked.query.question.type);
   log_denied(std::move(record));
   return own_address_reply(asked.query, asked.limit);
@@ -320,11 +319,9 @@ Message Responder::services_reply(const PendingLookup& question, const RecordSet
 
 void Responder::log_allowed(const PendingLookup& question, std::string_view detail) {
   auto record = record_of(question, policy::to_string(question.decision.reason));
-  record.allowed = question.decision.allowed();
-  record.observed = !record.allowed;
   audit::count_decision(counters_, record);
   record.detail = type_detail(question.query.question.type);
-  if (record.observed) record.detail += ", passed: the policy's mode is observe";
+  audit::set_passed(record, question.decision);
   if (!detail.empty()) record.detail += fmt::format(", {}", detail);
   if (record.matched_host.starts_with("*.") && has_long_label(question.name)) {
     record.detail += ", long label under a wildcard: data in names?";

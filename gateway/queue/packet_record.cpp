@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/web_ports.h"
+#include "gateway/audit/decision_record.h"
 #include "sniffer/ip_packet.h"
 #include "sniffer/quic_initial.h"
 
@@ -83,10 +84,10 @@ policy::Decision decide_name(const sniffer::IpPacket& packet, const policy::Poli
   return policy.decide(facts);
 }
 
+// Whatever was decided, the packet is refused.
 void take(audit::DecisionRecord& record, const policy::Decision& decision) {
-  record.reason = policy::to_string(decision.reason);
-  record.matched_host = decision.matched_host;
-  record.rule = policy::place_of(decision.rule);
+  audit::set_decision(record, decision);
+  record.allowed = false;
 }
 
 }  // namespace

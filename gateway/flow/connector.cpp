@@ -134,6 +134,14 @@ void has_told_the_race(const std::exception_ptr& /*unused*/) {}
 
 }  // namespace
 
+DialRequest dial_request(const policy::Decision& decision, base::HostName name, std::uint16_t port,
+                         base::IpAddress client) {
+  DialRequest request{std::move(name), port, {}, std::nullopt};
+  request.permitted.assign(decision.permitted_addresses.begin(), decision.permitted_addresses.end());
+  request.client = client;
+  return request;
+}
+
 std::unexpected<DialFailure> dial_failed(policy::Reason reason, std::string message) {
   return std::unexpected(DialFailure{reason, std::move(message)});
 }
@@ -215,6 +223,17 @@ base::Result<bool> Connector::is_here(const base::IpAddress& dialled) {
   const auto here = routes_.ends_here(address, mark_);
   if (address == dialled || !here || *here) return here;
   return routes_.ends_here(dialled, mark_);  // the machine may be a translator itself
+}
+
+asio::awaitable<Outcome> Connector::dial_endpoint(const policy::Decision& decision, std::optional<base::HostName> name,
+                                                  base::Endpoint destination, base::IpAddress client) {
+  if (!name) {
+    const auto range = base::Cidr::parse(decision.matched_host);
+    return dial_address(destination, range ? std::optional(*range) : std::nullopt, client);
+  }
+  auto request = dial_request(decision, std::move(*name), destination.port, client);
+  if (destination.address != base::IpAddress{}) request.preferred = destination.address;
+  return dial(std::move(request));
 }
 
 asio::awaitable<Outcome> Connector::dial_address(base::Endpoint remote, std::optional<base::Cidr> range,

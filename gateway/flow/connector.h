@@ -37,6 +37,10 @@ struct DialRequest {
   base::IpAddress client{};  // whose look-ups and descriptors this costs
 };
 
+// To `name`, with what the decision that allows it permits.
+[[nodiscard]] DialRequest dial_request(const policy::Decision& decision, base::HostName name, std::uint16_t port,
+                                       base::IpAddress client);
+
 // Why a dial failed, as the log and the client are told.
 struct DialFailure {
   policy::Reason reason = policy::Reason::kUpstreamFailed;  // or kPrivateAddress, kTimedOut
@@ -65,6 +69,11 @@ class Connector {
   // An address in `range`, an `endpoints:` cidr; no name involved. Without one: nothing in the policy names it.
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial_address(
       base::Endpoint remote, std::optional<base::Cidr> range, base::IpAddress client);
+  // What an `endpoints:` entry allows: `name`, preferably at the destination's address, or else that address, which the
+  // entry may list by its range. Keeps nothing of `decision`.
+  [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial_endpoint(
+      const policy::Decision& decision, std::optional<base::HostName> name, base::Endpoint destination,
+      base::IpAddress client);
   // What else is opened for a client; null: no limit.
   [[nodiscard]] net::DescriptorBudget* descriptors() const { return descriptors_; }
   // May a name lead there, if its entry lists no addresses? Not where that is not known.

@@ -7,7 +7,7 @@
 
 #include "base/byte_reader.h"
 #include "base/web_ports.h"
-#include "gateway/audit/probe.h"
+#include "gateway/audit/decision_record.h"
 
 namespace soleroute::gateway::flow {
 namespace {
@@ -40,8 +40,7 @@ void log_refusal(Context& context, const ClientConnection& client, const Refusal
     record.destination = client.original_destination.to_string();
   record.status = refusal.status;
   record.ech = refusal.ech;
-  audit::count_decision(context.counters, record);
-  context.log.decision(record);
+  audit::write(context.log, context.counters, record);
 }
 
 boost::asio::awaitable<void> send_and_close(net::Stream& stream, std::string last_word) {

@@ -2,7 +2,7 @@
 #include <optional>
 #include <utility>
 
-#include "gateway/audit/probe.h"
+#include "gateway/audit/decision_record.h"
 #include "gateway/flow/connector.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/ingress/entrances.h"
@@ -20,23 +20,29 @@ struct EndpointQuery {
   std::vector<base::HostName> names;  // whose answers, given by this gateway, held the destination
   bool to_stand_in = false;           // the destination is the gateway, standing in for a loopback address
 
+  [[nodiscard]] policy::FlowFacts facts() const;
   [[nodiscard]] policy::Decision ask(const policy::Policy& policy) const;
 };
 
-policy::Decision EndpointQuery::ask(const policy::Policy& policy) const {
+policy::FlowFacts EndpointQuery::facts() const {
   policy::FlowFacts facts;
   facts.phase = policy::Phase::kPacket;
   facts.client = client;
   facts.original_destination = destination;
   facts.port = destination.port;
   facts.resolved_names = names;
-  if (!to_stand_in) return policy.decide(facts);
+  return facts;
+}
+
+policy::Decision EndpointQuery::ask(const policy::Policy& policy) const {
+  auto asked = facts();
+  if (!to_stand_in) return policy.decide(asked);
   // The address says nothing then: each name it stood in for is asked about as if it had been named.
-  facts.phase = policy::Phase::kConnect;
+  asked.phase = policy::Phase::kConnect;
   policy::Decision decision;
   for (const auto& name : names) {
-    facts.host = name;
-    decision = policy.decide(facts);
+    asked.host = name;
+    decision = policy.decide(asked);
     if (decision.allowed() && decision.reason == policy::Reason::kEndpointAllowed) return decision;
   }
   decision.action = policy::Action::kDeny;
@@ -44,54 +50,26 @@ policy::Decision EndpointQuery::ask(const policy::Policy& policy) const {
   return decision;
 }
 
-EndpointQuery question_of(const flow::Context& context, const flow::ClientConnection& client) {
+EndpointQuery query_of(const flow::Context& context, const flow::ClientConnection& client) {
   const auto& address = client.original_destination.address;
   return {client.peer.address, client.original_destination, context.names.names_of(address), context.is_own(address)};
 }
 
 // An address that nothing names passes in observe mode if it is public, and nobody's here.
-bool is_observed_address(const flow::Context& context, const policy::Policy& policy, const EndpointQuery& question,
+bool is_observed_address(const flow::Context& context, const policy::Policy& policy, const EndpointQuery& query,
                          const policy::Decision& decision) {
-  return policy::is_observed(policy, decision) && !question.to_stand_in &&
-         context.connector.may_dial(question.destination.address);
+  return policy::is_observed(policy, decision) && !query.to_stand_in &&
+         context.connector.may_dial(query.destination.address);
 }
 
-void log_passed(flow::Context& context, const flow::ClientConnection& client, const policy::Decision& decision) {
-  audit::DecisionRecord record;
+void log_passed(flow::Context& context, const EndpointQuery& query, const policy::Decision& decision) {
+  auto record = audit::record_of(query.facts(), decision);
   record.phase = policy::Phase::kConnect;
-  record.allowed = decision.allowed();
-  record.observed = !record.allowed;
-  if (record.observed) record.detail = policy::kObservedDetail;
-  record.reason = policy::to_string(decision.reason);
-  record.client = client.peer.address;
   record.host = decision.matched_host;
-  const auto& destination = client.original_destination.address;
-  if (const auto name = context.names.looked_up_as(client.peer.address, destination); record.observed && name) {
-    record.host = name->text();
-  }
-  record.port = client.original_destination.port;
-  record.matched_host = decision.matched_host;
-  record.rule = policy::place_of(decision.rule);
-  record.destination = client.original_destination.to_string();
-  audit::count_decision(context.counters, record);
-  context.log.decision(record);
-}
-
-asio::awaitable<std::expected<flow::Dialled, flow::DialFailure>> dial(flow::Context& context, base::IpAddress client,
-                                                                      base::Endpoint destination,
-                                                                      policy::Decision decision) {
-  auto name = base::HostName::parse(decision.matched_host);
-  if (!name) {
-    const auto range = base::Cidr::parse(decision.matched_host);
-    const auto written = range ? std::optional(*range) : std::nullopt;
-    co_return co_await context.connector.dial_address(destination, written, client);
-  }
-  flow::DialRequest request{std::move(*name),
-                            destination.port,
-                            {decision.permitted_addresses.begin(), decision.permitted_addresses.end()},
-                            destination.address};
-  request.client = client;
-  co_return co_await context.connector.dial(std::move(request));
+  audit::set_passed(record, decision);
+  const auto name = context.names.looked_up_as(query.client, query.destination.address);
+  if (record.observed && name) record.host = name->text();
+  audit::write(context.log, context.counters, record);
 }
 
 void refuse(flow::Context& context, flow::ClientConnection& client, const policy::Decision& decision,
@@ -112,28 +90,30 @@ void refuse(flow::Context& context, flow::ClientConnection& client, const policy
 }  // namespace
 
 bool is_endpoint(const flow::Context& context, const flow::ClientConnection& client) {
-  return question_of(context, client).ask(*context.policy).allowed();
+  return query_of(context, client).ask(*context.policy).allowed();
 }
 
 asio::awaitable<flow::TunnelPtr> serve_endpoint(flow::Context& context, flow::ClientConnection client) {
   const auto snapshot = context.policy;  // the decision borrows from it
-  EndpointQuery question = question_of(context, client);
-  const auto decision = question.ask(*snapshot);
-  const bool passes = decision.allowed() || is_observed_address(context, *snapshot, question, decision);
+  EndpointQuery query = query_of(context, client);
+  const auto decision = query.ask(*snapshot);
+  const bool passes = decision.allowed() || is_observed_address(context, *snapshot, query, decision);
   if (!passes) {
     refuse(context, client, decision, decision.reason, {});
     co_return nullptr;
   }
-  auto dialled = co_await dial(context, question.client, question.destination, decision);
+  auto parsed = base::HostName::parse(decision.matched_host);
+  auto name = parsed ? std::optional(std::move(*parsed)) : std::nullopt;
+  auto dialled = co_await context.connector.dial_endpoint(decision, std::move(name), query.destination, query.client);
   if (!dialled) {
     ++context.counters.upstream_failures;
     refuse(context, client, decision, dialled.error().reason, dialled.error().message);
     co_return nullptr;
   }
-  log_passed(context, client, decision);
+  log_passed(context, query, decision);
   dialled->stream->account_to(client.stream->buffers());
-  auto still_allowed = [question = std::move(question)](const policy::Policy& policy) {
-    return policy::may_pass(policy, question.ask(policy));
+  auto still_allowed = [query = std::move(query)](const policy::Policy& policy) {
+    return policy::may_pass(policy, query.ask(policy));
   };
   co_return flow::open_tunnel(context, std::move(client.stream), std::move(dialled->stream), std::move(still_allowed));
 }

@@ -5,16 +5,16 @@
 #include <utility>
 
 #include "base/web_ports.h"
-#include "gateway/audit/probe.h"
+#include "gateway/audit/decision_record.h"
 #include "gateway/flow/connector.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/http/h1/io.h"
 #include "gateway/http/h1/session.h"
 #include "gateway/http/internal_site.h"
 #include "gateway/http/page.h"
+#include "gateway/http/refusal_page.h"
 #include "gateway/ingress/entrances.h"
 #include "gateway/ingress/inspected.h"
-#include "policy/explanation.h"
 #include "policy/observe.h"
 
 namespace soleroute::gateway::ingress {
@@ -47,79 +47,49 @@ struct Destination {
 };
 
 audit::DecisionRecord record_of(const Destination& to, const policy::Decision& decision) {
-  audit::DecisionRecord record;
-  record.phase = policy::Phase::kConnect;
-  record.allowed = decision.allowed();
-  record.reason = policy::to_string(decision.reason);
-  record.client = to.client;
+  auto record = audit::record_of(to.facts(), decision);
   record.host = to.text();
-  record.port = to.port;
-  if (to.port == base::kHttpsPort) record.scheme = policy::to_string(policy::Scheme::kHttps);
-  record.method = "CONNECT";
-  record.matched_host = decision.matched_host;
-  record.rule = policy::place_of(decision.rule);
+  record.destination.clear();  // the host says it
   return record;
 }
 
-asio::awaitable<void> refuse(flow::Context& context, net::Stream& client, const Destination& to,
-                             const policy::Policy& policy, policy::Decision decision, bool json) {
-  const auto facts = to.facts();
-  http::Page page{403, policy::to_string(decision.reason), {}, json};
-  page.body = json ? policy::refusal_json(policy, facts, decision) : policy::refusal_page(policy, facts, decision);
-  if (!json) page.body += http::kWhereToLook;
-  auto record = record_of(to, decision);
+asio::awaitable<void> answer(flow::Context& context, net::Stream& client, audit::DecisionRecord record,
+                             http::Page page) {
   record.status = page.status;
-  audit::count_decision(context.counters, record);
-  context.log.decision(record);
+  audit::write(context.log, context.counters, record);
   co_await flow::send_and_close(client, http::render(page, false, true));
 }
 
 asio::awaitable<void> answer_dial_failure(flow::Context& context, net::Stream& client, const Destination& to,
-                                          policy::Decision decision, flow::DialFailure failure) {
+                                          const policy::Policy& policy, policy::Decision decision,
+                                          flow::DialFailure failure, http::PageForm form) {
   ++context.counters.upstream_failures;
   decision.action = policy::Action::kDeny;
   decision.reason = failure.reason;
   auto record = record_of(to, decision);
-  record.status = failure.reason == Reason::kTimedOut ? 504 : 502;
   record.detail = failure.message;
-  audit::count_decision(context.counters, record);
-  context.log.decision(record);
-  const http::Page page = http::upstream_page(*record.status, record.reason, to.text(), failure.message);
-  co_await flow::send_and_close(client, http::render(page, false, true));
-}
-
-asio::awaitable<std::expected<flow::Dialled, flow::DialFailure>> dial(flow::Context& context, base::IpAddress client,
-                                                                      Destination to, policy::Decision decision) {
-  const base::Endpoint remote{to.address.value_or(base::IpAddress{}), to.port};
-  if (!to.host) {
-    const auto range = base::Cidr::parse(decision.matched_host);
-    const auto written = range ? std::optional(*range) : std::nullopt;
-    co_return co_await context.connector.dial_address(remote, written, client);
-  }
-  flow::DialRequest request{
-      *to.host, to.port, {decision.permitted_addresses.begin(), decision.permitted_addresses.end()}, std::nullopt};
-  request.client = client;
-  co_return co_await context.connector.dial(std::move(request));
+  auto page = http::dial_failure_page(policy, to.facts(), decision, to.text(), failure, form);
+  return answer(context, client, std::move(record), std::move(page));
 }
 
 // A tunnel to one of the `endpoints:`: bytes both ways, unseen. The caller keeps what `decision` borrows from.
 asio::awaitable<flow::TunnelPtr> connect(flow::Context& context, flow::ClientConnection client, flow::ReadAhead read,
-                                         Destination to, policy::Decision decision) {
+                                         Destination to, const policy::Policy& policy, policy::Decision decision,
+                                         http::PageForm form) {
   net::Stream& inner = *client.stream;
   const net::HeldBytes held(inner.buffers(), read.capacity());
   inner.expires_after(http::h1::kBodyIdle);  // dialling has its own time
-  auto dialled = co_await dial(context, client.peer.address, to, decision);
+  const base::Endpoint remote{to.address.value_or(base::IpAddress{}), to.port};
+  auto dialled = co_await context.connector.dial_endpoint(decision, to.host, remote, to.client);
   if (!dialled) {
     flow::DialFailure failure = std::move(dialled.error());
-    co_await answer_dial_failure(context, inner, to, decision, std::move(failure));
+    co_await answer_dial_failure(context, inner, to, policy, decision, std::move(failure), form);
     co_return nullptr;
   }
   auto record = record_of(to, decision);
   record.status = 200;
-  record.observed = !decision.allowed();
-  if (record.observed) record.detail = policy::kObservedDetail;
-  audit::count_decision(context.counters, record);
-  context.log.decision(record);
+  audit::set_passed(record, decision);
+  audit::write(context.log, context.counters, record);
 
   dialled->stream->account_to(inner.buffers());
   const auto still_allowed = [to](const policy::Policy& fresh) {
@@ -142,6 +112,7 @@ asio::awaitable<flow::TunnelPtr> serve_connect(flow::Context& context, flow::Cli
                                                flow::ReadAhead read, http::h1::ConnectAsked asked) {
   const Destination to{client.peer.address, asked.authority.host, asked.authority.address,
                        asked.authority.port.value_or(0)};
+  const http::PageForm form{.json = asked.wants_json};
   const auto snapshot = context.policy;  // the decision borrows from it
   auto decision = feasible(context, snapshot->decide(to.facts()));
   const bool observed_address = to.address && !to.host && context.connector.may_dial(*to.address);
@@ -153,11 +124,12 @@ asio::awaitable<flow::TunnelPtr> serve_connect(flow::Context& context, flow::Cli
   }
   const bool passes = policy::may_pass(*snapshot, decision) && (decision.allowed() || to.host || observed_address);
   if (!passes && !ours) {
-    co_await refuse(context, *client.stream, to, *snapshot, decision, asked.wants_json);
+    auto page = http::refusal_page(*snapshot, to.facts(), decision, 403, form);
+    co_await answer(context, *client.stream, record_of(to, decision), std::move(page));
     co_return nullptr;
   }
   if (!to.host || to.port != base::kHttpsPort) {
-    co_return co_await connect(context, std::move(client), std::move(read), to, decision);
+    co_return co_await connect(context, std::move(client), std::move(read), to, *snapshot, decision, form);
   }
   // To 443 the tunnel carries TLS for that very name: the ClientHello is read, decided and logged as if redirected.
   client.original_destination = {{}, base::kHttpsPort};

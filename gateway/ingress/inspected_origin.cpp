@@ -7,6 +7,7 @@
 
 #include "base/web_ports.h"
 #include "gateway/http/h2/http1_over_http2.h"
+#include "gateway/ingress/tls_facts.h"
 #include "gateway/inspect/inspection.h"
 #include "policy/observe.h"
 
@@ -45,18 +46,12 @@ InspectedOrigin::InspectedOrigin(flow::Context& context, const flow::ClientConne
 // By the policy in force now, which may no longer be the one that let the client in.
 asio::awaitable<std::expected<flow::Dialled, flow::DialFailure>> InspectedOrigin::dial() {
   const auto snapshot = context_.policy;
-  policy::FlowFacts facts;
-  facts.phase = policy::Phase::kTls;
-  facts.client = client_;
-  facts.sni = name_;
-  facts.port = base::kHttpsPort;
-  facts.scheme = policy::Scheme::kHttps;
-  const auto decision = snapshot->decide(facts);
+  const TlsQuery query{.client = client_, .sni = name_};
+  const auto decision = snapshot->decide(query.facts());
   if (!policy::may_pass(*snapshot, decision))
     co_return flow::dial_failed(decision.reason, "the policy no longer allows this host");
-  flow::DialRequest request{
-      name_, base::kHttpsPort, {decision.permitted_addresses.begin(), decision.permitted_addresses.end()}, preferred_};
-  request.client = client_;
+  auto request = flow::dial_request(decision, name_, base::kHttpsPort, client_);
+  request.preferred = preferred_;
   co_return co_await context_.connector.dial(std::move(request));
 }
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <fmt/format.h>
-
 #include <array>
 #include <chrono>
 #include <optional>
@@ -10,6 +8,7 @@
 #include "base/web_ports.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/http/h1/session.h"
+#include "gateway/http/page.h"
 #include "gateway/ingress/entrances.h"
 #include "sniffer/http1_head.h"
 #include "sniffer/protocol_guess.h"
@@ -39,18 +38,15 @@ std::optional<Protocol> first_bytes(net::Stream& stream, flow::ReadAhead& read) 
 
 // HTTP in clear on the port of HTTPS: named in the log as far as it can be read, and told so.
 asio::awaitable<void> refuse_clear_text(flow::Context& context, flow::ClientConnection client, flow::ReadAhead read) {
-  constexpr std::string_view kBody = "This is port 443: speak TLS here, or use http://.\n";
+  constexpr std::string_view kFault = "this is port 443: speak TLS here, or use http://";
   flow::Refusal refusal{
-      .phase = policy::Phase::kHttp, .reason = Reason::kMalformed, .detail = "plain HTTP on port 443"};
+      .phase = policy::Phase::kHttp, .reason = Reason::kMalformed, .detail = "plain HTTP on port 443", .status = 400};
   const auto head = sniffer::parse_request_head(read);
   if (head.complete() && head.value().host) refusal.host = head.value().host->text();
-  refusal.status = 400;
   flow::log_refusal(context, client, refusal);
-  const std::string page = fmt::format(
-      "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n"
-      "Cache-Control: no-store\r\nConnection: close\r\n\r\n{}",
-      kBody.size(), kBody);
-  co_await flow::send_and_close(*client.stream, page);
+  const auto page = http::fault_page(400, policy::to_string(refusal.reason), kFault);
+  const bool to_head = head.complete() && head.value().method == "HEAD";
+  co_await flow::send_and_close(*client.stream, http::render(page, to_head, true));
 }
 
 // HTTP/2 without TLS and without asking first: its client reads no page, but shows why a connection ends.

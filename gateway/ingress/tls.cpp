@@ -8,13 +8,14 @@
 #include <optional>
 
 #include "base/web_ports.h"
-#include "gateway/audit/probe.h"
+#include "gateway/audit/decision_record.h"
 #include "gateway/flow/connector.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/http/internal_site.h"
 #include "gateway/ingress/entrances.h"
 #include "gateway/ingress/inspected.h"
 #include "gateway/ingress/tls_alert.h"
+#include "gateway/ingress/tls_facts.h"
 #include "sniffer/tls_client_hello.h"
 #include "sniffer/tls_record.h"
 
@@ -81,62 +82,15 @@ asio::awaitable<HelloOutcome> rest_of_hello(net::Stream& stream, flow::ReadAhead
   }
 }
 
-policy::FlowFacts facts_of(const flow::ClientConnection& client, const ClientHello& hello,
-                           const std::optional<base::HostName>& authority) {
-  policy::FlowFacts facts;
-  facts.phase = policy::Phase::kTls;
-  facts.client = client.peer.address;
-  facts.original_destination = client.original_destination;
-  facts.sni = hello.server_name;
-  facts.host = authority;
-  facts.encrypted_client_hello = hello.encrypted_client_hello;
-  facts.port = base::kHttpsPort;
-  facts.scheme = policy::Scheme::kHttps;
-  return facts;
-}
-
 bool passes(const policy::Policy& policy, const policy::Decision& decision) {
   if (decision.allowed()) return decision.treatment == policy::Treatment::kPassThrough;
   return policy::is_observed(policy, decision);
 }
 
-// What a live connection needs to be asked about again after a reload. Outlives the parsed hello.
-struct TlsQuery {
-  base::IpAddress client;
-  base::Endpoint destination;
-  base::HostName name;
-  bool encrypted_client_hello = false;
-
-  [[nodiscard]] bool allowed_by(const policy::Policy& policy) const {
-    policy::FlowFacts facts;
-    facts.phase = policy::Phase::kTls;
-    facts.client = client;
-    facts.original_destination = destination;
-    facts.sni = name;
-    facts.encrypted_client_hello = encrypted_client_hello;
-    facts.port = base::kHttpsPort;
-    facts.scheme = policy::Scheme::kHttps;
-    return passes(policy, policy.decide(facts));
-  }
-};
-
-void log_passed(flow::Context& context, const flow::ClientConnection& client, const TlsQuery& question,
-                const policy::Decision& decision) {
-  audit::DecisionRecord record;
-  record.phase = policy::Phase::kTls;
-  record.allowed = decision.allowed();
-  record.observed = !decision.allowed();
-  if (record.observed) record.detail = policy::kObservedDetail;
-  record.reason = policy::to_string(decision.reason);
-  record.client = client.peer.address;
-  record.host = question.name.text();
-  record.ech = question.encrypted_client_hello;
-  record.scheme = "https";
-  record.port = base::kHttpsPort;
-  record.matched_host = decision.matched_host;
-  record.rule = policy::place_of(decision.rule);
-  audit::count_decision(context.counters, record);
-  context.log.decision(record);
+void log_passed(flow::Context& context, const TlsQuery& query, const policy::Decision& decision) {
+  auto record = audit::record_of(query.facts(), decision);
+  audit::set_passed(record, decision);
+  audit::write(context.log, context.counters, record);
 }
 
 // What is passed through unseen, or shown a page, must at least say that it is HTTP: DNS, SSH, mail and others have
@@ -176,7 +130,7 @@ struct Termination {
 // What a decision lets through: the origin, already told what was read. Or what becomes of the connection instead.
 struct Passage {
   std::unique_ptr<net::Stream> origin;
-  TlsQuery question;
+  TlsQuery query;
   std::unique_ptr<Termination> termination{};
 };
 
@@ -190,23 +144,20 @@ Passage terminated(const flow::ClientConnection& client, ClientHello hello,
 
 // Dials and tells the log; nothing for a flow that was refused.
 asio::awaitable<std::unique_ptr<net::Stream>> dial_origin(flow::Context& context, flow::ClientConnection& client,
-                                                          const TlsQuery& question, const policy::Decision& decision,
+                                                          const TlsQuery& query, const policy::Decision& decision,
                                                           std::span<const std::byte> read) {
-  flow::DialRequest request{question.name,
-                            443,
-                            {decision.permitted_addresses.begin(), decision.permitted_addresses.end()},
-                            client.original_destination.address,
-                            read,
-                            client.peer.address};
+  auto request = flow::dial_request(decision, *query.sni, base::kHttpsPort, query.client);
+  request.preferred = client.original_destination.address;
+  request.first_bytes = read;
   auto dialled = co_await context.connector.dial(std::move(request));
   if (dialled) {
-    log_passed(context, client, question, decision);
+    log_passed(context, query, decision);
     dialled->stream->account_to(client.stream->buffers());
     co_return std::move(dialled->stream);
   }
   ++context.counters.upstream_failures;
-  flow::Refusal refusal = refusal_of(decision, question.name.text());
-  refusal.ech = question.encrypted_client_hello;
+  flow::Refusal refusal = refusal_of(decision, query.sni->text());
+  refusal.ech = query.encrypted_client_hello;
   refusal.reason = dialled.error().reason;
   refusal.detail = dialled.error().message;
   co_await refuse(context, client, std::move(refusal), Alert::kInternalError);
@@ -233,7 +184,8 @@ asio::awaitable<std::optional<Passage>> admit(flow::Context& context, flow::Clie
     co_return std::nullopt;
   }
   const auto snapshot = context.policy;  // the decision borrows from it
-  const auto decision = feasible(context, snapshot->decide(facts_of(client, *hello, authority)));
+  TlsQuery query{client.peer.address, client.original_destination, hello->server_name, hello->encrypted_client_hello};
+  const auto decision = feasible(context, snapshot->decide(query.facts(authority)));
   const bool by_policy = decision.reason == Reason::kHostNotAllowed || decision.reason == Reason::kHttpsNotPermitted;
   // The gateway answers for itself, whatever the policy says of the name.
   const bool ours = http::is_own_name(hello->server_name) && (!authority || authority == hello->server_name);
@@ -258,10 +210,9 @@ asio::awaitable<std::optional<Passage>> admit(flow::Context& context, flow::Clie
   }
   const bool inspected = decision.allowed() && decision.treatment == policy::Treatment::kInspect;
   if (inspected) co_return terminated(client, std::move(*hello), snapshot, std::nullopt);
-  TlsQuery question{client.peer.address, client.original_destination, name, hello->encrypted_client_hello};
-  auto origin = co_await dial_origin(context, client, question, decision, read);
+  auto origin = co_await dial_origin(context, client, query, decision, read);
   if (!origin) co_return std::nullopt;
-  co_return Passage{std::move(origin), std::move(question)};
+  co_return Passage{std::move(origin), std::move(query)};
 }
 
 asio::awaitable<void> terminate(flow::Context& context, flow::ClientConnection client, flow::ReadAhead read,
@@ -284,8 +235,8 @@ asio::awaitable<flow::TunnelPtr> serve_tls_client(flow::Context& context, flow::
     co_await terminate(context, std::move(client), std::move(read), std::move(termination));
     co_return nullptr;
   }
-  auto still_allowed = [question = std::move(passage->question)](const policy::Policy& policy) {
-    return question.allowed_by(policy);
+  auto still_allowed = [query = std::move(passage->query)](const policy::Policy& policy) {
+    return passes(policy, policy.decide(query.facts()));
   };
   auto tunnel =
       flow::open_tunnel(context, std::move(client.stream), std::move(passage->origin), std::move(still_allowed));

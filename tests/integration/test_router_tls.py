@@ -184,7 +184,9 @@ def test_anything_but_one_name_is_refused(case, lab, extension):
 @pytest.mark.parametrize("host", ["allowed.test", "denied.test"])
 def test_clear_http_on_443_is_told_so_and_not_relayed(case, lab, host):
     answer, _ = web.talk(lab.agent, at.AL, 443, web.request_bytes(host, f"/{case.canary}"))
-    assert answer.startswith(b"HTTP/1.1 400") or answer == b""
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    for field in (b"X-Content-Type-Options: nosniff", b"X-Soleroute-Reason: malformed", b"Cache-Control: no-store"):
+        assert field in answer, "as on every other page"
     case.no_syn()
     case.record(action="blocked", host=host)
 

@@ -31,7 +31,6 @@ struct Request {
   std::string method;
   std::string target;  // origin-form
   std::string host;
-  policy::OverrideHeaders overrides{};
   bool http11 = true;
   bool keep_alive = true;
   std::optional<WebSocketOffer> websocket{};  // asked for, and may be granted

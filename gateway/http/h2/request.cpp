@@ -25,12 +25,12 @@ using http2::Field;
 using http2::Fields;
 namespace text = sniffer::http1;
 
-std::unexpected<RequestFault> fault(int status, std::string_view what) {
+std::unexpected<Fault> fault(int status, std::string_view what) {
   const bool large = status == 414 || status == 431;
-  return std::unexpected(RequestFault{status, large ? policy::Reason::kTooLarge : policy::Reason::kMalformed, what});
+  return std::unexpected(Fault{status, large ? policy::Reason::kTooLarge : policy::Reason::kMalformed, what});
 }
 
-std::optional<RequestFault> unfit_method(const Request& request) {
+std::optional<Fault> unfit_method(const Request& request) {
   const auto& method = request.method;
   if (!text::is_token(method)) return fault(400, "not a method").error();
   if (method.size() > sniffer::kMaxMethodLength) return fault(501, "a method too long").error();
@@ -38,7 +38,7 @@ std::optional<RequestFault> unfit_method(const Request& request) {
   return std::nullopt;
 }
 
-std::optional<RequestFault> unfit_path(const Request& request) {
+std::optional<Fault> unfit_path(const Request& request) {
   const auto& path = request.path;
   if (path.size() > sniffer::kMaxRequestLine) return fault(414, "a target too long").error();
   const bool asterisk = path == "*" && request.method == "OPTIONS";
@@ -47,7 +47,7 @@ std::optional<RequestFault> unfit_path(const Request& request) {
   return std::nullopt;
 }
 
-std::optional<RequestFault> read_authority(Request& request) {
+std::optional<Fault> read_authority(Request& request) {
   const auto authority = sniffer::parse_authority(request.authority);
   if (!authority.complete()) return fault(400, "a malformed authority").error();
   const auto& parsed = authority.value();
@@ -74,7 +74,7 @@ bool is_hop_by_hop(std::string_view name) {
 
 }  // namespace
 
-std::expected<Request, RequestFault> read_request(Fields head) {
+std::expected<Request, Fault> read_request(Fields head) {
   Request request;
   std::string protocol;
   std::string scheme;

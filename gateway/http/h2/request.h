@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/host_name.h"
+#include "gateway/http/request_flow.h"
 #include "gateway/http2/field.h"
 #include "policy/decision.h"
 
@@ -30,16 +31,9 @@ struct Request {
   [[nodiscard]] bool is_head() const { return method == "HEAD"; }
 };
 
-// What no policy can allow, and the status to say so with.
-struct RequestFault {
-  int status = 400;
-  policy::Reason reason = policy::Reason::kMalformed;
-  std::string_view text;
-};
-
 // Beyond what nghttp2 has checked (RFC 9113 section 8): one authority, port 443, https, methods and targets that HTTP/1
 // can carry as well.
-[[nodiscard]] std::expected<Request, RequestFault> read_request(http2::Fields head);
+[[nodiscard]] std::expected<Request, Fault> read_request(http2::Fields head);
 
 // The fields of an allowed request as its origin gets them, pseudo-header fields and framing aside.
 [[nodiscard]] http2::Fields forwarded_fields(const Request& request);

@@ -16,6 +16,7 @@
 #include "gateway/http/h2/request.h"
 #include "gateway/http/origin.h"
 #include "gateway/http/page.h"
+#include "gateway/http/request_flow.h"
 #include "gateway/http2/connection.h"
 #include "gateway/net/event.h"
 
@@ -31,35 +32,25 @@ class Session {
   [[nodiscard]] bool has_logged() const { return logged_; }
 
  private:
-  // One stream on its way through: what its log record says.
-  struct Progress;
+  // One stream on its way through.
+  struct Exchange;
 
   void begin(std::shared_ptr<http2::Stream> stream);
   [[nodiscard]] boost::asio::awaitable<void> serve(std::shared_ptr<http2::Stream> stream);
-  [[nodiscard]] boost::asio::awaitable<void> decide(Progress& progress);
-  [[nodiscard]] boost::asio::awaitable<void> answer_about_ourselves(Progress& progress, const policy::Policy& policy);
-  [[nodiscard]] boost::asio::awaitable<void> refuse(Progress& progress, const policy::Policy& policy,
-                                                    const policy::FlowFacts& facts);
-  [[nodiscard]] boost::asio::awaitable<void> forward(Progress& progress, const policy::Policy& policy,
-                                                     const policy::FlowFacts& facts);
-  [[nodiscard]] boost::asio::awaitable<std::expected<StreamResult, flow::DialFailure>> ask_origin(Progress& progress);
-  [[nodiscard]] boost::asio::awaitable<void> answer_dial_failure(Progress& progress, const policy::Policy& policy,
-                                                                 const policy::FlowFacts& facts,
-                                                                 flow::DialFailure failure);
-  [[nodiscard]] boost::asio::awaitable<void> finish(Progress& progress, StreamResult result);
-  [[nodiscard]] boost::asio::awaitable<void> answer(Progress& progress, Page page);
-  [[nodiscard]] flow::Registry::Entry registered(Progress& progress);
-  [[nodiscard]] policy::FlowFacts facts_of(const Request& request) const;
-  [[nodiscard]] bool still_allowed(const policy::Policy& policy) const;
-  [[nodiscard]] audit::DecisionRecord new_record() const;
+  [[nodiscard]] std::optional<Page> decide(Exchange& exchange);
+  [[nodiscard]] boost::asio::awaitable<void> forward(Exchange& exchange);
+  [[nodiscard]] boost::asio::awaitable<std::expected<StreamResult, flow::DialFailure>> ask_origin(Exchange& exchange);
+  [[nodiscard]] boost::asio::awaitable<void> finish(Exchange& exchange, StreamResult result);
+  [[nodiscard]] boost::asio::awaitable<void> answer(Exchange& exchange, Page page);
+  [[nodiscard]] flow::Registry::Entry registered(Exchange& exchange);
   void log_fault(policy::Reason reason, std::string_view why);
-  void log(Progress& progress, bool allowed);
 
   flow::Context& context_;
   InspectedClient client_;
   http2::Connection connection_;
   Origins origins_;
   AnswerBudget answers_;
+  RequestFlow connection_flow_;  // what a reload asks of it between streams, and its own faults
   net::Event stream_ended_;
   bool logged_ = false;
   std::size_t live_ = 0;  // streams being served, also those that the client has given up

@@ -35,6 +35,36 @@ TEST_F(Http2Streams, GoToTheOriginAsTheyCameAndTheirAnswersBack) {
   EXPECT_EQ(record.bytes_out, 5U);
 }
 
+TEST_F(Http2Streams, ThatOnlyObserveLetsPassAreLoggedAsObserved) {
+  use("mode: observe\ndomains: [{host: allowed.test, rules: [{methods: [GET], path: {prefix: /ok}}]}]");
+  connect();
+  const auto denied = ask(head("GET", "/other"));
+  at_origin(0).respond({{":status", "200"}}, body("hello"));
+  answered(denied);
+  EXPECT_EQ(status(*denied), "200");
+  const auto allowed = ask(head("GET", "/ok"));
+  at_origin(1).respond({{":status", "200"}}, body("hello"));
+  answered(allowed);
+  until([&] { return log_.records().size() == 2; });
+  const auto observed = log_.records().at(0);
+  EXPECT_FALSE(observed.allowed);
+  EXPECT_TRUE(observed.observed);
+  EXPECT_EQ(observed.reason, "no_rule_matched");
+  EXPECT_THAT(observed.detail, HasSubstr("observe"));
+  EXPECT_TRUE(log_.records().at(1).allowed) << "the control";
+  EXPECT_FALSE(log_.records().at(1).observed);
+}
+
+TEST_F(Http2Streams, ThatAreRefusedGetThePageThatSaysWhereToLook) {
+  use("domains: [{host: allowed.test, rules: [{methods: [GET], path: {prefix: /ok}}]}]");
+  connect();
+  const auto denied = ask(head("GET", "/other"));
+  answered(denied);
+  EXPECT_EQ(status(*denied), "403");
+  EXPECT_THAT(text(*denied), StartsWith("Blocked by proxy policy: allowed.test\n"));
+  EXPECT_THAT(text(*denied), HasSubstr("http://gateway.internal/policy\n"));
+}
+
 TEST_F(Http2Streams, ShareOneConnectionToTheOrigin) {
   connect();
   std::vector<std::shared_ptr<http2::Stream>> asked;

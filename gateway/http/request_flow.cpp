@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/http/request_flow.h"
+
+#include <chrono>
+
+#include "base/web_ports.h"
+#include "gateway/audit/decision_record.h"
+#include "gateway/flow/refusal.h"
+#include "gateway/http/internal_site.h"
+#include "policy/observe.h"
+
+namespace soleroute::gateway::http {
+namespace {
+
+using policy::Reason;
+
+}  // namespace
+
+RequestFlow::RequestFlow(flow::Context& context, const flow::ClientConnection& client,
+                         std::optional<base::HostName> sni, bool redirected)
+    : context_(context), client_(client), redirected_(redirected) {
+  facts_.phase = policy::Phase::kHttp;
+  facts_.client = client.peer.address;
+  facts_.sni = std::move(sni);
+  facts_.host = facts_.sni;
+  facts_.scheme = facts_.sni ? policy::Scheme::kHttps : policy::Scheme::kHttp;
+  facts_.port = default_port();
+}
+
+std::uint16_t RequestFlow::default_port() const {
+  return facts_.sni ? base::kHttpsPort : base::kHttpPort;
+}
+
+void RequestFlow::begin(AskedRequest asked) {
+  ++context_.counters.http_requests;
+  form_ = asked.form;
+  facts_.host = std::move(asked.host);
+  facts_.host_address = asked.host_address;
+  facts_.port = asked.port;
+  facts_.method = asked.method;
+  facts_.target = asked.target;
+  facts_.overrides = std::move(asked.overrides);
+  begin_record(asked.host_text);
+  // No endpoint leads on from the gateway's own address.
+  if (facts_.host_address && context_.is_own(client_.original_destination.address)) {
+    facts_.original_destination.reset();
+  }
+}
+
+void RequestFlow::begin_unread() {
+  form_ = {};
+  facts_.host = facts_.sni;
+  begin_record({});
+}
+
+void RequestFlow::begin_record(std::string_view host_text) {
+  started_ = net::Clock::now();
+  upstream_failed_ = false;
+  if (redirected_) facts_.original_destination = client_.original_destination;
+  audit::set_facts(record_, facts_);
+  if (!facts_.host && !host_text.empty()) record_.host = host_text;
+  audit::set_decision(record_, {});
+  record_.detail.clear();
+  record_.status.reset();
+  record_.bytes_in.reset();
+  record_.bytes_out.reset();
+}
+
+// Its own name, on the web's ports, and not inside TLS for another: decided before any policy is asked.
+bool RequestFlow::is_for_the_gateway() const {
+  return is_own_name(facts_.host) && base::is_web_port(facts_.port) && (!facts_.sni || facts_.sni == facts_.host);
+}
+
+std::optional<Page> RequestFlow::verdict() {
+  policy_ = context_.policy;  // the decision borrows from it
+  if (is_for_the_gateway()) {
+    if (!net::has_room(client_.stream->buffers())) return fault({503, Reason::kTooLarge, flow::kNoRoom});
+    audit::set_decision(record_, {.action = policy::Action::kAllow, .reason = Reason::kAllowed});
+    record_.detail = audit::kOwnAddress;
+    Page page = own_page(context_, *policy_, {*facts_.method, *facts_.target, facts_.client, form_.json});
+    record_.status = page.status;
+    return page;
+  }
+  decision_ = policy_->decide(facts_);
+  audit::set_decision(record_, decision_);
+  // Where nobody is named, observe lets nothing pass either: there is nobody to dial.
+  if (facts_.host && policy::may_pass(*policy_, decision_)) return std::nullopt;
+  // Inside TLS, allowed or not elsewhere: this connection is not the one for it (RFC 9110 section 15.5.20).
+  return refusal(facts_.sni && decision_.reason == Reason::kNameMismatch ? 421 : 403);
+}
+
+Page RequestFlow::refusal(int status) {
+  record_.status = status;
+  return refusal_page(*policy_, facts_, decision_, status, form_);
+}
+
+// Allowed, but the policy sets headers that cannot be set.
+Page RequestFlow::refuse(InjectionFault fault) {
+  decision_.action = policy::Action::kDeny;
+  decision_.reason = fault.reason;
+  audit::set_decision(record_, decision_);
+  record_.detail = std::move(fault.detail);
+  return refusal(fault.status);
+}
+
+Page RequestFlow::fault(const Fault& fault) {
+  record_.allowed = false;
+  record_.reason = policy::to_string(fault.reason);
+  record_.detail = fault.text;
+  if (fault.status != 0) record_.status = fault.status;
+  return fault_page(fault.status, policy::to_string(fault.reason), fault.text);
+}
+
+Page RequestFlow::dial_failed(const flow::DialFailure& failure) {
+  upstream_failed_ = true;
+  decision_.action = policy::Action::kDeny;
+  decision_.reason = failure.reason;
+  audit::set_decision(record_, decision_);
+  record_.detail = failure.message;
+  Page page = dial_failure_page(*policy_, facts_, decision_, record_.host, failure, form_);
+  record_.status = page.status;
+  return page;
+}
+
+void RequestFlow::finish_page(std::uint64_t bytes) {
+  record_.bytes_out = bytes;
+  write();
+}
+
+std::optional<Page> RequestFlow::finish(Outcome outcome) {
+  const bool failed = outcome.failure != Reason::kAllowed;
+  upstream_failed_ = outcome.failure == Reason::kUpstreamFailed;
+  std::optional<Page> page;
+  if (outcome.status != 0) record_.status = outcome.status;
+  if (failed && outcome.answerable) {
+    record_.status = upstream_status(outcome.failure);
+    page = upstream_page(*record_.status, policy::to_string(outcome.failure), record_.host, outcome.detail);
+  }
+  record_.bytes_in = outcome.from_client;
+  record_.bytes_out = outcome.to_client;
+  if (failed) record_.detail = std::move(outcome.detail);
+  if (outcome.revoked) record_.detail = "ended: a new policy denies it";
+  audit::set_passed(record_, decision_);
+  if (outcome.failure == Reason::kMalformed) {
+    record_.allowed = false;
+    record_.reason = policy::to_string(outcome.failure);
+  }
+  write();
+  return page;
+}
+
+void RequestFlow::write() {
+  logged_ = true;
+  const auto elapsed = net::Clock::now() - started_;
+  record_.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(elapsed).count();
+  if (upstream_failed_) ++context_.counters.upstream_failures;
+  context_.counters.bytes_in += record_.bytes_in.value_or(0);
+  context_.counters.bytes_out += record_.bytes_out.value_or(0);
+  audit::write(context_.log, context_.counters, record_);
+  decision_ = {};
+  injected_.clear();
+  policy_.reset();
+}
+
+void RequestFlow::rest() {
+  facts_.method.reset();
+  facts_.target.reset();
+  facts_.overrides = {};
+}
+
+bool RequestFlow::still_allowed(const policy::Policy& policy) const {
+  return !facts_.host || is_own_name(facts_.host) || policy::may_pass(policy, policy.decide(facts_));
+}
+
+flow::DialRequest RequestFlow::dial_request() const {
+  auto request = flow::dial_request(decision_, *facts_.host, facts_.port, facts_.client);
+  if (redirected_) request.preferred = client_.original_destination.address;
+  return request;
+}
+
+}  // namespace soleroute::gateway::http

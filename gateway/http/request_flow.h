@@ -1,0 +1,128 @@
+// One request from its head to its log record, whichever version of HTTP carries it: what is asked, what the policy
+// answers, the page that the gateway answers with itself, and how it ended. Sessions read heads, write pages and move
+// bodies.
+// Plain state: no coroutine, no socket. One for all requests of an HTTP/1 connection, or for one HTTP/2 stream.
+// Used on its worker's thread; borrows the context and the client.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/host_name.h"
+#include "base/ip_address.h"
+#include "gateway/audit/decision_log.h"
+#include "gateway/flow/connector.h"
+#include "gateway/flow/context.h"
+#include "gateway/http/header_injection.h"
+#include "gateway/http/page.h"
+#include "gateway/http/refusal_page.h"
+#include "gateway/net/deadline_wheel.h"
+#include "policy/policy.h"
+
+namespace soleroute::gateway::http {
+
+// What no policy can allow, and the status to say so with.
+struct Fault {
+  int status = 400;  // 0: the client is gone
+  policy::Reason reason = policy::Reason::kMalformed;
+  std::string_view text;  // static
+};
+
+// What a head asks for. Its texts are borrowed until the next begin() or rest().
+struct AskedRequest {
+  std::optional<base::HostName> host{};
+  std::optional<base::IpAddress> host_address{};
+  std::string_view host_text{};  // as sent
+  std::uint16_t port = 0;
+  std::string_view method{};
+  std::string_view target{};  // origin-form
+  policy::OverrideHeaders overrides{};
+  PageForm form{};
+};
+
+// How a forwarded request ended.
+struct Outcome {
+  int status = 0;                                     // sent to the client; 0: none
+  policy::Reason failure = policy::Reason::kAllowed;  // kUpstreamFailed, kTimedOut, kMalformed if it went wrong
+  std::string detail{};                               // then: why
+  std::uint64_t from_client = 0;
+  std::uint64_t to_client = 0;
+  bool answerable = false;  // nothing was sent, and can still be
+  bool revoked = false;     // a reload has ended it
+};
+
+class RequestFlow {
+ public:
+  // `sni`: of terminated TLS. `redirected`: the client was going to its original destination.
+  RequestFlow(flow::Context& context, const flow::ClientConnection& client, std::optional<base::HostName> sni,
+              bool redirected);
+
+  // A head has come. Every begin() is followed by one finish.
+  void begin(AskedRequest asked);
+  // None came that could be read: only fault() may follow.
+  void begin_unread();
+
+  // Nothing: forward it, with the fields of injected() in the place of the request's own. `own`: these.
+  template <class Fields>
+  [[nodiscard]] std::optional<Page> decide(const Fields& own) {
+    if (auto page = verdict()) return page;
+    auto injected = prepare_injection(decision_, own, context_.secrets);
+    if (!injected) return refuse(std::move(injected.error()));
+    injected_ = std::move(*injected);
+    return std::nullopt;
+  }
+  [[nodiscard]] Page fault(const Fault& fault);
+  [[nodiscard]] Page dial_failed(const flow::DialFailure& failure);
+
+  // Writes the record and the counters. Of a page: `bytes` of it go to the client.
+  void finish_page(std::uint64_t bytes);
+  // Of a request that decide() let through. The page to answer with, if it failed and is answerable.
+  std::optional<Page> finish(Outcome outcome);
+  // What was asked is over, and the connection waits for the next request.
+  void rest();
+
+  // A request under way, or what it has become, is asked about as it is; a connection between requests for its host.
+  [[nodiscard]] bool still_allowed(const policy::Policy& policy) const;
+
+  // Borrowed from the snapshot that decide() has asked; until finish.
+  [[nodiscard]] const policy::Decision& decision() const { return decision_; }
+  [[nodiscard]] std::span<const InjectedField> injected() const { return injected_; }
+  [[nodiscard]] flow::DialRequest dial_request() const;
+  // Of the newest request; before one, what TLS asked for.
+  [[nodiscard]] const std::optional<base::HostName>& host() const { return facts_.host; }
+  [[nodiscard]] std::uint16_t port() const { return facts_.port; }
+  [[nodiscard]] const std::optional<base::HostName>& sni() const { return facts_.sni; }
+  [[nodiscard]] std::uint16_t default_port() const;
+  // Has any request been logged?
+  [[nodiscard]] bool has_logged() const { return logged_; }
+
+ private:
+  [[nodiscard]] std::optional<Page> verdict();
+  [[nodiscard]] Page refusal(int status);
+  [[nodiscard]] Page refuse(InjectionFault fault);
+  [[nodiscard]] bool is_for_the_gateway() const;
+  void begin_record(std::string_view host_text);
+  void write();
+
+  flow::Context& context_;
+  const flow::ClientConnection& client_;
+  bool redirected_;
+  bool logged_ = false;
+  bool upstream_failed_ = false;
+  PageForm form_{};
+  policy::FlowFacts facts_;
+  audit::DecisionRecord record_;
+  net::Clock::time_point started_;
+  std::shared_ptr<const policy::Policy> policy_;  // that decided
+  policy::Decision decision_;
+  std::vector<InjectedField> injected_;
+};
+
+}  // namespace soleroute::gateway::http

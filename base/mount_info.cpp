@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "base/mount_info.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <cstddef>
 #include <optional>
 
-#include "base/fd.h"
+#include "base/read_file.h"
 
 namespace soleroute::base {
 namespace {
@@ -76,18 +72,7 @@ std::string moved(std::string_view path, std::string_view folder, const std::str
 }  // namespace
 
 Result<std::string> read_mount_info() {
-  constexpr const char* kPath = "/proc/self/mountinfo";
-  const Fd file(::open(kPath, O_RDONLY | O_CLOEXEC));
-  if (!file) return errno_error(std::string("cannot open ") + kPath);
-  std::string text;
-  std::array<char, 65536> chunk;
-  for (;;) {
-    const ssize_t count = ::read(file.get(), chunk.data(), chunk.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return errno_error(std::string("cannot read ") + kPath);
-    if (count == 0) return text;
-    text.append(chunk.data(), static_cast<std::size_t>(count));
-  }
+  return read_file("/proc/self/mountinfo", std::string::npos);
 }
 
 std::vector<Mount> parse_mount_info(std::string_view mountinfo) {

@@ -25,6 +25,7 @@
 #include "base/fd.h"
 #include "base/message_buffer.h"
 #include "base/netlink_wait.h"
+#include "base/read_file.h"
 #include "netrules/kernel.h"
 #include "netrules/nftnl_codec.h"
 #include "netrules/program.h"
@@ -342,9 +343,8 @@ std::vector<FeatureProbe> feature_probes() {
 bool has_ipv6() {
   const base::Fd socket(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket) return false;
-  const base::Fd sysctl(::open("/proc/sys/net/ipv6/conf/all/disable_ipv6", O_RDONLY | O_CLOEXEC));
-  char disabled = '0';
-  return !sysctl || ::read(sysctl.get(), &disabled, 1) != 1 || disabled == '0';
+  const auto disabled = base::read_file("/proc/sys/net/ipv6/conf/all/disable_ipv6", 1);
+  return !disabled || !disabled->starts_with('1');
 }
 
 class NftnlKernel final : public Kernel {

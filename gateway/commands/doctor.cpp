@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -14,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/read_file.h"
 #include "gateway/commands/command.h"
 #include "gateway/commands/doctor_report.h"
 #include "gateway/commands/probe_socket.h"
@@ -27,19 +25,13 @@ namespace {
 
 constexpr std::chrono::milliseconds kEngineTimeout{3000};
 constexpr std::chrono::milliseconds kResolverTimeout{300};
+constexpr std::size_t kMaxProcFile = 8192;
 
 struct DoctorOptions {
   std::string place;
   std::string engine = "/var/run/docker.sock";
   std::vector<std::string> claim;
 };
-
-std::string read_text(const char* path) {
-  const base::Fd fd(::open(path, O_RDONLY | O_CLOEXEC));
-  std::array<char, 8192> text{};
-  const ssize_t size = fd ? ::read(fd.get(), text.data(), text.size()) : 0;
-  return {text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
-}
 
 base::Result<Place> place_of(const DoctorOptions& options) {
   if (options.place == "machine") return Place::kMachine;
@@ -113,12 +105,13 @@ base::Result<DoctorFacts> gather(const DoctorOptions& options) {
     facts.claim.push_back(*address);
   }
   if (const auto raised = host::raise_permitted_capabilities(); !raised) return std::unexpected(raised.error());
-  facts.powers = host::network_powers(read_text("/proc/self/status"));
+  facts.powers = host::network_powers(base::read_file("/proc/self/status", kMaxProcFile).value_or(""));
   const auto scratch = netrules::probe_in_scratch_namespace();
   facts.user_namespaces = scratch.has_value();
   facts.kernel = facts.powers.admin ? netrules::make_kernel()->probe() : scratch;
   facts.netns_processes = host::describe_netns_processes();
-  const std::string netfilter = read_text("/proc/sys/net/bridge/bridge-nf-call-iptables");
+  const std::string netfilter =
+      base::read_file("/proc/sys/net/bridge/bridge-nf-call-iptables", kMaxProcFile).value_or("");
   if (!netfilter.empty()) facts.bridge_netfilter = netfilter.starts_with("1");
   if (facts.place == Place::kMachine) facts.networks = engine_networks(options.engine);
   if (facts.place == Place::kAgent) facts.refusing_resolvers = refusing_resolvers();

@@ -1,25 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/host/connection_table.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <array>
 #include <charconv>
-#include <string_view>
 
-#include "base/fd.h"
+#include "base/read_file.h"
 
 namespace soleroute::gateway::host {
 namespace {
 
 std::uint64_t number_in(const char* path) {
-  const base::Fd fd(::open(path, O_RDONLY | O_CLOEXEC));
-  std::array<char, 32> text{};
-  const ssize_t size = fd ? ::read(fd.get(), text.data(), text.size()) : 0;
+  const std::string text = base::read_file(path, 32).value_or("");
   std::uint64_t number = 0;
-  if (size > 0) std::from_chars(text.data(), text.data() + size, number);
+  std::from_chars(text.data(), text.data() + text.size(), number);
   return number;
 }
 

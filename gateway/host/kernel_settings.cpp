@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <string_view>
 #include <utility>
 
 #include "base/fd.h"
+#include "base/read_file.h"
 
 namespace soleroute::gateway::host {
 namespace {
@@ -28,12 +28,9 @@ struct Setting {
 };
 
 std::string read_setting(const std::string& path) {
-  const base::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  std::array<char, 16> text{};
-  const ssize_t size = fd ? ::read(fd.get(), text.data(), text.size()) : 0;
-  std::string_view value(text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
-  while (value.ends_with('\n')) value.remove_suffix(1);
-  return std::string(value);
+  std::string value = base::read_file(path, 16).value_or("");
+  while (value.ends_with('\n')) value.pop_back();
+  return value;
 }
 
 bool write_setting(const Setting& setting) {

@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/host/netns_processes.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/capability.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 
-#include "base/fd.h"
+#include "base/read_file.h"
 #include "gateway/host/policy_files.h"
 
 namespace soleroute::gateway::host {
@@ -22,18 +20,6 @@ namespace {
 
 constexpr std::size_t kMaxDescribed = 8;  // where all share one network, that is enough to see it
 constexpr std::size_t kMaxProcFile = std::size_t{256} << 10;
-
-std::string read_proc(const std::string& path) {
-  const base::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  std::string text;
-  std::array<char, 4096> piece{};
-  while (fd && text.size() < kMaxProcFile) {
-    const ssize_t size = ::read(fd.get(), piece.data(), piece.size());
-    if (size <= 0) break;
-    text.append(piece.data(), static_cast<std::size_t>(size));
-  }
-  return text;
-}
 
 std::string_view field(std::string_view status, std::string_view name) {
   for (std::size_t at = 0; at < status.size();) {
@@ -67,7 +53,7 @@ bool is_number(const std::string& name) {
 }
 
 std::optional<std::string> describe_process(const std::filesystem::path& folder) {
-  const std::string status = read_proc(folder / "status");
+  const std::string status = base::read_file(folder / "status", kMaxProcFile).value_or("");
   const NetworkPowers powers = network_powers(status);
   if (!powers.any()) return std::nullopt;
   return fmt::format(
@@ -113,7 +99,8 @@ std::vector<std::string> describe_netns_processes() {
     }
   }
   if (more > 0) found.push_back(fmt::format("{} more such processes share this network", more));
-  if (const int sockets = packet_socket_count(read_proc("/proc/net/packet")); sockets > 0) {
+  if (const int sockets = packet_socket_count(base::read_file("/proc/net/packet", kMaxProcFile).value_or(""));
+      sockets > 0) {
     found.push_back(fmt::format("{} packet socket{} open in this network: what they send passes no rule", sockets,
                                 sockets == 1 ? " is" : "s are"));
   }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/jail/descendants.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -11,17 +10,14 @@
 #include <cstdlib>
 #include <string>
 
-#include "base/fd.h"
+#include "base/read_file.h"
 
 namespace soleroute::gateway::jail {
 namespace {
 
 // Space-separated numbers; cut after the first few thousand, the rest come in the next round.
 std::string children_list() {
-  const base::Fd file(::open(fmt::format("/proc/self/task/{}/children", ::getpid()).c_str(), O_RDONLY | O_CLOEXEC));
-  std::string text(32768, '\0');
-  const ssize_t count = file ? ::read(file.get(), text.data(), text.size()) : 0;
-  text.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+  const auto text = base::read_file(fmt::format("/proc/self/task/{}/children", ::getpid()), 32768).value_or("");
   return text.substr(0, text.rfind(' ') == std::string::npos ? 0 : text.rfind(' '));
 }
 

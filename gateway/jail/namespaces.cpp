@@ -7,7 +7,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -17,6 +16,7 @@
 #include <system_error>
 
 #include "base/fd.h"
+#include "base/read_file.h"
 #include "gateway/jail/credentials.h"
 
 namespace soleroute::gateway::jail {
@@ -45,28 +45,16 @@ std::string identity_map(std::string_view own_map) {
   return text;
 }
 
-base::Result<std::string> read_proc(const char* path) {
-  const base::Fd file(::open(path, O_RDONLY | O_CLOEXEC));
-  std::string text(kMaxIdMap, '\0');
-  const ssize_t count = file ? ::read(file.get(), text.data(), text.size()) : -1;
-  if (count < 0) return base::errno_error(fmt::format("cannot read {}", path));
-  text.resize(static_cast<std::size_t>(count));
-  return text;
-}
-
 base::Status map_every(const char* own, const std::string& theirs) {
-  const auto map = read_proc(own);
+  const auto map = base::read_file(own, kMaxIdMap);
   if (!map) return std::unexpected(map.error());
   return write_proc(theirs.c_str(), identity_map(*map));
 }
 
 std::optional<long> read_switch(const char* path) {
-  const base::Fd file(::open(path, O_RDONLY | O_CLOEXEC));
-  std::array<char, 32> text{};
-  const ssize_t count = file ? ::read(file.get(), text.data(), text.size()) : -1;
-  if (count <= 0) return std::nullopt;
+  const std::string text = base::read_file(path, 32).value_or("");
   long value = 0;
-  if (std::from_chars(text.data(), text.data() + count, value).ec != std::errc{}) return std::nullopt;
+  if (std::from_chars(text.data(), text.data() + text.size(), value).ec != std::errc{}) return std::nullopt;
   return value;
 }
 

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/jail/unix_sockets.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 
-#include "base/fd.h"
+#include "base/read_file.h"
 
 namespace soleroute::gateway::jail {
 namespace {
@@ -31,18 +27,9 @@ std::string_view path_field(std::string_view line) {
 }
 
 base::Result<std::string> read_table() {
-  const base::Fd file(::open(kTable, O_RDONLY | O_CLOEXEC));
-  if (!file) return base::errno_error("cannot open /proc/net/unix");
-  std::string text;
-  std::array<char, 65536> chunk;
-  for (;;) {
-    const ssize_t count = ::read(file.get(), chunk.data(), chunk.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return base::errno_error("cannot read /proc/net/unix");
-    if (count == 0) return text;
-    text.append(chunk.data(), static_cast<std::size_t>(count));
-    if (text.size() > kMaxTable) return base::system_error("/proc/net/unix is too long");
-  }
+  auto text = base::read_file(kTable, kMaxTable + 1);
+  if (text && text->size() > kMaxTable) return base::system_error("/proc/net/unix is too long");
+  return text;
 }
 
 bool is_socket(const std::string& path) {

@@ -4,8 +4,12 @@
 #include <algorithm>
 #include <ranges>
 
+#include "base/text.h"
+
 namespace soleroute::base {
 namespace {
+
+constexpr std::size_t kShown = 80;  // of a bad name, in messages
 
 constexpr bool is_digit(char c) {
   return c >= '0' && c <= '9';
@@ -34,17 +38,12 @@ const char* label_fault(std::string_view label) {
   return nullptr;
 }
 
-// For messages only: printable ASCII, short.
-std::string shown(std::string_view text) {
-  std::string out;
-  for (const char c : text.substr(0, 80)) out += (c > ' ' && c < 0x7f) ? c : '?';
-  return out + (text.size() > 80 ? "…" : "");
-}
-
 }  // namespace
 
 Result<HostName> HostName::parse(std::string_view text) {
-  const auto bad = [&](const char* why) { return usage_error("'" + shown(text) + "' " + why); };
+  const auto bad = [&](const char* why) {
+    return usage_error("'" + shown_ascii(text, kShown) + (text.size() > kShown ? "…" : "") + "' " + why);
+  };
   std::string_view name = text;
   if (name.ends_with('.')) name.remove_suffix(1);
   if (name.empty()) return bad("is not a host name");

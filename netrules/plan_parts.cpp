@@ -8,6 +8,8 @@
 #include <initializer_list>
 #include <utility>
 
+#include "base/text.h"
+
 namespace soleroute::netrules::plan {
 namespace {
 
@@ -125,8 +127,8 @@ void add_refusal(const Matches& matches, Chain& chain) {
 
 std::string shown(const std::string& comment) {
   std::string text = comment.size() <= kMaxComment ? comment : "..." + comment.substr(comment.size() - kMaxComment + 3);
-  const auto plain = [](char c) { return c >= ' ' && c < 0x7f && c != '"' && c != '\\'; };
-  std::ranges::replace_if(text, [&](char c) { return !plain(c); }, '?');
+  text = base::shown_ascii(text, kMaxComment);
+  std::ranges::replace_if(text, [](char c) { return c == '"' || c == '\\'; }, '?');
   return text;
 }
 

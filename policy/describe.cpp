@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
 #include "policy/host_pattern.h"
 #include "policy/optional_hosts.h"
 #include "policy/policy.h"
 #include "policy/policy_data.h"
-#include "policy/source_text.h"
 
 namespace soleroute::policy {
 namespace {
@@ -59,17 +59,17 @@ std::string Policy::describe() const {
     const std::string what = record.open ? ", http and https" : "";
     out += fmt::format("{:<{}}  {}{}{}{}  ({})\n", record.pattern, width, meaning_of_pattern(record.pattern), what,
                        meaning_of_https(record), addresses_text(data.addresses_of(record)),
-                       shown(place_of(data.line(record.origin))));
+                       base::shown(place_of(data.line(record.origin))));
     for (const auto& rule : data.rules_of(record)) {
       out += fmt::format("{:<{}}    {}  ({})\n", "", width, soleroute::policy::describe(rule.terms),
-                         shown(place_of(data.line(rule.origin))));
+                         base::shown(place_of(data.line(rule.origin))));
     }
   }
   for (const auto& endpoint : data.endpoints) {
     out += fmt::format("{:<{}}  {} port {}{}  ({})\n", endpoint.name, width, transport_name(endpoint.transport),
                        fmt::join(endpoint.ports, ", "),
                        endpoint.by_address ? std::string{} : addresses_text(endpoint.addresses),
-                       shown(place_of(data.line(endpoint.origin))));
+                       base::shown(place_of(data.line(endpoint.origin))));
   }
   out += unused_groups_text(*this);
   if (data.ech == EchMode::kDeny)
@@ -82,7 +82,7 @@ std::vector<std::string> Policy::warnings() const {
   constexpr std::uint16_t kDnsPort = 53;
   std::vector<std::string> out;
   const auto warn = [&](const Origin& origin, std::string_view what) {
-    out.push_back(fmt::format("{}: {}", shown(place_of(data_->line(origin))), what));
+    out.push_back(fmt::format("{}: {}", base::shown(place_of(data_->line(origin))), what));
   };
   for (const auto& record : data_->records) {
     if (record.narrowed) {

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "policy/expectations.h"
-#include "policy/source_text.h"
 
 namespace soleroute::policy {
 namespace {
@@ -12,13 +12,13 @@ std::string prefixed(std::string_view prefix, std::string_view text) {
   std::string out;
   for (std::string_view rest = text; !rest.empty();) {
     const auto newline = rest.find('\n');
-    out += fmt::format("{}{}\n", prefix, shown(rest.substr(0, newline)));
+    out += fmt::format("{}{}\n", prefix, base::shown(rest.substr(0, newline)));
     rest.remove_prefix(newline == std::string_view::npos ? rest.size() : newline + 1);
   }
   return out;
 }
 
-// Text for XML: control characters are not allowed there even as references, so shown() goes first.
+// Text for XML: control characters are not allowed there even as references, so base::shown() goes first.
 std::string xml(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -45,7 +45,7 @@ std::string xml(std::string_view text) {
 // '#' begins a directive in TAP.
 std::string tap_name(std::string_view text) {
   std::string out;
-  for (const char c : shown(text)) {
+  for (const char c : base::shown(text)) {
     if (c == '#' || c == '\\') out += '\\';
     out += c;
   }
@@ -62,11 +62,11 @@ std::string to_human(const std::vector<ExpectationReport>& reports, bool verbose
     for (const auto& result : report.results) {
       ++total;
       if (result.passed) {
-        if (verbose) out += fmt::format("ok      {}  ({})\n", shown(result.name), shown(result.verdict));
+        if (verbose) out += fmt::format("ok      {}  ({})\n", base::shown(result.name), base::shown(result.verdict));
         continue;
       }
       ++failed;
-      out += fmt::format("FAILED  {}  ({})\n{}", shown(result.name), shown(result.place),
+      out += fmt::format("FAILED  {}  ({})\n{}", base::shown(result.name), base::shown(result.place),
                          prefixed("        ", result.failure));
     }
   }
@@ -80,7 +80,7 @@ std::string to_tap(const std::vector<ExpectationReport>& reports) {
     for (const auto& result : report.results) {
       lines += fmt::format("{} {} - {}\n", result.passed ? "ok" : "not ok", ++number, tap_name(result.name));
       if (result.passed) continue;
-      lines += fmt::format("  ---\n  at: \"{}\"\n  message: |\n{}  ...\n", shown(result.place),
+      lines += fmt::format("  ---\n  at: \"{}\"\n  message: |\n{}  ...\n", base::shown(result.place),
                            prefixed("    ", result.failure));
     }
   }
@@ -91,17 +91,18 @@ std::string to_junit(const std::vector<ExpectationReport>& reports) {
   std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
   for (const auto& report : reports) {
     out += fmt::format("  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"0\">\n",
-                       xml(shown(report.table)), report.results.size(), report.failures());
+                       xml(base::shown(report.table)), report.results.size(), report.failures());
     for (const auto& result : report.results) {
-      out +=
-          fmt::format("    <testcase classname=\"{}\" name=\"{}\"", xml(shown(report.table)), xml(shown(result.name)));
+      out += fmt::format("    <testcase classname=\"{}\" name=\"{}\"", xml(base::shown(report.table)),
+                         xml(base::shown(result.name)));
       if (result.passed) {
         out += "/>\n";
         continue;
       }
       const auto first_line = result.failure.substr(0, result.failure.find('\n'));
-      out += fmt::format(">\n      <failure message=\"{}\">{}\n{}</failure>\n    </testcase>\n", xml(shown(first_line)),
-                         xml(shown(result.place)), xml(prefixed("", result.failure)));
+      out +=
+          fmt::format(">\n      <failure message=\"{}\">{}\n{}</failure>\n    </testcase>\n",
+                      xml(base::shown(first_line)), xml(base::shown(result.place)), xml(prefixed("", result.failure)));
     }
     out += "  </testsuite>\n";
   }

@@ -7,6 +7,7 @@
 #include <array>
 #include <charconv>
 
+#include "base/text.h"
 #include "policy/explanation.h"
 #include "policy/source_text.h"
 #include "policy/yaml_reader.h"
@@ -149,22 +150,12 @@ bool rule_matches(std::string_view wanted, const SourceLine& line) {
   return line.line != 0 && (ends_at_a_folder(place_of(line), wanted) || ends_at_a_folder(line.file, wanted));
 }
 
-std::string indented(std::string_view text) {
-  std::string out;
-  for (std::string_view rest = text; !rest.empty();) {
-    const auto newline = rest.find('\n');
-    out += fmt::format("    {}\n", rest.substr(0, newline));
-    rest.remove_prefix(newline == std::string_view::npos ? rest.size() : newline + 1);
-  }
-  return out;
-}
-
 ExpectationResult run(std::string_view table_name, const Expectation& row, const Policy& policy) {
   PreparedQuery question(row.question);
   const auto decision = question.ask(policy);
   const std::string rule = place_of(decision.rule);
   ExpectationResult result{.name = row.name,
-                           .place = fmt::format("{}:{}", table_name, row.line),
+                           .place = place_of({table_name, row.line}),
                            .verdict = fmt::format("{}: {}{}{}", decision.allowed() ? "allowed" : "denied",
                                                   to_string(decision.reason), rule.empty() ? "" : ", ", rule)};
   const bool action = decision.action == row.action;
@@ -178,7 +169,7 @@ ExpectationResult run(std::string_view table_name, const Expectation& row, const
   result.failure += reason_sentence(policy, question.facts(), decision) + "\n";
   if (row.action != Action::kAllow) return result;
   const auto lines = how_to_allow(policy, question.facts(), decision);
-  if (!lines.empty()) result.failure += "to allow it, add to the policy:\n" + indented(lines);
+  if (!lines.empty()) result.failure += "to allow it, add to the policy:\n" + base::indented(lines, "    ");
   return result;
 }
 

@@ -5,10 +5,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "policy/host_pattern.h"
 #include "policy/optional_hosts.h"
 #include "policy/policy_data.h"
-#include "policy/source_text.h"
 
 namespace soleroute::policy {
 namespace {
@@ -82,7 +82,7 @@ std::string rules_text(const Policy& policy, const HostRecord& record) {
   if (rules.empty()) return {};
   std::string out = fmt::format("Rules for {}:\n", record.pattern);
   for (const auto& rule : rules.first(std::min(rules.size(), kMostShown))) {
-    out += fmt::format("  {}  ({})\n", describe(rule.terms), shown(place_of(policy.data().line(rule.origin))));
+    out += fmt::format("  {}  ({})\n", describe(rule.terms), base::shown(place_of(policy.data().line(rule.origin))));
   }
   if (rules.size() > kMostShown) out += fmt::format("  and {} more\n", rules.size() - kMostShown);
   return out + "\n";
@@ -179,7 +179,7 @@ std::string refusal_page(const Policy& policy, const FlowFacts& facts, const Dec
   std::string out = fmt::format("Blocked by proxy policy: {}\n\n{}\nReason: {}\n", subject(facts),
                                 reason_sentence(policy, facts, decision), to_string(decision.reason));
   if (decision.rule.line != 0) {
-    out += fmt::format("Decided by: {} ({})\n", shown(place_of(decision.rule)), decision.matched_host);
+    out += fmt::format("Decided by: {} ({})\n", base::shown(place_of(decision.rule)), decision.matched_host);
   }
   out += "\n";
   if (const auto* record = matched_record(policy, decision)) out += rules_text(policy, *record);
@@ -200,7 +200,7 @@ std::string refusal_json(const Policy& policy, const FlowFacts& facts, const Dec
   body["reason"] = to_string(decision.reason);
   body["message"] = refusal_message(policy, facts, decision);
   body["rule"] =
-      decision.rule.line == 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(shown(place_of(decision.rule)));
+      decision.rule.line == 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(base::shown(place_of(decision.rule)));
   const std::string lines = how_to_allow(policy, facts, decision);
   body["suggestion"] = lines.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(lines);
   return body.dump(2, ' ', true, nlohmann::ordered_json::error_handler_t::replace) + "\n";

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
 #include "policy/source_text.h"
 
 namespace soleroute::policy {
@@ -37,8 +38,8 @@ Status GithubReader::repository(const YamlNode& node, std::vector<GithubReposito
   if (slash != std::string::npos) repository.name = name.substr(slash + 1);
   if (repository.name.ends_with(kSuffix)) repository.name.erase(repository.name.size() - kSuffix.size());
   if (!is_name(repository.owner, kMaxOwner) || !is_name(repository.name, kMaxRepository)) {
-    return yaml_.error(node,
-                       fmt::format("'{}' is not a repository of the form owner/name", shown(text->substr(0, 80))));
+    return yaml_.error(
+        node, fmt::format("'{}' is not a repository of the form owner/name", base::shown(text->substr(0, 80))));
   }
   if (std::ranges::find(out, repository) == out.end()) out.push_back(std::move(repository));
   return {};

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/text.h"
 #include "policy/source_text.h"
 
 namespace soleroute::policy {
@@ -50,7 +51,7 @@ std::string describe(const HeaderTransform& transform) {
     case HeaderForm::kBearer:
       return fmt::format("{}: Bearer {}", transform.name, secret);
     case HeaderForm::kBasic:
-      return fmt::format("{}: Basic <{}:{}>", transform.name, shown(transform.username), secret);
+      return fmt::format("{}: Basic <{}:{}>", transform.name, base::shown(transform.username), secret);
     case HeaderForm::kRaw:
       break;
   }

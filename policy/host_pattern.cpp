@@ -10,8 +10,8 @@
 #include <memory>
 
 #include "base/ip_address.h"
-#include "policy/source_text.h"
-#include "policy/utf8.h"
+#include "base/text.h"
+#include "base/utf8.h"
 
 namespace soleroute::policy {
 namespace {
@@ -45,7 +45,7 @@ Script script_of(char32_t c) {
 bool mixes_scripts(std::string_view label) {
   Script seen = Script::kCommon;
   for (std::size_t at = 0; at < label.size();) {
-    const auto decoded = utf8::decode(label.substr(at));
+    const auto decoded = base::utf8::decode(label.substr(at));
     if (!decoded) return true;
     at += decoded->size;
     const Script script = script_of(decoded->code_point);
@@ -90,7 +90,7 @@ std::string other_form(std::string_view text) {
   const auto scheme = text.find("://");
   if (scheme != std::string_view::npos) {
     const auto host = text.substr(scheme + 3).substr(0, text.substr(scheme + 3).find_first_of("/:?#"));
-    return fmt::format("is a URL; write the host alone: {}", shown(host));
+    return fmt::format("is a URL; write the host alone: {}", base::shown(host));
   }
   if (base::IpAddress::parse(text) || (text.starts_with('[') && text.ends_with(']'))) {
     return "is an address, not a name; addresses belong under 'endpoints:'";
@@ -125,8 +125,8 @@ base::Result<HostPattern> parse_host_pattern(std::string_view text) {
   }
   auto name = base::HostName::parse(ascii);
   if (!name) {
-    const auto& message = name.error().message;  // "'x' has …": the caller names it, and x holds no blank
-    const auto quote = message.find("' ");
+    const auto& message = name.error().message;  // "'x' has …": the caller names it
+    const auto quote = message.rfind("' ");
     return base::usage_error(quote == std::string::npos ? message : message.substr(quote + 2));
   }
   if (wildcard && is_public_suffix(name->text())) {

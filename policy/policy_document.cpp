@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/text.h"
 #include "base/web_ports.h"
 #include "policy/github_reader.h"
 #include "policy/rule_reader.h"
@@ -64,7 +65,7 @@ Status PolicyReader::host(const YamlNode& node, std::optional<HostPattern>& out)
   if (!text) return std::unexpected(text.error());
   auto pattern = parse_host_pattern(*text);
   if (!pattern) {
-    return yaml_.error(node, fmt::format("'{}' {}", shown(text->substr(0, 80)), pattern.error().message));
+    return yaml_.error(node, fmt::format("'{}' {}", base::shown(text->substr(0, 80)), pattern.error().message));
   }
   out = std::move(*pattern);
   return {};
@@ -80,7 +81,7 @@ Status PolicyReader::merge_mode(const YamlNode& node, bool& replace) const {
 Status PolicyReader::cidr(const YamlNode& node, std::string_view what, base::Cidr& out) const {
   if (!node.is_scalar()) return yaml_.wrong_type(node, what, "an address or a range");
   const auto parsed = base::Cidr::parse(node.text);
-  if (!parsed) return yaml_.error(node, fmt::format("{}: {}", what, shown(parsed.error().message)));
+  if (!parsed) return yaml_.error(node, fmt::format("{}: {}", what, base::shown(parsed.error().message)));
   out = *parsed;
   return {};
 }
@@ -161,7 +162,7 @@ Status PolicyReader::service_name(const YamlNode& node, ServiceEntry& entry) con
                          [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   if (find_service(name) == nullptr) {
     const std::string suggestion = did_you_mean(name, service_names());
-    return yaml_.error(node, fmt::format("unknown service '{}'{}", shown(name.substr(0, 80)),
+    return yaml_.error(node, fmt::format("unknown service '{}'{}", base::shown(name.substr(0, 80)),
                                          suggestion.empty() ? "; 'gateway services' lists them" : suggestion));
   }
   entry.name = std::move(name);
@@ -216,7 +217,7 @@ Status PolicyReader::optional_groups(const YamlNode& node, ServiceEntry& entry) 
     if (std::ranges::find(names, *name) == names.end()) {
       const std::string suggestion = did_you_mean(*name, names);
       return yaml_.error(
-          item, fmt::format("{} has no optional group '{}'{}", entry.name, shown(name->substr(0, 80)),
+          item, fmt::format("{} has no optional group '{}'{}", entry.name, base::shown(name->substr(0, 80)),
                             suggestion.empty() ? fmt::format("; it has {}", fmt::join(names, ", ")) : suggestion));
     }
     if (std::ranges::find(entry.optional, *name) == entry.optional.end()) entry.optional.emplace_back(*name);
@@ -258,7 +259,7 @@ Status PolicyReader::port(const YamlNode& node, EndpointEntry& entry) const {
   const auto [end, fault] = std::from_chars(node.text.data(), node.text.data() + node.text.size(), value);
   const bool whole = fault == std::errc{} && end == node.text.data() + node.text.size() && node.text.front() != '0';
   if (!whole || value < 1 || value > kMaxPort) {
-    return yaml_.error(node, fmt::format("a port must be a number from 1 to 65535, not {}", shown(node.text)));
+    return yaml_.error(node, fmt::format("a port must be a number from 1 to 65535, not {}", base::shown(node.text)));
   }
   entry.ports.push_back(static_cast<std::uint16_t>(value));
   return {};

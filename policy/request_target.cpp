@@ -7,7 +7,7 @@
 #include <array>
 #include <cstdint>
 
-#include "policy/utf8.h"
+#include "base/utf8.h"
 
 namespace soleroute::policy {
 namespace {
@@ -105,7 +105,7 @@ std::string folded(std::string_view text) {
   out.reserve(text.size());
   while (!text.empty()) {
     const bool ascii = static_cast<std::uint8_t>(text.front()) < 0x80;
-    const auto character = ascii ? std::nullopt : utf8::decode(text);
+    const auto character = ascii ? std::nullopt : base::utf8::decode(text);
     const std::size_t size = character ? character->size : 1;
     char own = 0;
     const auto to = character ? folding_of(character->code_point, own) : std::nullopt;
@@ -143,7 +143,7 @@ bool is_ambiguous(std::string_view path) {
     // An escape may be spelled in fullwidth characters; what is ill-formed is left for the last look.
     std::string next = decoded_once(plain);
     if (next == plain) next = now;
-    if (next == now) return utf8::first_fault(now).has_value();
+    if (next == now) return base::utf8::first_fault(now).has_value();
     now = std::move(next);
   }
   return true;
@@ -153,7 +153,7 @@ bool is_ambiguous(std::string_view path) {
 
 std::optional<std::string> normalised_path(std::string_view path) {
   if (!path.starts_with('/') || path.size() > kMaxTargetBytes || is_ambiguous(path)) return std::nullopt;
-  if (utf8::first_fault(decoded_once(path))) return std::nullopt;
+  if (base::utf8::first_fault(decoded_once(path))) return std::nullopt;
   std::string out;
   out.reserve(path.size());
   for (std::size_t at = 0; at < path.size();) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/text.h"
 #include "policy/source_text.h"
 
 namespace soleroute::policy {
@@ -69,7 +70,7 @@ std::string describe_query(const QueryParameters& query) {
   if (query.empty()) return ", no query";
   std::vector<std::string> parts;
   parts.reserve(query.size());
-  for (const auto& [name, value] : query) parts.push_back(shown(name) + "=" + shown(value));
+  for (const auto& [name, value] : query) parts.push_back(base::shown(name) + "=" + base::shown(value));
   return fmt::format(", query exactly {}", fmt::join(parts, "&"));
 }
 
@@ -117,10 +118,10 @@ std::string describe(const RuleTerms& rule) {
     case PathMatch::kAny:
       break;
     case PathMatch::kExact:
-      out += fmt::format(", path exactly {}", shown(rule.path));
+      out += fmt::format(", path exactly {}", base::shown(rule.path));
       break;
     case PathMatch::kPrefix:
-      out += fmt::format(", paths beginning with {}", shown(rule.path));
+      out += fmt::format(", paths beginning with {}", base::shown(rule.path));
       break;
     case PathMatch::kGitUploadPack:
       out += ", git fetch (/<owner>/<repository>/git-upload-pack)";

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
 #include "policy/source_text.h"
 
 namespace soleroute::policy {
@@ -52,7 +53,7 @@ Status RuleReader::method(const YamlNode& node, RuleTerms& terms) const {
   const auto text = yaml_.text(node, "a method");
   if (!text) return std::unexpected(text.error());
   if (!is_token(*text)) {
-    return yaml_.error(node, fmt::format("'{}' is not a method name", shown(text->substr(0, 80))));
+    return yaml_.error(node, fmt::format("'{}' is not a method name", base::shown(text->substr(0, 80))));
   }
   terms.methods.push_back(upper(*text));
   std::ranges::sort(terms.methods);

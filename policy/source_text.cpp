@@ -7,21 +7,13 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 
-#include "policy/utf8.h"
+#include "base/text.h"
+#include "base/utf8.h"
 
 namespace soleroute::policy {
 namespace {
 
 constexpr std::size_t kShownLine = 160;  // longer source lines are cut around the caret
-
-// Zero-width, bidirectional, line-breaking and other characters that make one text look like another.
-bool is_invisible(char32_t c) {
-  if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x34f || c == 0x61c || c == 0x180e) return true;
-  if (c >= 0x200b && c <= 0x200f) return true;
-  if (c >= 0x2028 && c <= 0x202e) return true;
-  if (c >= 0x2060 && c <= 0x206f) return true;
-  return c == 0xfeff || (c >= 0xfff0 && c <= 0xfffb) || c == 0x3164 || (c >= 0xe0000 && c <= 0xe0fff);
-}
 
 // Insertions, deletions, replacements and swaps of neighbours (optimal string alignment).
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -54,27 +46,6 @@ std::string lowered(std::string_view text) {
   return out;
 }
 
-std::string shown(std::string_view text) {
-  std::string out;
-  for (std::size_t at = 0; at < text.size();) {
-    const auto decoded = utf8::decode(text.substr(at));
-    if (!decoded) {
-      out += fmt::format("\\x{{{:02x}}}", static_cast<std::uint8_t>(text[at]));
-      ++at;
-      continue;
-    }
-    if (decoded->code_point == U'\t') {
-      out += ' ';
-    } else if (is_invisible(decoded->code_point)) {
-      out += fmt::format("\\u{{{:04x}}}", static_cast<std::uint32_t>(decoded->code_point));
-    } else {
-      out += text.substr(at, decoded->size);
-    }
-    at += decoded->size;
-  }
-  return out;
-}
-
 std::string_view SourceText::line(int number) const {
   std::size_t begin = 0;
   for (int i = 1; i < number; ++i) {
@@ -88,7 +59,7 @@ std::string_view SourceText::line(int number) const {
 }
 
 std::unexpected<base::Error> SourceText::error(Position position, std::string_view what) const {
-  if (position.line == 0) return base::usage_error(fmt::format("{}: {}", shown(name_), what));
+  if (position.line == 0) return base::usage_error(fmt::format("{}: {}", base::shown(name_), what));
   std::string_view source = line(position.line);
   auto before = std::min(static_cast<std::size_t>(std::max(position.column - 1, 0)), source.size());
   if (before > kShownLine / 2) {
@@ -96,9 +67,10 @@ std::unexpected<base::Error> SourceText::error(Position position, std::string_vi
     before = kShownLine / 2;
   }
   const std::string margin = fmt::format("{:>5} | ", position.line);
-  const std::size_t caret = utf8::columns(shown(source.substr(0, before)));
-  return base::usage_error(fmt::format("{}:{}:{}: {}\n{}{}\n{:>{}}^", shown(name_), position.line, position.column,
-                                       what, margin, shown(source.substr(0, kShownLine)), "", margin.size() + caret));
+  const std::size_t caret = base::utf8::columns(base::shown(source.substr(0, before)));
+  return base::usage_error(fmt::format("{}:{}:{}: {}\n{}{}\n{:>{}}^", base::shown(name_), position.line,
+                                       position.column, what, margin, base::shown(source.substr(0, kShownLine)), "",
+                                       margin.size() + caret));
 }
 
 std::string did_you_mean(std::string_view text, const std::vector<std::string_view>& candidates) {

@@ -35,8 +35,6 @@ class SourceText {
   std::string_view text_;
 };
 
-// `text` with control, invisible, bidirectional and ill-formed characters as \u{…} or \x{…}; other UTF-8 as it is.
-[[nodiscard]] std::string shown(std::string_view text);
 // As a YAML double-quoted scalar, which a JSON string is.
 [[nodiscard]] std::string yaml_quoted(const std::string& text);
 // ASCII letters in lower case; all else as it is.

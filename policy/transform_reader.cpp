@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
+
 namespace soleroute::policy {
 namespace {
 
@@ -46,7 +48,7 @@ Status TransformReader::name(const YamlNode& node, const std::vector<HeaderTrans
   const bool well_formed = !node.text.empty() && node.text.size() <= 64 &&
                            std::ranges::all_of(node.text, is_secret_name_character) && node.text.front() != '-';
   if (!well_formed) {
-    return yaml_.error(node, fmt::format("'{}' is not a header name", shown(node.text.substr(0, 80))));
+    return yaml_.error(node, fmt::format("'{}' is not a header name", base::shown(node.text.substr(0, 80))));
   }
   if (!is_settable(node.text)) {
     return yaml_.error(

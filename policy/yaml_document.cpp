@@ -12,6 +12,8 @@
 #include <spanstream>
 #include <unordered_map>
 
+#include "base/text.h"
+
 namespace soleroute::policy {
 namespace {
 
@@ -92,7 +94,7 @@ class TreeBuilder final : public YAML::EventHandler {
 
   bool tag_is_fine(const YAML::Mark& mark, const std::string& tag) {
     if (tag.empty() || tag == "?" || tag == "!") return true;
-    refuse(at(mark), fmt::format("a tag ('{}'); policies have none", shown(tag.substr(0, 60))));
+    refuse(at(mark), fmt::format("a tag ('{}'); policies have none", base::shown(tag.substr(0, 60))));
     return false;
   }
 
@@ -146,7 +148,7 @@ class TreeBuilder final : public YAML::EventHandler {
     }
     const auto [earlier, added] = mapping.keys.emplace(key.text, key.position.line);
     if (added) return true;
-    refuse(key.position, fmt::format("duplicate key '{}', first on line {}", shown(key.text), earlier->second));
+    refuse(key.position, fmt::format("duplicate key '{}', first on line {}", base::shown(key.text), earlier->second));
     return false;
   }
 

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
+
 namespace soleroute::policy {
 namespace {
 
@@ -53,8 +55,8 @@ base::Result<std::string_view> YamlReader::choice(const YamlNode& node, std::str
   if (!node.is_scalar()) return wrong_type(node, what, fmt::format("one of {}", fmt::join(choices, ", ")));
   const auto found = std::ranges::find(choices, node.text);
   if (found != choices.end()) return *found;
-  return error(node, fmt::format("{} must be one of {}, not '{}'{}", what, fmt::join(choices, ", "), shown(node.text),
-                                 did_you_mean(node.text, choices)));
+  return error(node, fmt::format("{} must be one of {}, not '{}'{}", what, fmt::join(choices, ", "),
+                                 base::shown(node.text), did_you_mean(node.text, choices)));
 }
 
 base::Status YamlReader::each(const YamlNode& node, std::string_view what, bool empty_ok, const Visit& visit) const {
@@ -87,7 +89,7 @@ std::unexpected<base::Error> YamlReader::unknown_key(const YamlNode& key, std::s
   for (const auto& each : known) names.push_back(each.name);
   const std::string suggestion = did_you_mean(key.text, names);
   return error(key,
-               fmt::format("unknown key '{}'{}", shown(key.text.substr(0, 80)),
+               fmt::format("unknown key '{}'{}", base::shown(key.text.substr(0, 80)),
                            suggestion.empty() ? fmt::format("; expected {}", fmt::join(names, ", ")) : suggestion));
 }
 

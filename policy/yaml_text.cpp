@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "policy/utf8.h"
+#include "base/utf8.h"
 #include "policy/yaml_document.h"
 
 namespace soleroute::policy {
@@ -64,7 +64,7 @@ base::Status check_size(const SourceText& source) {
 
 base::Status check_characters(const SourceText& source) {
   const auto text = source.text();
-  if (const auto fault = utf8::first_fault(text)) {
+  if (const auto fault = base::utf8::first_fault(text)) {
     return source.error(position_of(text, *fault), "not UTF-8 text");
   }
   const auto control = std::ranges::find_if(text, [](char c) {

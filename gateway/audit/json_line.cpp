@@ -5,66 +5,16 @@
 #include <array>
 #include <charconv>
 #include <ctime>
-#include <optional>
 #include <span>
+
+#include "base/text.h"
+#include "base/utf8.h"
 
 namespace soleroute::gateway::audit {
 namespace {
 
-struct CodePoint {
-  char32_t value = 0;
-  std::size_t length = 0;  // bytes
-};
-
-struct Range {
-  char32_t first;
-  char32_t last;
-};
-
-// Characters that move, hide or reorder what a reader sees.
-constexpr std::array kInvisible{
-    Range{0x7F, 0x9F},        // DEL and C1
-    Range{0xAD, 0xAD},        // soft hyphen
-    Range{0x61C, 0x61C},      // Arabic letter mark
-    Range{0x180E, 0x180E},    // Mongolian vowel separator
-    Range{0x200B, 0x200F},    // zero width, direction marks
-    Range{0x2028, 0x202E},    // separators, bidirectional embedding and override
-    Range{0x2060, 0x206F},    // invisible operators, isolates
-    Range{0xD800, 0xF8FF},    // surrogates cannot come here; private use
-    Range{0xFE00, 0xFE0F},    // variation selectors
-    Range{0xFEFF, 0xFEFF},    // byte order mark
-    Range{0xFFF0, 0xFFFF},    // interlinear annotation, non-characters
-    Range{0xE0000, 0x10FFFF}  // tags, private use
-};
-
-bool visible(char32_t code) {
-  return std::ranges::none_of(kInvisible, [code](Range range) { return code >= range.first && code <= range.last; });
-}
-
 bool plain_ascii(char letter) {
   return letter >= 0x20 && letter < 0x7F && letter != '"' && letter != '\\';
-}
-
-// RFC 3629 section 3: shortest form only, no surrogates, nothing above U+10FFFF.
-std::optional<CodePoint> decode(std::string_view text) {
-  const auto byte = [text](std::size_t at) { return static_cast<unsigned char>(text[at]); };
-  const unsigned lead = byte(0);
-  const std::size_t length = lead < 0x80                    ? 1
-                             : lead >= 0xC2 && lead <= 0xDF ? 2
-                             : lead >= 0xE0 && lead <= 0xEF ? 3
-                             : lead >= 0xF0 && lead <= 0xF4 ? 4
-                                                            : 0;
-  if (length == 0 || length > text.size()) return std::nullopt;
-  if (length == 1) return CodePoint{lead, 1};
-  char32_t value = lead & (0x7FU >> length);
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0U) != 0x80U) return std::nullopt;
-    value = (value << 6U) | (byte(i) & 0x3FU);
-  }
-  constexpr std::array<char32_t, 5> kShortest{0, 0, 0x80, 0x800, 0x10000};
-  const bool surrogate = value >= 0xD800 && value <= 0xDFFF;
-  if (value < kShortest[length] || value > 0x10FFFF || surrogate) return std::nullopt;
-  return CodePoint{value, length};
 }
 
 void append_unit(std::string& out, unsigned unit) {
@@ -88,17 +38,17 @@ std::size_t append_special(std::string& out, std::string_view rest) {
     out += first;
     return 1;
   }
-  const auto code = decode(rest);
+  const auto code = base::utf8::decode(rest);
   if (!code) {
     append_unit(out, static_cast<unsigned char>(first));
     return 1;
   }
-  if (code->value < 0x20 || !visible(code->value)) {
-    append_escape(out, code->value);
+  if (base::is_invisible(code->code_point)) {
+    append_escape(out, code->code_point);
   } else {
-    out += rest.substr(0, code->length);
+    out += rest.substr(0, code->size);
   }
-  return code->length;
+  return code->size;
 }
 
 // Not in the middle of a UTF-8 sequence, so that the cut does not make bytes look broken that were not.

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/text.h"
 #include "gateway/commands/command.h"
-#include "gateway/commands/policy_input.h"
 #include "gateway/project/agent_catalog.h"
 
 namespace soleroute::gateway::commands {
@@ -47,7 +47,7 @@ void print_text(const project::Agent& agent) {
   fmt::print("  start with  {}\n", agent.command);
   if (!agent.services.empty()) fmt::print("  services    {}\n", fmt::join(agent.services, ", "));
   if (!agent.state.empty()) fmt::print("  state       ~/{}\n", fmt::join(agent.state, ", ~/"));
-  if (!agent.notes.empty()) fmt::print("  {}\n", printable(agent.notes));
+  if (!agent.notes.empty()) fmt::print("  {}\n", base::shown(agent.notes));
 }
 
 // One object where one agent was asked for, a list otherwise.

@@ -10,8 +10,8 @@
 #include <string>
 #include <utility>
 
+#include "base/text.h"
 #include "gateway/commands/command.h"
-#include "gateway/commands/policy_input.h"
 #include "gateway/host/policy_files.h"
 #include "gateway/inspect/ca_directory.h"
 #include "gateway/inspect/certificate_facts.h"
@@ -38,7 +38,7 @@ inspect::TimePoint now() {
 }
 
 std::string file_in(const std::string& directory, const char* name) {
-  return printable(directory) + (directory.ends_with('/') ? "" : "/") + name;
+  return base::shown(directory) + (directory.ends_with('/') ? "" : "/") + name;
 }
 
 void print_facts(const std::string& directory, const inspect::CertificateFacts& facts) {
@@ -49,7 +49,7 @@ void print_facts(const std::string& directory, const inspect::CertificateFacts& 
       "Valid        {} to {}\n"
       "Private key  {}   never give it to an agent\n"
       "Certificate  {}\n",
-      printable(facts.subject), facts.fingerprint, facts.key, facts.valid_from, facts.valid_until,
+      base::shown(facts.subject), facts.fingerprint, facts.key, facts.valid_from, facts.valid_until,
       file_in(directory, inspect::kSecretFile), file_in(directory, inspect::kCertificateFile));
 }
 
@@ -136,7 +136,7 @@ base::Result<std::string> certificate_to_install(const CaArguments& arguments, c
   if (!text) return std::unexpected(text.error());
   const auto certificates = inspect::parse_certificates(*text);
   const auto refused = [&](const std::string& why) {
-    return base::usage_error(fmt::format("{}: {}", printable(arguments.certificate), why));
+    return base::usage_error(fmt::format("{}: {}", base::shown(arguments.certificate), why));
   };
   if (!certificates) return refused(certificates.error().message);
   if (auto usable = inspect::check_authority_certificate(*certificates->front(), now()); !usable) {
@@ -147,7 +147,7 @@ base::Result<std::string> certificate_to_install(const CaArguments& arguments, c
 
 base::Status say_added(const std::string& where, const base::Result<inspect::Added>& added) {
   if (!added) return std::unexpected(added.error());
-  fmt::print("{}: {}\n", printable(where), *added == inspect::Added::kNow ? "written" : "holds it already");
+  fmt::print("{}: {}\n", base::shown(where), *added == inspect::Added::kNow ? "written" : "holds it already");
   std::fflush(stdout);  // before what the system's program says
   return {};
 }

@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "policy/source_text.h"
+#include "base/text.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -62,14 +62,14 @@ void same_numbers_elsewhere(const EngineNetwork& network, const std::vector<netl
       if (!has_address_in(interface, subnet)) continue;
       problem(out,
               fmt::format("network {} has the subnet {}, and so has this machine's {}: each hides the other",
-                          policy::shown(network.name), subnet.to_string(), interface.name),
+                          base::shown(network.name), subnet.to_string(), interface.name),
               "docker compose down, gateway init --replace --network CIDR, docker compose up -d");
     }
   }
 }
 
 void one_network(const EngineNetwork& network, bool netfilter, Findings& out) {
-  const std::string name = "network " + policy::shown(network.name);
+  const std::string name = "network " + base::shown(network.name);
   if (network.internal && netfilter) {
     problem(out,
             name +
@@ -100,7 +100,7 @@ void engine(const DoctorFacts& facts, Findings& out) {
     const std::size_t before = out.size();
     one_network(network, netfilter, out);
     same_numbers_elsewhere(network, facts.interfaces, out);
-    if (out.size() == before) ok(out, "network " + policy::shown(network.name) + " leads to its gateway alone");
+    if (out.size() == before) ok(out, "network " + base::shown(network.name) + " leads to its gateway alone");
   }
   if (agents == 0) {
     note(out, "the engine has no network whose route is left to a gateway (aux_addresses DefaultGatewayIPv4)",

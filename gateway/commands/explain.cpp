@@ -8,6 +8,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "gateway/commands/command.h"
 #include "gateway/commands/policy_input.h"
 #include "policy/address_class.h"
@@ -71,11 +72,11 @@ bool passes_observed(const policy::Policy& policy, const policy::FlowFacts& fact
 std::string as_text(const policy::Policy& policy, const policy::DecisionQuery& asked, const PreparedQuery& question,
                     const Decision& decision) {
   const auto& facts = question.facts();
-  std::string out = fmt::format("{}  {}\n", decision.allowed() ? "allowed" : "blocked", printable(subject(asked)));
+  std::string out = fmt::format("{}  {}\n", decision.allowed() ? "allowed" : "blocked", base::shown(subject(asked)));
   out += fmt::format("{}\nReason: {}\n", policy::reason_sentence(policy, facts, decision),
                      policy::to_string(decision.reason));
   if (decision.rule.line != 0) {
-    out += fmt::format("Decided by: {} ({})\n", printable(policy::place_of(decision.rule)), decision.matched_host);
+    out += fmt::format("Decided by: {} ({})\n", base::shown(policy::place_of(decision.rule)), decision.matched_host);
   }
   for (const auto& transform : decision.transforms) {
     out += fmt::format("The gateway {} {}\n", transform.replace ? "replaces" : "sets", policy::describe(transform));
@@ -98,7 +99,7 @@ std::string answer(const ExplainOptions& options, const policy::Policy& policy, 
 }
 
 base::Status text_field(const Json& value, const std::string& key, std::string& out) {
-  if (!value.is_string()) return base::usage_error(fmt::format("\"{}\" must be text", printable(key)));
+  if (!value.is_string()) return base::usage_error(fmt::format("\"{}\" must be text", base::shown(key)));
   out = value.get<std::string>();
   return {};
 }
@@ -127,7 +128,7 @@ base::Status read_field(const std::string& key, const Json& value, policy::Decis
     return {};
   }
   return base::usage_error(fmt::format("unknown key \"{}\"; expected url, method, headers, host, port, protocol",
-                                       printable(key.substr(0, 80))));
+                                       base::shown(key.substr(0, 80))));
 }
 
 base::Result<policy::DecisionQuery> read_question(const ExplainOptions& options, const std::string& line) {
@@ -163,7 +164,7 @@ struct CommandLine {
 base::Status is_url(const std::string& text) {
   if (text.contains("://")) return {};
   if (text.empty()) return base::usage_error("an empty text is no URL");
-  return base::usage_error(fmt::format("'{0}' is no URL: write https://{0}/, or tcp://HOST:PORT", printable(text)));
+  return base::usage_error(fmt::format("'{0}' is no URL: write https://{0}/, or tcp://HOST:PORT", base::shown(text)));
 }
 
 int run(CommandLine options) {

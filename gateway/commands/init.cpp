@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "gateway/commands/command.h"
 #include "gateway/commands/container_marks.h"
 #include "gateway/host/policy_files.h"
@@ -27,7 +28,6 @@
 #include "gateway/project/new_files.h"
 #include "gateway/project/project_identity.h"
 #include "gateway/project/stack_template.h"
-#include "policy/source_text.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -106,7 +106,7 @@ base::Result<std::optional<project::Build>> planned_build(const InitOptions& opt
     auto text = host::read_small_file((clone / recipes[i].file).string(), kMaxRecipe);
     if (failed || !text) {
       return base::usage_error(fmt::format("--build: {} is not a clone of Soleroute's repository: it has no {}",
-                                           host::printable_path(options.build), recipes[i].file));
+                                           base::shown(options.build), recipes[i].file));
     }
     texts[i] = std::move(*text);
     recipes[i].text = texts[i];
@@ -140,7 +140,7 @@ base::Result<fs::path> project_folder(const InitOptions& options) {
   fs::path folder = fs::canonical(options.folder, failed);
   if (!failed && !fs::is_directory(folder, failed)) failed = std::make_error_code(std::errc::not_a_directory);
   if (!failed) return folder;
-  return base::usage_error(host::printable_path(options.folder) + ": " + failed.message());
+  return base::usage_error(base::shown(options.folder) + ": " + failed.message());
 }
 
 // What name and network are made of: the folder's path on the machine, also where this runs in a container.
@@ -151,7 +151,7 @@ base::Result<std::string> identity_path(const InitOptions& options, const fs::pa
       return given.has_filename() ? given.string() : given.parent_path().string();
     }
     return base::usage_error(
-        fmt::format("--path: '{}' must be the project's absolute path", policy::shown(options.path)));
+        fmt::format("--path: '{}' must be the project's absolute path", base::shown(options.path)));
   }
   if (!is_container(read_container_marks())) return folder.string();
   const auto mounts = host::read_small_file("/proc/self/mountinfo", kMaxMountInfo);
@@ -183,7 +183,7 @@ base::Result<project::Stack> planned_stack(const InitOptions& options, const fs:
   if (!project::is_project_name(stack.project)) {
     return base::usage_error(fmt::format(
         "--name: '{}' cannot be a project's name; use a-z, 0-9, '-' and '_', beginning with a letter or digit",
-        policy::shown(stack.project)));
+        base::shown(stack.project)));
   }
   if (!options.network.empty()) {
     auto network = project::network_of(options.network);
@@ -192,7 +192,7 @@ base::Result<project::Stack> planned_stack(const InitOptions& options, const fs:
   }
   if (stack.agent_image.empty()) stack.agent_image = project::image_name(stack.agents, SOLEROUTE_VERSION);
   if (!is_image_name(stack.agent_image)) {
-    return base::usage_error(fmt::format("--image: '{}' is not an image's name", policy::shown(stack.agent_image)));
+    return base::usage_error(fmt::format("--image: '{}' is not an image's name", base::shown(stack.agent_image)));
   }
   return stack;
 }
@@ -208,7 +208,7 @@ base::Result<project::FolderState> look_at(const fs::path& folder) {
   const auto status = fs::symlink_status(env, failed);
   if (!fs::exists(status)) return state;
   if (!fs::is_regular_file(status)) {
-    return base::usage_error(host::printable_path(env.string()) + " is not an ordinary file: move it away");
+    return base::usage_error(base::shown(env.string()) + " is not an ordinary file: move it away");
   }
   auto text = host::read_small_file(env.string(), kMaxEnvFile);
   if (!text) return std::unexpected(text.error());
@@ -217,16 +217,16 @@ base::Result<project::FolderState> look_at(const fs::path& folder) {
 }
 
 std::string printable_list(std::vector<std::string> paths) {
-  for (std::string& path : paths) path = host::printable_path(path);
+  for (std::string& path : paths) path = base::shown(path);
   return fmt::format("{}", fmt::join(paths, ", "));
 }
 
 base::Status nothing_taken(const Plan& plan) {
   const auto taken = project::taken_paths(plan.folder.string(), plan.files);
   if (taken.empty()) return {};
-  return base::usage_error(fmt::format(
-      "{} already has {}: nothing was written. --replace keeps {} as NAME.old and writes new ones",
-      host::printable_path(plan.folder.string()), printable_list(taken), taken.size() == 1 ? "it" : "them"));
+  return base::usage_error(
+      fmt::format("{} already has {}: nothing was written. --replace keeps {} as NAME.old and writes new ones",
+                  base::shown(plan.folder.string()), printable_list(taken), taken.size() == 1 ? "it" : "them"));
 }
 
 // The policy is the user's from the first edit on, and stays.
@@ -242,9 +242,8 @@ base::Status set_aside(Plan& plan) {
   for (const std::string& path : plan.set_aside) old.push_back({path + ".old", {}});
   const auto taken = project::taken_paths(folder, old);
   if (taken.empty()) return {};
-  return base::usage_error(fmt::format("{} already has {}: nothing was written. Move {} away",
-                                       host::printable_path(folder), printable_list(taken),
-                                       taken.size() == 1 ? "it" : "them"));
+  return base::usage_error(fmt::format("{} already has {}: nothing was written. Move {} away", base::shown(folder),
+                                       printable_list(taken), taken.size() == 1 ? "it" : "them"));
 }
 
 base::Result<Plan> planned(const InitOptions& options) {
@@ -306,13 +305,12 @@ void print_notes(const Plan& plan) {
     fmt::print(
         "note: {} shares addresses with {} on {}, which this machine does not reach while the stack is up. To choose "
         "another: --network\n",
-        project::subnet(plan.stack.network).to_string(), other->network.to_string(),
-        host::printable_path(other->interface));
+        project::subnet(plan.stack.network).to_string(), other->network.to_string(), base::shown(other->interface));
   }
   struct stat owner{};
   if (::stat(plan.folder.c_str(), &owner) == 0 && owner.st_uid == 0) {
     fmt::print("note: {} belongs to root, so the agent (user 501) cannot write in it. To let it: chown -R 501:501 {}\n",
-               host::printable_path(plan.folder.string()), host::printable_path(plan.folder.string()));
+               base::shown(plan.folder.string()), base::shown(plan.folder.string()));
   }
 }
 
@@ -335,20 +333,20 @@ int init(const InitOptions& options) {
     return report({written.error().message + ". Nothing was written", written.error().kind});
   }
   for (const project::ProjectFile& file : plan->files) {
-    fmt::print("wrote {}\n", host::printable_path((plan->folder / file.path).string()));
+    fmt::print("wrote {}\n", base::shown((plan->folder / file.path).string()));
   }
   if (plan->env.action == project::EnvAction::kAppend) {
     const std::string env = (plan->folder / ".env").string();
     if (auto added = project::append_lines(env, project::env_lines(plan->stack)); !added) return report(added.error());
-    fmt::print("added to {}\n", host::printable_path(env));
+    fmt::print("added to {}\n", base::shown(env));
   }
   if (plan->env.action == project::EnvAction::kUpdate) {
     const std::string env = (plan->folder / ".env").string();
     if (auto changed = project::replace_text(env, plan->new_env); !changed) return report(changed.error());
-    fmt::print("updated {}\n", host::printable_path(env));
+    fmt::print("updated {}\n", base::shown(env));
   }
   for (const std::string& path : plan->set_aside) {
-    fmt::print("kept {0} as {0}.old\n", host::printable_path((plan->folder / path).string()));
+    fmt::print("kept {0} as {0}.old\n", base::shown((plan->folder / path).string()));
   }
   make_own_folders();
   print_notes(*plan);

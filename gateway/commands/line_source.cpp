@@ -10,8 +10,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/text.h"
 #include "gateway/audit/log_line.h"
-#include "gateway/host/policy_files.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -23,7 +23,7 @@ constexpr int kLookAgainMs = 200;
 base::Result<LineSource> LineSource::open(const std::string& path, bool follow) {
   const bool standard_input = path == "-";
   base::Fd fd(standard_input ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-  if (!fd) return base::errno_error(host::printable_path(path) + ": cannot be opened");
+  if (!fd) return base::errno_error(base::shown(path) + ": cannot be opened");
   return LineSource(std::move(fd), path, follow && !standard_input);
 }
 

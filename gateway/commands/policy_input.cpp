@@ -7,7 +7,6 @@
 
 #include "base/standard_error.h"
 #include "gateway/host/policy_files.h"
-#include "policy/source_text.h"
 
 namespace soleroute::gateway::commands {
 
@@ -17,10 +16,6 @@ base::Result<std::shared_ptr<const policy::Policy>> load_policy_or_default(const
   if (found) return host::load_policy(std::vector<std::string>{*found});
   base::to_standard_error("gateway: no policy file, so everything is denied; name one with --policy\n");
   return policy::Policy::compile({});
-}
-
-std::string printable(std::string_view text) {
-  return policy::shown(text);
 }
 
 }  // namespace soleroute::gateway::commands

@@ -5,7 +5,6 @@
 
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -17,8 +16,5 @@ namespace soleroute::gateway::commands {
 // last is said on stderr.
 [[nodiscard]] base::Result<std::shared_ptr<const policy::Policy>> load_policy_or_default(
     const std::vector<std::string>& files);
-
-// For people's eyes: control and invisible characters as \u{…}.
-[[nodiscard]] std::string printable(std::string_view text);
 
 }  // namespace soleroute::gateway::commands

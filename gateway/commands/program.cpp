@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/text.h"
 #include "gateway/commands/command.h"
 #include "gateway/commands/version.h"
 #include "policy/source_text.h"
@@ -95,13 +96,13 @@ std::string unexpected_argument(const CLI::App& program) {
   const std::string extra = extras.empty() ? std::string{} : extras.front();
   if (extra.starts_with("-")) {
     const std::string name = extra.substr(0, extra.find('='));
-    return fmt::format("unknown option '{}'{}", policy::shown(name), suggestion(name, option_names(command)));
+    return fmt::format("unknown option '{}'{}", base::shown(name), suggestion(name, option_names(command)));
   }
   if (&command == &program) {
-    return fmt::format("unknown command '{}'{}", policy::shown(extra), suggestion(extra, command_names(program)));
+    return fmt::format("unknown command '{}'{}", base::shown(extra), suggestion(extra, command_names(program)));
   }
   const bool jail = command.get_name() == "run";
-  return fmt::format("unexpected argument '{}'{}", policy::shown(extra),
+  return fmt::format("unexpected argument '{}'{}", base::shown(extra),
                      jail ? "; put '--' before the command to run: gateway run -- CMD ARGS" : "");
 }
 

@@ -6,19 +6,19 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 
-#include "policy/source_text.h"
+#include "base/text.h"
 
 namespace soleroute::gateway::commands {
 
 base::Result<ReloadReport> describe_reload(std::string_view answer) {
   const auto object = nlohmann::json::parse(answer, nullptr, false);
   if (object.is_object() && object.contains("error") && object["error"].is_string()) {
-    return base::system_error("the gateway answered: " + policy::shown(object["error"].get<std::string>()));
+    return base::system_error("the gateway answered: " + base::shown(object["error"].get<std::string>()));
   }
   const bool understood = object.is_object() && object.contains("accepted") && object["accepted"].is_boolean() &&
                           object.contains("detail") && object["detail"].is_string();
   if (!understood) {
-    return base::system_error("the control socket answered something else: " + policy::shown(answer.substr(0, 200)));
+    return base::system_error("the control socket answered something else: " + base::shown(answer.substr(0, 200)));
   }
   const auto detail = object["detail"].get<std::string>();  // lines with a caret: shown as the gateway made it
   if (!object["accepted"].get<bool>()) {

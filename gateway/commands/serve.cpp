@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "gateway/commands/command.h"
 #include "gateway/commands/control_question.h"
 #include "gateway/commands/serve_options.h"
@@ -22,7 +23,6 @@
 #include "gateway/host/capabilities.h"
 #include "gateway/serve/close.h"
 #include "gateway/serve/supervisor.h"
-#include "policy/source_text.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -52,14 +52,14 @@ base::Result<T> choose(std::string_view option, const std::string& text, const s
     names += names.empty() ? "" : ", ";
     names += choice.name;
   }
-  return base::usage_error(fmt::format("{}: '{}' is not one of {}", option, policy::shown(text), names));
+  return base::usage_error(fmt::format("{}: '{}' is not one of {}", option, base::shown(text), names));
 }
 
 base::Result<std::uint16_t> parse_port(std::string_view option, const std::string& text) {
   std::uint16_t port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
   if (error != std::errc{} || end != text.data() + text.size() || port == 0) {
-    return base::usage_error(fmt::format("{}: '{}' is not a port (1 to 65535)", option, policy::shown(text)));
+    return base::usage_error(fmt::format("{}: '{}' is not a port (1 to 65535)", option, base::shown(text)));
   }
   return port;
 }

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "gateway/commands/command.h"
-#include "gateway/commands/policy_input.h"
 #include "policy/service_catalog.h"
 #include "policy/source_text.h"
 
@@ -49,7 +49,7 @@ int services(const ServicesOptions& options) {
   for (const auto& name : options.names) {
     if (policy::find_service(name) != nullptr) continue;
     return report(
-        {fmt::format("unknown service '{}'{}", printable(name), policy::did_you_mean(name, policy::service_names())),
+        {fmt::format("unknown service '{}'{}", base::shown(name), policy::did_you_mean(name, policy::service_names())),
          base::ErrorKind::kUsage});
   }
   auto list = nlohmann::ordered_json::array();

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "policy/source_text.h"
+#include "base/text.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -29,7 +29,7 @@ base::Status apply_policy(const StackVariables& from, ServeArguments& to) {
   if (from.active_agent.empty()) return {};
   if (!is_service_name(from.active_agent)) {
     return base::usage_error(fmt::format("AGENTBOX_ACTIVE_AGENT: '{}' is no service; 'gateway services' lists them",
-                                         policy::shown(from.active_agent)));
+                                         base::shown(from.active_agent)));
   }
   to.base_service = from.active_agent;
   to.optional_policy = {"/etc/agent-sandbox/policy/user.policy.yaml",
@@ -41,7 +41,7 @@ base::Status apply_policy(const StackVariables& from, ServeArguments& to) {
 base::Status apply_mode(const std::string& proxy_mode, ServeArguments& to) {
   if (proxy_mode.empty() || !to.mode.empty()) return {};
   if (proxy_mode != "enforce" && proxy_mode != "log") {
-    return base::usage_error(fmt::format("PROXY_MODE: '{}' is not one of enforce, log", policy::shown(proxy_mode)));
+    return base::usage_error(fmt::format("PROXY_MODE: '{}' is not one of enforce, log", base::shown(proxy_mode)));
   }
   to.mode = proxy_mode == "log" ? "observe" : "enforce";
   return {};

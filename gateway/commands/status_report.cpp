@@ -7,7 +7,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "policy/source_text.h"
+#include "base/text.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -16,7 +16,7 @@ using nlohmann::json;
 
 std::string text_of(const json& object, const char* key) {
   const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? policy::shown(found->get_ref<const std::string&>()) : "";
+  return found != object.end() && found->is_string() ? base::shown(found->get_ref<const std::string&>()) : "";
 }
 
 std::uint64_t number_of(const json& object, const char* key) {
@@ -49,7 +49,7 @@ std::string joined(const json& list) {
   for (const json& item : list) {
     if (!item.is_string()) continue;
     all += all.empty() ? "" : ", ";
-    all += policy::shown(item.get_ref<const std::string&>());
+    all += base::shown(item.get_ref<const std::string&>());
   }
   return all;
 }
@@ -76,7 +76,7 @@ void describe_policy(std::string& out, const json& policy) {
 void describe_warnings(std::string& out, const json& warnings) {
   for (const json& warning : warnings) {
     if (!warning.is_string()) continue;
-    fmt::format_to(std::back_inserter(out), "warning      {}\n", policy::shown(warning.get_ref<const std::string&>()));
+    fmt::format_to(std::back_inserter(out), "warning      {}\n", base::shown(warning.get_ref<const std::string&>()));
   }
 }
 
@@ -87,7 +87,7 @@ void describe_rules(std::string& out, const json& rules) {
   for (const json& difference : differences) {
     if (difference.is_string()) {
       fmt::format_to(std::back_inserter(out), "             {}\n",
-                     policy::shown(difference.get_ref<const std::string&>()));
+                     base::shown(difference.get_ref<const std::string&>()));
     }
   }
 }
@@ -103,7 +103,7 @@ void describe_workers(std::string& out, const json& workers, const json& limits)
 void describe_counters(std::string& out, const json& counters) {
   for (const auto& [name, value] : counters.items()) {
     if (value.is_number())
-      fmt::format_to(std::back_inserter(out), "  {:<24} {:>14}\n", policy::shown(name), value.dump());
+      fmt::format_to(std::back_inserter(out), "  {:<24} {:>14}\n", base::shown(name), value.dump());
   }
 }
 
@@ -112,7 +112,7 @@ void describe_counters(std::string& out, const json& counters) {
 base::Result<StatusReport> describe_status(std::string_view answer) {
   const json object = json::parse(answer, nullptr, false);
   if (!object.is_object() || !object.contains("health")) {
-    return base::system_error("the control socket answered something else: " + policy::shown(answer.substr(0, 200)));
+    return base::system_error("the control socket answered something else: " + base::shown(answer.substr(0, 200)));
   }
   const std::string health = text_of(object, "health");
   const json policy = part(object, "policy");

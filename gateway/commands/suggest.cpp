@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "base/standard_error.h"
+#include "base/text.h"
 #include "gateway/audit/log_line.h"
 #include "gateway/commands/command.h"
 #include "gateway/commands/line_source.h"
 #include "gateway/commands/policy_suggestion.h"
 #include "gateway/host/policy_files.h"
-#include "policy/source_text.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -37,7 +37,7 @@ base::Status read_log(const std::string& path, Refusals& refusals) {
     if (line->type == audit::LineType::kDecision) refusals.add(line->decision);
   }
   if (records > 0) return {};
-  const std::string name = path == "-" ? "standard input" : policy::shown(path);
+  const std::string name = path == "-" ? "standard input" : base::shown(path);
   if (lines == 0) return base::usage_error(fmt::format("nothing was read: {} is empty", name));
   return base::usage_error(fmt::format("{} is not a decision log: none of its {} lines is a record", name, lines));
 }
@@ -45,7 +45,7 @@ base::Status read_log(const std::string& path, Refusals& refusals) {
 void tell_what_is_left(const Refusals& refusals, const PolicySuggestion& suggestion) {
   for (const auto& [reason, count] : suggestion.without) {
     base::to_standard_error(fmt::format("gateway: {} denial{} ({}) cannot be allowed by a policy\n", count,
-                                        count == 1 ? "" : "s", policy::shown(reason)));
+                                        count == 1 ? "" : "s", base::shown(reason)));
   }
   if (refusals.not_kept() > 0) {
     base::to_standard_error(fmt::format(

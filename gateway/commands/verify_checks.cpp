@@ -19,12 +19,12 @@
 #include <utility>
 
 #include "base/fd.h"
+#include "base/text.h"
 #include "base/web_ports.h"
 #include "gateway/audit/probe.h"
 #include "gateway/commands/probe_socket.h"
 #include "gateway/commands/probe_tls.h"
 #include "gateway/netlink/links.h"
-#include "policy/source_text.h"
 #include "sniffer/dns_message.h"
 
 namespace soleroute::gateway::commands {
@@ -138,7 +138,7 @@ base::Result<std::string> http_get(const base::Endpoint& to, std::string_view ho
 }
 
 std::string first_line(std::string_view text) {
-  return policy::shown(text.substr(0, std::min(text.find("\r\n"), std::size_t{80})));
+  return base::shown(text.substr(0, std::min(text.find("\r\n"), std::size_t{80})));
 }
 
 bool is_refusal_page(std::string_view response) {

@@ -5,8 +5,8 @@
 
 #include <string_view>
 
+#include "base/text.h"
 #include "base/web_ports.h"
-#include "policy/source_text.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -18,7 +18,7 @@ constexpr std::string_view kYellow = "\x1b[33m";
 constexpr std::string_view kPlain = "\x1b[0m";
 
 std::string tame(std::string_view text) {
-  return policy::shown(text.substr(0, kMaxShownField));
+  return base::shown(text.substr(0, kMaxShownField));
 }
 
 // "2026-11-24T03:05:01.118Z" gives "03:05:01".

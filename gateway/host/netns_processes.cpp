@@ -13,7 +13,7 @@
 #include <optional>
 
 #include "base/read_file.h"
-#include "gateway/host/policy_files.h"
+#include "base/text.h"
 
 namespace soleroute::gateway::host {
 namespace {
@@ -59,7 +59,7 @@ std::optional<std::string> describe_process(const std::filesystem::path& folder)
   return fmt::format(
       "process {} ({}) shares this network and has {}: it can go around these rules; run it with cap_drop: [ALL] and "
       "no-new-privileges",
-      folder.filename().string(), printable_path(field(status, "Name")), to_string(powers));
+      folder.filename().string(), base::shown(field(status, "Name")), to_string(powers));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "gateway/host/policy_files.h"
 #include "gateway/inspect/pem_text.h"
 
@@ -20,7 +21,7 @@ base::Result<std::string> read_roots(std::span<const std::string> files, const F
     if (!text) return std::unexpected(text.error());
     const auto certificates = inspect::parse_certificates(*text);
     if (!certificates) {
-      return base::usage_error(fmt::format("--trust: {}: {}", printable_path(file), certificates.error().message));
+      return base::usage_error(fmt::format("--trust: {}: {}", base::shown(file), certificates.error().message));
     }
     for (const auto& certificate : *certificates) pem += inspect::to_pem(*certificate);
   }

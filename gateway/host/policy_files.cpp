@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/fd.h"
+#include "base/text.h"
 
 namespace soleroute::gateway::host {
 namespace {
@@ -27,7 +28,7 @@ constexpr std::chrono::milliseconds kSettlingPatience{1000};
 constexpr std::array<std::string_view, 2> kDefaultPolicies{".devcontainer/policy.yaml", "policy.yaml"};
 
 std::unexpected<Error> file_error(const std::string& path, std::string_view what, int err = 0) {
-  std::string message = fmt::format("{}: {}", printable_path(path), what);
+  std::string message = fmt::format("{}: {}", base::shown(path), what);
   if (err != 0) message += fmt::format(": {}", std::generic_category().message(err));
   return std::unexpected(Error{std::move(message), ErrorKind::kUsage, err});
 }
@@ -115,19 +116,6 @@ base::Status wait_until_settled(int fd, const std::string& path) {
 }
 
 }  // namespace
-
-std::string printable_path(std::string_view path) {
-  std::string out;
-  for (const char c : path) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      out += fmt::format("\\x{:02x}", byte);
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
 
 base::Result<std::string> read_small_file(const std::string& path, std::size_t max_bytes) {
   const auto file = open_ordinary(path);

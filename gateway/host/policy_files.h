@@ -48,7 +48,4 @@ using FileReader = std::function<base::Result<std::string>(const std::string& pa
 // answer: reading it gives the error. Nothing there: nullopt.
 [[nodiscard]] std::optional<std::string> find_default_policy(std::string_view directory);
 
-// A path for people: control characters as \xNN, so that an error stays on one line and drives no terminal.
-[[nodiscard]] std::string printable_path(std::string_view path);
-
 }  // namespace soleroute::gateway::host

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/text.h"
 #include "gateway/audit/json_line.h"
 #include "gateway/audit/suggestion.h"
 #include "gateway/dns/special_names.h"
@@ -37,16 +38,6 @@ std::string lines_for(const std::vector<flow::Denial>& denials, const policy::Po
   records.reserve(denials.size());
   for (const auto& denial : denials) records.push_back(denial.record);
   return audit::lines_to_allow(records, policy, kSuggestions);
-}
-
-std::string indented(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const auto end = std::min(text.find('\n'), text.size());
-    out += fmt::format("  {}\n", text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return out;
 }
 
 // The records as the log has them, newest first; "client" stands in front.
@@ -88,7 +79,7 @@ Page home(const SiteRequest& request, const SiteSources& sources) {
   if (denials->count == 0) return text_page(200, out + "Nothing was refused to you lately.\n");
   out += fmt::format("Refused to you lately: {}.{}\n", denials->count,
                      denials->lines.empty() ? "" : " These lines would allow what a policy can allow of it:\n");
-  return text_page(200, out + indented(denials->lines));
+  return text_page(200, out + base::indented(denials->lines, "  "));
 }
 
 Page refusals(const SiteRequest& request, const SiteSources& sources) {

@@ -13,10 +13,10 @@
 #include <optional>
 #include <utility>
 
+#include "base/text.h"
 #include "gateway/inspect/guarded_directory.h"
 #include "gateway/inspect/pem_text.h"
 #include "gateway/inspect/pkcs12.h"
-#include "policy/source_text.h"
 
 namespace soleroute::gateway::inspect {
 namespace {
@@ -133,7 +133,7 @@ base::Status check_export(const GuardedDirectory& out, const std::string& ca_dir
   if (private_directory && out.is_same_as(*private_directory)) {
     return base::usage_error(
         fmt::format("{}: is the directory of the private key, which agents must not see; give --ca-out one of its own",
-                    policy::shown(out.path())));
+                    base::shown(out.path())));
   }
   for (const char* name : {kSecretFile, kSecretP12File}) {
     if (!out.has(name)) continue;
@@ -163,7 +163,7 @@ base::Result<Authority> load_ca(const std::string& directory, TimePoint now) {
   if (!found) return std::unexpected(found.error());
   if (*found) return std::move(**found);
   return base::usage_error(
-      fmt::format("{}: holds no CA ({}); make one with 'gateway ca create'", policy::shown(directory), kSecretFile));
+      fmt::format("{}: holds no CA ({}); make one with 'gateway ca create'", base::shown(directory), kSecretFile));
 }
 
 base::Result<LoadedCa> load_or_create_ca(const std::string& directory, TimePoint now) {

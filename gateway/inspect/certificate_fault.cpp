@@ -7,8 +7,11 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <ctime>
 #include <memory>
+
+#include "base/text.h"
 
 namespace soleroute::gateway::inspect {
 namespace {
@@ -18,8 +21,8 @@ constexpr int kMostNames = 5;
 
 // Certificates say what their makers like.
 std::string plain(std::string_view text) {
-  std::string out;
-  for (const char c : text.substr(0, kMostShown)) out += (c > ' ' && c < 0x7f && c != '"') ? c : c == ' ' ? ' ' : '?';
+  std::string out = base::shown_ascii(text, kMostShown);
+  std::ranges::replace(out, '"', '?');
   return out;
 }
 

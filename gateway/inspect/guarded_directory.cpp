@@ -12,7 +12,7 @@
 #include <cstdio>
 #include <utility>
 
-#include "policy/source_text.h"
+#include "base/text.h"
 
 namespace soleroute::gateway::inspect {
 namespace {
@@ -72,7 +72,7 @@ base::Status make_parents(const std::string& path) {
   for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
     const std::string parent = path.substr(0, slash);
     if (::mkdir(parent.c_str(), kParents) != 0 && errno != EEXIST) {
-      return base::errno_error(fmt::format("{}: cannot be made", policy::shown(parent)));
+      return base::errno_error(fmt::format("{}: cannot be made", base::shown(parent)));
     }
   }
   return {};
@@ -93,7 +93,7 @@ base::Error about(const std::string& path, base::Error error) {
 
 base::Result<GuardedDirectory> GuardedDirectory::open(const std::string& given) {
   const std::string path = without_final_slashes(given);
-  const std::string name = policy::shown(path);
+  const std::string name = base::shown(path);
   if (path.empty()) return base::usage_error("\"\": is not the name of a directory");
   base::Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (fd) return GuardedDirectory(path, std::move(fd));
@@ -113,14 +113,14 @@ base::Result<GuardedDirectory> GuardedDirectory::open_or_make(const std::string&
   const std::string name = without_final_slashes(path);
   if (auto made = make_parents(name); !made) return std::unexpected(made.error());
   if (::mkdir(name.c_str(), mode) != 0 && errno != EEXIST) {
-    return base::errno_error(fmt::format("{}: cannot be made", policy::shown(name)));
+    return base::errno_error(fmt::format("{}: cannot be made", base::shown(name)));
   }
   return open(name);
 }
 
 base::Status GuardedDirectory::check_private() const {
   struct stat status{};
-  const std::string name = policy::shown(path_);
+  const std::string name = base::shown(path_);
   if (::fstat(fd_.get(), &status) != 0) return base::errno_error(fmt::format("{}: cannot be examined", name));
   if (!owned(status)) {
     return base::usage_error(fmt::format("{0}: belongs to user {1}, who could replace the CA; 'chown {2} {0}'", name,
@@ -209,7 +209,7 @@ base::Result<bool> GuardedDirectory::write(const char* name, std::string_view te
 }
 
 std::string GuardedDirectory::shown(const char* name) const {
-  return fmt::format("{}{}{}", policy::shown(path_), path_ == "/" ? "" : "/", name);
+  return fmt::format("{}{}{}", base::shown(path_), path_ == "/" ? "" : "/", name);
 }
 
 }  // namespace soleroute::gateway::inspect

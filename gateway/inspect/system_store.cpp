@@ -12,9 +12,9 @@
 #include <cerrno>
 #include <string_view>
 
+#include "base/text.h"
 #include "gateway/inspect/guarded_directory.h"
 #include "gateway/inspect/pem_text.h"
-#include "policy/source_text.h"
 
 namespace soleroute::gateway::inspect {
 namespace {
@@ -89,7 +89,7 @@ base::Result<Added> add_anchor(const std::string& anchors, const std::string& ce
 base::Result<Added> add_to_bundle(const std::string& file, const std::string& certificate_pem) {
   const std::size_t slash = file.rfind('/');
   const std::string name = slash == std::string::npos ? file : file.substr(slash + 1);
-  if (name.empty()) return base::usage_error(fmt::format("{}: is not the name of a file", policy::shown(file)));
+  if (name.empty()) return base::usage_error(fmt::format("{}: is not the name of a file", base::shown(file)));
   const std::string folder = slash == std::string::npos ? "." : file.substr(0, slash + 1);
   const auto directory = GuardedDirectory::open_or_make(folder, kDirectoryMode);
   if (!directory) return std::unexpected(with_remedy(directory.error()));
@@ -97,7 +97,7 @@ base::Result<Added> add_to_bundle(const std::string& file, const std::string& ce
   if (!present) return std::unexpected(present.error());
   std::string text = present->value_or("");
   const auto known = holds(text, certificate_pem);
-  if (!known) return base::usage_error(fmt::format("{}: {}", policy::shown(file), known.error().message));
+  if (!known) return base::usage_error(fmt::format("{}: {}", base::shown(file), known.error().message));
   if (*known) return Added::kBefore;
   if (!text.empty() && text.back() != '\n') text += '\n';
   const auto written = directory->write(name.c_str(), text + certificate_pem, kFileMode, Existing::kReplaced);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <ranges>
 
+#include "base/text.h"
 #include "base/web_ports.h"
 #include "gateway/audit/probe.h"
 #include "gateway/audit/suggestion.h"
@@ -20,17 +21,11 @@ constexpr std::string_view kGreen = "\x1b[32m";
 constexpr std::string_view kBold = "\x1b[1m";
 constexpr std::string_view kPlain = "\x1b[0m";
 
-// Names and addresses are canonical where they are valid; what is not is shown without driving a terminal.
-std::string printable(std::string_view text) {
-  std::string out;
-  for (const char c : text.substr(0, kMaxSubject)) out += c > 0x20 && c < 0x7f ? c : '?';
-  return out;
-}
-
 std::string subject_of(const audit::DecisionRecord& record) {
   const bool web = record.port == 0 || base::is_web_port(record.port);
-  if (!record.host.empty()) return printable(web ? record.host : fmt::format("{}:{}", record.host, record.port));
-  if (!record.destination.empty()) return printable(record.destination);
+  if (!record.host.empty())
+    return base::shown_ascii(web ? record.host : fmt::format("{}:{}", record.host, record.port), kMaxSubject);
+  if (!record.destination.empty()) return base::shown_ascii(record.destination, kMaxSubject);
   return "(unnamed)";
 }
 
@@ -44,7 +39,7 @@ std::vector<HostSummary> most_used_first(std::vector<HostSummary> hosts) {
 }
 
 std::string why_denied(const HostSummary& host, const policy::Policy& policy) {
-  std::string out = printable(host.example.reason);
+  std::string out = base::shown_ascii(host.example.reason, kMaxSubject);
   if (const auto use = audit::optional_use(host.example, policy)) out += ", " + policy::describe(*use);
   return out;
 }
@@ -59,16 +54,6 @@ std::string host_list(const std::vector<HostSummary>& hosts, std::size_t most, c
     out += '\n';
   }
   if (hosts.size() > most) out += fmt::format("    and {} more\n", hosts.size() - most);
-  return out;
-}
-
-std::string indented(std::string_view text) {
-  std::string out;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    out += fmt::format("    {}\n", text.substr(begin, end - begin));
-    begin = end + 1;
-  }
   return out;
 }
 
@@ -131,7 +116,7 @@ std::string summary_text(const DecisionSummary& summary, const policy::Policy& p
   const std::string lines = lines_to_allow(summary, policy);
   if (lines.empty()) return out;
   return out + fmt::format("  to allow what {}, add to the policy:\n{}", observe ? "would be denied" : "was denied",
-                           indented(lines));
+                           base::indented(lines, "    "));
 }
 
 }  // namespace soleroute::gateway::jail

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/mount_info.h"
+#include "base/text.h"
 #include "gateway/host/policy_files.h"
 #include "gateway/jail/socket_places.h"
 #include "gateway/jail/socket_search.h"
@@ -32,7 +33,7 @@ base::Result<std::vector<FileId>> identify_sockets(std::span<const std::string> 
   for (const std::string& path : paths) {
     struct stat status{};
     if (::stat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) {
-      return base::usage_error(fmt::format("{}: is not a Unix socket that is there", host::printable_path(path)));
+      return base::usage_error(fmt::format("{}: is not a Unix socket that is there", base::shown(path)));
     }
     ids.emplace_back(status.st_dev, status.st_ino);
   }
@@ -59,15 +60,14 @@ std::string what_changed(const policy::PolicySource& source) {
   const auto now = host::read_policy_file(source.name);
   if (!now) return now.error().message;
   if (now->text == source.text) return {};
-  return fmt::format("{}: was changed while the command ran; look at it before the next run",
-                     host::printable_path(source.name));
+  return fmt::format("{}: was changed while the command ran; look at it before the next run", base::shown(source.name));
 }
 
 std::string first_of(std::span<const std::string> paths) {
   constexpr std::size_t kNamed = 3;
   std::string names;
   for (const std::string& path : paths.first(std::min(paths.size(), kNamed))) {
-    names += fmt::format("{}{}", names.empty() ? "" : ", ", host::printable_path(path));
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", base::shown(path));
   }
   if (paths.size() > kNamed) names += fmt::format(" and {} more", paths.size() - kNamed);
   return names;
@@ -103,13 +103,13 @@ std::vector<std::string> policy_changes(const LoadedPolicy& loaded) {
   if (!loaded.by_default) return changes;
   if (was_replaced(loaded.directory)) {
     changes.push_back(fmt::format("{}: was moved while the command ran; look at what is there before the next run",
-                                  host::printable_path(loaded.directory)));
+                                  base::shown(loaded.directory)));
   }
   // The one that the next run would take: there was none, or another comes before it.
   const auto now = host::find_default_policy("");
   if (now && (loaded.sources.empty() || loaded.sources.front().name != *now)) {
     changes.push_back(
-        fmt::format("{}: appeared while the command ran; look at it before the next run", host::printable_path(*now)));
+        fmt::format("{}: appeared while the command ran; look at it before the next run", base::shown(*now)));
   }
   return changes;
 }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/text.h"
 #include "gateway/host/policy_files.h"
 #include "gateway/jail/rights_of.h"
 
@@ -29,7 +30,7 @@ bool is_exposed(const JudgedPath* judged, const Identity& command) {
 
 base::Result<base::Fd> opened(base::Fd file, const std::string& path) {
   if (file) return file;
-  return base::errno_error(fmt::format("{}: cannot be opened", host::printable_path(path)));
+  return base::errno_error(fmt::format("{}: cannot be opened", base::shown(path)));
 }
 
 base::Result<base::Fd> open_the_same(const JudgedPath& judged) {
@@ -39,7 +40,7 @@ base::Result<base::Fd> open_the_same(const JudgedPath& judged) {
   struct stat facts{};
   if (::fstat(file.get(), &facts) != 0 || facts.st_dev != judged.device || facts.st_ino != judged.inode) {
     return base::usage_error(
-        fmt::format("{}: was exchanged while gateway started; try again", host::printable_path(judged.named)));
+        fmt::format("{}: was exchanged while gateway started; try again", base::shown(judged.named)));
   }
   return file;
 }

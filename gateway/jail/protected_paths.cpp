@@ -15,7 +15,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "gateway/host/policy_files.h"
+#include "base/text.h"
 #include "gateway/jail/path_walk.h"
 #include "gateway/jail/rights_of.h"
 
@@ -111,7 +111,7 @@ class Protector {
     if (step.kind == StepKind::kLink && !is_root() && may_replace(step)) {
       return base::usage_error(
           fmt::format("{}: the command could replace the symbolic link {}; name the file that it leads to",
-                      host::printable_path(trusted.path), host::printable_path(step.path)));
+                      base::shown(trusted.path), base::shown(step.path)));
     }
     if (step.kind == StepKind::kFolder && !is_mount_point(step.path) && may_replace(step)) {
       out_.pinned_folders.push_back(step.path);
@@ -131,7 +131,7 @@ class Protector {
     if (step.facts.st_nlink > 1 && !is_root() && (writable || written)) {
       return base::usage_error(
           fmt::format("{}: has {} names (hard links), and the command could change it by another; name a copy",
-                      host::printable_path(trusted.path), step.facts.st_nlink));
+                      base::shown(trusted.path), step.facts.st_nlink));
     }
     if (writable || written) {
       if (auto apart = check_apart(step, trusted); !apart) return apart;
@@ -159,11 +159,11 @@ class Protector {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
       struct stat facts{};
       if (::fstat(fd, &facts) != 0 || !same_file(facts, step.facts)) continue;
-      return base::system_error(
-          fmt::format("{} is {}, which the command could change: pass it through a pipe{}",
-                      kStandardNames[static_cast<std::size_t>(fd)], host::printable_path(trusted.path),
-                      fd == STDIN_FILENO ? " (cat … | gateway run …)"
-                                         : " (gateway run … | cat), or write the decisions elsewhere"));
+      return base::system_error(fmt::format("{} is {}, which the command could change: pass it through a pipe{}",
+                                            kStandardNames[static_cast<std::size_t>(fd)], base::shown(trusted.path),
+                                            fd == STDIN_FILENO
+                                                ? " (cat … | gateway run …)"
+                                                : " (gateway run … | cat), or write the decisions elsewhere"));
     }
     return {};
   }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/text.h"
 #include "gateway/host/policy_files.h"
 #include "gateway/project/embedded_file.h"
 #include "policy/source_text.h"
@@ -35,7 +36,7 @@ base::Result<Agent> built_in_agent(std::string_view name) {
   const auto names = agent_names();
   const std::string suggestion = policy::did_you_mean(name, names);
   return base::usage_error(
-      fmt::format("unknown agent '{}'{}", policy::shown(name),
+      fmt::format("unknown agent '{}'{}", base::shown(name),
                   suggestion.empty() ? fmt::format("; known: {}", fmt::join(names, ", ")) : suggestion));
 }
 
@@ -44,7 +45,7 @@ base::Result<Agent> agent_from_file(const std::string& path) {
   if (!file.ends_with(kSuffix) || !is_agent_name(without_suffix(file))) {
     return base::usage_error(
         fmt::format("{}: an agent's file is called NAME.yaml, NAME of a-z, 0-9 and hyphens, beginning with a letter",
-                    host::printable_path(path)));
+                    base::shown(path)));
   }
   const auto text = host::read_small_file(path, kMaxAgentFile);
   if (!text) return std::unexpected(text.error());

@@ -8,14 +8,15 @@
 #include <nlohmann/json.hpp>
 
 #include "base/ascii.h"
+#include "base/text.h"
 #include "policy/service_catalog.h"
 #include "policy/yaml_reader.h"
 
 namespace soleroute::gateway::project {
 namespace {
 
+using base::shown;
 using base::Status;
-using policy::shown;
 using policy::YamlNode;
 
 constexpr std::size_t kMaxName = 40;      // a part of image, volume and project names

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "policy/source_text.h"
+#include "base/text.h"
 
 namespace soleroute::gateway::project {
 namespace {
@@ -57,11 +57,11 @@ EnvPlan plan_env(const FolderState& state, std::string_view lines, const EnvWish
     plan.notes.push_back(fmt::format(
         ".env sets COMPOSE_PROJECT_NAME={0}. IDEs take that name, `docker compose -f` takes {1}: two stacks. Remove "
         "the line from .env, or set it to {1}",
-        policy::shown(*name), own_name.value_or("")));
+        base::shown(*name), own_name.value_or("")));
   }
   if (files && files != own_files) {
     plan.notes.push_back(
-        fmt::format(".env sets COMPOSE_FILE={}: `docker compose` without -f still uses that", policy::shown(*files)));
+        fmt::format(".env sets COMPOSE_FILE={}: `docker compose` without -f still uses that", base::shown(*files)));
   }
   if (!state.compose_files.empty() && !complete) {
     plan.notes.push_back(fmt::format("{} is this project's own: `docker compose` without -f still uses it",

@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "base/fd.h"
-#include "gateway/host/policy_files.h"
+#include "base/text.h"
 
 namespace soleroute::gateway::project {
 namespace {
@@ -48,13 +48,9 @@ class SignalsLater {
   sigset_t before_{};
 };
 
-std::string shown(const std::string& path) {
-  return host::printable_path(path);
-}
-
 // What the call failed on, and for a folder of another user's: who could do it.
 std::unexpected<base::Error> failed(const std::string& path, const struct stat& owner, int err = errno) {
-  auto error = base::errno_error(shown(path), err);
+  auto error = base::errno_error(base::shown(path), err);
   if (err == EACCES && owner.st_uid != ::geteuid()) {
     error.error().message += fmt::format(
         ". The folder belongs to user {0}, and this is user {2}: run init as its owner (in a container: docker run -u "
@@ -140,7 +136,8 @@ base::Result<std::size_t> Transaction::place(const std::string& name) {
   if (!made && errno != EEXIST) return failed(path_of(name), owner_);
   Fd fd(::openat(root, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd && (errno == ENOTDIR || errno == ELOOP)) {
-    return base::usage_error(fmt::format("{} is a file or a link, not a folder: move it away", shown(path_of(name))));
+    return base::usage_error(
+        fmt::format("{} is a file or a link, not a folder: move it away", base::shown(path_of(name))));
   }
   if (!fd) return failed(path_of(name), owner_);
   if (made && ::geteuid() == 0 && ::fchown(fd.get(), owner_.st_uid, owner_.st_gid) != 0) {
@@ -232,22 +229,23 @@ Status append_lines(const std::string& path, std::string_view lines) {
   const SignalsLater later;
   const Fd fd(::open(path.c_str(), O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   struct stat before{};
-  if (!fd || ::fstat(fd.get(), &before) != 0) return base::errno_error(shown(path));
-  if (!S_ISREG(before.st_mode)) return base::usage_error(shown(path) + " is not an ordinary file");
+  if (!fd || ::fstat(fd.get(), &before) != 0) return base::errno_error(base::shown(path));
+  if (!S_ISREG(before.st_mode)) return base::usage_error(base::shown(path) + " is not an ordinary file");
   char last = '\n';
-  if (before.st_size > 0 && ::pread(fd.get(), &last, 1, before.st_size - 1) != 1) return base::errno_error(shown(path));
+  if (before.st_size > 0 && ::pread(fd.get(), &last, 1, before.st_size - 1) != 1)
+    return base::errno_error(base::shown(path));
   const auto written = write_all(fd.get(), (last == '\n' ? "" : "\n") + std::string(lines));
   if (written && ::fsync(fd.get()) == 0) return {};
   const int err = written ? errno : written.error().sys_errno;
-  if (::ftruncate(fd.get(), before.st_size) != 0) return base::errno_error(shown(path) + ": half-written");
-  return base::errno_error(shown(path), err);
+  if (::ftruncate(fd.get(), before.st_size) != 0) return base::errno_error(base::shown(path) + ": half-written");
+  return base::errno_error(base::shown(path), err);
 }
 
 Status replace_text(const std::string& path, std::string_view text) {
   const SignalsLater later;
   struct stat before{};
-  if (::lstat(path.c_str(), &before) != 0) return base::errno_error(shown(path));
-  if (!S_ISREG(before.st_mode)) return base::usage_error(shown(path) + " is not an ordinary file");
+  if (::lstat(path.c_str(), &before) != 0) return base::errno_error(base::shown(path));
+  if (!S_ISREG(before.st_mode)) return base::usage_error(base::shown(path) + " is not an ordinary file");
   const std::string temporary = fmt::format("{}.soleroute-init-{}", path, ::getpid());
   const Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR));
   if (!fd) return failed(path, before);
@@ -263,7 +261,7 @@ Status replace_text(const std::string& path, std::string_view text) {
 
 Status make_folders(const std::string& base, const std::string& below) {
   struct stat owner{};
-  if (::stat(base.c_str(), &owner) != 0) return base::errno_error(shown(base));
+  if (::stat(base.c_str(), &owner) != 0) return base::errno_error(base::shown(base));
   for (std::size_t end = 0; end != std::string::npos;) {
     end = below.find('/', end + 1);
     const std::string path = base + "/" + below.substr(0, end);

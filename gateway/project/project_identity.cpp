@@ -9,7 +9,7 @@
 
 #include "base/ascii.h"
 #include "base/ip_address.h"
-#include "policy/source_text.h"
+#include "base/text.h"
 
 namespace soleroute::gateway::project {
 namespace {
@@ -71,7 +71,7 @@ base::Result<std::string> network_of(std::string_view cidr) {
   constexpr int kPrefix = 24;
   const auto refuse = [&](std::string_view why) {
     return base::usage_error(
-        fmt::format("'{}' {}; give a private IPv4 /24, such as 10.150.3.0/24", policy::shown(cidr), why));
+        fmt::format("'{}' {}; give a private IPv4 /24, such as 10.150.3.0/24", base::shown(cidr), why));
   };
   const auto network = base::Cidr::parse(cidr);
   if (!network) return refuse("is not a network");

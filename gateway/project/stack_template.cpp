@@ -11,7 +11,6 @@
 #include <ranges>
 
 #include "gateway/project/embedded_file.h"
-#include "policy/source_text.h"
 
 namespace soleroute::gateway::project {
 namespace {

@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "base/fd.h"
+#include "base/text.h"
 
 namespace soleroute::gateway::host {
 namespace {
@@ -49,7 +50,7 @@ class PolicyFiles : public ::testing::Test {
     EXPECT_FALSE(result.has_value());
     if (result.has_value()) return {};
     EXPECT_EQ(result.error().kind, base::ErrorKind::kUsage);
-    EXPECT_THAT(result.error().message, StartsWith(printable_path(odd)));
+    EXPECT_THAT(result.error().message, StartsWith(base::shown(odd)));
     return result.error();
   }
 
@@ -113,7 +114,7 @@ TEST_F(PolicyFiles, SaysPathAndReasonWhereOpeningFails) {
 TEST_F(PolicyFiles, KeepsAnErrorOnOneLineWhateverThePath) {
   const auto error = refused(path("two\nlines\x1b[31m.yaml"));
   EXPECT_THAT(error.message, Not(HasSubstr("\n")));
-  EXPECT_THAT(error.message, HasSubstr("two\\x0alines\\x1b[31m.yaml"));
+  EXPECT_THAT(error.message, HasSubstr("two\\u{000a}lines\\u{001b}[31m.yaml"));
 }
 
 TEST_F(PolicyFiles, RefusesAnEmptyNameAndANulInOne) {

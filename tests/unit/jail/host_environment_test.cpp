@@ -91,7 +91,7 @@ TEST(SayCut, NamesTheFoldersInOneLine) {
   EXPECT_EQ(say_cut({}), "");
   const std::vector<std::string> folders{"/tmp", "/a\nb", "/c", "/d"};
   const std::string said = say_cut(folders);
-  EXPECT_NE(said.find("/tmp, /a\\x0ab, /c and 1 more"), std::string::npos) << said;
+  EXPECT_NE(said.find("/tmp, /a\\u{000a}b, /c and 1 more"), std::string::npos) << said;
   EXPECT_EQ(said.find('\n'), std::string::npos);
 }
 

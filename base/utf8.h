@@ -6,7 +6,7 @@
 #include <optional>
 #include <string_view>
 
-namespace soleroute::policy::utf8 {
+namespace soleroute::base::utf8 {
 
 struct Decoded {
   char32_t code_point = 0;
@@ -22,4 +22,4 @@ struct Decoded {
 // Characters in `text`, for placing a caret.
 [[nodiscard]] std::size_t columns(std::string_view text);
 
-}  // namespace soleroute::policy::utf8
+}  // namespace soleroute::base::utf8

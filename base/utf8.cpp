@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "policy/utf8.h"
+#include "base/utf8.h"
 
 #include <algorithm>
 #include <cstdint>
 
-namespace soleroute::policy::utf8 {
+namespace soleroute::base::utf8 {
 namespace {
 
 struct Lead {
@@ -55,4 +55,4 @@ std::size_t columns(std::string_view text) {
   return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
-}  // namespace soleroute::policy::utf8
+}  // namespace soleroute::base::utf8

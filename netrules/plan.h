@@ -3,9 +3,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ip_address.h"
@@ -20,6 +23,12 @@ enum class Topology : std::uint8_t {
   kJail,     // as sidecar, but the gateway is outside: nothing is exempt; loopback only
   kGuard,    // the agent's own namespace in Compose: only DNS, 80, 443 and endpoints may leave, towards the gateway
 };
+
+// As `--topology` and `gateway status` name it.
+[[nodiscard]] constexpr std::string_view to_string(Topology topology) {
+  constexpr std::array<std::string_view, 4> kNames{"router", "sidecar", "jail", "guard"};
+  return kNames[static_cast<std::size_t>(topology)];
+}
 
 struct EndpointRule {  // one compiled `endpoints:` item, redirected to the gateway which decides it
   enum class Transport : std::uint8_t { kTcp, kUdp } transport = Transport::kTcp;

@@ -24,20 +24,6 @@ constexpr std::uint16_t kFirstExamplePort = 15001;
 constexpr const char* kExampleInterface = "inside0";
 constexpr std::uint32_t kExampleGateway = 0xc0000201;  // 192.0.2.1, RFC 5737
 
-std::string_view name_of(Topology topology) {
-  switch (topology) {
-    case Topology::kRouter:
-      return "router";
-    case Topology::kSidecar:
-      return "sidecar";
-    case Topology::kJail:
-      return "jail";
-    case Topology::kGuard:
-      return "guard";
-  }
-  return "";
-}
-
 std::uint16_t free_example_port(const netrules::Intent& intent) {
   std::uint16_t port = kFirstExamplePort;
   while (port == intent.redirect_port || port == intent.dns_port || port == intent.explicit_proxy_port) ++port;
@@ -131,7 +117,7 @@ std::string comment(std::string_view prefix, std::string text) {
 std::string text_output(const ShownIntent& shown, const policy::Policy& policy, const netrules::Ruleset& rules) {
   std::string out = comment(" ", fmt::format("gateway --dry-run, topology {}: programmed in one transaction when the "
                                              "gateway is ready;",
-                                             name_of(shown.intent.topology)));
+                                             to_string(shown.intent.topology)));
   out += comment(" ", "until then, and after it ends, everything is closed. Nothing was touched now.");
   for (const std::string& note : shown.notes) out += comment(" ", note);
   out += "#\n# The policy:\n";
@@ -142,7 +128,7 @@ std::string text_output(const ShownIntent& shown, const policy::Policy& policy, 
 
 std::string json_output(const ShownIntent& shown, const policy::Policy& policy, const netrules::Ruleset& rules) {
   auto object = nlohmann::ordered_json::parse(netrules::to_json(rules));
-  object["soleroute"] = {{"topology", name_of(shown.intent.topology)},
+  object["soleroute"] = {{"topology", to_string(shown.intent.topology)},
                          {"notes", shown.notes},
                          {"policy", lines_of(policy.describe())},
                          {"warnings", policy.warnings()}};

@@ -35,11 +35,14 @@ struct Named {
   T value;
 };
 
-constexpr std::string_view kProxyTopology = "proxy";  // as router, without anything that needs a privilege
-constexpr std::array kTopologies{Named{"router", netrules::Topology::kRouter},
-                                 Named{"sidecar", netrules::Topology::kSidecar},
-                                 Named{kProxyTopology, netrules::Topology::kRouter},
-                                 Named{"jail", netrules::Topology::kJail}, Named{"guard", netrules::Topology::kGuard}};
+using netrules::Topology;
+
+constexpr Named<Topology> named(Topology topology) {
+  return {netrules::to_string(topology), topology};
+}
+constexpr std::array kTopologies{named(Topology::kRouter), named(Topology::kSidecar),
+                                 Named{serve::kProxyTopology, Topology::kRouter}, named(Topology::kJail),
+                                 named(Topology::kGuard)};
 constexpr std::array kModes{Named{"enforce", policy::Mode::kEnforce}, Named{"observe", policy::Mode::kObserve}};
 constexpr std::array kVerbosities{Named{"quiet", audit::Verbosity::kQuiet}, Named{"normal", audit::Verbosity::kNormal},
                                   Named{"debug", audit::Verbosity::kDebug}};
@@ -186,7 +189,7 @@ base::Result<serve::ServeOptions> parse_serve_options(const ServeArguments& argu
   const auto topology = choose("--topology", arguments.topology, kTopologies);
   if (!topology) return std::unexpected(topology.error());
   options.topology = *topology;
-  options.proxy_only = arguments.topology == kProxyTopology;
+  options.proxy_only = arguments.topology == serve::kProxyTopology;
   if (auto proxy = check_proxy_only(options, dry_run_wanted(arguments)); !proxy) return std::unexpected(proxy.error());
   if (options.proxy_only) options.program_rules = false;
   if (auto close = check_close(arguments, options); !close) return std::unexpected(close.error());

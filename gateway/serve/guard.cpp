@@ -204,7 +204,7 @@ class Guard {
     return nlohmann::json{{"health", health_},
                           {"version", SOLEROUTE_VERSION},
                           {"uptime_s", up.count()},
-                          {"topology", "guard"},
+                          {"topology", netrules::to_string(netrules::Topology::kGuard)},
                           {"warnings", warned_},
                           {"log", {{"written", log_fault(counters_).empty()}, {"detail", log_fault(counters_)}}},
                           {"counters", {{"log_records_dropped", counters_.log_records_dropped.load()}}},

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ip_address.h"
@@ -18,6 +19,8 @@ namespace soleroute::gateway::serve {
 
 inline constexpr std::uint16_t kDefaultExplicitProxyPort = 8080;
 inline constexpr const char* kDefaultControlSocket = "/run/soleroute/control.sock";
+
+inline constexpr std::string_view kProxyTopology = "proxy";  // as router, without anything that needs a privilege
 
 struct ServeOptions {
   std::vector<std::string> policy_files;                      // layers in order; empty: everything is denied

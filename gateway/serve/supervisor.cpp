@@ -173,8 +173,8 @@ class Supervisor {
   void say_what_is_not_carried() {
     for (const auto& endpoint : policy_->endpoints()) {
       if (endpoint.transport != policy::Transport::kUdp) continue;
-      log_.error(fmt::format("{}:{}: endpoints with `protocol: udp` are not carried yet: they stay refused",
-                             endpoint.line.file, endpoint.line.line));
+      log_.error(fmt::format("{}: endpoints with `protocol: udp` are not carried yet: they stay refused",
+                             policy::place_of(endpoint.line)));
     }
   }
 
@@ -394,9 +394,8 @@ class Supervisor {
     return std::clamp(wanted, 1, kMaxWorkers);
   }
 
-  const char* topology_name() const {
-    if (options_.proxy_only) return "proxy";
-    return options_.topology == netrules::Topology::kSidecar ? "sidecar" : "router";
+  std::string_view topology_name() const {
+    return options_.proxy_only ? kProxyTopology : netrules::to_string(options_.topology);
   }
   std::string healthy_where() const {
     if (options_.proxy_only) return fmt::format("proxy on port {}", ports_.explicit_proxy);

@@ -160,13 +160,17 @@ base::Result<std::shared_ptr<const policy::Policy>> load_settled_policy(std::spa
   return policy::Policy::compile(*layers);
 }
 
+bool is_there(const std::string& path) {
+  struct stat status{};
+  // lstat: a dangling link is a policy that cannot be read, not the absence of one. Any other failure than "not there"
+  // likewise counts as there, or an unreadable directory would silently choose the next name.
+  return ::lstat(path.c_str(), &status) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
 std::optional<std::string> find_default_policy(std::string_view directory) {
   for (const std::string_view name : kDefaultPolicies) {
     std::string path = directory.empty() ? std::string(name) : fmt::format("{}/{}", directory, name);
-    struct stat status{};
-    // lstat: a dangling link is a policy that cannot be read, not the absence of one. Any other failure than "not
-    // there" likewise counts as there, or an unreadable directory would silently choose the next name.
-    if (::lstat(path.c_str(), &status) == 0 || (errno != ENOENT && errno != ENOTDIR)) return path;
+    if (is_there(path)) return path;
   }
   return std::nullopt;
 }

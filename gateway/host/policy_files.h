@@ -43,6 +43,9 @@ using FileReader = std::function<base::Result<std::string>(const std::string& pa
 [[nodiscard]] base::Result<std::shared_ptr<const policy::Policy>> load_settled_policy(
     std::span<const std::string> paths);
 
+// What cannot be looked at counts as there: reading it gives the error.
+[[nodiscard]] bool is_there(const std::string& path);
+
 // Where a policy is looked for when none was named: `.devcontainer/policy.yaml`, then `policy.yaml`, in `directory`
 // ("" is the working directory, and then the path is relative). A name that exists but cannot be read is still the
 // answer: reading it gives the error. Nothing there: nullopt.

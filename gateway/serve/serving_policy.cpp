@@ -2,29 +2,17 @@
 #include "gateway/serve/serving_policy.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
-#include <cerrno>
 #include <utility>
 
 #include "gateway/host/policy_files.h"
 #include "gateway/secrets/secret_store.h"
 
 namespace soleroute::gateway::serve {
-namespace {
-
-// What cannot be looked at counts as there: reading it gives the error.
-bool is_there(const std::string& path) {
-  struct stat status{};
-  return ::lstat(path.c_str(), &status) == 0 || (errno != ENOENT && errno != ENOTDIR);
-}
-
-}  // namespace
-
 std::vector<std::string> serving_policy_files(const ServeOptions& options) {
   auto files = options.policy_files;
   for (const auto& path : options.optional_policy_files) {
-    if (is_there(path)) files.push_back(path);
+    if (host::is_there(path)) files.push_back(path);
   }
   return files;
 }

@@ -122,7 +122,8 @@ std::string destination_endpoint(const FlowFacts& facts) {
 
 bool is_web_flow(const FlowFacts& facts) {
   if (facts.phase == Phase::kDns) return true;
-  return facts.port == (facts.scheme == Scheme::kHttp && facts.phase == Phase::kHttp ? 80 : 443);
+  return facts.port ==
+         (facts.scheme == Scheme::kHttp && facts.phase == Phase::kHttp ? base::kHttpPort : base::kHttpsPort);
 }
 
 // An entry with addresses and no rules would admit everything, so one of the host's own rules is said again.

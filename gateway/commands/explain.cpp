@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "base/web_ports.h"
 #include "gateway/commands/command.h"
 #include "gateway/commands/policy_input.h"
 #include "policy/address_class.h"
@@ -65,7 +66,7 @@ bool passes_observed(const policy::Policy& policy, const policy::FlowFacts& fact
   if (facts.transport != policy::Transport::kTcp || !policy::is_observed(policy, decision)) return false;
   if (!facts.original_destination) return true;
   const auto& [address, port] = *facts.original_destination;
-  const bool web = port == 80 || port == 443;  // where a flow that names no host is refused, whoever it is for
+  const bool web = base::is_web_port(port);  // where a flow that names no host is refused, whoever it is for
   return !web && policy::is_public(address);
 }
 

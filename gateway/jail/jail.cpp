@@ -37,7 +37,7 @@
 #include "gateway/jail/trust.h"
 #include "gateway/netlink/links.h"
 #include "gateway/serve/rule_intent.h"
-#include "gateway/serve/runtime.h"
+#include "gateway/workers/runtime.h"
 
 namespace soleroute::gateway::jail {
 namespace {
@@ -244,12 +244,12 @@ class Run {
     return set_dumpable(false);
   }
 
-  base::Result<serve::RuntimeOptions> runtime_options() {
+  base::Result<workers::RuntimeOptions> runtime_options() {
     auto inspection = inspect::make_inspection(std::move(*authority_), origin_roots_);
     if (!inspection) return std::unexpected(inspection.error());
     const auto interfaces = netlink::list_interfaces();
     if (!interfaces) return std::unexpected(interfaces.error());
-    serve::RuntimeOptions options;
+    workers::RuntimeOptions options;
     options.resolvers = resolvers_;
     options.secrets_directory = options_.secrets_directory;
     options.inspection = std::move(*inspection);
@@ -257,15 +257,15 @@ class Run {
     return options;
   }
 
-  base::Result<std::unique_ptr<serve::Runtime>> start_runtime(serve::RuntimeOptions options, Message prepared,
-                                                              audit::DecisionLog& log) {
+  base::Result<std::unique_ptr<workers::Runtime>> start_runtime(workers::RuntimeOptions options, Message prepared,
+                                                                audit::DecisionLog& log) {
     auto network = unpack_network(std::move(prepared));
     if (!network) return std::unexpected(network.error());
     options.own_addresses = network->own_addresses;
     options.local_addresses.insert(options.local_addresses.end(), network->own_addresses.begin(),
                                    network->own_addresses.end());
-    return serve::Runtime::start(std::move(options), std::move(network->listeners), std::move(network->packet_queue),
-                                 policy_.policy, log, counters_);
+    return workers::Runtime::start(std::move(options), std::move(network->listeners), std::move(network->packet_queue),
+                                   policy_.policy, log, counters_);
   }
 
   // Only what nobody would expect: a policy that allows something and holds the rest needs no words.

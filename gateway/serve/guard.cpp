@@ -16,13 +16,13 @@
 #include "gateway/host/lost_network.h"
 #include "gateway/host/netns_processes.h"
 #include "gateway/host/policy_files.h"
+#include "gateway/host/watch.h"
 #include "gateway/netlink/links.h"
 #include "gateway/serve/control_socket.h"
 #include "gateway/serve/log_state.h"
 #include "gateway/serve/rule_intent.h"
 #include "gateway/serve/rule_reconciler.h"
 #include "gateway/serve/signals.h"
-#include "gateway/serve/watch.h"
 #include "netrules/kernel.h"
 
 namespace soleroute::gateway::serve {
@@ -119,7 +119,7 @@ class Guard {
     log_.lifecycle(health_, fmt::format("the agent's packets leave through {} alone", names()));
     if (auto watching = watch_.start(netlink::Changes::About::kEverything); !watching) {
       log_.error(
-          fmt::format("{}: changes are seen every {} ms only", watching.error().message, Watch::kPeriod.count()));
+          fmt::format("{}: changes are seen every {} ms only", watching.error().message, host::Watch::kPeriod.count()));
     }
     return {};
   }
@@ -158,7 +158,7 @@ class Guard {
   // At once where the kernel told of something; the rest at its pace, two looks of which count as one late one.
   void wake() {
     log_warning_.look();
-    if (std::chrono::steady_clock::now() - looked_ < Watch::kPeriod) return restore_rules();
+    if (std::chrono::steady_clock::now() - looked_ < host::Watch::kPeriod) return restore_rules();
     look();
     if (presence_ == host::NetworkPresence::kReplaced) end_with(host::kNetworkReplaced);
   }
@@ -219,7 +219,7 @@ class Guard {
   asio::io_context loop_;
   RuleReconciler rules_;
   Signals signals_{loop_, [this] { std::ignore = reload(); }, [this] { stop(); }};
-  Watch watch_{loop_, [this] { wake(); }};
+  host::Watch watch_{loop_, [this] { wake(); }};
   std::shared_ptr<const policy::Policy> policy_;
   std::uint64_t version_ = 1;
   std::set<std::string> warned_;

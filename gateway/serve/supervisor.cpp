@@ -21,6 +21,7 @@
 #include "gateway/host/network_keeper.h"
 #include "gateway/host/origin_roots.h"
 #include "gateway/host/system_resolvers.h"
+#include "gateway/host/watch.h"
 #include "gateway/inspect/inspection.h"
 #include "gateway/net/listen.h"
 #include "gateway/queue/packet_log.h"
@@ -31,13 +32,12 @@
 #include "gateway/serve/reload_watch.h"
 #include "gateway/serve/rule_intent.h"
 #include "gateway/serve/rule_reconciler.h"
-#include "gateway/serve/runtime.h"
 #include "gateway/serve/self_check.h"
 #include "gateway/serve/serving_ca.h"
 #include "gateway/serve/serving_policy.h"
 #include "gateway/serve/signals.h"
-#include "gateway/serve/watch.h"
 #include "gateway/serve/worker_watch.h"
+#include "gateway/workers/runtime.h"
 #include "netrules/foreign_capture.h"
 #include "netrules/kernel.h"
 
@@ -142,7 +142,7 @@ class Supervisor {
     pulse_.emplace(ports_.dns, mark(), shared ? Pulse::Asks::kThroughTheRedirectToo : Pulse::Asks::kDirectly);
     if (auto watching = watch_.start(netlink::Changes::About::kEverything); !watching) {
       log_.error(
-          fmt::format("{}: changes are seen every {} ms only", watching.error().message, Watch::kPeriod.count()));
+          fmt::format("{}: changes are seen every {} ms only", watching.error().message, host::Watch::kPeriod.count()));
     }
     workers_watch_.start(*runtime_);
     log_.lifecycle("healthy", healthy_where());
@@ -200,7 +200,7 @@ class Supervisor {
   }
 
   base::Status start_runtime() {
-    RuntimeOptions runtime;
+    workers::RuntimeOptions runtime;
     runtime.resolvers = resolvers_;
     runtime.secrets_directory = options_.secrets_directory;
     runtime.own_addresses =
@@ -211,8 +211,8 @@ class Supervisor {
     runtime.inspection = inspection_;
     runtime.clients = options_.topology == netrules::Topology::kSidecar ? net::ClientKeys::Who::kOne
                                                                         : net::ClientKeys::Who::kEachNeighbour;
-    auto started =
-        Runtime::start(std::move(runtime), std::move(listeners_), std::move(packet_queue_), policy_, log_, counters_);
+    auto started = workers::Runtime::start(std::move(runtime), std::move(listeners_), std::move(packet_queue_), policy_,
+                                           log_, counters_);
     if (!started) return std::unexpected(started.error());
     runtime_ = std::move(*started);
     say_limits();
@@ -220,7 +220,7 @@ class Supervisor {
   }
 
   void say_limits() {
-    const Capacity capacity = runtime_->capacity();
+    const workers::Capacity capacity = runtime_->capacity();
     const auto text =
         fmt::format("{} file descriptors: {} connections at once", capacity.descriptors, capacity.connections);
     if (capacity.connections >= kFewConnections) return log_.lifecycle("limits", text);
@@ -336,7 +336,7 @@ class Supervisor {
     log_.lifecycle("stopping", "new connections are refused; those with something under way have 3 s to finish");
     watch_.cancel();
     runtime_->begin_stop(kStopGrace);
-    await_end(std::chrono::steady_clock::now() + kStopGrace + Runtime::kEnd);
+    await_end(std::chrono::steady_clock::now() + kStopGrace + workers::Runtime::kEnd);
   }
 
   void await_end(std::chrono::steady_clock::time_point latest) {
@@ -412,7 +412,7 @@ class Supervisor {
   asio::io_context loop_;
   RuleReconciler rules_;
   Signals signals_{loop_, [this] { reload({}); }, [this] { stop(); }};
-  Watch watch_{loop_, [this] { look(); }};
+  host::Watch watch_{loop_, [this] { look(); }};
   asio::steady_timer end_watch_;
   WorkerWatch workers_watch_{loop_, log_, counters_};
   ReloadWatch reloads_{loop_, log_, [this] { return runtime_->behind(); }};
@@ -432,7 +432,7 @@ class Supervisor {
   bool queue_open_ = false;
   std::string health_ = "starting";
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
-  std::unique_ptr<Runtime> runtime_;
+  std::unique_ptr<workers::Runtime> runtime_;
   std::unique_ptr<ControlSocket> control_;
   std::unique_ptr<MetricsServer> metrics_;
 };

@@ -7,7 +7,7 @@
 
 namespace soleroute::gateway::serve {
 
-void WorkerWatch::start(Runtime& runtime) {
+void WorkerWatch::start(workers::Runtime& runtime) {
   runtime.ask_for_signs();
   auto stalled = runtime.stalled();
   if (!stalled.empty() && stalled != stalled_) {

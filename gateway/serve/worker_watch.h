@@ -12,7 +12,7 @@
 #include "gateway/audit/counters.h"
 #include "gateway/audit/decision_log.h"
 #include "gateway/serve/log_state.h"
-#include "gateway/serve/runtime.h"
+#include "gateway/workers/runtime.h"
 
 namespace soleroute::gateway::serve {
 
@@ -23,7 +23,7 @@ class WorkerWatch {
   WorkerWatch(boost::asio::io_context& io, audit::DecisionLog& log, audit::Counters& counters)
       : log_(log), counters_(counters), log_warning_(counters), timer_(io) {}
 
-  void start(Runtime& runtime);  // until cancel()
+  void start(workers::Runtime& runtime);  // until cancel()
   void cancel() { timer_.cancel(); }
   // Numbers of workers, from 1; empty: all are well.
   [[nodiscard]] const std::vector<std::size_t>& stalled() const { return stalled_; }

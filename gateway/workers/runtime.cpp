@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/serve/runtime.h"
+#include "gateway/workers/runtime.h"
 
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -11,9 +11,9 @@
 #include <utility>
 
 #include "gateway/dns/cache.h"
-#include "gateway/serve/worker.h"
+#include "gateway/workers/worker.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::workers {
 namespace {
 
 net::BufferLimits buffer_limits(net::ClientKeys::Who clients) {
@@ -230,4 +230,4 @@ bool Runtime::stop(std::chrono::milliseconds grace) {
   return false;
 }
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::workers

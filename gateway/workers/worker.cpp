@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/serve/worker.h"
+#include "gateway/workers/worker.h"
 
 #include <fcntl.h>
 #include <linux/netfilter_ipv4.h>
@@ -20,7 +20,7 @@
 #include "gateway/ingress/entrances.h"
 #include "gateway/netlink/local_routes.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::workers {
 namespace {
 
 namespace asio = boost::asio;
@@ -306,4 +306,4 @@ void Worker::admit(base::Fd socket, const base::Endpoint& peer, Entrance entranc
   asio::co_spawn(loop_, std::move(flow), std::move(ended));
 }
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::workers

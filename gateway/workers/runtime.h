@@ -21,7 +21,7 @@
 #include "gateway/net/listen.h"
 #include "policy/policy.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::workers {
 
 struct RuntimeOptions {
   std::vector<base::Endpoint> resolvers;         // upstream DNS; never empty
@@ -78,4 +78,4 @@ class Runtime {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::workers

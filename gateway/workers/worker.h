@@ -32,6 +32,7 @@
 #include "gateway/flow/policy_pages.h"
 #include "gateway/flow/recent_denials.h"
 #include "gateway/flow/registry.h"
+#include "gateway/host/watch.h"
 #include "gateway/net/buffer_account.h"
 #include "gateway/net/deadline_wheel.h"
 #include "gateway/net/descriptor_budget.h"
@@ -39,11 +40,10 @@
 #include "gateway/net/readiness.h"
 #include "gateway/net/stream.h"
 #include "gateway/queue/packet_log.h"
-#include "gateway/serve/runtime.h"
-#include "gateway/serve/watch.h"
+#include "gateway/workers/runtime.h"
 #include "policy/policy.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::workers {
 
 // What all workers share.
 struct Shared {
@@ -141,7 +141,7 @@ class Worker {
   std::optional<Listener> explicit_proxy_;
   std::optional<dns::Server> dns_;
   std::optional<queue::PacketLog> packets_;
-  std::optional<Watch> own_addresses_;
+  std::optional<host::Watch> own_addresses_;
   boost::asio::steady_timer grace_;
   base::Fd spare_;                           // given up for a moment to be able to refuse when out of descriptors
   std::list<net::TcpStream::Watcher> open_;  // one for each connection of a client
@@ -157,4 +157,4 @@ class Worker {
   std::thread thread_;
 };
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::workers

@@ -12,7 +12,7 @@
 #include "base/result.h"
 #include "gateway/netlink/changes.h"
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 
 class Watch {
  public:
@@ -36,4 +36,4 @@ class Watch {
   std::shared_ptr<State> state_;
 };
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/serve/watch.h"
+#include "gateway/host/watch.h"
 
 #include <unistd.h>
 
@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-namespace soleroute::gateway::serve {
+namespace soleroute::gateway::host {
 namespace {
 
 namespace asio = boost::asio;
@@ -100,4 +100,4 @@ void Watch::cancel() {
   if (!state_->cancelled) state_->stop();
 }
 
-}  // namespace soleroute::gateway::serve
+}  // namespace soleroute::gateway::host

@@ -1,10 +1,12 @@
-// When a descriptor is worth trying again: registered once with the loop's reactor, edge-triggered, so that a wait
-// costs no system call. Not thread-safe: belongs to one loop. Why not Asio's async_wait(): docs/decisions/readiness.md
+// When a descriptor is worth trying again. Not thread-safe: belongs to one loop.
+// Two implementations, of which the build takes one: readiness_reactor.cpp, whose waits cost no system call, and
+// readiness_async_wait.cpp, for any version of Boost. docs/decisions/readiness.md
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <poll.h>
+
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/detail/reactor.hpp>
 #include <boost/asio/io_context.hpp>
 #include <memory>
 
@@ -37,22 +39,25 @@ class Readiness {
   // The same without a coroutine. `waiter` is held until it is told, or until the loop is destroyed.
   void wait(For what, std::shared_ptr<Waiter> waiter);
   // Is it ready as it stands? For those who have not tried.
-  [[nodiscard]] bool ready_now(For what) const;
+  [[nodiscard]] bool ready_now(For what) const {
+    pollfd state{.fd = fd_, .events = static_cast<short>(what == For::kReading ? POLLIN : POLLOUT), .revents = 0};
+    return ::poll(&state, 1, 0) != 0;
+  }
   // Its first wait needs neither: the kernel reports what is ready already when it is told to watch for it.
-  [[nodiscard]] bool watched(For what) const { return state_ != nullptr && (what == For::kReading || writing_asked_); }
+  [[nodiscard]] bool watched(For what) const {
+    return registered_ != nullptr && (what == For::kReading || writing_asked_);
+  }
 
   void cancel();  // every wait in progress ends
   void forget();  // likewise, and nothing is waited for any more
 
  private:
-  using Reactor = boost::asio::detail::reactor;
-  template <class Handler>
-  class Wait;
   template <class Handler>
   void begin(For what, Handler handler);
 
-  Reactor& reactor_;
-  Reactor::per_descriptor_data state_{};
+  // What the implementation holds of Asio, whose types stay out of here.
+  void* loop_;
+  void* registered_ = nullptr;  // from the first wait until forget()
   int fd_;
   bool writing_asked_ = false;  // room to write is watched for from then on
 };

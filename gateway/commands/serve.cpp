@@ -21,7 +21,6 @@
 #include "gateway/commands/serve_options.h"
 #include "gateway/commands/stack_variables.h"
 #include "gateway/host/capabilities.h"
-#include "gateway/serve/close.h"
 #include "gateway/serve/supervisor.h"
 
 namespace soleroute::gateway::commands {

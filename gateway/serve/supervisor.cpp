@@ -20,6 +20,7 @@
 #include "gateway/host/network.h"
 #include "gateway/host/network_keeper.h"
 #include "gateway/host/origin_roots.h"
+#include "gateway/host/policy_files.h"
 #include "gateway/host/system_resolvers.h"
 #include "gateway/host/watch.h"
 #include "gateway/inspect/inspection.h"
@@ -442,6 +443,17 @@ class Supervisor {
 base::Status serve(const ServeOptions& options, audit::DecisionLog& log, audit::Counters& counters) {
   Supervisor supervisor(options, log, counters);
   return supervisor.run();
+}
+
+base::Status close_namespace(const ServeOptions& options, audit::DecisionLog& log, audit::Counters& /*counters*/) {
+  const auto nothing = host::load_policy({});  // closed is closed, whatever the policy allows
+  if (!nothing) return std::unexpected(nothing.error());
+  RuleReconciler rules(netrules::make_kernel(), log, true);
+  if (auto probed = rules.probe(); !probed) return probed;
+  if (auto closed = rules.program(netrules::closed_rules(intent_of(options, **nothing)), "closed"); !closed) {
+    return closed;
+  }
+  return rules.verify();
 }
 
 }  // namespace soleroute::gateway::serve

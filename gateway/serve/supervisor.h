@@ -16,4 +16,10 @@ namespace soleroute::gateway::serve {
 // an error leaves the network closed.
 [[nodiscard]] base::Status serve(const ServeOptions& options, audit::DecisionLog& log, audit::Counters& counters);
 
+// Closes a network namespace and leaves it so: `--close`, for whoever must be sure before the gateway is there.
+// Programs rules and opens nothing; a gateway that serves here later takes them over. Where this succeeds, the kernel
+// holds the closed rules of the sidecar: nothing leaves but what never reaches a cable.
+[[nodiscard]] base::Status close_namespace(const ServeOptions& options, audit::DecisionLog& log,
+                                           audit::Counters& counters);
+
 }  // namespace soleroute::gateway::serve

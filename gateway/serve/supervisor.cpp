@@ -312,7 +312,6 @@ class Supervisor {
       if (answer) answer(std::unexpected(std::move(status.error())));
       return;
     }
-    leave_no_core();
     ++counters_.reloads_accepted;
     counters_.policy_stale = false;
     reloads_.begin({version(), policy_summary(options_, *policy_)}, std::move(answer));

@@ -127,17 +127,19 @@ class NoOrigin final : public http::OriginSource {
   void give_back(http::OriginConnection /*connection*/) override {}
 };
 
+enum class Requests : std::uint8_t { kNone, kLogged };
+
 // Sessions are not locals: the frame of whoever calls stays small.
 template <class Session>
-asio::awaitable<bool> refuse_all(flow::Context& context, http::InspectedClient client) {
+asio::awaitable<Requests> refuse_all(flow::Context& context, http::InspectedClient client) {
   NoOrigin nowhere;
   const auto session = std::make_unique<Session>(context, std::move(client), nowhere, std::nullopt);
   co_await session->run();
-  co_return session->has_logged();
+  co_return session->has_logged() ? Requests::kLogged : Requests::kNone;
 }
 
-// Has the client asked for anything? Then that was logged.
-asio::awaitable<bool> refuse_requests(flow::Context& context, http::InspectedClient client, http::HttpVersion version) {
+asio::awaitable<Requests> refuse_requests(flow::Context& context, http::InspectedClient client,
+                                          http::HttpVersion version) {
   return version == http::HttpVersion::kHttp2 ? refuse_all<http::h2::Session>(context, std::move(client))
                                               : refuse_all<http::h1::Session>(context, std::move(client));
 }
@@ -197,8 +199,8 @@ asio::awaitable<void> serve_refused(flow::Context& context, flow::ClientConnecti
   client.stream = std::move(accepted.stream);
   const flow::ClientConnection who{nullptr, client.peer, client.original_destination};
   http::InspectedClient inspected{std::move(client), std::move(asked.name)};
-  const bool asked_for_something = co_await refuse_requests(context, std::move(inspected), version);
-  if (asked_for_something) co_return;
+  const auto requests = co_await refuse_requests(context, std::move(inspected), version);
+  if (requests == Requests::kLogged) co_return;
   refusal.detail = "the client took the gateway's certificate and then asked for nothing";
   flow::log_refusal(context, who, refusal);
 }

@@ -13,6 +13,9 @@ namespace soleroute::base {
 [[nodiscard]] constexpr bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
+[[nodiscard]] constexpr char lower(char c) {
+  return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c;
+}
 [[nodiscard]] constexpr bool is_alphanumeric(char c) {
   return is_lower(c) || is_upper(c) || is_digit(c);
 }

@@ -4,22 +4,13 @@
 #include <algorithm>
 #include <ranges>
 
+#include "base/ascii.h"
 #include "base/text.h"
 
 namespace soleroute::base {
 namespace {
 
 constexpr std::size_t kShown = 80;  // of a bad name, in messages
-
-constexpr bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-constexpr bool is_lower(char c) {
-  return c >= 'a' && c <= 'z';
-}
-constexpr char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 // Decimal, or hexadecimal after 0x: what inet_aton() and URL parsers read as part of an IPv4 address.
 bool is_numeric_label(std::string_view label) {

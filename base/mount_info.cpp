@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/read_file.h"
+#include "base/text.h"
 
 namespace soleroute::base {
 namespace {
@@ -77,10 +78,8 @@ Result<std::string> read_mount_info() {
 
 std::vector<Mount> parse_mount_info(std::string_view mountinfo) {
   std::vector<Mount> mounts;
-  while (!mountinfo.empty()) {
-    const std::size_t end = mountinfo.find('\n');
-    if (auto mount = mount_in(mountinfo.substr(0, end))) mounts.push_back(std::move(*mount));
-    mountinfo.remove_prefix(end == std::string_view::npos ? mountinfo.size() : end + 1);
+  for (const auto line : lines_of(mountinfo)) {
+    if (auto mount = mount_in(line)) mounts.push_back(std::move(*mount));
   }
   return mounts;
 }

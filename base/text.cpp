@@ -75,13 +75,19 @@ std::string shown_ascii(std::string_view text, std::size_t most) {
   return out;
 }
 
-std::string indented(std::string_view text, std::string_view margin) {
-  std::string out;
+std::vector<std::string_view> lines_of(std::string_view text) {
+  std::vector<std::string_view> lines;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
-    out.append(margin).append(text.substr(0, end)) += '\n';
+    lines.push_back(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
   }
+  return lines;
+}
+
+std::string indented(std::string_view text, std::string_view margin) {
+  std::string out;
+  for (const auto line : lines_of(text)) out.append(margin).append(line) += '\n';
   return out;
 }
 

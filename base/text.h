@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace soleroute::base {
 
@@ -17,6 +18,8 @@ namespace soleroute::base {
 // The first `most` bytes; all but printable ASCII as '?'.
 [[nodiscard]] std::string shown_ascii(std::string_view text, std::size_t most);
 
+// The lines of `text`, which it borrows from; one that ends the text may be without a line end.
+[[nodiscard]] std::vector<std::string_view> lines_of(std::string_view text);
 // Each line behind `margin`, with a line end.
 [[nodiscard]] std::string indented(std::string_view text, std::string_view margin);
 

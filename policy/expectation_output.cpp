@@ -10,11 +10,7 @@ namespace {
 
 std::string prefixed(std::string_view prefix, std::string_view text) {
   std::string out;
-  for (std::string_view rest = text; !rest.empty();) {
-    const auto newline = rest.find('\n');
-    out += fmt::format("{}{}\n", prefix, base::shown(rest.substr(0, newline)));
-    rest.remove_prefix(newline == std::string_view::npos ? rest.size() : newline + 1);
-  }
+  for (const auto line : base::lines_of(text)) out += fmt::format("{}{}\n", prefix, base::shown(line));
   return out;
 }
 

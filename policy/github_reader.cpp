@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "base/text.h"
 #include "policy/source_text.h"
 
@@ -19,9 +20,7 @@ constexpr std::size_t kMaxRepository = 100;
 
 // Nothing that percent-encoding, dot segments or case folding beyond ASCII could spell in another way.
 bool is_name(std::string_view lowered, std::size_t max) {
-  const auto fits = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-  };
+  const auto fits = [](char c) { return base::is_lower(c) || base::is_digit(c) || c == '-' || c == '_' || c == '.'; };
   return !lowered.empty() && lowered.size() <= max && lowered != "." && lowered != ".." &&
          std::ranges::all_of(lowered, fits);
 }

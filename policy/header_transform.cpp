@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/ascii.h"
 #include "base/text.h"
 #include "policy/source_text.h"
 
@@ -14,8 +15,7 @@ namespace soleroute::policy {
 namespace {
 
 char folded(char c) {
-  if (c == '_') return '-';
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  return c == '_' ? '-' : base::lower(c);
 }
 
 std::string form_to_yaml(const HeaderTransform& transform) {
@@ -33,10 +33,7 @@ std::string form_to_yaml(const HeaderTransform& transform) {
 }  // namespace
 
 bool is_secret_id(std::string_view text) {
-  const auto fits = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-';
-  };
+  const auto fits = [](char c) { return base::is_alphanumeric(c) || c == '.' || c == '_' || c == '-'; };
   if (text.empty() || text.size() > kMaxSecretIdBytes || text == "." || text == "..") return false;
   return std::ranges::all_of(text, fits);
 }

@@ -12,6 +12,7 @@
 #include "policy/github_reader.h"
 #include "policy/rule_reader.h"
 #include "policy/service_catalog.h"
+#include "policy/source_text.h"
 #include "policy/yaml_reader.h"
 
 namespace soleroute::policy {
@@ -157,9 +158,7 @@ Status PolicyReader::domains(const YamlNode& node, std::vector<DomainEntry>& out
 Status PolicyReader::service_name(const YamlNode& node, ServiceEntry& entry) const {
   const auto text = yaml_.text(node, "a service");
   if (!text) return std::unexpected(text.error());
-  std::string name(*text);
-  std::ranges::transform(name, name.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::string name = lowered(*text);
   if (find_service(name) == nullptr) {
     const std::string suggestion = did_you_mean(name, service_names());
     return yaml_.error(node, fmt::format("unknown service '{}'{}", base::shown(name.substr(0, 80)),

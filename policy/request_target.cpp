@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 
+#include "base/ascii.h"
 #include "base/utf8.h"
 
 namespace soleroute::policy {
@@ -31,8 +32,7 @@ std::optional<char> escape(std::string_view text) {
 }
 
 bool is_unreserved(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-         c == '_' || c == '~';
+  return base::is_alphanumeric(c) || c == '-' || c == '.' || c == '_' || c == '~';
 }
 
 // pchar without unreserved and escapes, and '/' (RFC 3986 section 3.3).

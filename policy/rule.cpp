@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/ascii.h"
 #include "base/text.h"
 #include "policy/source_text.h"
 
@@ -24,8 +25,7 @@ bool is_upload_pack(std::string_view path) {
 }
 
 bool same_ignoring_case(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return std::ranges::equal(a, b, {}, lower, lower);
+  return std::ranges::equal(a, b, {}, base::lower, base::lower);
 }
 
 // Both are normalised, so that what is folded can hold no escape, dot segment or slash that the rule does not.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "base/text.h"
 
 namespace soleroute::policy {
@@ -20,8 +21,7 @@ constexpr std::array<std::string_view, 14> kNeverSet{
     "via",     "forwarded",      "content-encoding",  "content-type"};
 
 bool is_secret_name_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-         c == '.' || c == '~';
+  return base::is_alphanumeric(c) || c == '-' || c == '_' || c == '.' || c == '~';
 }
 
 bool is_settable(std::string_view name) {

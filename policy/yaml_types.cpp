@@ -4,15 +4,12 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "policy/source_text.h"
 #include "policy/yaml_document.h"
 
 namespace soleroute::policy {
 namespace {
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 bool is_boolean(std::string_view text) {
   constexpr std::array<std::string_view, 8> kWords{"true", "false", "yes", "no", "on", "off", "y", "n"};
@@ -39,7 +36,7 @@ bool is_decimal(std::string_view text) {
   std::size_t at = 0;
   const auto digits = [&] {
     const auto begin = at;
-    while (at < text.size() && (is_digit(text[at]) || text[at] == '_')) ++at;
+    while (at < text.size() && (base::is_digit(text[at]) || text[at] == '_')) ++at;
     return at > begin;
   };
   bool any = digits();
@@ -64,15 +61,15 @@ bool is_number(std::string_view text) {
 
 // Text of digits and separators in which `pattern` says where digit groups end: "dddd-d-d" for dates.
 bool is_date(std::string_view text) {
-  if (text.size() < 8 || text.size() > 10 || !std::ranges::all_of(text.substr(0, 4), is_digit)) return false;
+  if (text.size() < 8 || text.size() > 10 || !std::ranges::all_of(text.substr(0, 4), base::is_digit)) return false;
   const auto rest = text.substr(4);
   return rest.front() == '-' && std::ranges::count(rest, '-') == 2 &&
-         std::ranges::all_of(rest, [](char c) { return is_digit(c) || c == '-'; }) && is_digit(rest.back());
+         std::ranges::all_of(rest, [](char c) { return base::is_digit(c) || c == '-'; }) && base::is_digit(rest.back());
 }
 
 bool is_time(std::string_view text) {
-  return text.size() >= 3 && is_digit(text.front()) && text.find(':') != std::string_view::npos &&
-         std::ranges::all_of(text, [](char c) { return is_digit(c) || c == ':' || c == '.'; });
+  return text.size() >= 3 && base::is_digit(text.front()) && text.find(':') != std::string_view::npos &&
+         std::ranges::all_of(text, [](char c) { return base::is_digit(c) || c == ':' || c == '.'; });
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/text.h"
 #include "gateway/host/network.h"
 #include "gateway/netlink/links.h"
 #include "gateway/serve/rule_intent.h"
@@ -97,16 +98,6 @@ void note_udp_endpoints(ShownIntent& shown) {
   }
 }
 
-std::vector<std::string> lines_of(std::string_view text) {
-  std::vector<std::string> lines;
-  while (!text.empty()) {
-    const auto end = text.find('\n');
-    lines.emplace_back(text.substr(0, end));
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-  }
-  return lines;
-}
-
 // A line stays a comment whatever is in it.
 std::string comment(std::string_view prefix, std::string text) {
   std::ranges::replace_if(text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }, '?');
@@ -121,7 +112,8 @@ std::string text_output(const ShownIntent& shown, const policy::Policy& policy, 
   out += comment(" ", "until then, and after it ends, everything is closed. Nothing was touched now.");
   for (const std::string& note : shown.notes) out += comment(" ", note);
   out += "#\n# The policy:\n";
-  for (std::string& line : lines_of(policy.describe())) out += comment("   ", std::move(line));
+  const std::string described = policy.describe();
+  for (const auto line : base::lines_of(described)) out += comment("   ", std::string(line));
   for (std::string& warning : policy.warnings()) out += comment("   warning: ", std::move(warning));
   return out + "\n" + netrules::to_text(rules);
 }
@@ -130,7 +122,7 @@ std::string json_output(const ShownIntent& shown, const policy::Policy& policy, 
   auto object = nlohmann::ordered_json::parse(netrules::to_json(rules));
   object["soleroute"] = {{"topology", to_string(shown.intent.topology)},
                          {"notes", shown.notes},
-                         {"policy", lines_of(policy.describe())},
+                         {"policy", base::lines_of(policy.describe())},
                          {"warnings", policy.warnings()}};
   return object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.h"
 #include "base/text.h"
 #include "gateway/commands/command.h"
 #include "gateway/commands/container_marks.h"
@@ -68,10 +69,8 @@ struct Plan {
 
 // What may stand in an image's name: it goes into YAML between quotes.
 bool is_image_name(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("-._/:@").contains(c);
-  });
+  return std::ranges::all_of(text,
+                             [](char c) { return base::is_alphanumeric(c) || std::string_view("-._/:@").contains(c); });
 }
 
 fs::path own_file(const fs::path& folder, const std::string& agent) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/ascii.h"
 #include "base/text.h"
 
 namespace soleroute::gateway::commands {
@@ -17,7 +18,7 @@ std::string variable(const char* name) {
 }
 
 bool is_service_name(const std::string& text) {
-  return std::ranges::all_of(text, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+  return std::ranges::all_of(text, [](char c) { return base::is_lower(c) || base::is_digit(c) || c == '-'; });
 }
 
 base::Status apply_policy(const StackVariables& from, ServeArguments& to) {

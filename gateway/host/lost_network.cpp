@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/ip_address.h"
+#include "base/text.h"
 #include "gateway/host/policy_files.h"
 
 namespace soleroute::gateway::host {
@@ -43,10 +44,8 @@ NetworkPresence network_presence(const std::vector<netlink::Interface>& interfac
                                  std::string_view host_name) {
   const bool connected = std::ranges::any_of(interfaces, [](const auto& one) { return !one.loopback; });
   if (connected) return NetworkPresence::kPresent;
-  while (!hosts.empty()) {
-    const std::size_t end = std::min(hosts.find('\n'), hosts.size());
-    if (names_own_address(hosts.substr(0, end), host_name)) return NetworkPresence::kReplaced;
-    hosts.remove_prefix(std::min(end + 1, hosts.size()));
+  for (const auto line : base::lines_of(hosts)) {
+    if (names_own_address(line, host_name)) return NetworkPresence::kReplaced;
   }
   return NetworkPresence::kLost;
 }

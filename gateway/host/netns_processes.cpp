@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "base/ascii.h"
 #include "base/read_file.h"
 #include "base/text.h"
 
@@ -22,10 +23,7 @@ constexpr std::size_t kMaxDescribed = 8;  // where all share one network, that i
 constexpr std::size_t kMaxProcFile = std::size_t{256} << 10;
 
 std::string_view field(std::string_view status, std::string_view name) {
-  for (std::size_t at = 0; at < status.size();) {
-    const std::size_t end = std::min(status.find('\n', at), status.size());
-    std::string_view line = status.substr(at, end - at);
-    at = end + 1;
+  for (auto line : base::lines_of(status)) {
     if (!line.starts_with(name) || line.substr(name.size()).find_first_of(':') != 0) continue;
     line.remove_prefix(name.size() + 1);
     line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
@@ -49,7 +47,7 @@ std::optional<std::pair<dev_t, ino_t>> network_of(const std::string& process) {
 }
 
 bool is_number(const std::string& name) {
-  return !name.empty() && std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; });
+  return !name.empty() && std::ranges::all_of(name, base::is_digit);
 }
 
 std::optional<std::string> describe_process(const std::filesystem::path& folder) {

@@ -16,6 +16,7 @@
 
 #include "base/fd.h"
 #include "base/mount_info.h"
+#include "base/text.h"
 
 namespace soleroute::gateway::jail {
 namespace {
@@ -231,15 +232,11 @@ base::Status guard_kernel_files() {
 
 std::string resolv_conf_with(std::string_view text, std::string_view nameserver) {
   std::string out = fmt::format("nameserver {}\n", nameserver);
-  std::size_t begin = 0;
-  while (begin < text.size()) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view line = text.substr(begin, end - begin);
+  for (const auto line : base::lines_of(text)) {
     if (line.starts_with("search") || line.starts_with("domain") || line.starts_with("options")) {
       out += line;
       out += '\n';
     }
-    begin = end + 1;
   }
   return out;
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/read_file.h"
+#include "base/text.h"
 
 namespace soleroute::gateway::jail {
 namespace {
@@ -41,12 +42,9 @@ bool is_socket(const std::string& path) {
 
 std::vector<std::string> bound_paths(std::string_view proc_net_unix) {
   std::vector<std::string> paths;
-  std::size_t begin = 0;
-  while (begin < proc_net_unix.size()) {
-    const std::size_t end = std::min(proc_net_unix.find('\n', begin), proc_net_unix.size());
-    const std::string_view path = path_field(proc_net_unix.substr(begin, end - begin));
+  for (const auto line : base::lines_of(proc_net_unix)) {
+    const std::string_view path = path_field(line);
     if (path.starts_with('/')) paths.emplace_back(path);
-    begin = end + 1;
   }
   std::ranges::sort(paths);
   const auto [first, last] = std::ranges::unique(paths);

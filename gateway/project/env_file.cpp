@@ -29,10 +29,8 @@ std::string_view unquoted(std::string_view text) {
 std::optional<std::string> env_value(std::string_view text, std::string_view name) {
   constexpr std::string_view kExport = "export ";
   std::optional<std::string> value;
-  while (!text.empty()) {
-    const auto end = text.find('\n');
-    std::string_view line = trimmed(text.substr(0, end));
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  for (const auto each : base::lines_of(text)) {
+    std::string_view line = trimmed(each);
     if (line.starts_with(kExport)) line = trimmed(line.substr(kExport.size()));
     const auto equals = line.find('=');
     if (equals == std::string_view::npos || trimmed(line.substr(0, equals)) != name) continue;

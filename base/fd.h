@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <string_view>
 #include <utility>
 
 namespace soleroute::base {
@@ -28,5 +29,8 @@ class Fd {
  private:
   int fd_ = -1;
 };
+
+// All of `text`, however many calls it takes. False: errno says why.
+[[nodiscard]] bool write_all(int fd, std::string_view text);
 
 }  // namespace soleroute::base

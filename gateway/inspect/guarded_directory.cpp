@@ -45,16 +45,6 @@ base::Status check_kind(const std::string& path, const struct stat& status, Guar
   return {};
 }
 
-base::Status write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t count = ::write(fd, text.data(), text.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return base::errno_error("cannot be written");
-    text.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return {};
-}
-
 base::Result<std::string> read_all(int fd) {
   std::string text;
   std::array<char, 4096> chunk;
@@ -189,9 +179,9 @@ base::Result<bool> GuardedDirectory::write(const char* name, std::string_view te
   const base::Fd file(
       ::openat(fd_.get(), fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 0600));
   if (!file) return failed(base::errno_error("cannot be made").error());
-  auto written = write_all(file.get(), text);
+  base::Status written;
   // The mode must not depend on the umask.
-  if (written && (::fchmod(file.get(), mode) != 0 || ::fsync(file.get()) != 0)) {
+  if (!base::write_all(file.get(), text) || ::fchmod(file.get(), mode) != 0 || ::fsync(file.get()) != 0) {
     written = base::errno_error("cannot be written");
   }
   bool placed = false;

@@ -61,16 +61,6 @@ std::unexpected<base::Error> failed(const std::string& path, const struct stat& 
   return error;
 }
 
-Status write_all(int fd, std::string_view rest) {
-  while (!rest.empty()) {
-    const ssize_t size = ::write(fd, rest.data(), rest.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) return base::errno_error("write", size == 0 ? ENOSPC : errno);
-    rest.remove_prefix(static_cast<std::size_t>(size));
-  }
-  return {};
-}
-
 // Some file systems know no RENAME_NOREPLACE; a hard link does not replace either.
 int rename_new(int folder, const char* from, const char* to) {
   if (::renameat2(folder, from, folder, to, RENAME_NOREPLACE) == 0) return 0;
@@ -158,9 +148,7 @@ Status Transaction::write(const ProjectFile& file, bool set_aside) {
   const Fd fd(::openat(folder, written.temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, kMode));
   if (!fd) return failed(path_of(file.path), owner_);
   files_.push_back(written);
-  if (auto status = write_all(fd.get(), file.text); !status) {
-    return failed(path_of(file.path), owner_, status.error().sys_errno);
-  }
+  if (!base::write_all(fd.get(), file.text)) return failed(path_of(file.path), owner_);
   if (::geteuid() == 0 && ::fchown(fd.get(), owner_.st_uid, owner_.st_gid) != 0) {
     return failed(path_of(file.path), owner_);
   }
@@ -234,9 +222,9 @@ Status append_lines(const std::string& path, std::string_view lines) {
   char last = '\n';
   if (before.st_size > 0 && ::pread(fd.get(), &last, 1, before.st_size - 1) != 1)
     return base::errno_error(base::shown(path));
-  const auto written = write_all(fd.get(), (last == '\n' ? "" : "\n") + std::string(lines));
+  const bool written = base::write_all(fd.get(), (last == '\n' ? "" : "\n") + std::string(lines));
   if (written && ::fsync(fd.get()) == 0) return {};
-  const int err = written ? errno : written.error().sys_errno;
+  const int err = errno;
   if (::ftruncate(fd.get(), before.st_size) != 0) return base::errno_error(base::shown(path) + ": half-written");
   return base::errno_error(base::shown(path), err);
 }
@@ -250,7 +238,7 @@ Status replace_text(const std::string& path, std::string_view text) {
   const Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR));
   if (!fd) return failed(path, before);
   constexpr mode_t kBits = 07777;
-  const bool whole = write_all(fd.get(), text) && ::fchown(fd.get(), before.st_uid, before.st_gid) == 0 &&
+  const bool whole = base::write_all(fd.get(), text) && ::fchown(fd.get(), before.st_uid, before.st_gid) == 0 &&
                      ::fchmod(fd.get(), before.st_mode & kBits) == 0 && ::fsync(fd.get()) == 0 &&
                      ::rename(temporary.c_str(), path.c_str()) == 0;
   if (whole) return {};

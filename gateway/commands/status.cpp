@@ -1,15 +1,152 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/commands/status.h"
+
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
+#include <iterator>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/text.h"
 #include "gateway/commands/command.h"
 #include "gateway/commands/control_question.h"
-#include "gateway/commands/status_report.h"
 
 namespace soleroute::gateway::commands {
+namespace {
+
+using nlohmann::json;
+
+std::string text_of(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? base::shown(found->get_ref<const std::string&>()) : "";
+}
+
+std::uint64_t number_of(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
+}
+
+bool flag_of(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_boolean() && found->get<bool>();
+}
+
+json part(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found == object.end() ? json{} : *found;
+}
+
+std::string duration(std::uint64_t seconds) {
+  constexpr std::uint64_t kDay = 86400;
+  constexpr std::uint64_t kHour = 3600;
+  constexpr std::uint64_t kMinute = 60;
+  if (seconds >= kDay) return fmt::format("{} d {} h", seconds / kDay, seconds % kDay / kHour);
+  if (seconds >= kHour) return fmt::format("{} h {} min", seconds / kHour, seconds % kHour / kMinute);
+  if (seconds >= kMinute) return fmt::format("{} min {} s", seconds / kMinute, seconds % kMinute);
+  return fmt::format("{} s", seconds);
+}
+
+std::string joined(const json& list) {
+  std::string all;
+  for (const json& item : list) {
+    if (!item.is_string()) continue;
+    all += all.empty() ? "" : ", ";
+    all += base::shown(item.get_ref<const std::string&>());
+  }
+  return all;
+}
+
+std::string numbers(const json& list) {
+  std::string all;
+  for (const json& item : list) {
+    if (item.is_number_unsigned()) all += (all.empty() ? "" : ", ") + item.dump();
+  }
+  return all;
+}
+
+void describe_policy(std::string& out, const json& policy) {
+  const std::string files = joined(part(policy, "files"));
+  fmt::format_to(std::back_inserter(out), "policy       {}, {} hosts{}\n",
+                 files.empty() ? "none: everything is denied" : files, number_of(policy, "hosts"),
+                 flag_of(policy, "stale") ? "; the last reload was refused" : "");
+  const std::string behind = numbers(part(policy, "behind"));
+  if (!behind.empty()) {
+    fmt::format_to(std::back_inserter(out), "             not in force yet on worker {}\n", behind);
+  }
+}
+
+void describe_warnings(std::string& out, const json& warnings) {
+  for (const json& warning : warnings) {
+    if (!warning.is_string()) continue;
+    fmt::format_to(std::back_inserter(out), "warning      {}\n", base::shown(warning.get_ref<const std::string&>()));
+  }
+}
+
+void describe_rules(std::string& out, const json& rules) {
+  const json differences = part(rules, "differences");
+  fmt::format_to(std::back_inserter(out), "rules        {}, {}\n", text_of(rules, "intended"),
+                 differences.empty() ? "in the kernel as intended" : "not in the kernel as intended:");
+  for (const json& difference : differences) {
+    if (difference.is_string()) {
+      fmt::format_to(std::back_inserter(out), "             {}\n",
+                     base::shown(difference.get_ref<const std::string&>()));
+    }
+  }
+}
+
+void describe_workers(std::string& out, const json& workers, const json& limits) {
+  const std::string stalled = numbers(part(workers, "stalled"));
+  fmt::format_to(std::back_inserter(out), "workers      {}{}{}\n", number_of(workers, "count"),
+                 stalled.empty() ? "" : "; no sign of life from: ", stalled);
+  fmt::format_to(std::back_inserter(out), "limits       {} connections at once ({} file descriptors)\n",
+                 number_of(limits, "connections"), number_of(limits, "descriptors"));
+}
+
+void describe_counters(std::string& out, const json& counters) {
+  for (const auto& [name, value] : counters.items()) {
+    if (value.is_number())
+      fmt::format_to(std::back_inserter(out), "  {:<24} {:>14}\n", base::shown(name), value.dump());
+  }
+}
+
+}  // namespace
+
+base::Result<StatusReport> describe_status(std::string_view answer) {
+  const json object = json::parse(answer, nullptr, false);
+  if (!object.is_object() || !object.contains("health")) {
+    return base::system_error("the control socket answered something else: " + base::shown(answer.substr(0, 200)));
+  }
+  const std::string health = text_of(object, "health");
+  const json policy = part(object, "policy");
+  const json rules = part(object, "rules");
+  const json counters = part(object, "counters");
+  StatusReport report;
+  const json log = part(object, "log");
+  report.healthy = health == "healthy" && part(rules, "differences").empty() && part(policy, "behind").empty() &&
+                   !(policy.is_object() && flag_of(policy, "stale"));
+  fmt::format_to(std::back_inserter(report.text),
+                 "health       {}\nversion      {}\nrunning for  {}\ntopology     {}\n", health,
+                 text_of(object, "version"), duration(number_of(object, "uptime_s")), text_of(object, "topology"));
+  describe_warnings(report.text, part(object, "warnings"));
+  if (policy.is_object()) describe_policy(report.text, policy);
+  if (rules.is_object()) describe_rules(report.text, rules);
+  if (object.contains("workers")) describe_workers(report.text, part(object, "workers"), part(object, "limits"));
+  if (const std::string fault = text_of(log, "detail"); !fault.empty()) {
+    fmt::format_to(std::back_inserter(report.text), "log          cannot be written: {}\n", fault);
+  }
+  if (counters.is_object()) {
+    fmt::format_to(std::back_inserter(report.text), "connections  {} open\ncounters\n",
+                   number_of(counters, "connections_open"));
+    describe_counters(report.text, counters);
+  }
+  return report;
+}
+
 namespace {
 
 constexpr std::chrono::milliseconds kAskTimeout{3000};

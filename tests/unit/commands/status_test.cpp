@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/commands/status_report.h"
+#include "gateway/commands/status.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/commands/reload_report.h"
+#include "gateway/commands/reload.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -24,11 +24,14 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::size_t kScratchBytes = 64 * 1024;
-constexpr std::size_t kSpliceAfter = 64 * 1024;       // bytes copied without a pause; measured in docs/performance.md
-constexpr std::size_t kSpliceWorth = 16 * 1024;       // moving less than this between two pauses, copying is cheaper
-constexpr std::size_t kCopiedWithoutRoom = 4096;      // for a client that the gateway holds enough for
-constexpr std::size_t kTurnBytes = 16 * 1024 * 1024;  // then other connections of the worker have their turn
+constexpr std::size_t kScratchBytes = std::size_t{64} * 1024;
+constexpr std::size_t kSpliceAfter =
+    std::size_t{64} * 1024;  // bytes copied without a pause; measured in docs/performance.md
+constexpr std::size_t kSpliceWorth =
+    std::size_t{16} * 1024;                       // moving less than this between two pauses, copying is cheaper
+constexpr std::size_t kCopiedWithoutRoom = 4096;  // for a client that the gateway holds enough for
+constexpr std::size_t kTurnBytes =
+    std::size_t{16} * 1024 * 1024;  // then other connections of the worker have their turn
 
 // Filled and emptied without suspending in between, so one for a worker serves all its connections.
 std::span<std::byte> scratch() {
@@ -234,6 +237,7 @@ class Relay final : public std::enable_shared_from_this<Relay> {
    private:
     enum class Next : std::uint8_t { kWaits, kIsOver, kIsBroken };
     [[nodiscard]] Next advance();
+    void go_on_later();
     void end_of_stream();
 
     Relay& relay_;
@@ -287,6 +291,10 @@ void Relay::Pump::end_of_stream() {
   relay_.touch();
 }
 
+void Relay::Pump::go_on_later() {
+  asio::post(relay_.executor_, [self = relay_.shared(*this)] { self->ready(0); });
+}
+
 // Moves what can be moved without waiting.
 Relay::Pump::Next Relay::Pump::advance() {
   using For = net::Readiness::For;
@@ -302,7 +310,7 @@ Relay::Pump::Next Relay::Pump::advance() {
         if (to_.start_wait(For::kWriting, relay_.shared(*this)) == Wait::kStarted) return Next::kWaits;
         break;
       case Stop::kTurnOver:
-        asio::post(relay_.executor_, [self = relay_.shared(*this)] { self->ready(0); });
+        go_on_later();
         return Next::kWaits;
       case Stop::kEndOfStream:
         end_of_stream();

@@ -17,11 +17,11 @@
 
 namespace soleroute::gateway::http2 {
 
-inline constexpr std::size_t kMaxHeaderBlock = 64 * 1024;  // compressed, HEADERS and CONTINUATION together
-inline constexpr int kMaxContinuations = 8;                // of one header block
-inline constexpr double kIdleFrameBurst = 2000;            // frames that carry nothing, at once
-inline constexpr double kIdleFramesPerSecond = 100;        // and in the long run
-inline constexpr double kIdleFramesPerUsefulFrame = 4;     // window updates and pings that go with data
+inline constexpr std::size_t kMaxHeaderBlock = std::size_t{64} * 1024;  // compressed, HEADERS and CONTINUATION together
+inline constexpr int kMaxContinuations = 8;                             // of one header block
+inline constexpr double kIdleFrameBurst = 2000;                         // frames that carry nothing, at once
+inline constexpr double kIdleFramesPerSecond = 100;                     // and in the long run
+inline constexpr double kIdleFramesPerUsefulFrame = 4;                  // window updates and pings that go with data
 // Of DATA that we sent. Go gives window back for every 4,096 bytes that its program reads, on the stream and on the
 // connection, others for less: eight frames and more for one of ours.
 inline constexpr double kSentBytesPerIdleFrame = 512;

@@ -87,7 +87,7 @@ class Session {
   void submit_settings();
   void broken(std::string_view why);
   void provoked_reset();
-  void wake() {
+  void wake() const {
     if (events_.wake) events_.wake();
   }
   void add(const std::shared_ptr<Stream>& stream);

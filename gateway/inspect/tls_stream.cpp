@@ -16,7 +16,7 @@ using Kind = HandshakeFault::Kind;
 using net::IoResult;
 
 // Encrypted at once and sent in one call: four records.
-constexpr std::size_t kMostWritten = 64 * 1024;
+constexpr std::size_t kMostWritten = std::size_t{64} * 1024;
 
 constexpr int kCertificateRequiredAlert = 116;  // RFC 8446 section 6.2: TLS 1.3 says so after the handshake
 
@@ -32,7 +32,7 @@ base::Error error_of(const char* what, int number) {
 }
 
 // Of OpenSSL for one session without its record buffers, measured with two: 43 KB.
-constexpr std::size_t kStateBytes = 22 * 1024;
+constexpr std::size_t kStateBytes = std::size_t{22} * 1024;
 
 // Filled and emptied without suspending in between, so one for a worker serves all its connections.
 std::vector<std::byte>& scratch() {
@@ -166,13 +166,12 @@ asio::awaitable<std::expected<void, HandshakeFault>> TlsStream::handshake() {
     const int error = done == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), done);
     const bool goes_on = error == SSL_ERROR_NONE || error == SSL_ERROR_WANT_READ;
     const HandshakeFault fault = goes_on ? HandshakeFault{} : handshake_fault(error);
-    if (!unsent_.empty()) {
-      const auto written = co_await below_->write_all(unsent_);
-      unsent_.clear();
-      if (!written && goes_on) {
-        wire_->broken = written.error();
-        co_return std::unexpected(handshake_fault(SSL_ERROR_SYSCALL));
-      }
+    base::Status written;
+    if (!unsent_.empty()) written = co_await below_->write_all(unsent_);
+    unsent_.clear();
+    if (!written && goes_on) {
+      wire_->broken = written.error();
+      co_return std::unexpected(handshake_fault(SSL_ERROR_SYSCALL));
     }
     if (!goes_on) co_return std::unexpected(fault);
     if (done == 1) break;

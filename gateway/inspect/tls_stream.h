@@ -50,6 +50,8 @@ class TlsStream final : public net::Stream {
   // long as `ssl`, for whoever gave it a pointer into it.
   TlsStream(std::unique_ptr<net::Stream> below, SslPtr ssl, std::vector<std::byte> replayed,
             std::shared_ptr<void> attachment);
+  TlsStream(const TlsStream&) = delete;
+  TlsStream& operator=(const TlsStream&) = delete;
   ~TlsStream() override;
 
   // Once, before anything is read or written, under the deadline that is set. An alert that ends it has been sent.

@@ -17,7 +17,7 @@
 namespace soleroute::gateway::http::h1 {
 
 inline constexpr std::size_t kSmallRead = 4096;                                 // held by a connection that waits
-inline constexpr std::size_t kBulkRead = 64 * 1024;                             // borrowed for a moment from the worker
+inline constexpr std::size_t kBulkRead = std::size_t{64} * 1024;                // borrowed for a moment from the worker
 inline constexpr int kMaxBulkReads = 16;                                        // in a row
 inline constexpr std::size_t kMaxDrained = 1 << 20;                             // of a body that nobody wants any more
 inline constexpr std::chrono::milliseconds kBodyIdle{std::chrono::minutes(5)};  // a body that stands still
@@ -60,6 +60,8 @@ class ClientWatch final : private net::Deadline {
  public:
   // `ended`: it sends no more, and may still read; `gone`: it has broken off.
   ClientWatch(net::DeadlineWheel& wheel, net::Stream& client, std::function<void()> ended, std::function<void()> gone);
+  ClientWatch(const ClientWatch&) = delete;
+  ClientWatch& operator=(const ClientWatch&) = delete;
   ~ClientWatch() override { disarm(); }
 
  private:

@@ -23,8 +23,8 @@ using net::Written;
 using policy::Reason;
 using sniffer::BodyFraming;
 
-constexpr std::size_t kAnswerReadSize = 16 * 1024;
-constexpr std::size_t kMaxHeldAnswer = 256 * 1024;  // of an answer that the client does not take
+constexpr std::size_t kAnswerReadSize = std::size_t{16} * 1024;
+constexpr std::size_t kMaxHeldAnswer = std::size_t{256} * 1024;  // of an answer that the client does not take
 
 Http1Body body_of(const http2::Stream& client, const Request& request) {
   const auto& upload = *client.received();
@@ -105,12 +105,10 @@ asio::awaitable<void> Http1Sender::run() {
     if (body_.size() == 0) {
       waiter_.expires_after(h1::kBodyIdle);
       co_await waiter_.wait();
-      if (waiter_.timed_out()) {
-        stood_still_ = true;
-        origin_.close();
-        co_return;
-      }
-      continue;
+      stood_still_ = waiter_.timed_out();
+      if (!stood_still_) continue;
+      origin_.close();
+      co_return;
     }
     const auto bytes = body_.bytes().first(std::min(body_.bytes().size(), h1::kBulkRead));
     std::string out = coding_ == Http1Body::kChunked ? chunk_line(bytes.size()) : std::string();
@@ -203,10 +201,8 @@ asio::awaitable<std::optional<sniffer::ResponseHead>> Http1Receiver::read_head()
     if (!in_.empty() && sniffer::worth_parsing_again(in_.bytes(), parsed_size)) {
       auto parsed = sniffer::parse_response_head(in_.bytes(), request_.method);
       if (parsed.complete()) co_return std::move(parsed).value();
-      if (parsed.malformed()) {
-        fail(Reason::kUpstreamFailed, "its answer: " + std::string(parsed.fault().reason));
-        co_return std::nullopt;
-      }
+      if (parsed.malformed()) fail(Reason::kUpstreamFailed, "its answer: " + std::string(parsed.fault().reason));
+      if (parsed.malformed()) co_return std::nullopt;
       parsed_size = in_.size();
     }
     if (!in_.may_grow()) {

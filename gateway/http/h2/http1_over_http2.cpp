@@ -28,8 +28,8 @@ namespace asio = boost::asio;
 using sniffer::BodyFraming;
 using sniffer::ChunkedScanner;
 
-constexpr std::size_t kReadSize = 16 * 1024;
-constexpr std::size_t kMaxHeld = 256 * 1024;  // of a body that the origin does not take
+constexpr std::size_t kReadSize = std::size_t{16} * 1024;
+constexpr std::size_t kMaxHeld = std::size_t{256} * 1024;  // of a body that the origin does not take
 
 std::string chunk(base::Bytes bytes) {
   std::string digits;
@@ -86,6 +86,7 @@ class Translation : public std::enable_shared_from_this<Translation> {
   asio::awaitable<Message> read_head();
   asio::awaitable<Read> read_more();
   asio::awaitable<Message> read_body();
+  void begin_body();
   Syntax take_body(ChunkedScanner& chunks, std::uint64_t& left);
   asio::awaitable<Room> make_room();
   void ask();
@@ -175,6 +176,12 @@ asio::awaitable<Message> Translation::read_head() {
   }
 }
 
+void Translation::begin_body() {
+  up_ = std::make_shared<http2::Body>();
+  up_->account_to(client_->buffers());
+  up_->on_consumed = [this](std::size_t) { room_.set(); };
+}
+
 asio::awaitable<void> Translation::read_requests() {
   for (;;) {
     const auto read = in_.empty() ? co_await read_more() : Read::kMore;
@@ -185,11 +192,7 @@ asio::awaitable<void> Translation::read_requests() {
     const auto head = co_await read_head();
     if (head != Message::kWhole) co_return;
     forget_request();
-    if (framing_ != BodyFraming::kNone) {
-      up_ = std::make_shared<http2::Body>();
-      up_->account_to(client_->buffers());
-      up_->on_consumed = [this](std::size_t) { room_.set(); };
-    }
+    if (framing_ != BodyFraming::kNone) begin_body();
     asking_ = true;
     to_write_.set();
     const auto body = framing_ == BodyFraming::kNone ? Message::kWhole : co_await read_body();

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <sys/epoll.h>
 
+#include <boost/asio/awaitable.hpp>  // before the parts of detail, which include one another
 #include <boost/asio/detail/op_queue.hpp>
 #include <boost/asio/detail/reactor.hpp>
 #include <boost/asio/detail/reactor_op.hpp>
@@ -33,7 +34,8 @@ Reactor& reactor_of(void* loop) {
 // The events that were told last, which Asio keeps in what the descriptor's state is derived from.
 struct LastEvents final : asio::detail::operation {
   static unsigned& of(Registered state) {
-    return static_cast<asio::detail::operation*>(static_cast<void*>(state))->*&LastEvents::task_result_;
+    void* const object = state;  // its base is private
+    return static_cast<asio::detail::operation*>(object)->*&LastEvents::task_result_;
   }
 };
 

@@ -20,9 +20,8 @@ void set_facts(DecisionRecord& record, const policy::FlowFacts& facts) {
   record.path = target.substr(0, target.find('?'));
   record.ech = facts.encrypted_client_hello;
   const auto& destination = facts.original_destination;
-  const bool known = destination && destination->address != base::IpAddress{};
-  if (!known) record.destination.clear();
-  if (known && record.destination.empty()) record.destination = destination->to_string();
+  if (!destination) record.destination.clear();
+  if (destination && record.destination.empty()) record.destination = destination->to_string();
 }
 
 void set_decision(DecisionRecord& record, const policy::Decision& decision) {

@@ -1,4 +1,4 @@
-// Decisions as the log and the counters are told of them: the one way from facts to a record, and from there on.
+// Decisions as the log and the counters are told of them: from facts and a decision to a record, and from there on.
 // Pure functions, but for write().
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once

@@ -17,7 +17,7 @@ constexpr std::array kFields{
     CounterField{"decisions_allowed", "Decisions that allowed a flow.", &Counters::decisions_allowed},
     CounterField{"decisions_denied", "Decisions that denied a flow.", &Counters::decisions_denied},
     CounterField{"probes_denied", "Denials that gateway verify asked for.", &Counters::probes_denied},
-    CounterField{"http_requests", "Plain HTTP requests decided.", &Counters::http_requests},
+    CounterField{"http_requests", "HTTP requests, each counted at its end.", &Counters::http_requests},
     CounterField{"bytes_in", "Bytes received from clients.", &Counters::bytes_in},
     CounterField{"bytes_out", "Bytes sent to clients.", &Counters::bytes_out},
     CounterField{"dns_queries", "DNS questions of clients.", &Counters::dns_queries},

@@ -84,11 +84,11 @@ std::unexpected<base::Error> no_answer(const base::HostName& name, std::string_v
 
 struct Resolver::State {
   State(asio::io_context& loop, ResolverOptions wanted, std::shared_ptr<Cache> shared_cache,
-        std::shared_ptr<ReverseNames> book, audit::Counters& counts, LookupBudgets limits)
+        std::shared_ptr<ReverseNames> reverse_names, audit::Counters& counts, LookupBudgets limits)
       : io(loop),
         options(std::move(wanted)),
         cache(std::move(shared_cache)),
-        names(std::move(book)),
+        names(std::move(reverse_names)),
         counters(counts),
         budgets(std::move(limits)),
         health(options.upstreams.size()) {

@@ -288,7 +288,7 @@ Message Responder::addresses_reply(const PendingLookup& question, const RecordSe
                                                       : policy::address_class(refused)));
     return sniffer::build_dns_reply(question.query, negative(DnsRcode::kNoError, kDenialTtl), question.limit);
   }
-  // The book may have let go of it since it came: endpoints are decided by these names.
+  // The name may have been let go since it came: endpoints are decided by these names.
   if (names_->is_kept(question.name)) names_->remember(question.name, set.addresses, set.expires);
   told = as_reachable(question, std::move(told));
   if (told.empty()) {  // loopback of a family that this gateway has no address of

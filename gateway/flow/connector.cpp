@@ -96,8 +96,8 @@ std::vector<base::IpAddress> ordered(const dns::Addresses& addresses, const std:
 
 // The attempts of one race; alive until the last of them has ended, whoever won.
 struct Race {
-  explicit Race(asio::io_context& io) : bell(io) {}
-  asio::steady_timer bell;  // rung when something happened
+  explicit Race(asio::io_context& io) : news(io) {}
+  asio::steady_timer news;  // cancelled when something happened
   std::optional<Dialled> won;
   DialFailure first_failure{policy::Reason::kUpstreamFailed, "no address to connect to"};
   std::size_t running = 0;
@@ -107,7 +107,7 @@ struct Race {
 
   void ring() {
     rung = true;
-    bell.cancel();
+    news.cancel();
   }
 };
 
@@ -264,8 +264,8 @@ asio::awaitable<Outcome> Connector::race(std::vector<base::IpAddress> addresses,
       asio::co_spawn(io_, std::move(running), has_told_the_race);
     }
     if (std::exchange(race->rung, false)) continue;
-    race->bell.expires_after(next < addresses.size() ? kAttemptDelay : kDialTimeout);
-    co_await race->bell.async_wait(asio::as_tuple(asio::use_awaitable));
+    race->news.expires_after(next < addresses.size() ? kAttemptDelay : kDialTimeout);
+    co_await race->news.async_wait(asio::as_tuple(asio::use_awaitable));
     race->rung = false;
   }
   race->over = true;

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/ip_address.h"
@@ -69,6 +70,11 @@ struct ClientConnection {
   base::Endpoint peer;
   base::Endpoint original_destination;  // before redirection; for the explicit proxy, the proxy itself
   bool self_check = false;              // the gateway's own: refused as any other, and no decision about an agent
+
+  // Where the client was going; nothing inside a tunnel of the explicit proxy.
+  [[nodiscard]] std::optional<base::Endpoint> destination() const {
+    return original_destination.address == base::IpAddress{} ? std::nullopt : std::optional(original_destination);
+  }
 };
 
 // What has been read from the client and not yet consumed; replayed, never peeked.

@@ -56,13 +56,13 @@ void RememberingLog::decision(const audit::DecisionRecord& record) {
   const auto policy = policy_();
   const auto use = policy ? audit::optional_use(record, *policy) : std::nullopt;
   if (!use) {
-    book_.note(record);
+    denials_.note(record);
     return next_.decision(record);
   }
   audit::DecisionRecord remarked = record;
   if (!remarked.detail.empty()) remarked.detail += ", ";
   remarked.detail += policy::describe(*use);
-  book_.note(remarked);
+  denials_.note(remarked);
   next_.decision(remarked);
 }
 

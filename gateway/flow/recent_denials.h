@@ -68,14 +68,14 @@ class RecentDenials {
   mutable dns::BoundedMap<base::IpAddress, Client> clients_{kMaxClients};
 };
 
-// A decision log that also enters refusals in a book, and remarks on those of optional hosts. Everything goes on to
-// `next`; it and the book are borrowed. `policy`: the snapshot in force, from any thread.
+// A decision log that also notes refusals among the recent ones, and remarks on those of optional hosts. Everything
+// goes on to `next`; it and `denials` are borrowed. `policy`: the snapshot in force, from any thread.
 class RememberingLog final : public audit::DecisionLog {
  public:
   using Snapshot = std::function<std::shared_ptr<const policy::Policy>()>;
 
-  RememberingLog(audit::DecisionLog& next, RecentDenials& book, Snapshot policy)
-      : next_(next), book_(book), policy_(std::move(policy)) {}
+  RememberingLog(audit::DecisionLog& next, RecentDenials& denials, Snapshot policy)
+      : next_(next), denials_(denials), policy_(std::move(policy)) {}
 
   void decision(const audit::DecisionRecord& record) override;
   void lifecycle(std::string_view event, std::string_view detail) override { next_.lifecycle(event, detail); }
@@ -84,7 +84,7 @@ class RememberingLog final : public audit::DecisionLog {
 
  private:
   audit::DecisionLog& next_;
-  RecentDenials& book_;
+  RecentDenials& denials_;
   Snapshot policy_;
 };
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/flow/refusal.h"
 
-#include <fmt/format.h>
-
 #include <vector>
 
 #include "base/byte_reader.h"
@@ -36,8 +34,7 @@ void log_refusal(Context& context, const ClientConnection& client, const Refusal
   record.rule = policy::place_of(refusal.rule);
   record.detail = refusal.detail;
   // Unknown inside an explicit proxy's tunnel, where only the port is.
-  if (client.original_destination.address != base::IpAddress{})
-    record.destination = client.original_destination.to_string();
+  if (const auto destination = client.destination()) record.destination = destination->to_string();
   record.status = refusal.status;
   record.ech = refusal.ech;
   audit::write(context.log, context.counters, record);

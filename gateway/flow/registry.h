@@ -5,10 +5,7 @@
 
 #include <functional>
 #include <list>
-#include <string>
-#include <unordered_map>
 
-#include "base/ip_address.h"
 #include "policy/policy.h"
 
 namespace soleroute::gateway::flow {

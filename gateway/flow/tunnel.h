@@ -1,6 +1,6 @@
 // A decided connection of which only the bytes remain to be moved: all that is left of its flow, so that thousands of
 // idle ones hold nothing else.
-// For the flows of this folder; used on their worker's thread.
+// Used on their worker's thread.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 

@@ -154,8 +154,29 @@ base::Result<std::shared_ptr<const policy::Policy>> load_policy(std::span<const 
   return policy::Policy::compile(*layers);
 }
 
+base::Result<std::vector<policy::PolicySource>> read_settled_policy_files(std::span<const std::string> paths) {
+  std::vector<base::Fd> files;
+  for (const std::string& path : paths) {
+    auto file = open_ordinary(path);
+    if (!file) return std::unexpected(std::move(file.error()));
+    files.push_back(std::move(*file));
+  }
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    if (auto settled = wait_until_settled(files[i].get(), paths[i]); !settled) {
+      return std::unexpected(std::move(settled.error()));
+    }
+  }
+  std::vector<policy::PolicySource> sources;
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    auto text = read_opened(files[i].get(), paths[i], kMaxPolicyFile);
+    if (!text) return std::unexpected(std::move(text.error()));
+    sources.push_back({paths[i], std::move(*text)});
+  }
+  return sources;
+}
+
 base::Result<std::shared_ptr<const policy::Policy>> load_settled_policy(std::span<const std::string> paths) {
-  const auto layers = read_policy_files(paths, read_settled_file);
+  const auto layers = read_settled_policy_files(paths);
   if (!layers) return std::unexpected(layers.error());
   return policy::Policy::compile(*layers);
 }

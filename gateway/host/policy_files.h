@@ -38,6 +38,9 @@ using FileReader = std::function<base::Result<std::string>(const std::string& pa
 // All of them in order, or the first error.
 [[nodiscard]] base::Result<std::vector<policy::PolicySource>> read_policy_files(
     std::span<const std::string> paths, const FileReader& read = read_small_file);
+// The same, once all of them have settled; what is renamed to one of the paths meanwhile makes no mixture.
+[[nodiscard]] base::Result<std::vector<policy::PolicySource>> read_settled_policy_files(
+    std::span<const std::string> paths);
 // Read and compiled, layers in order; none: a policy that denies everything.
 [[nodiscard]] base::Result<std::shared_ptr<const policy::Policy>> load_policy(std::span<const std::string> paths);
 [[nodiscard]] base::Result<std::shared_ptr<const policy::Policy>> load_settled_policy(

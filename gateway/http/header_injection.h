@@ -75,7 +75,7 @@ template <class Fields>
 
 // Over HTTP/2: the request's own fields less those that are replaced, then those that are set, which no compression
 // table keeps; trailers of such a name are left out of `body`, also those to come. HTTP/1 has injected_request()
-// (http1_forward.h), and BodyTracker::refuse_trailers() for what it cannot leave out.
+// (h1/forwarded_head.h), and BodyTracker::refuse_trailers() for what it cannot leave out.
 void inject(std::span<const policy::HeaderTransform> transforms, std::span<const InjectedField> fields,
             http2::Fields& request, http2::Body& body);
 

@@ -1,5 +1,5 @@
 // What http://gateway.internal/ answers: the gateway about itself, its policy and this client's refusals. Read-only.
-// Pure but for reading the book of denials.
+// Pure but for reading the recent denials.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 

@@ -21,6 +21,7 @@ struct Page {
   std::string message{};            // in one line, for clients that show no body; empty: the body's first line
   std::string_view content_type{};  // empty: as `json` says
   std::string_view allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";  // with 405
+  bool closes = false;                                                      // the connection of HTTP/1 ends with it
   std::shared_ptr<const std::string> rest{};  // the end of the body, shared with others and not copied; null: none
 
   [[nodiscard]] std::size_t size() const { return body.size() + (rest ? rest->size() : 0); }

@@ -22,10 +22,12 @@ int upstream_status(policy::Reason reason) {
 Page dial_failure_page(const policy::Policy& policy, const policy::FlowFacts& facts, const policy::Decision& decision,
                        const std::string& host, const flow::DialFailure& failure, PageForm form) {
   const int status = upstream_status(failure.reason);
-  const bool curable =
-      failure.reason == policy::Reason::kPrivateAddress && !policy::how_to_allow(policy, facts, decision).empty();
-  if (curable) return refusal_page(policy, facts, decision, status, form);
-  return upstream_page(status, policy::to_string(failure.reason), host, failure.message);
+  const auto reason = policy::to_string(failure.reason);
+  if (failure.reason != policy::Reason::kPrivateAddress) return upstream_page(status, reason, host, failure.message);
+  Page page = refusal_page(policy, facts, decision, status, form);
+  const bool says_address = !policy::how_to_allow(policy, facts, decision).empty();
+  if (!form.json && !says_address) page.body += failure.message + "\n";
+  return page;
 }
 
 }  // namespace soleroute::gateway::http

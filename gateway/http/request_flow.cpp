@@ -18,7 +18,7 @@ using policy::Reason;
 
 RequestFlow::RequestFlow(flow::Context& context, const flow::ClientConnection& client,
                          std::optional<base::HostName> sni, bool redirected)
-    : context_(context), client_(client), redirected_(redirected) {
+    : context_(context), client_(client), redirected_(redirected && client.destination()) {
   facts_.phase = policy::Phase::kHttp;
   facts_.client = client.peer.address;
   facts_.sni = std::move(sni);
@@ -32,7 +32,6 @@ std::uint16_t RequestFlow::default_port() const {
 }
 
 void RequestFlow::begin(AskedRequest asked) {
-  ++context_.counters.http_requests;
   form_ = asked.form;
   facts_.host = std::move(asked.host);
   facts_.host_address = asked.host_address;
@@ -48,8 +47,11 @@ void RequestFlow::begin(AskedRequest asked) {
 }
 
 void RequestFlow::begin_unread() {
+  await_next();
   form_ = {};
   facts_.host = facts_.sni;
+  facts_.host_address.reset();
+  facts_.port = redirected_ || facts_.sni ? default_port() : 0;
   begin_record({});
 }
 
@@ -71,10 +73,14 @@ bool RequestFlow::is_for_the_gateway() const {
   return is_own_name(facts_.host) && base::is_web_port(facts_.port) && (!facts_.sni || facts_.sni == facts_.host);
 }
 
-std::optional<Page> RequestFlow::verdict() {
+std::optional<Page> RequestFlow::decide() {
   policy_ = context_.policy;  // the decision borrows from it
   if (is_for_the_gateway()) {
-    if (!net::has_room(client_.stream->buffers())) return fault({503, Reason::kTooLarge, flow::kNoRoom});
+    if (!net::has_room(client_.stream->buffers())) {
+      Page page = fault({503, Reason::kTooLarge, flow::kNoRoom});
+      page.closes = true;
+      return page;
+    }
     audit::set_decision(record_, {.action = policy::Action::kAllow, .reason = Reason::kAllowed});
     record_.detail = audit::kOwnAddress;
     Page page = own_page(context_, *policy_, {*facts_.method, *facts_.target, facts_.client, form_.json});
@@ -123,11 +129,15 @@ Page RequestFlow::dial_failed(const flow::DialFailure& failure) {
 }
 
 void RequestFlow::finish_page(std::uint64_t bytes) {
-  record_.bytes_out = bytes;
+  if (bytes != 0) record_.bytes_out = bytes;
   write();
 }
 
 std::optional<Page> RequestFlow::finish(Outcome outcome) {
+  if (outcome.revoked) {  // what went wrong then is the reload's doing
+    outcome.failure = Reason::kAllowed;
+    outcome.detail = "ended: a new policy denies it";
+  }
   const bool failed = outcome.failure != Reason::kAllowed;
   upstream_failed_ = outcome.failure == Reason::kUpstreamFailed;
   std::optional<Page> page;
@@ -138,12 +148,12 @@ std::optional<Page> RequestFlow::finish(Outcome outcome) {
   }
   record_.bytes_in = outcome.from_client;
   record_.bytes_out = outcome.to_client;
-  if (failed) record_.detail = std::move(outcome.detail);
-  if (outcome.revoked) record_.detail = "ended: a new policy denies it";
-  audit::set_passed(record_, decision_);
+  if (!outcome.detail.empty()) record_.detail = std::move(outcome.detail);
   if (outcome.failure == Reason::kMalformed) {
     record_.allowed = false;
     record_.reason = policy::to_string(outcome.failure);
+  } else {
+    audit::set_passed(record_, decision_);
   }
   write();
   return page;
@@ -153,6 +163,7 @@ void RequestFlow::write() {
   logged_ = true;
   const auto elapsed = net::Clock::now() - started_;
   record_.duration_ms = std::chrono::duration_cast<std::chrono::milliseconds>(elapsed).count();
+  ++context_.counters.http_requests;
   if (upstream_failed_) ++context_.counters.upstream_failures;
   context_.counters.bytes_in += record_.bytes_in.value_or(0);
   context_.counters.bytes_out += record_.bytes_out.value_or(0);
@@ -162,7 +173,7 @@ void RequestFlow::write() {
   policy_.reset();
 }
 
-void RequestFlow::rest() {
+void RequestFlow::await_next() {
   facts_.method.reset();
   facts_.target.reset();
   facts_.overrides = {};

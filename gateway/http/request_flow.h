@@ -28,14 +28,14 @@
 
 namespace soleroute::gateway::http {
 
-// What no policy can allow, and the status to say so with.
+// Why a request is not even decided, or cannot be carried out, and the status to say so with.
 struct Fault {
   int status = 400;  // 0: the client is gone
   policy::Reason reason = policy::Reason::kMalformed;
-  std::string_view text;  // static
+  std::string_view text;
 };
 
-// What a head asks for. Its texts are borrowed until the next begin() or rest().
+// What a head asks for. Its texts are borrowed until the next begin() or await_next().
 struct AskedRequest {
   std::optional<base::HostName> host{};
   std::optional<base::IpAddress> host_address{};
@@ -51,7 +51,7 @@ struct AskedRequest {
 struct Outcome {
   int status = 0;                                     // sent to the client; 0: none
   policy::Reason failure = policy::Reason::kAllowed;  // kUpstreamFailed, kTimedOut, kMalformed if it went wrong
-  std::string detail{};                               // then: why
+  std::string detail{};                               // for the log: why
   std::uint64_t from_client = 0;
   std::uint64_t to_client = 0;
   bool answerable = false;  // nothing was sent, and can still be
@@ -64,15 +64,17 @@ class RequestFlow {
   RequestFlow(flow::Context& context, const flow::ClientConnection& client, std::optional<base::HostName> sni,
               bool redirected);
 
-  // A head has come. Every begin() is followed by one finish.
+  // A head has come. What begins is finished once: by finish() after decide() and inject() gave no page, otherwise by
+  // finish_page().
   void begin(AskedRequest asked);
   // None came that could be read: only fault() may follow.
   void begin_unread();
 
-  // Nothing: forward it, with the fields of injected() in the place of the request's own. `own`: these.
+  // The page to answer with; nothing: the request may be forwarded once inject() has had its say.
+  [[nodiscard]] std::optional<Page> decide();
+  // `own`: the request's header fields. Nothing: forward it, with the fields of injected() in their place.
   template <class Fields>
-  [[nodiscard]] std::optional<Page> decide(const Fields& own) {
-    if (auto page = verdict()) return page;
+  [[nodiscard]] std::optional<Page> inject(const Fields& own) {
     auto injected = prepare_injection(decision_, own, context_.secrets);
     if (!injected) return refuse(std::move(injected.error()));
     injected_ = std::move(*injected);
@@ -86,7 +88,7 @@ class RequestFlow {
   // Of a request that decide() let through. The page to answer with, if it failed and is answerable.
   std::optional<Page> finish(Outcome outcome);
   // What was asked is over, and the connection waits for the next request.
-  void rest();
+  void await_next();
 
   // A request under way, or what it has become, is asked about as it is; a connection between requests for its host.
   [[nodiscard]] bool still_allowed(const policy::Policy& policy) const;
@@ -104,7 +106,6 @@ class RequestFlow {
   [[nodiscard]] bool has_logged() const { return logged_; }
 
  private:
-  [[nodiscard]] std::optional<Page> verdict();
   [[nodiscard]] Page refusal(int status);
   [[nodiscard]] Page refuse(InjectionFault fault);
   [[nodiscard]] bool is_for_the_gateway() const;

@@ -157,8 +157,8 @@ asio::awaitable<void> serve_inspected(flow::Context& context, flow::ClientConnec
                                       TlsAsked asked) {
   client.stream->expires_after(http::h1::kBodyIdle);  // dialling has its own time
   net::HeldBytes held(client.stream->buffers(), read.capacity());
-  const bool redirected = client.original_destination.address != base::IpAddress{};
-  const auto preferred = redirected ? std::optional(client.original_destination.address) : std::nullopt;
+  const auto destination = client.destination();
+  const auto preferred = destination ? std::optional(destination->address) : std::nullopt;
   InspectedOrigin origin(context, client, asked.name, preferred);
   std::optional<http::OriginConnection> first;
   auto connected = co_await origin.connect(carried(asked));

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -139,7 +138,7 @@ Passage terminated(const flow::ClientConnection& client, ClientHello hello,
   base::HostName name = *hello.server_name;
   TlsAsked asked{name, std::move(hello.alpn)};
   auto termination = std::make_unique<Termination>(std::move(asked), std::move(policy), std::move(refusal));
-  return {nullptr, {client.peer.address, client.original_destination, std::move(name)}, std::move(termination)};
+  return {nullptr, {client.peer.address, client.destination(), std::move(name)}, std::move(termination)};
 }
 
 // Dials and tells the log; nothing for a flow that was refused.
@@ -184,7 +183,7 @@ asio::awaitable<std::optional<Passage>> admit(flow::Context& context, flow::Clie
     co_return std::nullopt;
   }
   const auto snapshot = context.policy;  // the decision borrows from it
-  TlsQuery query{client.peer.address, client.original_destination, hello->server_name, hello->encrypted_client_hello};
+  TlsQuery query{client.peer.address, client.destination(), hello->server_name, hello->encrypted_client_hello};
   const auto decision = feasible(context, snapshot->decide(query.facts(authority)));
   const bool by_policy = decision.reason == Reason::kHostNotAllowed || decision.reason == Reason::kHttpsNotPermitted;
   // The gateway answers for itself, whatever the policy says of the name.

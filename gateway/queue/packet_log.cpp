@@ -35,14 +35,14 @@ constexpr std::chrono::milliseconds kAfterFault{100};
 
 struct PacketLog::State {
   State(asio::io_context& loop, base::Fd queue, std::uint16_t queue_number,
-        std::function<std::shared_ptr<const policy::Policy>()> snapshot, std::shared_ptr<dns::ReverseNames> book,
-        audit::DecisionLog& decisions, audit::Counters& counts)
+        std::function<std::shared_ptr<const policy::Policy>()> snapshot,
+        std::shared_ptr<dns::ReverseNames> reverse_names, audit::DecisionLog& decisions, audit::Counters& counts)
       : io(loop),
         socket(loop),
         pause(loop),
         number(queue_number),
         policy(std::move(snapshot)),
-        names(std::move(book)),
+        names(std::move(reverse_names)),
         log(decisions),
         denials(loop, decisions),
         counters(counts) {

@@ -74,8 +74,8 @@ base::Result<base::Fd> bind_path(const std::string& path) {
 
 // A reply that may come later.
 struct Pending {
-  explicit Pending(const asio::any_io_executor& executor) : bell(executor, asio::steady_timer::time_point::max()) {}
-  asio::steady_timer bell;
+  explicit Pending(const asio::any_io_executor& executor) : news(executor, asio::steady_timer::time_point::max()) {}
+  asio::steady_timer news;
   std::optional<std::string> reply;
 };
 
@@ -86,9 +86,9 @@ asio::awaitable<std::string> answer_line(const ControlSocket::Answer& answer, st
   if (well_formed) {
     answer(question["ask"].get<std::string>(), [pending](std::string text) {
       pending->reply = std::move(text);
-      pending->bell.cancel();
+      pending->news.cancel();
     });
-    while (!pending->reply) co_await pending->bell.async_wait(kAwait);
+    while (!pending->reply) co_await pending->news.async_wait(kAwait);
   }
   const std::string text = pending->reply.value_or("");
   co_return (text.empty() ? std::string(R"({"error":"ask one of: status, reload"})") : text) + "\n";

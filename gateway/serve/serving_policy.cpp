@@ -20,7 +20,7 @@ std::vector<std::string> serving_policy_files(const ServeOptions& options) {
 base::Result<std::shared_ptr<const policy::Policy>> load_serving_policy(const ServeOptions& options) {
   std::vector<policy::PolicySource> layers;
   if (!options.base_service.empty()) layers.push_back({"(base)", "services: [" + options.base_service + "]\n"});
-  auto files = host::read_policy_files(serving_policy_files(options), host::read_settled_file);
+  auto files = host::read_settled_policy_files(serving_policy_files(options));
   if (!files) return std::unexpected(std::move(files.error()));
   for (auto& file : *files) layers.push_back(std::move(file));
   if (options.mode) {

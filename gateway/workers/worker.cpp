@@ -122,9 +122,9 @@ Worker::~Worker() {
 
 // What cannot be read leaves what was known: a dial asks the kernel itself, and the next look comes soon.
 void Worker::keep_own_addresses() {
-  const auto read = [book = shared_.own_addresses] {
+  const auto read = [list = shared_.own_addresses] {
     auto prefixes = netlink::list_local_routes();
-    if (prefixes) book->set(std::make_shared<const net::OwnAddresses>(std::move(*prefixes)));
+    if (prefixes) list->set(std::make_shared<const net::OwnAddresses>(std::move(*prefixes)));
   };
   own_addresses_.emplace(loop_, read);
   const auto watching = own_addresses_->start(netlink::Changes::About::kAddressesAndRoutes);

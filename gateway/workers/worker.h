@@ -84,7 +84,7 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
   ~Worker();  // stop(0) has been called and join() has returned, or start() never was
 
-  // One worker keeps the book of this machine's addresses, at once and from then on. Before start().
+  // One worker keeps the list of this machine's addresses, at once and from then on. Before start().
   void keep_own_addresses();
   void start();
   // These from any thread. `taken` is called on the worker's once the policy is in force there.

@@ -13,9 +13,13 @@ from source_tree import ROOT, files
 FLOWS = ("gateway/flow/", "gateway/http/", "gateway/ingress/")
 # (what, pattern, the files that may have it, once each)
 RULES = [
-    ("fills in FlowFacts", re.compile(r"FlowFacts facts_?(?:;|\{)"),
+    ("fills in FlowFacts", re.compile(r"\bFlowFacts(?: \w+)?(?:;|\{)"),
      ("gateway/http/request_flow.h", "gateway/ingress/tls_facts.h", "gateway/ingress/explicit_proxy.cpp",
       "gateway/ingress/endpoint.cpp")),
+    ("fills in a record", re.compile(r"\bDecisionRecord(?: \w+)?(?:;|\{)"),
+     ("gateway/http/request_flow.h", "gateway/flow/refusal.cpp", "gateway/flow/recent_denials.h",
+      "gateway/flow/recent_denials.cpp")),
+    ("makes a dial request", re.compile(r"\bDialRequest(?: \w+)?\{"), ("gateway/flow/connector.cpp",)),
     ("says `observed`", re.compile(r"\.observed = (?!false|record\.observed)"), ()),
     ("counts a decision", re.compile(r"\bcount_decision\("), ()),
     ("hands the log a decision", re.compile(r"\blog_?\.decision\("), ()),
@@ -38,6 +42,9 @@ def self_test():
     bad = [
         ("gateway/http/h1/session.cpp", "policy::FlowFacts facts;"),
         ("gateway/ingress/endpoint.cpp", "policy::FlowFacts facts;\npolicy::FlowFacts facts;"),
+        ("gateway/ingress/tls.cpp", "policy::FlowFacts{.port = 443}"),
+        ("gateway/ingress/tls.cpp", "audit::DecisionRecord mine;"),
+        ("gateway/ingress/tls.cpp", "flow::DialRequest request{name, 443};"),
         ("gateway/http/h2/session.cpp", "record.observed = !decision.allowed();"),
         ("gateway/ingress/tls.cpp", "audit::count_decision(context.counters, record);"),
         ("gateway/flow/refusal.cpp", "context.log.decision(record);"),

@@ -279,8 +279,8 @@ asio::awaitable<void> Answer::answer_failure(bool bad_request) {
   const Page page = bad_request ? fault_page(status, reason, result.detail)
                                 : upstream_page(status, reason, request_.host, result.detail);
   const std::string out = render(page, request_.is_head(), true);
-  result.status = status;
   const auto written = co_await write_out(to_client(base::as_bytes(out)));
+  if (written == Written::kAll) result.status = status;
   result.then = written == Written::kAll ? Then::kClose : Then::kReset;
 }
 

@@ -1,6 +1,6 @@
 // How the HTTP/1 flows read and write: small buffers while waiting, one large one for a worker while bytes pour in, and
 // a write that only suspends when it must.
-// For the http1_*.cpp files of this folder.
+// Used by what carries HTTP/1.1 on either side.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 

@@ -2,12 +2,10 @@
 #include "gateway/http/h1/session.h"
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
-#include "base/web_ports.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/flow/relay.h"
 #include "gateway/http/h1/forwarded_head.h"
@@ -133,7 +131,7 @@ asio::awaitable<std::optional<ConnectAsked>> Session::run() {
     }
     const Next next = co_await serve(*head);
     if (next == Next::kOver) co_return std::nullopt;
-    flow_.rest();
+    flow_.await_next();
     received_.shrink();
     // Requests that are all there and answered from here never wait: others have their turn.
     if (++served_ % kRequestsInATurn == 0) co_await asio::post(context_.io, asio::use_awaitable);
@@ -191,8 +189,10 @@ asio::awaitable<Session::Next> Session::serve(const sniffer::RequestHead& head) 
   begin(head);
   auto fault = unfit(head);
   if (!fault) {
-    if (auto page = flow_.decide(head.fields)) co_return co_await answer(head, std::move(*page));
-    fault = not_to_be_sent(head);
+    auto page = flow_.decide();
+    if (!page) fault = not_to_be_sent(head);
+    if (!page && !fault) page = flow_.inject(head.fields);
+    if (page) co_return co_await answer(head, std::move(*page));
   }
   if (!fault) co_return co_await forward(head);
   co_await answer_fault(*fault);
@@ -201,7 +201,7 @@ asio::awaitable<Session::Next> Session::serve(const sniffer::RequestHead& head) 
 
 // From here, without an origin. The body of such a request is not read: the connection closes instead.
 asio::awaitable<Session::Next> Session::answer(const sniffer::RequestHead& head, Page page) {
-  const bool stays = head.framing == sniffer::BodyFraming::kNone && head.keep_alive && head.http11;
+  const bool stays = head.framing == sniffer::BodyFraming::kNone && head.keep_alive && head.http11 && !page.closes;
   std::string out = render(page, request_.is_head(), !stays);
   const auto rest = request_.is_head() ? nullptr : std::move(page.rest);
   const net::HeldBytes held(stream().buffers(), out.size() + (rest ? std::min(rest->size(), kMostOfAPage) : 0));
@@ -279,8 +279,8 @@ asio::awaitable<Session::Next> Session::forward(const sniffer::RequestHead& head
     }
     const bool reused = can_reuse_upstream();
     auto failure = reused ? std::nullopt : co_await dial();
-    if (!stream().is_open()) {  // a reload has closed it
-      flow_.finish({.revoked = revoked_});
+    if (!stream().is_open()) {
+      flow_.finish({.detail = "ended: the gateway stops", .revoked = revoked_});
       co_return Next::kOver;
     }
     if (failure) {

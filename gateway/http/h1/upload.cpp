@@ -31,7 +31,7 @@ void Upload::start(const asio::any_io_executor& executor) {
     running_ = false;
     if (error) fail(Fault::kClientGone);  // out of memory: as good as gone
     if (delivered()) progress_(Progress::kEnded);
-    if (bell_ != nullptr) bell_->cancel();
+    if (end_event_ != nullptr) end_event_->cancel();
   });
 }
 
@@ -117,10 +117,10 @@ asio::awaitable<void> Upload::abandon() {
       client_.expires_after(kUnwantedBodyTimeout);
     }
   }
-  asio::steady_timer bell(co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
-  bell_ = &bell;
-  co_await bell.async_wait(asio::as_tuple(asio::use_awaitable));
-  bell_ = nullptr;
+  asio::steady_timer end_event(co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
+  end_event_ = &end_event;
+  co_await end_event.async_wait(asio::as_tuple(asio::use_awaitable));
+  end_event_ = nullptr;
 }
 
 }  // namespace soleroute::gateway::http::h1

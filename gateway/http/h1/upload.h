@@ -55,8 +55,8 @@ class Upload {
   net::Stream& origin_;
   BodyTracker body_;
   std::function<void(Progress)> progress_;
-  boost::asio::steady_timer* bell_ = nullptr;  // rung at the end, if abandon() waits
-  bool running_ = false;                       // until the end is told
+  boost::asio::steady_timer* end_event_ = nullptr;  // cancelled at the end, if abandon() waits
+  bool running_ = false;                            // until the end is told
   bool ended_ = false;
   bool unwanted_ = false;
   Fault fault_ = Fault::kNone;

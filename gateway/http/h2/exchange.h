@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <string>
 
-#include "gateway/http/h1/buffer.h"
 #include "gateway/http/h2/request.h"
 #include "gateway/http2/session.h"
 #include "gateway/http2/stream.h"

@@ -312,7 +312,8 @@ asio::awaitable<StreamResult> exchange_over_http1(net::DeadlineWheel& wheel, htt
   const auto head = http1_head(request, coding);
   Http1Receiver receiver(wheel, executor, client, origin, request, budget);
   if (!head || request.websocket) {
-    receiver.fail(Reason::kMalformed, "the origin speaks HTTP/1.1, which cannot carry this request");
+    receiver.fail(head ? Reason::kUpstreamFailed : Reason::kMalformed,
+                  "the origin speaks HTTP/1.1, which cannot carry this request");
     co_return std::move(receiver.result);
   }
   origin.expires_after(h1::kBodyIdle);

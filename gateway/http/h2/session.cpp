@@ -47,9 +47,8 @@ Session::Session(flow::Context& context, InspectedClient client, OriginSource& o
                    .settings = {},
                    .wake = {}}),
       origins_(context, origins, std::move(first), [this] { connection_.session().offer_websockets(); }),
-      connection_flow_(context, client_.connection, client_.name, true),
       stream_ended_(context.io.get_executor()) {
-  const auto allowed = [this](const policy::Policy& policy) { return connection_flow_.still_allowed(policy); };
+  const auto allowed = [this](const policy::Policy& policy) { return new_flow().still_allowed(policy); };
   const auto close = [this] { connection_.close(); };
   entry_ = context_.registry.add(allowed, close);
 }
@@ -61,6 +60,11 @@ asio::awaitable<void> Session::run() {
   co_await origins_.end();
   const auto& fault = connection_.session().fault();
   if (!fault.empty()) log_fault(Reason::kMalformed, fault);
+}
+
+// Before a request it is what a reload asks of a connection.
+RequestFlow Session::new_flow() const {
+  return {context_, client_.connection, client_.name, true};
 }
 
 void Session::begin(std::shared_ptr<http2::Stream> stream) {
@@ -75,14 +79,14 @@ void Session::begin(std::shared_ptr<http2::Stream> stream) {
 }
 
 asio::awaitable<void> Session::serve(std::shared_ptr<http2::Stream> stream) {
-  Exchange exchange{.stream = std::move(stream), .flow = {context_, client_.connection, client_.name, true}};
+  logged_ = true;  // as it will be
+  Exchange exchange{.stream = std::move(stream), .flow = new_flow()};
   if (auto page = decide(exchange)) {
     exchange.flow.finish_page(page->size());
     co_await answer(exchange, std::move(*page));
   } else {
     co_await forward(exchange);
   }
-  logged_ = true;
 }
 
 // The page that the gateway answers with itself; nothing: the origin is asked.
@@ -106,7 +110,8 @@ std::optional<Page> Session::decide(Exchange& exchange) {
               .target = asked.path,
               .overrides = policy::override_headers(asked.fields, asked.method),
               .form = {.json = asked.wants_json, .one_line = asked.grpc}});
-  if (auto page = flow.decide(asked.fields)) return page;
+  if (auto page = flow.decide()) return page;
+  if (auto page = flow.inject(asked.fields)) return page;
   auto& body = *exchange.stream->received();
   inject(flow.decision().transforms, flow.injected(), asked.fields, body);
   leave_out_overrides(flow.decision(), body);
@@ -159,6 +164,7 @@ asio::awaitable<std::expected<StreamResult, flow::DialFailure>> Session::ask_ori
 asio::awaitable<void> Session::forward(Exchange& exchange) {
   const auto entry = registered(exchange);
   auto result = co_await ask_origin(exchange);
+  if (exchange.revoked) result = StreamResult{};
   if (result) co_return co_await finish(exchange, std::move(*result));
   Page page = exchange.flow.dial_failed(result.error());
   exchange.flow.finish_page(page.size());
@@ -178,9 +184,10 @@ asio::awaitable<void> Session::finish(Exchange& exchange, StreamResult result) {
 
 void Session::log_fault(Reason reason, std::string_view why) {
   logged_ = true;
-  connection_flow_.begin_unread();
-  (void)connection_flow_.fault({0, reason, why});
-  connection_flow_.finish_page(0);
+  auto flow = new_flow();
+  flow.begin_unread();
+  (void)flow.fault({0, reason, why});
+  flow.finish_page(0);
 }
 
 }  // namespace soleroute::gateway::http::h2

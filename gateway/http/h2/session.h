@@ -35,6 +35,7 @@ class Session {
   // One stream on its way through.
   struct Exchange;
 
+  [[nodiscard]] RequestFlow new_flow() const;
   void begin(std::shared_ptr<http2::Stream> stream);
   [[nodiscard]] boost::asio::awaitable<void> serve(std::shared_ptr<http2::Stream> stream);
   [[nodiscard]] std::optional<Page> decide(Exchange& exchange);
@@ -50,7 +51,6 @@ class Session {
   http2::Connection connection_;
   Origins origins_;
   AnswerBudget answers_;
-  RequestFlow connection_flow_;  // what a reload asks of it between streams, and its own faults
   net::Event stream_ended_;
   bool logged_ = false;
   std::size_t live_ = 0;  // streams being served, also those that the client has given up

@@ -12,7 +12,7 @@
 
 namespace soleroute::gateway::audit {
 
-inline constexpr std::size_t kMaxLogLine = 64 * 1024;  // longer lines are none of ours
+inline constexpr std::size_t kMaxLogLine = std::size_t{64} * 1024;  // longer lines are none of ours
 
 enum class LineType : std::uint8_t { kDecision, kReload, kLifecycle, kError };
 

@@ -21,7 +21,7 @@
 namespace soleroute::gateway::commands {
 namespace {
 
-constexpr std::size_t kMaxCertificateFile = 64 * 1024;
+constexpr std::size_t kMaxCertificateFile = std::size_t{64} * 1024;
 
 struct CaArguments {
   std::string action;
@@ -224,6 +224,7 @@ void add_ca(CLI::App& program, Invocation& invocation) {
       "(mitmproxy-ca.pem) must never reach an agent; --ca-out gets the certificate alone.",
       [arguments] { return ca_body(*arguments); });
   std::vector<std::string> names;
+  names.reserve(kActions.size());
   for (const Action& action : kActions) names.emplace_back(action.name);
   command.add_option("action", arguments->action, "what to do with the CA")
       ->required()

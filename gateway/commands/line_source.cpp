@@ -28,7 +28,7 @@ base::Result<LineSource> LineSource::open(const std::string& path, bool follow) 
 }
 
 bool LineSource::fill() {
-  std::array<char, 16384> chunk;
+  std::array<char, 16384> chunk;  // NOLINT(cppcoreguidelines-pro-type-member-init): read into
   for (;;) {
     const ssize_t count = ::read(fd_.get(), chunk.data(), chunk.size());
     if (count < 0 && errno == EINTR) continue;

@@ -119,7 +119,7 @@ struct Resolver::State {
                                 const base::IpAddress& client, ClientLimits::Verdict verdict);
   static asio::awaitable<void> fly(std::shared_ptr<State> self, FlightKey key, std::shared_ptr<Flight> flight,
                                    base::IpAddress client);
-  [[nodiscard]] base::IpAddress key_of(const base::IpAddress& client) {
+  [[nodiscard]] base::IpAddress key_of(const base::IpAddress& client) const {
     return budgets.descriptors == nullptr ? client.unmapped() : budgets.descriptors->key(client);
   }
   [[nodiscard]] bool must_ask(const base::HostName& name, DnsType type) const {
@@ -264,17 +264,15 @@ asio::awaitable<std::optional<Resolver::State::UpstreamAnswer>> Resolver::State:
                             std::min(left, self->options.attempt_timeout)};
     const auto response = co_await exchange(self->io, std::move(request));
     self->note(server, response);
-    if (response) {
-      for (const auto other : silent) {
-        if (other != server) self->health.silent(other, key.name, Clock::now());
-      }
-      silent.clear();
-    } else if (response.error() == ExchangeFault::kTimedOut) {
+    if (!response) {
+      if (response.error() != ExchangeFault::kTimedOut) continue;
       silent.push_back(server);
+      servers.push_back(server);  // only silence is worth asking the same server again
+      continue;
     }
-    // Only silence is worth asking the same server again.
-    if (!response && response.error() == ExchangeFault::kTimedOut) servers.push_back(server);
-    if (!response) continue;
+    std::erase(silent, server);
+    for (const auto other : silent) self->health.silent(other, key.name, Clock::now());
+    silent.clear();
     auto answer = sniffer::answer_of(*response);
     if (!answer.complete()) continue;
     co_return UpstreamAnswer{std::move(answer).value(), response->rcode != sniffer::DnsRcode::kNxDomain};

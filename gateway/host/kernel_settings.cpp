@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "base/fd.h"
@@ -95,7 +96,7 @@ void turn_off_over_netlink() {
   if (!interfaces) return;
   for (const auto& interface : *interfaces) {
     if (read_setting(fmt::format("{}/{}/forwarding", kConf4, interface.name)) != "1") continue;
-    static_cast<void>(netlink::turn_off_ipv4_forwarding(interface.index));  // what stays on is looked for afterwards
+    std::ignore = netlink::turn_off_ipv4_forwarding(interface.index);  // what stays on is looked for afterwards
   }
 }
 

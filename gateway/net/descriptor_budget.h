@@ -60,6 +60,7 @@ class DescriptorBudget {
                             ClientKeys keys = ClientKeys());
   DescriptorBudget(const DescriptorBudget&) = delete;
   DescriptorBudget& operator=(const DescriptorBudget&) = delete;
+  ~DescriptorBudget() = default;
 
   // Nothing: it would be more than this client's share, or than there are.
   [[nodiscard]] std::optional<Charge> connection(const base::IpAddress& client);

@@ -30,9 +30,9 @@ class IoResult {
   [[nodiscard]] constexpr bool failed() const { return kind_ == Kind::kFailed; }
 
   // How many bytes were read or taken; 0 in every other case.
-  [[nodiscard]] constexpr std::size_t count() const { return has_bytes() ? count_ : 0; }
+  [[nodiscard]] constexpr std::size_t count() const { return has_bytes() ? payload_.count : 0; }
   // Precondition: failed().
-  [[nodiscard]] base::Error error() const { return {what_, base::ErrorKind::kSystem, sys_errno_}; }
+  [[nodiscard]] base::Error error() const { return {payload_.what, base::ErrorKind::kSystem, sys_errno_}; }
   // For callers that have waited: the number of bytes, 0 at the end. Precondition: not would_block().
   [[nodiscard]] base::Result<std::size_t> waited() const {
     if (failed()) return std::unexpected(error());
@@ -40,14 +40,16 @@ class IoResult {
   }
 
  private:
-  constexpr explicit IoResult(Kind kind) : count_(0), kind_(kind) {}
-  constexpr IoResult(Kind kind, std::size_t count) : count_(count), kind_(kind) {}
-  constexpr IoResult(const char* what, int sys_errno) : what_(what), sys_errno_(sys_errno), kind_(Kind::kFailed) {}
+  constexpr explicit IoResult(Kind kind) : kind_(kind) {}
+  constexpr IoResult(Kind kind, std::size_t count) : payload_{.count = count}, kind_(kind) {}
+  constexpr IoResult(const char* what, int sys_errno)
+      : payload_{.what = what}, sys_errno_(sys_errno), kind_(Kind::kFailed) {}
 
-  union {
-    std::size_t count_;
-    const char* what_;  // kFailed
+  union Payload {
+    std::size_t count;
+    const char* what;  // kFailed
   };
+  Payload payload_{.count = 0};
   int sys_errno_ = 0;
   Kind kind_;
 };

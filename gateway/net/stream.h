@@ -90,6 +90,8 @@ class TcpStream final : public Stream, private Deadline {
  public:
   // Takes a connected, non-blocking socket.
   TcpStream(boost::asio::io_context& io, DeadlineWheel& wheel, base::Fd socket);
+  TcpStream(const TcpStream&) = delete;
+  TcpStream& operator=(const TcpStream&) = delete;
   ~TcpStream() override;
 
   // For as long as the socket is open.

@@ -30,8 +30,7 @@ struct Prefixed {
 
 Result<Prefixed> parse_prefixed(std::string_view text) {
   const auto slash = text.find('/');
-  auto address = IpAddress::parse(text.substr(0, slash));
-  if (!address) return std::unexpected(address.error());
+  SR_LET(address, IpAddress::parse(text.substr(0, slash)));
   if (slash == std::string_view::npos) return Prefixed{*address, address->bits()};
   const auto length = parse_decimal<std::uint8_t>(text.substr(slash + 1));
   if (!length || *length > address->bits()) {
@@ -109,8 +108,7 @@ Result<Cidr> Cidr::make(IpAddress address, int prefix_length) {
 }
 
 Result<Cidr> Cidr::parse(std::string_view text) {
-  const auto prefixed = parse_prefixed(text);
-  if (!prefixed) return std::unexpected(prefixed.error());
+  SR_LET(prefixed, parse_prefixed(text));
   return make(prefixed->address, prefixed->length);
 }
 
@@ -127,8 +125,7 @@ std::string Cidr::to_string() const {
 }
 
 Result<InterfaceAddress> InterfaceAddress::parse(std::string_view text) {
-  const auto prefixed = parse_prefixed(text);
-  if (!prefixed) return std::unexpected(prefixed.error());
+  SR_LET(prefixed, parse_prefixed(text));
   return InterfaceAddress{prefixed->address, prefixed->length};
 }
 

@@ -39,3 +39,15 @@ using Status = Result<void>;
 [[nodiscard]] std::unexpected<Error> errno_error(std::string what, int err = errno);
 
 }  // namespace soleroute::base
+
+// How an error is passed on, as it is: the house's only macros, because no function returns for its caller. Beside a
+// message of its own, or in a coroutine, the two lines are written out.
+// SR_TRY(f());     of a Status, or of a Result whose value does not matter
+// SR_LET(x, f());  declares `x`, the Result of f(), which has a value from here on: *x
+// NOLINTBEGIN(bugprone-macro-parentheses)
+#define SR_TRY(...) \
+  if (auto sr_result = (__VA_ARGS__); !sr_result) return std::unexpected(std::move(sr_result.error()))
+#define SR_LET(name, ...)  \
+  auto name = __VA_ARGS__; \
+  if (!name) return std::unexpected(std::move(name.error()))
+// NOLINTEND(bugprone-macro-parentheses)

@@ -22,7 +22,7 @@ class InMemoryKernel final : public Kernel {
                     .ipv6 = true};
   }
   base::Status apply(const Ruleset& ruleset) override {
-    if (auto status = validate(ruleset); !status) return status;
+    SR_TRY(validate(ruleset));
     tables_.insert_or_assign(ruleset.table, lower(ruleset));
     return {};
   }

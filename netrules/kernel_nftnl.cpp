@@ -103,8 +103,7 @@ class Batch {
 
   // The messages as one datagram. Success, or the first thing that the kernel refused, in words.
   base::Status run(const mnl_socket& socket) {
-    const auto refused = refusals(socket);
-    if (!refused) return std::unexpected(refused.error());
+    SR_LET(refused, refusals(socket));
     if (refused->empty()) return {};
     const auto& [sequence, error] = *refused->begin();
     const std::string& words = sequence < words_.size() ? words_[sequence] : words_.front();
@@ -350,8 +349,7 @@ bool has_ipv6() {
 class NftnlKernel final : public Kernel {
  public:
   base::Result<Features> probe() override {
-    const auto socket = open_socket();
-    if (!socket) return std::unexpected(socket.error());
+    SR_LET(socket, open_socket());
     // All in one transaction that is never committed: each costs a grace period of the kernel, 5 to 15 ms.
     Batch batch;
     batch.add_table(kScratchTable);
@@ -362,17 +360,15 @@ class NftnlKernel final : public Kernel {
       batch.add_rule(kScratchTable, one.chain, {lower(one.rule), {}});
       asked.emplace_back(one.answer, batch.sequence());
     }
-    const auto refused = batch.refusals(**socket);
-    if (!refused) return std::unexpected(refused.error());
+    SR_LET(refused, batch.refusals(**socket));
     Features features{.ipv6 = has_ipv6()};
     for (const auto& [answer, sequence] : asked) features.*answer = !refused->contains(sequence);
     return features;
   }
 
   base::Status apply(const Ruleset& ruleset) override {
-    if (auto status = validate(ruleset); !status) return status;
-    const auto socket = open_socket();
-    if (!socket) return std::unexpected(socket.error());
+    SR_TRY(validate(ruleset));
+    SR_LET(socket, open_socket());
     Batch batch;
     batch.add_table(ruleset.table);  // so that deleting it cannot fail
     batch.delete_table(ruleset.table);
@@ -382,8 +378,7 @@ class NftnlKernel final : public Kernel {
   }
 
   base::Status remove(const std::string& table) override {
-    const auto socket = open_socket();
-    if (!socket) return std::unexpected(socket.error());
+    SR_LET(socket, open_socket());
     Batch batch;
     batch.add_table(table);
     batch.delete_table(table);
@@ -392,11 +387,9 @@ class NftnlKernel final : public Kernel {
   }
 
   base::Result<bool> holds(const std::string& table) override {
-    const auto socket = open_socket();
-    if (!socket) return std::unexpected(socket.error());
+    SR_LET(socket, open_socket());
     Reader reader(**socket);
-    const auto program = reader.read(table);
-    if (!program) return std::unexpected(program.error());
+    SR_LET(program, reader.read(table));
     const auto drops = [](const ProgramChain& chain) {
       return chain.base && chain.base->policy == ChainPolicy::kDrop && chain.base->hook == Hook::kForward;
     };
@@ -404,17 +397,14 @@ class NftnlKernel final : public Kernel {
   }
 
   base::Result<std::vector<std::string>> difference(const Ruleset& intended) override {
-    const auto socket = open_socket();
-    if (!socket) return std::unexpected(socket.error());
+    SR_LET(socket, open_socket());
     for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
       Reader reader(**socket);
-      const auto before = reader.generation();
-      if (!before) return std::unexpected(before.error());
+      SR_LET(before, reader.generation());
       const auto program = reader.read(intended.table);
       if (!program && program.error().sys_errno == EINTR) continue;  // changed while it was read
       if (!program) return std::unexpected(program.error());
-      const auto after = reader.generation();
-      if (!after) return std::unexpected(after.error());
+      SR_LET(after, reader.generation());
       if (*before != *after) continue;
       if (!*program) return std::vector<std::string>{"table " + intended.table + ": missing"};
       return netrules::difference(lower(intended), **program);

@@ -32,7 +32,7 @@ std::string listener_fault(const Intent& intent) {
 }
 
 base::Result<Ruleset> checked(Ruleset ruleset) {
-  if (auto status = validate(ruleset); !status) return std::unexpected(status.error());
+  SR_TRY(validate(ruleset));
   return ruleset;
 }
 

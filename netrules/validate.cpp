@@ -230,7 +230,7 @@ base::Status check_chain(const Ruleset& ruleset, const Chain& chain, const BaseC
     if (jump == nullptr) continue;
     const Chain* target = find_chain(ruleset, jump->chain);
     if (target == nullptr || target->base) return bad_rule("jumps to no regular chain of this table");
-    if (auto status = check_chain(ruleset, *target, from, depth + 1, reached); !status) return status;
+    SR_TRY(check_chain(ruleset, *target, from, depth + 1, reached));
   }
   return {};
 }
@@ -258,7 +258,7 @@ base::Status validate(const Ruleset& ruleset) {
     if (!names.insert(chain.name).second) return bad("two chains named " + chain.name);
     if (!chain.base) continue;
     if (Fault fault = base_fault(*chain.base); !fault.empty()) return bad(chain.name + " " + fault);
-    if (auto status = check_chain(ruleset, chain, *chain.base, 0, reached); !status) return status;
+    SR_TRY(check_chain(ruleset, chain, *chain.base, 0, reached));
   }
   for (const Chain& chain : ruleset.chains) {
     if (!reached.contains(chain.name)) return bad("nothing jumps to chain " + chain.name);

@@ -98,7 +98,7 @@ base::Status Flattener::add(const MergedHost& host) {
         std::ranges::any_of(host.grants, [](const Grant& grant) { return grant.terms != nullptr && !grant.optional; });
   }
   add_rules(host, record);
-  if (auto status = decide_https(host, record); !status) return status;
+  SR_TRY(decide_https(host, record));
   record.addresses.begin = static_cast<std::uint32_t>(data_.addresses.size());
   data_.addresses.insert(data_.addresses.end(), host.addresses.begin(), host.addresses.end());
   record.addresses.end = static_cast<std::uint32_t>(data_.addresses.size());
@@ -146,7 +146,7 @@ void Flattener::add_endpoints(std::vector<EndpointRecord> endpoints) {
 using Documents = std::vector<base::Result<PolicyDocument>>;
 
 base::Result<PolicyDocument> read_layer(const PolicySource& layer, std::string& text) {
-  if (auto status = clean_text(layer.name, layer.text, text); !status) return std::unexpected(status.error());
+  SR_TRY(clean_text(layer.name, layer.text, text));
   return read_policy(SourceText(layer.name, text));
 }
 
@@ -180,7 +180,7 @@ base::Status flatten(Layers& merged, Policy::Data& data, std::span<const std::st
   data.records.reserve(merged.hosts().size());
   Flattener flat(data, texts);
   for (const auto& host : merged.hosts()) {
-    if (auto status = flat.add(host); !status) return status;
+    SR_TRY(flat.add(host));
   }
   flat.add_endpoints(std::move(merged.endpoints()));
   flat.name_records(merged.hosts());
@@ -202,9 +202,9 @@ base::Result<UnusedGroup> unused_group(const ServiceUse& service, const Optional
   Layers layers;
   auto data = std::make_unique<Policy::Data>();
   data->files.push_back(out.service);
-  if (auto status = layers.add(std::move(document), 0); !status) return std::unexpected(status.error());
+  SR_TRY(layers.add(std::move(document), 0));
   const std::vector<std::string> texts(1);
-  if (auto status = flatten(layers, *data, texts); !status) return std::unexpected(status.error());
+  SR_TRY(flatten(layers, *data, texts));
   out.admits = std::make_shared<const Policy>(std::unique_ptr<const Policy::Data>(std::move(data)));
   return out;
 }
@@ -216,8 +216,7 @@ base::Status add_unused_groups(const std::vector<ServiceUse>& services, Policy::
                                                  [&](const DomainEntry& domain) { return is_open(data, domain.host); });
     for (const auto& group : service.document->optional) {
       if (std::ranges::find(service.groups, group.name) != service.groups.end()) continue;
-      auto unused = unused_group(service, group);
-      if (!unused) return std::unexpected(std::move(unused.error()));
+      SR_LET(unused, unused_group(service, group));
       unused->whole = whole;
       data.unused_groups.push_back(std::move(*unused));
     }
@@ -236,12 +235,10 @@ base::Result<std::shared_ptr<const Policy>> Policy::compile(std::span<const Poli
     data->files.push_back(layers[i].name);
     auto& document = documents[i];
     if (!document) return std::unexpected(document.error());
-    auto status = merged.add(std::move(*document), static_cast<std::uint32_t>(i));
-    if (!status) return std::unexpected(status.error());
+    SR_LET(status, merged.add(std::move(*document), static_cast<std::uint32_t>(i)));
   }
-  if (auto status = flatten(merged, *data, texts); !status) return std::unexpected(std::move(status.error()));
-  if (auto status = add_unused_groups(merged.services(), *data); !status)
-    return std::unexpected(std::move(status.error()));
+  SR_TRY(flatten(merged, *data, texts));
+  SR_TRY(add_unused_groups(merged.services(), *data));
   return std::make_shared<const Policy>(std::unique_ptr<const Data>(std::move(data)));
 }
 

@@ -43,8 +43,7 @@ class TableReader {
 };
 
 Status TableReader::text_into(const YamlNode& node, std::string_view what, std::string& out) const {
-  const auto text = yaml_.text(node, what);
-  if (!text) return std::unexpected(text.error());
+  SR_LET(text, yaml_.text(node, what));
   if (text->empty()) return yaml_.error(node, fmt::format("{} is empty", what));
   out = *text;
   return {};
@@ -86,21 +85,18 @@ Status TableReader::expectation(const YamlNode& node, ExpectationTable& table) c
   row.line = node.position.line;
   bool expected = false;
   const auto expect = [&](const YamlNode& value) -> Status {
-    const auto chosen = yaml_.choice(value, "expect", {"allow", "deny"});
-    if (!chosen) return std::unexpected(chosen.error());
+    SR_LET(chosen, yaml_.choice(value, "expect", {"allow", "deny"}));
     row.action = *chosen == "allow" ? Action::kAllow : Action::kDeny;
     expected = true;
     return {};
   };
   const auto protocol = [&](const YamlNode& value) -> Status {
-    const auto chosen = yaml_.choice(value, "protocol", {"tcp", "udp"});
-    if (!chosen) return std::unexpected(chosen.error());
+    SR_LET(chosen, yaml_.choice(value, "protocol", {"tcp", "udp"}));
     row.question.protocol = *chosen == "udp" ? Transport::kUdp : Transport::kTcp;
     return {};
   };
   const auto reason = [&](const YamlNode& value) -> Status {
-    const auto chosen = yaml_.choice(value, "reason", reason_names());
-    if (!chosen) return std::unexpected(chosen.error());
+    SR_LET(chosen, yaml_.choice(value, "reason", reason_names()));
     row.reason = *chosen;
     return {};
   };
@@ -120,8 +116,8 @@ Status TableReader::expectation(const YamlNode& node, ExpectationTable& table) c
       {"reason", reason},
       {"rule", [&](const YamlNode& value) { return text_into(value, "rule", row.rule); }},
   }};
-  if (auto status = yaml_.keys(node, "a test", known); !status) return status;
-  if (auto status = is_whole(node, row, expected); !status) return status;
+  SR_TRY(yaml_.keys(node, "a test", known));
+  SR_TRY(is_whole(node, row, expected));
   if (row.name.empty()) row.name = name_of(row.question);
   table.expectations.push_back(std::move(row));
   return {};
@@ -136,7 +132,7 @@ Result<ExpectationTable> TableReader::table(const YamlNode& root) const {
          return yaml_.each(value, "tests", false, [&](const YamlNode& item) { return expectation(item, table); });
        }},
   }};
-  if (auto status = yaml_.keys(root, "a table of tests", known); !status) return std::unexpected(status.error());
+  SR_TRY(yaml_.keys(root, "a table of tests", known));
   if (table.expectations.empty()) return yaml_.error(root, "no 'tests': a table that tests nothing passes nothing");
   return table;
 }
@@ -177,10 +173,9 @@ ExpectationResult run(std::string_view table_name, const Expectation& row, const
 
 Result<ExpectationTable> read_expectations(std::string_view name, std::string_view text) {
   std::string clean;
-  if (auto status = clean_text(name, text, clean); !status) return std::unexpected(status.error());
+  SR_TRY(clean_text(name, text, clean));
   const SourceText source(name, clean);
-  const auto root = parse_yaml(source);
-  if (!root) return std::unexpected(root.error());
+  SR_LET(root, parse_yaml(source));
   return TableReader(source).table(*root);
 }
 

@@ -29,8 +29,7 @@ bool is_name(std::string_view lowered, std::size_t max) {
 
 Status GithubReader::repository(const YamlNode& node, std::vector<GithubRepository>& out) const {
   constexpr std::string_view kSuffix = ".git";
-  const auto text = yaml_.text(node, "a repository");
-  if (!text) return std::unexpected(text.error());
+  SR_LET(text, yaml_.text(node, "a repository"));
   const std::string name = lowered(*text);
   const std::size_t slash = name.find('/');
   GithubRepository repository{name.substr(0, slash), {}};
@@ -54,13 +53,12 @@ Status GithubReader::repositories(const YamlNode& node, std::vector<GithubReposi
 // agent-sandbox's clients hold a placeholder where a shim is named, so that what they send is to be replaced.
 Status GithubReader::client_shim(const YamlNode& node, std::string_view shim, GithubAccess& out) const {
   const auto kind = [&](const YamlNode& value) -> Status {
-    const auto chosen = yaml_.choice(value, "kind", {shim});
-    if (!chosen) return std::unexpected(chosen.error());
+    SR_LET(chosen, yaml_.choice(value, "kind", {shim}));
     out.replace = true;
     return {};
   };
   const std::array<YamlReader::Key, 1> known{{{"kind", kind}}};
-  if (auto status = yaml_.keys(node, "client_shim", known); !status) return status;
+  SR_TRY(yaml_.keys(node, "client_shim", known));
   if (!out.replace) return yaml_.error(node, fmt::format("client_shim needs 'kind': {}", shim));
   return {};
 }
@@ -70,7 +68,7 @@ Status GithubReader::auth(const YamlNode& node, std::string_view shim, GithubAcc
       {"secret", [&](const YamlNode& value) { return transforms_.secret(value, out.secret); }},
       {"client_shim", [&](const YamlNode& value) { return client_shim(value, shim, out); }},
   }};
-  if (auto status = yaml_.keys(node, "auth", known); !status) return status;
+  SR_TRY(yaml_.keys(node, "auth", known));
   if (out.secret.empty()) return yaml_.error(node, "auth needs 'secret': the ID of a secret");
   return {};
 }
@@ -80,8 +78,7 @@ Status GithubReader::access(const YamlNode& node, std::string_view what, std::st
   GithubAccess read;
   bool stated = false;
   const auto level = [&](const YamlNode& value) -> Status {
-    const auto chosen = yaml_.choice(value, "access", {"read", "readwrite"});
-    if (!chosen) return std::unexpected(chosen.error());
+    SR_LET(chosen, yaml_.choice(value, "access", {"read", "readwrite"}));
     stated = true;
     read.write = *chosen == "readwrite";
     return {};
@@ -90,7 +87,7 @@ Status GithubReader::access(const YamlNode& node, std::string_view what, std::st
       {"access", level},
       {"auth", [&](const YamlNode& value) { return auth(value, shim, read); }},
   }};
-  if (auto status = yaml_.keys(node, what, known); !status) return status;
+  SR_TRY(yaml_.keys(node, what, known));
   if (!stated) return yaml_.error(node, fmt::format("{} needs 'access': read or readwrite", what));
   out = std::move(read);
   return {};

@@ -119,8 +119,7 @@ base::Result<HostPattern> parse_host_pattern(std::string_view text) {
   }
   std::string ascii(bare);
   if (!is_ascii(bare)) {
-    auto converted = to_a_labels(bare);
-    if (!converted) return std::unexpected(converted.error());
+    SR_LET(converted, to_a_labels(bare));
     ascii = std::move(*converted);
   }
   auto name = base::HostName::parse(ascii);

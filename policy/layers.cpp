@@ -68,8 +68,7 @@ base::Status Layers::add_service(const ServiceEntry& entry, std::uint32_t file) 
   ServiceUse& use = use_of(service.name);
   if (entry.replace) use = {.name = service.name, .document = std::move(use.document)};
   if (!use.document) {
-    auto document = read_service(SourceText(service.name, service.text));
-    if (!document) return std::unexpected(document.error());
+    SR_LET(document, read_service(SourceText(service.name, service.text)));
     use.document = std::make_shared<const ServiceDocument>(std::move(*document));
   }
   use.readonly = use.readonly && entry.readonly;
@@ -181,7 +180,7 @@ void Layers::add_endpoint(EndpointEntry entry, std::uint32_t file) {
 
 base::Status Layers::add(PolicyDocument document, std::uint32_t file) {
   for (const auto& entry : document.services) {
-    if (auto status = add_service(entry, file); !status) return status;
+    SR_TRY(add_service(entry, file));
   }
   for (auto& entry : document.domains) add_domain(std::move(entry), file);
   for (auto& entry : document.endpoints) add_endpoint(std::move(entry), file);

@@ -62,8 +62,7 @@ class PolicyReader {
 };
 
 Status PolicyReader::host(const YamlNode& node, std::optional<HostPattern>& out) const {
-  const auto text = yaml_.text(node, "a host");
-  if (!text) return std::unexpected(text.error());
+  SR_LET(text, yaml_.text(node, "a host"));
   auto pattern = parse_host_pattern(*text);
   if (!pattern) {
     return yaml_.error(node, fmt::format("'{}' {}", base::shown(text->substr(0, 80)), pattern.error().message));
@@ -73,8 +72,7 @@ Status PolicyReader::host(const YamlNode& node, std::optional<HostPattern>& out)
 }
 
 Status PolicyReader::merge_mode(const YamlNode& node, bool& replace) const {
-  const auto chosen = yaml_.choice(node, "merge_mode", {"replace"});
-  if (!chosen) return std::unexpected(chosen.error());
+  SR_LET(chosen, yaml_.choice(node, "merge_mode", {"replace"}));
   replace = true;
   return {};
 }
@@ -90,15 +88,14 @@ Status PolicyReader::cidr(const YamlNode& node, std::string_view what, base::Cid
 Status PolicyReader::addresses(const YamlNode& node, std::vector<base::Cidr>& out) const {
   return yaml_.each(node, "addresses", false, [&](const YamlNode& item) -> Status {
     base::Cidr range;
-    if (auto status = cidr(item, "addresses", range); !status) return status;
+    SR_TRY(cidr(item, "addresses", range));
     out.push_back(range);
     return {};
   });
 }
 
 Status PolicyReader::tls(const YamlNode& node, DomainEntry& entry) const {
-  const auto chosen = yaml_.choice(node, "tls", {"inspect", "passthrough"});
-  if (!chosen) return std::unexpected(chosen.error());
+  SR_LET(chosen, yaml_.choice(node, "tls", {"inspect", "passthrough"}));
   entry.tls = *chosen == "inspect" ? TlsMode::kInspect : TlsMode::kPassThrough;
   entry.tls_position = node.position;
   return {};
@@ -111,7 +108,7 @@ Status PolicyReader::settle_transforms(const YamlNode& host_node, const std::vec
     entry.rules.push_back({.terms = {}, .position = entry.position});
   }
   for (auto& rule : entry.rules) {
-    if (auto status = rules_.settle(transforms, rule); !status) return status;
+    SR_TRY(rules_.settle(transforms, rule));
     const bool shared = entry.host.wildcard && is_shared_suffix(entry.host.name.text());
     if (!shared || !rule.terms.sets_headers()) continue;
     return yaml_.error(host_node, fmt::format("{}: anybody can register names there, and each would be sent the secret",
@@ -123,14 +120,14 @@ Status PolicyReader::settle_transforms(const YamlNode& host_node, const std::vec
 Status PolicyReader::domain(const YamlNode& node, std::vector<DomainEntry>& out, bool in_catalog) const {
   std::optional<HostPattern> pattern;
   if (node.is_scalar()) {
-    if (auto status = host(node, pattern); !status) return status;
+    SR_TRY(host(node, pattern));
     out.push_back({.host = std::move(*pattern), .position = node.position});
     return {};
   }
   if (!node.is_mapping()) return yaml_.wrong_type(node, "an item of domains", "a host or a mapping with 'host'");
   const YamlNode* host_node = find_key(node, "host");
   if (host_node != nullptr) {
-    if (auto status = host(*host_node, pattern); !status) return status;
+    SR_TRY(host(*host_node, pattern));
   }
   DomainEntry entry{.host = pattern.value_or(HostPattern{*base::HostName::parse("unset.invalid")}),
                     .position = node.position};
@@ -143,9 +140,9 @@ Status PolicyReader::domain(const YamlNode& node, std::vector<DomainEntry>& out,
       {"transform", [&](const YamlNode& value) { return rules_.transform(value, transforms); }},
       {"merge_mode", [&](const YamlNode& value) { return merge_mode(value, entry.replace); }},
   }};
-  if (auto status = yaml_.keys(node, "an item of domains", known); !status) return status;
+  SR_TRY(yaml_.keys(node, "an item of domains", known));
   if (host_node == nullptr) return yaml_.error(node, "an item of domains without 'host'");
-  if (auto status = settle_transforms(*host_node, transforms, entry); !status) return status;
+  SR_TRY(settle_transforms(*host_node, transforms, entry));
   out.push_back(std::move(entry));
   return {};
 }
@@ -156,8 +153,7 @@ Status PolicyReader::domains(const YamlNode& node, std::vector<DomainEntry>& out
 }
 
 Status PolicyReader::service_name(const YamlNode& node, ServiceEntry& entry) const {
-  const auto text = yaml_.text(node, "a service");
-  if (!text) return std::unexpected(text.error());
+  SR_LET(text, yaml_.text(node, "a service"));
   std::string name = lowered(*text);
   if (find_service(name) == nullptr) {
     const std::string suggestion = did_you_mean(name, service_names());
@@ -171,14 +167,13 @@ Status PolicyReader::service_name(const YamlNode& node, ServiceEntry& entry) con
 Status PolicyReader::service_entry(const YamlNode& node, std::vector<ServiceEntry>& out) const {
   ServiceEntry entry{.name = {}, .position = node.position};
   if (node.is_scalar()) {
-    if (auto status = service_name(node, entry); !status) return status;
+    SR_TRY(service_name(node, entry));
     out.push_back(std::move(entry));
     return {};
   }
   if (!node.is_mapping()) return yaml_.wrong_type(node, "an item of services", "a name or a mapping with 'name'");
   const auto readonly = [&](const YamlNode& value) -> Status {
-    const auto flag = yaml_.boolean(value, "readonly");
-    if (!flag) return std::unexpected(flag.error());
+    SR_LET(flag, yaml_.boolean(value, "readonly"));
     entry.readonly = *flag;
     return {};
   };
@@ -192,27 +187,25 @@ Status PolicyReader::service_entry(const YamlNode& node, std::vector<ServiceEntr
       {"git", [&](const YamlNode& value) { return github_.access(value, "git", "git-askpass", scope.git); }},
       {"api", [&](const YamlNode& value) { return github_.access(value, "api", "env", scope.api); }},
   }};
-  if (auto status = yaml_.keys(node, "an item of services", known); !status) return status;
+  SR_TRY(yaml_.keys(node, "an item of services", known));
   if (entry.name.empty()) return yaml_.error(node, "an item of services without 'name'");
   if (const YamlNode* groups = find_key(node, "optional"); groups != nullptr) {
-    if (auto status = optional_groups(*groups, entry); !status) return status;
+    SR_TRY(optional_groups(*groups, entry));
   }
   if (!scope.repositories.empty() || scope.git || scope.api) entry.scope = std::move(scope);
-  if (auto status = scope_is_whole(node, entry); !status) return status;
+  SR_TRY(scope_is_whole(node, entry));
   out.push_back(std::move(entry));
   return {};
 }
 
 Status PolicyReader::optional_groups(const YamlNode& node, ServiceEntry& entry) const {
   const ServiceFile& file = *find_service(entry.name);
-  const auto service = read_service(SourceText(file.name, file.text));
-  if (!service) return std::unexpected(service.error());
+  SR_LET(service, read_service(SourceText(file.name, file.text)));
   std::vector<std::string_view> names;
   for (const auto& group : service->optional) names.push_back(group.name);
   if (names.empty()) return yaml_.error(node, fmt::format("{} has no optional groups", entry.name));
   return yaml_.each(node, "optional", true, [&](const YamlNode& item) -> Status {
-    const auto name = yaml_.text(item, "an optional group");
-    if (!name) return std::unexpected(name.error());
+    SR_LET(name, yaml_.text(item, "an optional group"));
     if (std::ranges::find(names, *name) == names.end()) {
       const std::string suggestion = did_you_mean(*name, names);
       return yaml_.error(
@@ -266,7 +259,7 @@ Status PolicyReader::port(const YamlNode& node, EndpointEntry& entry) const {
 
 Status PolicyReader::endpoint_host(const YamlNode& node, EndpointEntry& entry) const {
   std::optional<HostPattern> pattern;
-  if (auto status = host(node, pattern); !status) return status;
+  SR_TRY(host(node, pattern));
   if (pattern->wildcard) return yaml_.error(node, "an endpoint needs one host, not a wildcard");
   entry.host = std::move(pattern->name);
   return {};
@@ -291,8 +284,7 @@ Status PolicyReader::endpoint(const YamlNode& node, std::vector<EndpointEntry>& 
   EndpointEntry entry;
   entry.position = node.position;
   const auto protocol = [&](const YamlNode& value) -> Status {
-    const auto chosen = yaml_.choice(value, "protocol", {"tcp", "udp"});
-    if (!chosen) return std::unexpected(chosen.error());
+    SR_LET(chosen, yaml_.choice(value, "protocol", {"tcp", "udp"}));
     entry.transport = *chosen == "tcp" ? Transport::kTcp : Transport::kUdp;
     return {};
   };
@@ -305,8 +297,8 @@ Status PolicyReader::endpoint(const YamlNode& node, std::vector<EndpointEntry>& 
       {"protocol", protocol},
       {"addresses", [&](const YamlNode& value) { return addresses(value, entry.addresses); }},
   }};
-  if (auto status = yaml_.keys(node, "an item of endpoints", known); !status) return status;
-  if (auto status = endpoint_is_whole(node, entry); !status) return status;
+  SR_TRY(yaml_.keys(node, "an item of endpoints", known));
+  SR_TRY(endpoint_is_whole(node, entry));
   out.push_back(std::move(entry));
   return {};
 }
@@ -323,14 +315,12 @@ Result<PolicyDocument> PolicyReader::policy(const YamlNode& root) {
                       [&](const YamlNode& item) { return endpoint(item, document.endpoints); });
   };
   const auto mode = [&](const YamlNode& value) -> Status {
-    const auto chosen = yaml_.choice(value, "mode", {"enforce", "observe"});
-    if (!chosen) return std::unexpected(chosen.error());
+    SR_LET(chosen, yaml_.choice(value, "mode", {"enforce", "observe"}));
     document.mode = *chosen == "enforce" ? Mode::kEnforce : Mode::kObserve;
     return {};
   };
   const auto ech = [&](const YamlNode& value) -> Status {
-    const auto chosen = yaml_.choice(value, "ech", {"pass", "deny"});
-    if (!chosen) return std::unexpected(chosen.error());
+    SR_LET(chosen, yaml_.choice(value, "ech", {"pass", "deny"}));
     document.ech = *chosen == "deny" ? EchMode::kDeny : EchMode::kPass;
     return {};
   };
@@ -341,14 +331,13 @@ Result<PolicyDocument> PolicyReader::policy(const YamlNode& root) {
       {"mode", mode},
       {"ech", ech},
   }};
-  if (auto status = yaml_.keys(root, "a policy", known); !status) return std::unexpected(status.error());
+  SR_TRY(yaml_.keys(root, "a policy", known));
   return document;
 }
 
 Status PolicyReader::optional_group(const YamlNode& node, OptionalGroup& group) const {
   const auto description = [&](const YamlNode& value) -> Status {
-    const auto text = yaml_.text(value, "a description");
-    if (!text) return std::unexpected(text.error());
+    SR_LET(text, yaml_.text(value, "a description"));
     group.description = *text;
     return {};
   };
@@ -356,7 +345,7 @@ Status PolicyReader::optional_group(const YamlNode& node, OptionalGroup& group) 
       {"description", description},
       {"domains", [&](const YamlNode& value) { return domains(value, group.domains, true); }},
   }};
-  if (auto status = yaml_.keys(node, "an optional group", known); !status) return status;
+  SR_TRY(yaml_.keys(node, "an optional group", known));
   if (group.description.empty() || group.domains.empty()) {
     return yaml_.error(node, "an optional group needs 'description' and 'domains'");
   }
@@ -368,7 +357,7 @@ Status PolicyReader::groups_of_service(const YamlNode& node, std::vector<Optiona
   if (!node.is_mapping()) return yaml_.wrong_type(node, "optional", "a mapping of groups");
   for (std::size_t i = 0; i + 1 < node.children.size(); i += 2) {
     OptionalGroup group{.name = node.children[i].text, .description = {}, .domains = {}};
-    if (auto status = optional_group(node.children[i + 1], group); !status) return status;
+    SR_TRY(optional_group(node.children[i + 1], group));
     out.push_back(std::move(group));
   }
   return {};
@@ -378,8 +367,7 @@ Result<ServiceDocument> PolicyReader::service(const YamlNode& root) {
   ServiceDocument document;
   const auto text_into = [&](std::string& out) {
     return [&](const YamlNode& value) -> Status {
-      const auto text = yaml_.text(value, "name and description");
-      if (!text) return std::unexpected(text.error());
+      SR_LET(text, yaml_.text(value, "name and description"));
       out = *text;
       return {};
     };
@@ -391,7 +379,7 @@ Result<ServiceDocument> PolicyReader::service(const YamlNode& root) {
       {"readonly", [&](const YamlNode& value) { return domains(value, document.readonly, true); }},
       {"optional", [&](const YamlNode& value) { return groups_of_service(value, document.optional); }},
   }};
-  if (auto status = yaml_.keys(root, "a service", known); !status) return std::unexpected(status.error());
+  SR_TRY(yaml_.keys(root, "a service", known));
   if (document.name.empty() || document.description.empty() || document.domains.empty()) {
     return yaml_.error(root, "a service needs 'name', 'description' and 'domains'");
   }
@@ -401,14 +389,12 @@ Result<ServiceDocument> PolicyReader::service(const YamlNode& root) {
 }  // namespace
 
 Result<PolicyDocument> read_policy(const SourceText& source) {
-  const auto root = parse_yaml(source);
-  if (!root) return std::unexpected(root.error());
+  SR_LET(root, parse_yaml(source));
   return PolicyReader(source).policy(*root);
 }
 
 Result<ServiceDocument> read_service(const SourceText& source) {
-  const auto root = parse_yaml(source);
-  if (!root) return std::unexpected(root.error());
+  SR_LET(root, parse_yaml(source));
   return PolicyReader(source).service(*root);
 }
 

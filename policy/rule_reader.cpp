@@ -36,8 +36,7 @@ Status RuleReader::scheme(const YamlNode& node, LocatedRule& rule) const {
   if (rule.schemes_position.line == 0) rule.terms.http = rule.terms.https = false;
   YamlNode scheme_name = node;
   scheme_name.text = lowered(node.text);
-  const auto chosen = yaml_.choice(scheme_name, "a scheme", {"http", "https"});
-  if (!chosen) return std::unexpected(chosen.error());
+  SR_LET(chosen, yaml_.choice(scheme_name, "a scheme", {"http", "https"}));
   const bool http = *chosen == "http";
   (http ? rule.terms.http : rule.terms.https) = true;
   if (http || rule.schemes_position.line == 0) rule.schemes_position = node.position;
@@ -50,8 +49,7 @@ Status RuleReader::schemes(const YamlNode& node, LocatedRule& rule) const {
 
 // One method more.
 Status RuleReader::method(const YamlNode& node, RuleTerms& terms) const {
-  const auto text = yaml_.text(node, "a method");
-  if (!text) return std::unexpected(text.error());
+  SR_LET(text, yaml_.text(node, "a method"));
   if (!is_token(*text)) {
     return yaml_.error(node, fmt::format("'{}' is not a method name", base::shown(text->substr(0, 80))));
   }
@@ -67,8 +65,7 @@ Status RuleReader::methods(const YamlNode& node, RuleTerms& terms) const {
 
 Status RuleReader::path_text(const YamlNode& node, PathMatch match, RuleTerms& terms) const {
   const std::string_view what = match == PathMatch::kExact ? "path.exact" : "path.prefix";
-  const auto text = yaml_.text(node, what);
-  if (!text) return std::unexpected(text.error());
+  SR_LET(text, yaml_.text(node, what));
   if (!text->starts_with('/')) return yaml_.error(node, fmt::format("{} must begin with '/'", what));
   if (text->find_first_of("?#") != std::string_view::npos) {
     return yaml_.error(node, fmt::format("{} holds '?' or '#'; a query belongs under 'query:'", what));
@@ -91,8 +88,7 @@ Status RuleReader::path(const YamlNode& node, bool in_catalog, RuleTerms& terms)
       {"prefix", [&](const YamlNode& value) { return path_text(value, PathMatch::kPrefix, terms); }},
   };
   const auto git = [&](const YamlNode& value) -> Status {
-    const auto chosen = yaml_.choice(value, "path.git", {"upload-pack"});
-    if (!chosen) return std::unexpected(chosen.error());
+    SR_LET(chosen, yaml_.choice(value, "path.git", {"upload-pack"}));
     terms.path_match = PathMatch::kGitUploadPack;
     return {};
   };
@@ -100,7 +96,7 @@ Status RuleReader::path(const YamlNode& node, bool in_catalog, RuleTerms& terms)
   if (node.is_scalar()) {
     return yaml_.error(node, "a path must be {exact: …} or {prefix: …}");
   }
-  if (auto status = yaml_.keys(node, "path", known); !status) return status;
+  SR_TRY(yaml_.keys(node, "path", known));
   if (terms.path_match == PathMatch::kAny) return yaml_.error(node, "a path needs 'exact' or 'prefix'");
   return {};
 }
@@ -130,7 +126,7 @@ Status RuleReader::query_exact(const YamlNode& node, RuleTerms& terms) const {
 Status RuleReader::query(const YamlNode& node, RuleTerms& terms) const {
   const std::array<YamlReader::Key, 1> known{
       {{"exact", [&](const YamlNode& value) { return query_exact(value, terms); }}}};
-  if (auto status = yaml_.keys(node, "query", known); !status) return status;
+  SR_TRY(yaml_.keys(node, "query", known));
   if (!terms.query) return yaml_.error(node, "a query needs 'exact'");
   return {};
 }
@@ -147,11 +143,11 @@ Status RuleReader::rule(const YamlNode& node, bool in_catalog, std::vector<Locat
       {"scheme", [&](const YamlNode& value) { return scheme(value, rule); }},
       {"method", [&](const YamlNode& value) { return method(value, rule.terms); }},
   }};
-  if (auto status = yaml_.keys(node, "a rule", known); !status) return status;
+  SR_TRY(yaml_.keys(node, "a rule", known));
   if (node.children.empty()) {
     return yaml_.error(node, "an empty rule; to allow everything on this host write the host without 'rules'");
   }
-  if (auto status = settle({}, rule); !status) return status;
+  SR_TRY(settle({}, rule));
   out.push_back(std::move(rule));
   return {};
 }

@@ -34,8 +34,7 @@ base::Result<std::vector<ServiceView>> list_services() {
   std::vector<ServiceView> views;
   for (const auto& file : service_files()) {
     const std::string source_name = "services/" + std::string(file.name) + ".yaml";
-    auto document = read_service(SourceText(source_name, file.text));
-    if (!document) return std::unexpected(document.error());
+    SR_LET(document, read_service(SourceText(source_name, file.text)));
     ServiceView view{document->name, document->description, {}, rules_of(document->readonly), {}};
     for (const auto& entry : document->domains) view.domains.push_back(entry.host.text());
     for (const auto& group : document->optional) {

@@ -33,8 +33,7 @@ bool is_settable(std::string_view name) {
 }  // namespace
 
 Status TransformReader::secret(const YamlNode& node, std::string& out) const {
-  const auto text = yaml_.text(node, "a secret's ID");
-  if (!text) return std::unexpected(text.error());
+  SR_LET(text, yaml_.text(node, "a secret's ID"));
   if (!is_secret_id(*text)) {
     return yaml_.error(node, fmt::format("a secret's ID is the name of its file: at most {} of A-Z, a-z, 0-9, '.', '_' "
                                          "and '-', not '.' or '..'",
@@ -64,8 +63,7 @@ Status TransformReader::name(const YamlNode& node, const std::vector<HeaderTrans
 
 Status TransformReader::username(const YamlNode& node, HeaderTransform& out) const {
   constexpr std::size_t kMaxUsername = 256;
-  const auto text = yaml_.text(node, "username");
-  if (!text) return std::unexpected(text.error());
+  SR_LET(text, yaml_.text(node, "username"));
   const auto is_bad = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == ':'; };
   if (text->empty() || text->size() > kMaxUsername || std::ranges::any_of(*text, is_bad)) {
     return yaml_.error(node, "a username has 1 to 256 characters, no ':' and no control characters (RFC 7617)");
@@ -77,8 +75,7 @@ Status TransformReader::username(const YamlNode& node, HeaderTransform& out) con
 Status TransformReader::form(const YamlNode& node, HeaderTransform& out) const {
   bool typed = false;
   const auto type = [&](const YamlNode& value) -> Status {
-    const auto chosen = yaml_.choice(value, "type", {"bearer", "basic", "raw"});
-    if (!chosen) return std::unexpected(chosen.error());
+    SR_LET(chosen, yaml_.choice(value, "type", {"bearer", "basic", "raw"}));
     typed = true;
     out.form = *chosen == "bearer" ? HeaderForm::kBearer : *chosen == "basic" ? HeaderForm::kBasic : HeaderForm::kRaw;
     return {};
@@ -87,7 +84,7 @@ Status TransformReader::form(const YamlNode& node, HeaderTransform& out) const {
       {"type", type},
       {"username", [&](const YamlNode& value) { return username(value, out); }},
   }};
-  if (auto status = yaml_.keys(node, "transform", known); !status) return status;
+  SR_TRY(yaml_.keys(node, "transform", known));
   if (!typed) return yaml_.error(node, "a transform needs 'type': bearer, basic or raw");
   const bool basic = out.form == HeaderForm::kBasic;
   if (basic && out.username.empty()) return yaml_.error(node, "'type: basic' needs 'username'");
@@ -105,7 +102,7 @@ Status TransformReader::header(const YamlNode& node, HeaderTransform& out) const
          return form(value, out);
        }},
   }};
-  if (auto status = yaml_.keys(node, "a header to set", known); !status) return status;
+  SR_TRY(yaml_.keys(node, "a header to set", known));
   if (out.secret.empty()) return yaml_.error(node, "a header to set needs 'secret': the ID of a secret");
   if (!formed) return yaml_.error(node, "a header to set needs 'transform': {type: bearer}, basic or raw");
   return {};
@@ -119,8 +116,8 @@ Status TransformReader::headers(const YamlNode& node, std::vector<HeaderTransfor
   }
   for (std::size_t i = 0; i + 1 < node.children.size(); i += 2) {
     HeaderTransform each;
-    if (auto status = name(node.children[i], out, each.name); !status) return status;
-    if (auto status = header(node.children[i + 1], each); !status) return status;
+    SR_TRY(name(node.children[i], out, each.name));
+    SR_TRY(header(node.children[i + 1], each));
     out.push_back(std::move(each));
   }
   return {};
@@ -129,8 +126,7 @@ Status TransformReader::headers(const YamlNode& node, std::vector<HeaderTransfor
 Status TransformReader::request(const YamlNode& node, std::vector<HeaderTransform>& out) const {
   bool replace = false;
   const auto on_existing = [&](const YamlNode& value) -> Status {
-    const auto chosen = yaml_.choice(value, "on_existing_header", {"fail", "replace"});
-    if (!chosen) return std::unexpected(chosen.error());
+    SR_LET(chosen, yaml_.choice(value, "on_existing_header", {"fail", "replace"}));
     replace = *chosen == "replace";
     return {};
   };
@@ -138,7 +134,7 @@ Status TransformReader::request(const YamlNode& node, std::vector<HeaderTransfor
       {"headers", [&](const YamlNode& value) { return headers(value, out); }},
       {"on_existing_header", on_existing},
   }};
-  if (auto status = yaml_.keys(node, "transform.request", known); !status) return status;
+  SR_TRY(yaml_.keys(node, "transform.request", known));
   if (out.empty()) return yaml_.error(node, "transform.request needs 'headers'");
   for (auto& each : out) each.replace = replace;
   return {};
@@ -146,7 +142,7 @@ Status TransformReader::request(const YamlNode& node, std::vector<HeaderTransfor
 
 Status TransformReader::transform(const YamlNode& node, std::vector<HeaderTransform>& out) const {
   const std::array<YamlReader::Key, 1> known{{{"request", [&](const YamlNode& value) { return request(value, out); }}}};
-  if (auto status = yaml_.keys(node, "transform", known); !status) return status;
+  SR_TRY(yaml_.keys(node, "transform", known));
   if (out.empty()) return yaml_.error(node, "a transform needs 'request'");
   return {};
 }

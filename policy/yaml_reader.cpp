@@ -64,7 +64,7 @@ base::Status YamlReader::each(const YamlNode& node, std::string_view what, bool 
   if (!node.is_sequence()) return wrong_type(node, what, "a list");
   if (!empty_ok && node.children.empty()) return error(node, fmt::format("{} must not be empty", what));
   for (const auto& item : node.children) {
-    if (auto status = visit(item); !status) return status;
+    SR_TRY(visit(item));
   }
   return {};
 }
@@ -75,7 +75,7 @@ base::Status YamlReader::keys(const YamlNode& node, std::string_view what, std::
     const auto& key = node.children[i];
     const auto found = std::ranges::find(known, key.text, &Key::name);
     if (found == known.end()) return unknown_key(key, known);
-    if (auto status = found->read(node.children[i + 1]); !status) return status;
+    SR_TRY(found->read(node.children[i + 1]));
   }
   return {};
 }

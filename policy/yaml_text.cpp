@@ -156,7 +156,7 @@ base::Status clean_text(std::string_view name, std::string_view text, std::strin
   clean = with_newlines(text);
   const SourceText source(name, clean);
   for (const auto check : {check_size, check_characters, check_tabs, check_directives, check_flow}) {
-    if (auto status = check(source); !status) return status;
+    SR_TRY(check(source));
   }
   return {};
 }

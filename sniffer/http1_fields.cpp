@@ -164,8 +164,7 @@ Step<std::vector<HeaderField>> read_fields(LineCursor& lines, std::size_t most) 
   for (;;) {
     // Of the limit for the whole head, what is left for this line besides its CRLF.
     const std::size_t left = kMaxHeadBytes - std::min(kMaxHeadBytes, lines.position() + 2);
-    const auto line = lines.next(left, "the head is too large", 431);
-    if (!line) return std::unexpected(line.error());
+    SR_LET(line, lines.next(left, "the head is too large", 431));
     if (line->empty() && lines.position() > kMaxHeadBytes) return stop("the head is too large", 431);
     if (line->empty()) return fields;
     if (fields.size() == most) return stop("too many header fields", 431);
@@ -179,7 +178,7 @@ Step<std::vector<HeaderField>> read_fields(LineCursor& lines, std::size_t most) 
 std::expected<Semantics, Malformed> semantics_of(const std::vector<HeaderField>& fields) {
   Semantics out;
   for (const auto& field : fields) {
-    if (auto read = read_semantic_field(field, out); !read) return std::unexpected(read.error());
+    SR_TRY(read_semantic_field(field, out));
   }
   if (out.chunked && out.content_length) return fault("Content-Length and Transfer-Encoding together");
   return out;

@@ -138,11 +138,9 @@ bool leave_out_framing(std::vector<LooseField>& fields, bool never_a_body) {
 
 Step<PlainHead> plain_response_head(std::string_view received) {
   PlainHead head;
-  const auto lines = loose_lines(received, head.size);
-  if (!lines) return std::unexpected(lines.error());
+  SR_LET(lines, loose_lines(received, head.size));
   if (lines->empty()) return stop("an empty line before the status line");
-  auto fields = loose_fields(*lines);
-  if (!fields) return std::unexpected(fields.error());
+  SR_LET(fields, loose_fields(*lines));
   leave_out_odd_names(*fields);
   unite_lengths(*fields);
   unite_codings(*fields);

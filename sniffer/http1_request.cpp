@@ -70,8 +70,7 @@ std::expected<Authority, Malformed> read_bracketed(std::string_view text) {
   const auto rest = text.substr(end + 1);
   if (rest.empty()) return authority;
   if (rest.front() != ':') return fault("a malformed host");
-  const auto port = read_port(rest.substr(1));
-  if (!port) return std::unexpected(port.error());
+  SR_LET(port, read_port(rest.substr(1)));
   authority.port = *port;
   return authority;
 }
@@ -85,8 +84,7 @@ std::expected<Authority, Malformed> read_authority(std::string_view text) {
       authority.text, [](char c) { return http1::is_alnum(c) || c == '.' || c == '-' || c == '_'; });
   if (authority.text.empty() || !charset) return fault("a malformed host");
   if (colon != std::string_view::npos) {
-    const auto port = read_port(text.substr(colon + 1));
-    if (!port) return std::unexpected(port.error());
+    SR_LET(port, read_port(text.substr(colon + 1)));
     authority.port = *port;
   }
   auto host = base::HostName::parse(authority.text);
@@ -112,8 +110,7 @@ std::expected<std::optional<Authority>, Malformed> read_target(RequestHead& head
   const auto target = head.target;
   if (same_ignoring_case(head.method, "connect")) {
     head.form = TargetForm::kAuthority;
-    auto authority = read_authority(target);
-    if (!authority) return std::unexpected(authority.error());
+    SR_LET(authority, read_authority(target));
     if (!authority->port) return fault("CONNECT without a port");
     return std::move(*authority);
   }
@@ -130,8 +127,7 @@ std::expected<std::optional<Authority>, Malformed> read_target(RequestHead& head
   if (!same_ignoring_case(target.substr(0, kScheme.size()), kScheme)) {
     return fault("a request target that is neither a path nor an http URL");
   }
-  auto authority = read_authority(authority_of(target));
-  if (!authority) return std::unexpected(authority.error());
+  SR_LET(authority, read_authority(authority_of(target)));
   return std::move(*authority);
 }
 
@@ -152,8 +148,7 @@ Checked read_host(RequestHead& head, const Semantics& semantics, std::optional<A
   if (semantics.hosts == 0 && (head.http11 || !named)) return fault("no Host");
   std::optional<Authority> host;
   if (semantics.hosts == 1) {
-    auto read = read_authority(semantics.host);
-    if (!read) return std::unexpected(read.error());
+    SR_LET(read, read_authority(semantics.host));
     host = std::move(*read);
   }
   if (named && host && !(same_host(*named, *host) && same_port(*named, *host, head.form))) {
@@ -212,14 +207,12 @@ std::expected<RequestHead, http1::Stop> read_request(std::string_view text) {
   if (text.starts_with("\r\n")) head.offset = 2;
   http1::LineCursor lines(text.substr(head.offset));
 
-  const auto line = lines.next(kMaxRequestLine, "the request line is too long", 414);
-  if (!line) return std::unexpected(line.error());
+  SR_LET(line, lines.next(kMaxRequestLine, "the request line is too long", 414));
   if (const auto read = read_request_line(*line, head); !read) return stopped(read.error());
   auto named = read_target(head);
   if (!named) return stopped(named.error());
 
-  auto fields = http1::read_fields(lines, kMaxHeaderFields);
-  if (!fields) return std::unexpected(fields.error());
+  SR_LET(fields, http1::read_fields(lines, kMaxHeaderFields));
   head.fields = std::move(*fields);
   head.size = head.offset + lines.position();
   const auto semantics = http1::semantics_of(head.fields);

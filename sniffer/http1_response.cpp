@@ -64,11 +64,9 @@ std::expected<ResponseHead, http1::Stop> read_response(std::string_view text, st
   if (start != kVersion.substr(0, start.size())) return stopped(Malformed{"not an HTTP/1 response"});
   ResponseHead head;
   http1::LineCursor lines(text);
-  const auto line = lines.next(kMaxRequestLine, "the status line is too long", 431);
-  if (!line) return std::unexpected(line.error());
+  SR_LET(line, lines.next(kMaxRequestLine, "the status line is too long", 431));
   if (const auto read = read_status_line(*line, head); !read) return stopped(read.error());
-  auto fields = http1::read_fields(lines, kMaxResponseFields);
-  if (!fields) return std::unexpected(fields.error());
+  SR_LET(fields, http1::read_fields(lines, kMaxResponseFields));
   head.fields = std::move(*fields);
   head.size = lines.position();
   const auto semantics = http1::semantics_of(head.fields);
@@ -87,8 +85,7 @@ std::expected<ResponseHead, http1::Stop> read_loosely(std::string_view text, std
   ResponseHead first;
   const auto line = text.substr(0, line_end - (text[line_end - 1] == '\r' ? 1 : 0));
   if (const auto status = read_status_line(line, first); !status) return std::unexpected(refused);
-  auto plain = http1::plain_response_head(text);
-  if (!plain) return std::unexpected(plain.error());
+  SR_LET(plain, http1::plain_response_head(text));
   const auto kept = std::make_shared<const std::string>(std::move(plain->text));
   auto head = read_response(*kept, method);
   if (!head) return head;

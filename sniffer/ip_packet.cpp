@@ -100,8 +100,7 @@ Step<IpPacket> read_transport(Cursor cursor, IpPacket packet) {
     packet.payload = cursor.rest();
     return packet;
   }
-  const auto header = cursor.look(shape.header);
-  if (!header) return std::unexpected(header.error());
+  SR_LET(header, cursor.look(shape.header));
   if (shape.ports) {
     packet.source_port = u16_at(*header, 0);
     packet.destination_port = u16_at(*header, 2);
@@ -155,8 +154,7 @@ Extension extension_of(std::uint8_t next) {  // the IANA list of IPv6 extension 
 // Steps over one extension header.
 Step<void> skip_extension(Cursor& cursor, IpPacket& packet) {
   const Extension kind = extension_of(packet.protocol);
-  const auto start = cursor.look(8);
-  if (!start) return std::unexpected(start.error());
+  SR_LET(start, cursor.look(8));
   const std::size_t count = byte_at(*start, 1);
   if (kind == Extension::kFragment) packet.fragment = (u16_at(*start, 2) & 0xfff8U) != 0;
   std::size_t length = 8;
@@ -178,7 +176,7 @@ Step<IpPacket> read_v6(Bytes copy) {  // RFC 8200 section 3
   Cursor cursor{copy.first(std::min(copy.size(), total)), total, kIpv6Header};
   for (int i = 0; extension_of(packet.protocol) != Extension::kNone && !packet.fragment; ++i) {
     if (i == kMaxExtensionHeaders) return bad_packet("too many extension headers");
-    if (const auto skipped = skip_extension(cursor, packet); !skipped) return std::unexpected(skipped.error());
+    SR_TRY(skip_extension(cursor, packet));
   }
   return read_transport(cursor, std::move(packet));
 }

@@ -111,8 +111,7 @@ std::expected<std::size_t, Stop> assemble(Bytes received, Message& message) {
     if (!record) return std::unexpected(record.error());
     const std::size_t before = message.bytes().size();
     message.append(record->available);
-    const auto checked = check_message(message, before + record->length);
-    if (!checked) return std::unexpected(checked.error());
+    SR_LET(checked, check_message(message, before + record->length));
 
     position += kTlsRecordHeader + record->length;
     const std::size_t to_come = record->length - record->available.size();
@@ -202,7 +201,7 @@ Checked read_extensions(Bytes block, ClientHello& hello) {
     if (!type || !size) return bad("an extension is cut short");
     const auto body = reader.take(*size);
     if (!body) return bad("an extension is longer than its block");
-    if (auto read = read_extension(*type, *body, hello); !read) return read;
+    SR_TRY(read_extension(*type, *body, hello));
     types.push_back(*type);
   }
   std::ranges::sort(types);

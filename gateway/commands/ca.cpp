@@ -86,22 +86,20 @@ int done(const base::Status& status) {
 base::Status export_if_asked(const CaArguments& arguments, const std::string& directory,
                              const inspect::Authority& authority) {
   if (arguments.out.empty()) return {};
-  if (auto exported = inspect::export_certificate(authority, directory, arguments.out); !exported) return exported;
+  SR_TRY(inspect::export_certificate(authority, directory, arguments.out));
   fmt::print("Certificate for agents: {}\n", file_in(arguments.out, inspect::kExportedFile));
   return {};
 }
 
 base::Status create(const CaArguments& arguments, const std::string& directory) {
-  const auto loaded = inspect::load_or_create_ca(directory, now());
-  if (!loaded) return std::unexpected(loaded.error());
+  SR_LET(loaded, inspect::load_or_create_ca(directory, now()));
   fmt::print("{}\n", loaded->created ? "A new CA was made." : "There is a CA already; it was left as it is.");
   print_facts(directory, inspect::describe(loaded->authority.certificate()));
   return export_if_asked(arguments, directory, loaded->authority);
 }
 
 base::Status show(const CaArguments& arguments, const std::string& directory) {
-  const auto authority = inspect::load_ca(directory, now());
-  if (!authority) return std::unexpected(authority.error());
+  SR_LET(authority, inspect::load_ca(directory, now()));
   const auto facts = inspect::describe(authority->certificate());
   if (arguments.format == "pem") {
     fmt::print("{}", authority->certificate_pem());
@@ -115,11 +113,10 @@ base::Status show(const CaArguments& arguments, const std::string& directory) {
 }
 
 base::Status rotate(const CaArguments& arguments, const std::string& directory) {
-  const auto authority = inspect::rotate_ca(directory, now());
-  if (!authority) return std::unexpected(authority.error());
+  SR_LET(authority, inspect::rotate_ca(directory, now()));
   fmt::print("A new CA took the place of whatever was there.\n");
   print_facts(directory, inspect::describe(authority->certificate()));
-  if (auto exported = export_if_asked(arguments, directory, *authority); !exported) return exported;
+  SR_TRY(export_if_asked(arguments, directory, *authority));
   fmt::print(
       "\nGateways that run keep the old one: start them again. Agents trust the new one when its certificate has been\n"
       "installed there ('gateway ca install').\n");
@@ -128,12 +125,10 @@ base::Status rotate(const CaArguments& arguments, const std::string& directory) 
 
 base::Result<std::string> certificate_to_install(const CaArguments& arguments, const std::string& directory) {
   if (arguments.certificate.empty()) {
-    const auto authority = inspect::load_ca(directory, now());
-    if (!authority) return std::unexpected(authority.error());
+    SR_LET(authority, inspect::load_ca(directory, now()));
     return authority->certificate_pem();
   }
-  const auto text = host::read_small_file(arguments.certificate, kMaxCertificateFile);
-  if (!text) return std::unexpected(text.error());
+  SR_LET(text, host::read_small_file(arguments.certificate, kMaxCertificateFile));
   const auto certificates = inspect::parse_certificates(*text);
   const auto refused = [&](const std::string& why) {
     return base::usage_error(fmt::format("{}: {}", base::shown(arguments.certificate), why));
@@ -153,8 +148,7 @@ base::Status say_added(const std::string& where, const base::Result<inspect::Add
 }
 
 base::Status install(const CaArguments& arguments, const std::string& directory) {
-  const auto pem = certificate_to_install(arguments, directory);
-  if (!pem) return std::unexpected(pem.error());
+  SR_LET(pem, certificate_to_install(arguments, directory));
   if (!arguments.bundle.empty()) return say_added(arguments.bundle, inspect::add_to_bundle(arguments.bundle, *pem));
   auto store = inspect::find_system_store();
   if (!arguments.store.empty()) store = inspect::SystemStore{arguments.store, {}};
@@ -164,12 +158,12 @@ base::Status install(const CaArguments& arguments, const std::string& directory)
         "--store or a file with --bundle");
   }
   const std::string file = file_in(store->anchors, inspect::kAnchorFile);
-  if (auto said = say_added(file, inspect::add_anchor(store->anchors, *pem)); !said) return said;
+  SR_TRY(say_added(file, inspect::add_anchor(store->anchors, *pem)));
   if (store->program.empty()) {
     fmt::print("Nothing was run: make the system's bundle from it with its own program.\n");
     return {};
   }
-  if (auto updated = inspect::update_store(*store); !updated) return updated;
+  SR_TRY(inspect::update_store(*store));
   fmt::print("{}: done; programs that ask the system trust the CA\n", store->program);
   return {};
 }

@@ -12,11 +12,8 @@ namespace {
 
 base::Result<std::string> exchange(const std::string& path, std::string_view question,
                                    std::chrono::milliseconds limit) {
-  const auto socket = ProbeSocket::connect_unix(path, limit);
-  if (!socket) return std::unexpected(socket.error());
-  if (auto sent = socket->send(fmt::format("{{\"ask\":\"{}\"}}\n", question)); !sent) {
-    return std::unexpected(sent.error());
-  }
+  SR_LET(socket, ProbeSocket::connect_unix(path, limit));
+  SR_TRY(socket->send(fmt::format("{{\"ask\":\"{}\"}}\n", question)));
   auto answer = socket->receive_until([](const std::string& all) { return all.ends_with('\n'); });
   if (answer && !answer->ends_with('\n')) return base::system_error("the answer of " + path + " was cut short");
   return answer;

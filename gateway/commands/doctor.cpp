@@ -46,11 +46,8 @@ base::Result<Place> place_of(const DoctorOptions& options) {
 
 // GET over HTTP/1.0, so that the answer ends with the connection.
 base::Result<std::vector<EngineNetwork>> engine_networks(const std::string& path) {
-  const auto socket = ProbeSocket::connect_unix(path, kEngineTimeout);
-  if (!socket) return std::unexpected(socket.error());
-  if (auto sent = socket->send("GET /networks HTTP/1.0\r\nHost: engine\r\n\r\n"); !sent) {
-    return std::unexpected(sent.error());
-  }
+  SR_LET(socket, ProbeSocket::connect_unix(path, kEngineTimeout));
+  SR_TRY(socket->send("GET /networks HTTP/1.0\r\nHost: engine\r\n\r\n"));
   const auto answer = socket->receive_until([](const std::string&) { return false; });
   if (!answer) return std::unexpected(answer.error());
   const auto body = answer->find("\r\n\r\n");
@@ -96,15 +93,14 @@ std::vector<base::Endpoint> refusing_resolvers() {
 
 base::Result<DoctorFacts> gather(const DoctorOptions& options) {
   DoctorFacts facts;
-  const auto place = place_of(options);
-  if (!place) return std::unexpected(place.error());
+  SR_LET(place, place_of(options));
   facts.place = *place;
   for (const std::string& text : options.claim) {
     const auto address = base::InterfaceAddress::parse(text);
     if (!address) return base::usage_error("--claim: " + address.error().message);
     facts.claim.push_back(*address);
   }
-  if (const auto raised = host::raise_permitted_capabilities(); !raised) return std::unexpected(raised.error());
+  SR_TRY(host::raise_permitted_capabilities());
   facts.powers = host::network_powers(base::read_file("/proc/self/status", kMaxProcFile).value_or(""));
   const auto scratch = netrules::probe_in_scratch_namespace();
   facts.user_namespaces = scratch.has_value();

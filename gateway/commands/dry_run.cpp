@@ -145,8 +145,7 @@ ShownIntent shown_intent(netrules::Intent intent, const serve::ServeOptions& opt
 }
 
 base::Result<std::string> dry_run_output(const ShownIntent& shown, const policy::Policy& policy, DryRunFormat format) {
-  const auto rules = netrules::open_rules(shown.intent);
-  if (!rules) return std::unexpected(rules.error());
+  SR_LET(rules, netrules::open_rules(shown.intent));
   return format == DryRunFormat::kJson ? json_output(shown, policy, *rules) : text_output(shown, policy, *rules);
 }
 

@@ -140,7 +140,7 @@ base::Result<policy::DecisionQuery> read_question(const ExplainOptions& options,
   question.method = options.method;
   question.headers = options.headers;
   for (const auto& [key, value] : object.items()) {
-    if (auto status = read_field(key, value, question); !status) return std::unexpected(status.error());
+    SR_TRY(read_field(key, value, question));
   }
   if (question.url.empty() == question.host.empty()) return base::usage_error("needs either \"url\" or \"host\"");
   if (!question.host.empty() && question.port == 0) return base::usage_error("\"host\" needs \"port\"");

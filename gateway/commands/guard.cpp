@@ -34,8 +34,7 @@ base::Result<serve::GuardOptions> parse(const GuardOptions& given) {
   options.policy_files = given.policy;
   options.set_route = given.set_route;
   options.control_socket = given.control;
-  const auto port = parse_explicit_proxy(given.explicit_proxy);
-  if (!port) return std::unexpected(port.error());
+  SR_LET(port, parse_explicit_proxy(given.explicit_proxy));
   options.explicit_proxy_port = *port;
   for (const std::string& text : given.gateway) {
     const auto address = base::IpAddress::parse(text);

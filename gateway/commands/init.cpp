@@ -127,8 +127,7 @@ base::Result<std::vector<project::Agent>> chosen_agents(const fs::path& folder, 
   names.erase(repeated.begin(), repeated.end());
   std::vector<project::Agent> agents;
   for (const std::string& name : names) {
-    auto agent = agent_named(folder, name);
-    if (!agent) return std::unexpected(agent.error());
+    SR_LET(agent, agent_named(folder, name));
     agents.push_back(std::move(*agent));
   }
   return agents;
@@ -165,12 +164,9 @@ std::vector<project::UsedNetwork> used_networks() {
 }
 
 base::Result<project::Stack> planned_stack(const InitOptions& options, const fs::path& folder) {
-  const auto identity = identity_path(options, folder);
-  if (!identity) return std::unexpected(identity.error());
-  auto agents = chosen_agents(folder, options.agents);
-  if (!agents) return std::unexpected(agents.error());
-  auto build = planned_build(options, folder, *agents);
-  if (!build) return std::unexpected(build.error());
+  SR_LET(identity, identity_path(options, folder));
+  SR_LET(agents, chosen_agents(folder, options.agents));
+  SR_LET(build, planned_build(options, folder, *agents));
   project::Stack stack{.project = options.name,
                        .network = project::free_network(*identity, used_networks()),
                        .gateway_image = SOLEROUTE_IMAGES "/gateway:" SOLEROUTE_VERSION,
@@ -209,8 +205,7 @@ base::Result<project::FolderState> look_at(const fs::path& folder) {
   if (!fs::is_regular_file(status)) {
     return base::usage_error(base::shown(env.string()) + " is not an ordinary file: move it away");
   }
-  auto text = host::read_small_file(env.string(), kMaxEnvFile);
-  if (!text) return std::unexpected(text.error());
+  SR_LET(text, host::read_small_file(env.string(), kMaxEnvFile));
   state.env = std::move(*text);
   return state;
 }
@@ -246,14 +241,10 @@ base::Status set_aside(Plan& plan) {
 }
 
 base::Result<Plan> planned(const InitOptions& options) {
-  const auto folder = project_folder(options);
-  if (!folder) return std::unexpected(folder.error());
-  auto stack = planned_stack(options, *folder);
-  if (!stack) return std::unexpected(stack.error());
-  auto files = project::project_files(*stack);
-  if (!files) return std::unexpected(files.error());
-  const auto state = look_at(*folder);
-  if (!state) return std::unexpected(state.error());
+  SR_LET(folder, project_folder(options));
+  SR_LET(stack, planned_stack(options, *folder));
+  SR_LET(files, project::project_files(*stack));
+  SR_LET(state, look_at(*folder));
   Plan plan{.folder = *folder,
             .stack = std::move(*stack),
             .files = std::move(*files),
@@ -270,7 +261,7 @@ base::Result<Plan> planned(const InitOptions& options) {
     if (file.path == ".env" && plan.env.action == project::EnvAction::kComment) file.text = kSilentEnv;
   }
   if (state->env) std::erase_if(plan.files, [](const auto& file) { return file.path == ".env"; });
-  if (auto free = options.replace ? set_aside(plan) : nothing_taken(plan); !free) return std::unexpected(free.error());
+  SR_TRY(options.replace ? set_aside(plan) : nothing_taken(plan));
   return plan;
 }
 

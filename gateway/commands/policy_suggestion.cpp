@@ -93,8 +93,7 @@ void Refusals::add(const audit::DecisionRecord& record) {
 }
 
 base::Result<PolicySuggestion> suggest(const Refusals& refusals, std::vector<policy::PolicySource> layers) {
-  auto policy = policy::Policy::compile(layers);
-  if (!policy) return std::unexpected(std::move(policy.error()));
+  SR_LET(policy, policy::Policy::compile(layers));
   const Demand demand = demand_of(refusals, **policy);
   Draft draft(std::move(layers), std::move(*policy));
   PolicySuggestion out;

@@ -46,7 +46,7 @@ base::Result<ProbeSocket> ProbeSocket::connect(ProbeKind kind, const base::Endpo
     if (errno != EINPROGRESS) return base::errno_error(what);
     if (auto ready = probe.wait(POLLOUT); !ready) return base::errno_error(what, ready.error().sys_errno);
   }
-  if (auto connected = pending_error(probe.fd_, what); !connected) return std::unexpected(connected.error());
+  SR_TRY(pending_error(probe.fd_, what));
   return probe;
 }
 
@@ -74,7 +74,7 @@ base::Status ProbeSocket::send(std::string_view bytes) const {
     }
     if (errno == EINTR) continue;
     if (errno != EAGAIN) return base::errno_error("send");
-    if (auto ready = wait(POLLOUT); !ready) return ready;
+    SR_TRY(wait(POLLOUT));
   }
   return {};
 }
@@ -89,7 +89,7 @@ base::Result<std::string> ProbeSocket::receive() const {
     }
     if (errno == EINTR) continue;
     if (errno != EAGAIN) return base::errno_error("receive");
-    if (auto ready = wait(POLLIN); !ready) return std::unexpected(ready.error());
+    SR_TRY(wait(POLLIN));
   }
 }
 

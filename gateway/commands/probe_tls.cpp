@@ -51,11 +51,10 @@ class Conversation {
     while (true) {
       ERR_clear_error();  // SSL_get_error looks at what earlier calls left
       const int result = call();
-      if (auto sent = flush(); !sent) return std::unexpected(sent.error());
+      SR_TRY(flush());
       if (result > 0) return true;
       if (SSL_get_error(session_.get(), result) != SSL_ERROR_WANT_READ) return false;
-      const auto some = socket_.receive();
-      if (!some) return std::unexpected(some.error());
+      SR_LET(some, socket_.receive());
       if (some->empty()) return false;
       if (first_byte_ == 0) first_byte_ = some->front();
       BIO_write(in_, some->data(), static_cast<int>(some->size()));
@@ -67,7 +66,7 @@ class Conversation {
     std::array<char, 4096> piece{};
     for (int size = BIO_read(out_, piece.data(), piece.size()); size > 0;
          size = BIO_read(out_, piece.data(), piece.size())) {
-      if (auto sent = socket_.send({piece.data(), static_cast<std::size_t>(size)}); !sent) return sent;
+      SR_TRY(socket_.send({piece.data(), static_cast<std::size_t>(size)}));
     }
     return {};
   }
@@ -121,10 +120,8 @@ base::Result<TlsProbe> probe_tls(const base::Endpoint& to, std::string_view name
   const Context context(SSL_CTX_new(TLS_client_method()));
   if (!context) return base::system_error("cannot prepare a TLS client");
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
-  auto session = make_session(context.get(), name);
-  if (!session) return std::unexpected(session.error());
-  auto socket = ProbeSocket::connect(ProbeKind::kTcp, to, limit);
-  if (!socket) return std::unexpected(socket.error());
+  SR_LET(session, make_session(context.get(), name));
+  SR_LET(socket, ProbeSocket::connect(ProbeKind::kTcp, to, limit));
   Conversation conversation(std::move(*socket), std::move(*session));
   const auto shaken = conversation.drive([&] { return SSL_do_handshake(conversation.session()); });
   if (!shaken && conversation.first_byte() == 0) return std::unexpected(shaken.error());

@@ -84,19 +84,16 @@ base::Result<std::vector<T>> parse_all(std::string_view option, const std::vecto
 }
 
 base::Status parse_ports(const ServeArguments& arguments, serve::ServeOptions& options) {
-  const auto proxy = parse_explicit_proxy(arguments.explicit_proxy);
-  if (!proxy) return std::unexpected(proxy.error());
+  SR_LET(proxy, parse_explicit_proxy(arguments.explicit_proxy));
   options.explicit_proxy_port = *proxy;
   if (arguments.listen.empty()) return {};
-  const auto listen = parse_port("--listen", arguments.listen);
-  if (!listen) return std::unexpected(listen.error());
+  SR_LET(listen, parse_port("--listen", arguments.listen));
   options.listen_port = *listen;
   return {};
 }
 
 base::Status parse_addresses(const ServeArguments& arguments, serve::ServeOptions& options) {
-  auto claim = parse_all<base::InterfaceAddress>("--claim", arguments.claim, base::InterfaceAddress::parse);
-  if (!claim) return std::unexpected(claim.error());
+  SR_LET(claim, parse_all<base::InterfaceAddress>("--claim", arguments.claim, base::InterfaceAddress::parse));
   options.claim = std::move(*claim);
   if (std::ranges::count_if(options.claim, [](const auto& item) { return item.address.is_v4(); }) > 1 ||
       std::ranges::count_if(options.claim, [](const auto& item) { return item.address.is_v6(); }) > 1) {
@@ -176,31 +173,28 @@ base::Result<serve::ServeOptions> parse_serve_options(const ServeArguments& argu
   options.program_rules = !arguments.no_rules;
   options.workers = arguments.workers;
   options.secrets_directory = arguments.secrets_dir;
-  if (auto ports = parse_ports(arguments, options); !ports) return std::unexpected(ports.error());
+  SR_TRY(parse_ports(arguments, options));
   if (!arguments.mode.empty()) {
-    const auto mode = choose("--mode", arguments.mode, kModes);
-    if (!mode) return std::unexpected(mode.error());
+    SR_LET(mode, choose("--mode", arguments.mode, kModes));
     options.mode = *mode;
   }
   options.ca_directory = arguments.ca_dir;
   options.ca_out = arguments.ca_out;
   options.trust_files = arguments.trust;
-  const auto topology = choose("--topology", arguments.topology, kTopologies);
-  if (!topology) return std::unexpected(topology.error());
+  SR_LET(topology, choose("--topology", arguments.topology, kTopologies));
   options.topology = *topology;
   options.proxy_only = arguments.topology == serve::kProxyTopology;
-  if (auto proxy = check_proxy_only(options, dry_run_wanted(arguments)); !proxy) return std::unexpected(proxy.error());
+  SR_TRY(check_proxy_only(options, dry_run_wanted(arguments)));
   if (options.proxy_only) options.program_rules = false;
-  if (auto close = check_close(arguments, options); !close) return std::unexpected(close.error());
+  SR_TRY(check_close(arguments, options));
   const bool serves = *topology == netrules::Topology::kRouter || *topology == netrules::Topology::kSidecar;
   if (!serves && !dry_run_wanted(arguments)) {
     return base::usage_error(
         fmt::format("--topology {}: only with --dry-run; serving is router, sidecar or proxy", arguments.topology));
   }
-  const auto verbosity = choose("--log", arguments.log, kVerbosities);
-  if (!verbosity) return std::unexpected(verbosity.error());
+  SR_LET(verbosity, choose("--log", arguments.log, kVerbosities));
   options.log = *verbosity;
-  if (auto addresses = parse_addresses(arguments, options); !addresses) return std::unexpected(addresses.error());
+  SR_TRY(parse_addresses(arguments, options));
   return options;
 }
 

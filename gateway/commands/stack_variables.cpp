@@ -58,7 +58,7 @@ StackVariables stack_variables() {
 }
 
 base::Status apply(const StackVariables& variables, ServeArguments& arguments) {
-  if (auto policy = apply_policy(variables, arguments); !policy) return policy;
+  SR_TRY(apply_policy(variables, arguments));
   if (variables.proxy_log_level == "quiet" && arguments.log == "normal") arguments.log = "quiet";
   return apply_mode(variables.proxy_mode, arguments);
 }

@@ -25,8 +25,7 @@ struct SuggestOptions {
 };
 
 base::Status read_log(const std::string& path, Refusals& refusals) {
-  auto source = LineSource::open(path, false);
-  if (!source) return std::unexpected(source.error());
+  SR_LET(source, LineSource::open(path, false));
   std::size_t lines = 0;
   std::size_t records = 0;
   while (const auto text = source->next()) {

@@ -29,14 +29,11 @@ std::vector<std::string> beside(const std::string& table, const std::vector<std:
 }
 
 base::Result<policy::ExpectationReport> run_table(const std::string& path, const TestOptions& options) {
-  const auto text = host::read_small_file(path, policy::kMaxPolicyBytes);
-  if (!text) return std::unexpected(text.error());
-  const auto table = policy::read_expectations(path, *text);
-  if (!table) return std::unexpected(table.error());
+  SR_LET(text, host::read_small_file(path, policy::kMaxPolicyBytes));
+  SR_LET(table, policy::read_expectations(path, *text));
   const bool named = options.policy_files.empty() && !table->policies.empty();
-  const auto compiled =
-      named ? host::load_policy(beside(path, table->policies)) : load_policy_or_default(options.policy_files);
-  if (!compiled) return std::unexpected(compiled.error());
+  SR_LET(compiled,
+         named ? host::load_policy(beside(path, table->policies)) : load_policy_or_default(options.policy_files));
   return policy::run_expectations(path, *table, **compiled);
 }
 

@@ -32,16 +32,13 @@ base::Result<base::HostName> parse_name(const char* option, const std::string& t
 }
 
 base::Result<VerifyRequest> to_request(const VerifyOptions& options) {
-  auto denied = parse_name("--denied", options.denied);
-  if (!denied) return std::unexpected(denied.error());
+  SR_LET(denied, parse_name("--denied", options.denied));
   VerifyRequest request{.denied = std::move(*denied), .allowed = {}, .resolvers = {}};
   for (const std::string& text : options.allowed) {
-    auto name = parse_name("--allowed", text);
-    if (!name) return std::unexpected(name.error());
+    SR_LET(name, parse_name("--allowed", text));
     request.allowed.push_back(std::move(*name));
   }
-  auto resolvers = host::system_resolvers();
-  if (!resolvers) return std::unexpected(resolvers.error());
+  SR_LET(resolvers, host::system_resolvers());
   request.resolvers = std::move(*resolvers);
   if (options.guard == "check") request.guard = GuardCheck::kAlso;
   if (options.guard == "only") request.guard = GuardCheck::kOnly;

@@ -79,15 +79,14 @@ base::Result<sniffer::DnsAnswer> ask_dns(ProbeKind kind, const base::Endpoint& s
   query.recursion_desired = true;
   query.question.name = sniffer::DnsName::from_host(name);
   const auto message = sniffer::build_dns_query(query);
-  const auto socket = ProbeSocket::connect(kind, server, kAnsweredWithin);
-  if (!socket) return std::unexpected(socket.error());
+  SR_LET(socket, ProbeSocket::connect(kind, server, kAnsweredWithin));
   std::string bytes;
   if (kind == ProbeKind::kTcp) {  // RFC 1035 section 4.2.2
     bytes += static_cast<char>(message.size() >> 8U);
     bytes += static_cast<char>(message.size() & 0xFFU);
   }
   bytes += as_text(message);
-  if (auto sent = socket->send(bytes); !sent) return std::unexpected(sent.error());
+  SR_TRY(socket->send(bytes));
   if (kind == ProbeKind::kUdp) {
     const auto answer = socket->receive();
     return answer ? parse_answer(*answer) : std::unexpected(answer.error());
@@ -96,8 +95,7 @@ base::Result<sniffer::DnsAnswer> ask_dns(ProbeKind kind, const base::Endpoint& s
     const auto byte = [&all](std::size_t at) { return static_cast<unsigned char>(all[at]); };
     return all.size() >= 2 && all.size() - 2 >= (static_cast<std::size_t>(byte(0)) << 8U | byte(1));
   };
-  const auto answer = socket->receive_until(whole);
-  if (!answer) return std::unexpected(answer.error());
+  SR_LET(answer, socket->receive_until(whole));
   if (!whole(*answer)) return base::system_error("the answer was cut short");
   return parse_answer(std::string_view(*answer).substr(2));
 }
@@ -129,11 +127,10 @@ CheckResult check_foreign_resolver(const base::Endpoint& usual, const base::Host
 // --- HTTP and TLS ---
 
 base::Result<std::string> http_get(const base::Endpoint& to, std::string_view host, std::string_view path) {
-  const auto socket = ProbeSocket::connect(ProbeKind::kTcp, to, kAnsweredWithin);
-  if (!socket) return std::unexpected(socket.error());
+  SR_LET(socket, ProbeSocket::connect(ProbeKind::kTcp, to, kAnsweredWithin));
   const auto request =
       fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: gateway-verify\r\nConnection: close\r\n\r\n", path, host);
-  if (auto sent = socket->send(request); !sent) return std::unexpected(sent.error());
+  SR_TRY(socket->send(request));
   return socket->receive_until([](const std::string&) { return false; });
 }
 

@@ -119,7 +119,7 @@ base::Status claim_addresses(const Interface& inside, const std::vector<base::In
                       "bridge address; claim another one",
                       address.address.to_string(), inside.name));
     }
-    if (auto added = netlink::add_address(inside.index, address); !added) return added;
+    SR_TRY(netlink::add_address(inside.index, address));
     announce(address);
   }
   return {};

@@ -43,7 +43,7 @@ base::Status NetworkKeeper::make_settings() {
 }
 
 base::Status NetworkKeeper::claim(const std::vector<netlink::Interface>& interfaces) {
-  if (auto claimed = claim_addresses(inside_, claim_); !claimed) return claimed;
+  SR_TRY(claim_addresses(inside_, claim_));
   for (const auto& done : mend_default_route(interfaces, claim_, inside_)) log_.lifecycle("route", done);
   claimed_ = true;
   ways_out_.remember();

@@ -17,8 +17,7 @@ constexpr std::size_t kMaxRootsFile = std::size_t{4} * 1024 * 1024;  // a whole 
 base::Result<std::string> read_roots(std::span<const std::string> files, const FileReader& read) {
   std::string pem;
   for (const std::string& file : files) {
-    const auto text = read(file, kMaxRootsFile);
-    if (!text) return std::unexpected(text.error());
+    SR_LET(text, read(file, kMaxRootsFile));
     const auto certificates = inspect::parse_certificates(*text);
     if (!certificates) {
       return base::usage_error(fmt::format("--trust: {}: {}", base::shown(file), certificates.error().message));

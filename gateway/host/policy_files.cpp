@@ -85,7 +85,7 @@ base::Result<base::Fd> open_ordinary(const std::string& path) {
 
 base::Result<std::string> read_opened(int fd, const std::string& path, std::size_t max_bytes) {
   struct stat before{};
-  if (auto ok = check_opened(fd, path, max_bytes, before); !ok) return std::unexpected(std::move(ok.error()));
+  SR_TRY(check_opened(fd, path, max_bytes, before));
   auto text = read_bounded(fd, path, static_cast<std::size_t>(before.st_size), max_bytes);
   if (!text) return text;
   struct stat after{};
@@ -118,22 +118,18 @@ base::Status wait_until_settled(int fd, const std::string& path) {
 }  // namespace
 
 base::Result<std::string> read_small_file(const std::string& path, std::size_t max_bytes) {
-  const auto file = open_ordinary(path);
-  if (!file) return std::unexpected(file.error());
+  SR_LET(file, open_ordinary(path));
   return read_opened(file->get(), path, max_bytes);
 }
 
 base::Result<std::string> read_settled_file(const std::string& path, std::size_t max_bytes) {
-  const auto file = open_ordinary(path);
-  if (!file) return std::unexpected(file.error());
-  if (auto settled = wait_until_settled(file->get(), path); !settled)
-    return std::unexpected(std::move(settled.error()));
+  SR_LET(file, open_ordinary(path));
+  SR_TRY(wait_until_settled(file->get(), path));
   return read_opened(file->get(), path, max_bytes);
 }
 
 base::Result<policy::PolicySource> read_policy_file(const std::string& path, const FileReader& read) {
-  auto text = read(path, kMaxPolicyFile);
-  if (!text) return std::unexpected(std::move(text.error()));
+  SR_LET(text, read(path, kMaxPolicyFile));
   return policy::PolicySource{path, std::move(*text)};
 }
 
@@ -141,43 +137,36 @@ base::Result<std::vector<policy::PolicySource>> read_policy_files(std::span<cons
                                                                   const FileReader& read) {
   std::vector<policy::PolicySource> sources;
   for (const std::string& path : paths) {
-    auto source = read_policy_file(path, read);
-    if (!source) return std::unexpected(std::move(source.error()));
+    SR_LET(source, read_policy_file(path, read));
     sources.push_back(std::move(*source));
   }
   return sources;
 }
 
 base::Result<std::shared_ptr<const policy::Policy>> load_policy(std::span<const std::string> paths) {
-  const auto layers = read_policy_files(paths);
-  if (!layers) return std::unexpected(layers.error());
+  SR_LET(layers, read_policy_files(paths));
   return policy::Policy::compile(*layers);
 }
 
 base::Result<std::vector<policy::PolicySource>> read_settled_policy_files(std::span<const std::string> paths) {
   std::vector<base::Fd> files;
   for (const std::string& path : paths) {
-    auto file = open_ordinary(path);
-    if (!file) return std::unexpected(std::move(file.error()));
+    SR_LET(file, open_ordinary(path));
     files.push_back(std::move(*file));
   }
   for (std::size_t i = 0; i < paths.size(); ++i) {
-    if (auto settled = wait_until_settled(files[i].get(), paths[i]); !settled) {
-      return std::unexpected(std::move(settled.error()));
-    }
+    SR_TRY(wait_until_settled(files[i].get(), paths[i]));
   }
   std::vector<policy::PolicySource> sources;
   for (std::size_t i = 0; i < paths.size(); ++i) {
-    auto text = read_opened(files[i].get(), paths[i], kMaxPolicyFile);
-    if (!text) return std::unexpected(std::move(text.error()));
+    SR_LET(text, read_opened(files[i].get(), paths[i], kMaxPolicyFile));
     sources.push_back({paths[i], std::move(*text)});
   }
   return sources;
 }
 
 base::Result<std::shared_ptr<const policy::Policy>> load_settled_policy(std::span<const std::string> paths) {
-  const auto layers = read_settled_policy_files(paths);
-  if (!layers) return std::unexpected(layers.error());
+  SR_LET(layers, read_settled_policy_files(paths));
   return policy::Policy::compile(*layers);
 }
 

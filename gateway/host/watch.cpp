@@ -80,8 +80,7 @@ Watch::~Watch() {
 
 base::Status Watch::start(netlink::Changes::About about) {
   state_->wake_at(Clock::now() + kPeriod);
-  auto changes = netlink::Changes::subscribe(about);
-  if (!changes) return std::unexpected(changes.error());
+  SR_LET(changes, netlink::Changes::subscribe(about));
   state_->changes = std::move(*changes);
   for (const int socket : state_->changes->sockets()) state_->sockets.emplace_back(state_->io, socket);
   for (Descriptor& socket : state_->sockets) state_->listen(socket);

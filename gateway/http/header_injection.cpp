@@ -56,10 +56,8 @@ base::Result<std::vector<InjectedField>> injected_fields(std::span<const HeaderT
   fields.reserve(transforms.size());
   for (const auto& transform : transforms) {
     if (store == nullptr) return base::usage_error("secret " + transform.secret + ": there is no secrets directory");
-    const auto secret = store->read(transform.secret);
-    if (!secret) return std::unexpected(secret.error());
-    auto value = secrets::header_value(transform, *secret);
-    if (!value) return std::unexpected(value.error());
+    SR_LET(secret, store->read(transform.secret));
+    SR_LET(value, secrets::header_value(transform, *secret));
     fields.push_back({transform.name, std::move(*value)});
   }
   return fields;

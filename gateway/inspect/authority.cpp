@@ -107,8 +107,7 @@ base::Result<KeyPtr> make_key() {
 }
 
 base::Result<Authority> Authority::create(TimePoint now) {
-  auto key = make_key();
-  if (!key) return std::unexpected(key.error());
+  SR_LET(key, make_key());
   X509Ptr certificate(X509_new());
   const bool filled =
       certificate && X509_set_version(certificate.get(), X509_VERSION_3) == 1 && set_random_serial(*certificate) &&
@@ -123,14 +122,12 @@ base::Result<Authority> Authority::create(TimePoint now) {
 }
 
 base::Result<Authority> Authority::parse(std::string_view pem, TimePoint now) {
-  auto key = parse_private_key(pem);
-  if (!key) return std::unexpected(key.error());
-  auto certificates = parse_certificates(pem);
-  if (!certificates) return std::unexpected(certificates.error());
-  if (auto checked = check_key(**key); !checked) return std::unexpected(checked.error());
+  SR_LET(key, parse_private_key(pem));
+  SR_LET(certificates, parse_certificates(pem));
+  SR_TRY(check_key(**key));
   X509& certificate = *certificates->front();
-  if (auto checked = check_belongs(certificate, **key); !checked) return std::unexpected(checked.error());
-  if (auto checked = check_authority_certificate(certificate, now); !checked) return std::unexpected(checked.error());
+  SR_TRY(check_belongs(certificate, **key));
+  SR_TRY(check_authority_certificate(certificate, now));
   return Authority(std::move(*key), std::move(*certificates));
 }
 

@@ -43,8 +43,7 @@ std::unexpected<base::Error> in_file(const GuardedDirectory& directory, const ch
 
 // What mitmproxy hands to clients must be the certificate that signs.
 base::Status check_certificate_file(const GuardedDirectory& directory, const char* name, const Authority& authority) {
-  const auto text = directory.read(name, Access::kPublic);
-  if (!text) return std::unexpected(text.error());
+  SR_LET(text, directory.read(name, Access::kPublic));
   if (!*text) return {};
   const auto certificates = parse_certificates(**text);
   if (!certificates) return in_file(directory, name, certificates.error());
@@ -58,28 +57,21 @@ base::Status check_certificate_file(const GuardedDirectory& directory, const cha
 }
 
 base::Result<std::optional<Authority>> read_ca(const GuardedDirectory& directory, TimePoint now) {
-  if (auto checked = directory.check_private(); !checked) return std::unexpected(checked.error());
-  const auto text = directory.read(kSecretFile, Access::kSecret);
-  if (!text) return std::unexpected(text.error());
+  SR_TRY(directory.check_private());
+  SR_LET(text, directory.read(kSecretFile, Access::kSecret));
   if (!*text) return std::nullopt;
   auto authority = Authority::parse(**text, now);
   if (!authority) return in_file(directory, kSecretFile, authority.error());
-  if (auto checked = directory.check(kSecretP12File, Access::kSecret); !checked) {
-    return std::unexpected(checked.error());
-  }
+  SR_TRY(directory.check(kSecretP12File, Access::kSecret));
   for (const char* name : {kCertificateFile, kCertificateCerFile}) {
-    if (auto checked = check_certificate_file(directory, name, *authority); !checked) {
-      return std::unexpected(checked.error());
-    }
+    SR_TRY(check_certificate_file(directory, name, *authority));
   }
   return std::move(*authority);
 }
 
 base::Result<std::vector<NewFile>> companions(const Authority& authority) {
-  auto secret = to_pkcs12(authority, Pkcs12Content::kCertificateAndKey);
-  if (!secret) return std::unexpected(secret.error());
-  auto open = to_pkcs12(authority, Pkcs12Content::kCertificate);
-  if (!open) return std::unexpected(open.error());
+  SR_LET(secret, to_pkcs12(authority, Pkcs12Content::kCertificateAndKey));
+  SR_LET(open, to_pkcs12(authority, Pkcs12Content::kCertificate));
   const std::string pem = authority.certificate_pem();
   return std::vector<NewFile>{{kSecretP12File, std::move(*secret), kSecretMode},
                               {kCertificateFile, pem, kPublicMode},
@@ -89,8 +81,7 @@ base::Result<std::vector<NewFile>> companions(const Authority& authority) {
 
 base::Status write_files(const GuardedDirectory& directory, const std::vector<NewFile>& files) {
   for (const NewFile& file : files) {
-    const auto written = directory.write(file.name, file.text, file.mode, Existing::kReplaced);
-    if (!written) return std::unexpected(written.error());
+    SR_LET(written, directory.write(file.name, file.text, file.mode, Existing::kReplaced));
   }
   return {};
 }
@@ -99,8 +90,7 @@ base::Status write_files(const GuardedDirectory& directory, const std::vector<Ne
 // directory that cannot be written to it goes on without.
 base::Status complete(const GuardedDirectory& directory, const Authority& authority) {
   if (directory.has(kCertificateFile)) return {};
-  const auto files = companions(authority);
-  if (!files) return std::unexpected(files.error());
+  SR_LET(files, companions(authority));
   const auto written = write_files(directory, *files);
   const int err = written ? 0 : written.error().sys_errno;
   return err == EROFS || err == EACCES || err == EPERM ? base::Status{} : written;
@@ -108,12 +98,9 @@ base::Status complete(const GuardedDirectory& directory, const Authority& author
 
 // Nothing if another process was first.
 base::Result<std::optional<Authority>> create_ca(const GuardedDirectory& directory, TimePoint now) {
-  auto authority = Authority::create(now);
-  if (!authority) return std::unexpected(authority.error());
-  const auto secret = authority->secret_pem();
-  if (!secret) return std::unexpected(secret.error());
-  const auto written = directory.write(kSecretFile, *secret, kSecretMode, Existing::kKept);
-  if (!written) return std::unexpected(written.error());
+  SR_LET(authority, Authority::create(now));
+  SR_LET(secret, authority->secret_pem());
+  SR_LET(written, directory.write(kSecretFile, *secret, kSecretMode, Existing::kKept));
   if (!*written) return std::nullopt;
   return std::move(*authority);
 }
@@ -159,8 +146,7 @@ base::Result<std::string> default_ca_directory() {
 base::Result<Authority> load_ca(const std::string& directory, TimePoint now) {
   const auto opened = GuardedDirectory::open(directory);
   if (!opened && opened.error().sys_errno != ENOENT) return std::unexpected(opened.error());
-  auto found = opened ? read_ca(*opened, now) : base::Result<std::optional<Authority>>(std::nullopt);
-  if (!found) return std::unexpected(found.error());
+  SR_LET(found, opened ? read_ca(*opened, now) : base::Result<std::optional<Authority>>(std::nullopt));
   if (*found) return std::move(**found);
   return base::usage_error(
       fmt::format("{}: holds no CA ({}); make one with 'gateway ca create'", base::shown(directory), kSecretFile));
@@ -169,8 +155,7 @@ base::Result<Authority> load_ca(const std::string& directory, TimePoint now) {
 base::Result<LoadedCa> load_or_create_ca(const std::string& directory, TimePoint now) {
   const auto opened = GuardedDirectory::open_or_make(directory, kCaDirectoryMode);
   if (!opened) return std::unexpected(cannot_make(opened.error()));
-  auto found = read_ca(*opened, now);
-  if (!found) return std::unexpected(found.error());
+  SR_LET(found, read_ca(*opened, now));
   bool created = false;
   if (!*found) {
     // Somebody's public certificates, mounted in the place of the private directory: a new CA would not be theirs.
@@ -186,36 +171,31 @@ base::Result<LoadedCa> load_or_create_ca(const std::string& directory, TimePoint
     if (!found) return std::unexpected(found.error());
     if (!*found) return base::system_error(fmt::format("{}: comes and goes", opened->shown(kSecretFile)));
   }
-  if (auto completed = complete(*opened, **found); !completed) return std::unexpected(completed.error());
+  SR_TRY(complete(*opened, **found));
   return LoadedCa{std::move(**found), created};
 }
 
 base::Result<Authority> rotate_ca(const std::string& directory, TimePoint now) {
-  const auto opened = GuardedDirectory::open_or_make(directory, kCaDirectoryMode);
-  if (!opened) return std::unexpected(opened.error());
-  if (auto checked = opened->check_private(); !checked) return std::unexpected(checked.error());
+  SR_LET(opened, GuardedDirectory::open_or_make(directory, kCaDirectoryMode));
+  SR_TRY(opened->check_private());
   auto authority = Authority::create(now);
   if (!authority) return authority;
-  const auto secret = authority->secret_pem();
-  if (!secret) return std::unexpected(secret.error());
-  auto files = companions(*authority);
-  if (!files) return std::unexpected(files.error());
+  SR_LET(secret, authority->secret_pem());
+  SR_LET(files, companions(*authority));
   files->insert(files->begin(), NewFile{kSecretFile, *secret, kSecretMode});
-  if (auto written = write_files(*opened, *files); !written) return std::unexpected(written.error());
+  SR_TRY(write_files(*opened, *files));
   return authority;
 }
 
 base::Status export_certificate(const Authority& authority, const std::string& ca_directory,
                                 const std::string& directory) {
-  const auto out = GuardedDirectory::open_or_make(directory, kExportDirectoryMode);
-  if (!out) return std::unexpected(out.error());
-  if (auto checked = check_export(*out, ca_directory); !checked) return checked;
+  SR_LET(out, GuardedDirectory::open_or_make(directory, kExportDirectoryMode));
+  SR_TRY(check_export(*out, ca_directory));
   const std::string pem = authority.certificate_pem();
   for (const char* name : {kCertificateFile, kExportedFile}) {
     const auto present = out->read(name, Access::kPublic);
     if (present && *present == pem) continue;
-    const auto written = out->write(name, pem, kPublicMode, Existing::kReplaced);
-    if (!written) return std::unexpected(written.error());
+    SR_LET(written, out->write(name, pem, kPublicMode, Existing::kReplaced));
   }
   return {};
 }

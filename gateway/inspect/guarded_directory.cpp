@@ -101,7 +101,7 @@ base::Result<GuardedDirectory> GuardedDirectory::open_or_make(const std::string&
   auto opened = open(path);
   if (opened || opened.error().sys_errno != ENOENT) return opened;
   const std::string name = without_final_slashes(path);
-  if (auto made = make_parents(name); !made) return std::unexpected(made.error());
+  SR_TRY(make_parents(name));
   if (::mkdir(name.c_str(), mode) != 0 && errno != EEXIST) {
     return base::errno_error(fmt::format("{}: cannot be made", base::shown(name)));
   }
@@ -151,7 +151,7 @@ base::Result<base::Fd> GuardedDirectory::open_file(const char* name, Access acce
   }
   struct stat status{};
   if (::fstat(file.get(), &status) != 0) return base::errno_error(fmt::format("{}: cannot be examined", path));
-  if (auto checked = check_kind(path, status, access); !checked) return std::unexpected(checked.error());
+  SR_TRY(check_kind(path, status, access));
   return file;
 }
 
@@ -161,8 +161,7 @@ base::Status GuardedDirectory::check(const char* name, Access access) const {
 }
 
 base::Result<std::optional<std::string>> GuardedDirectory::read(const char* name, Access access) const {
-  const auto file = open_file(name, access);
-  if (!file) return std::unexpected(file.error());
+  SR_LET(file, open_file(name, access));
   if (!*file) return std::nullopt;
   auto text = read_all(file->get());
   if (!text) return std::unexpected(about(shown(name), text.error()));

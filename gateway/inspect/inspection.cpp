@@ -10,10 +10,8 @@ namespace soleroute::gateway::inspect {
 base::Result<std::shared_ptr<const Inspection>> make_inspection(std::shared_ptr<LeafSource> leaves,
                                                                 std::string ca_certificate_pem,
                                                                 const std::string& origin_roots_pem) {
-  auto agents = AgentTls::make();
-  if (!agents) return std::unexpected(agents.error());
-  auto origins = OriginTls::make(origin_roots_pem);
-  if (!origins) return std::unexpected(origins.error());
+  SR_LET(agents, AgentTls::make());
+  SR_LET(origins, OriginTls::make(origin_roots_pem));
   Inspection inspection{std::move(leaves), std::move(ca_certificate_pem), std::move(*agents), std::move(*origins)};
   return std::make_shared<const Inspection>(std::move(inspection));
 }
@@ -21,8 +19,7 @@ base::Result<std::shared_ptr<const Inspection>> make_inspection(std::shared_ptr<
 base::Result<std::shared_ptr<const Inspection>> make_inspection(Authority authority,
                                                                 const std::string& origin_roots_pem) {
   std::string certificate = authority.certificate_pem();
-  auto leaves = LeafIssuer::start(std::move(authority));
-  if (!leaves) return std::unexpected(leaves.error());
+  SR_LET(leaves, LeafIssuer::start(std::move(authority)));
   return make_inspection(std::move(*leaves), std::move(certificate), origin_roots_pem);
 }
 

@@ -57,8 +57,7 @@ LeafIssuer::LeafIssuer(Authority authority, KeyPtr leaf_key, LeafLimits limits, 
       cache_(limits.kept) {}
 
 base::Result<std::shared_ptr<LeafIssuer>> LeafIssuer::start(Authority authority, LeafLimits limits, Clock clock) {
-  auto key = make_key();
-  if (!key) return std::unexpected(key.error());
+  SR_LET(key, make_key());
   auto issuer =
       std::unique_ptr<LeafIssuer>(new LeafIssuer(std::move(authority), std::move(*key), limits, std::move(clock)));
   // Signals are the controlling thread's.
@@ -127,8 +126,7 @@ asio::awaitable<base::Result<std::shared_ptr<const Leaf>>> LeafIssuer::leaf_for(
 
 LeafIssuer::Answer LeafIssuer::sign(const base::HostName& name) {
   const TimePoint now = clock_();
-  auto leaf = authority_.issue(name, *leaf_key_, now);
-  if (!leaf) return std::unexpected(leaf.error());
+  SR_LET(leaf, authority_.issue(name, *leaf_key_, now));
   X509& certificate = *leaf->certificate;
   const TimePoint from = valid_from(certificate);
   // With half of its life left it is made anew: who resumes a session must not meet one that has just expired.

@@ -186,9 +186,7 @@ base::Result<std::shared_ptr<const OriginTls>> OriginTls::make(std::string_view 
   X509_VERIFY_PARAM_set_hostflags(verify, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   X509_VERIFY_PARAM_set_flags(verify, X509_V_FLAG_PARTIAL_CHAIN);  // an intermediate of --trust is trusted
   if (!roots_pem.empty()) {
-    if (auto added = add_roots(SSL_CTX_get_cert_store(context.get()), roots_pem); !added) {
-      return std::unexpected(added.error());
-    }
+    SR_TRY(add_roots(SSL_CTX_get_cert_store(context.get()), roots_pem));
   }
   return std::shared_ptr<const OriginTls>(std::unique_ptr<OriginTls>(new OriginTls(std::move(context))));
 }

@@ -57,10 +57,8 @@ base::Error with_remedy(base::Error error) {
 // Is the certificate among those of `text`? kUsage where `text` is no bundle.
 base::Result<bool> holds(const std::string& text, const std::string& certificate_pem) {
   if (text.empty()) return false;
-  const auto present = parse_certificates(text);
-  if (!present) return std::unexpected(present.error());
-  const auto wanted = parse_certificates(certificate_pem);
-  if (!wanted) return std::unexpected(wanted.error());
+  SR_LET(present, parse_certificates(text));
+  SR_LET(wanted, parse_certificates(certificate_pem));
   return std::ranges::any_of(*present,
                              [&](const X509Ptr& one) { return X509_cmp(one.get(), wanted->front().get()) == 0; });
 }
@@ -93,8 +91,7 @@ base::Result<Added> add_to_bundle(const std::string& file, const std::string& ce
   const std::string folder = slash == std::string::npos ? "." : file.substr(0, slash + 1);
   const auto directory = GuardedDirectory::open_or_make(folder, kDirectoryMode);
   if (!directory) return std::unexpected(with_remedy(directory.error()));
-  const auto present = directory->read(name.c_str(), Access::kPublic);
-  if (!present) return std::unexpected(present.error());
+  SR_LET(present, directory->read(name.c_str(), Access::kPublic));
   std::string text = present->value_or("");
   const auto known = holds(text, certificate_pem);
   if (!known) return base::usage_error(fmt::format("{}: {}", base::shown(file), known.error().message));

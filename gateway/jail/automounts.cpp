@@ -95,15 +95,14 @@ std::vector<Automount> find_automounts(std::span<const base::Mount> mounts) {
 }
 
 base::Status stop_automount(const Automount& automount) {
-  const auto kept = keep(automount);
-  if (!kept) return std::unexpected(kept.error());
+  SR_LET(kept, keep(automount));
   const char* point = automount.point.c_str();
   if (::mount("tmpfs", point, "tmpfs", kHarmless, "mode=0755,size=1m") != 0) {
     if (errno == ENOENT || errno == ENOTDIR || errno == EACCES) return {};
     return cannot_stop(automount.point);
   }
   for (const Kept& each : *kept) {
-    if (auto back = put_back(each); !back) return back;
+    SR_TRY(put_back(each));
   }
   if (::mount(nullptr, point, nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY | kHarmless, nullptr) == 0) return {};
   return cannot_stop(automount.point);

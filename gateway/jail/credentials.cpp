@@ -93,8 +93,7 @@ base::Status gain_nothing_more() {
 }
 
 base::Status verify_dropped(const Identity* identity, std::uint64_t keep) {
-  const auto capabilities = current_capabilities();
-  if (!capabilities) return std::unexpected(capabilities.error());
+  SR_LET(capabilities, current_capabilities());
   if (*capabilities != Capabilities{.effective = keep, .permitted = keep, .inheritable = 0}) {
     return base::system_error("capabilities are left that were dropped");
   }
@@ -139,8 +138,7 @@ base::Result<Invoker> examine_invoker() {
   if (::getauxval(AT_SECURE) != 0) {
     return base::system_error("gateway must not be set-user-ID nor have file capabilities; install it plainly");
   }
-  const auto capabilities = current_capabilities();
-  if (!capabilities) return std::unexpected(capabilities.error());
+  SR_LET(capabilities, current_capabilities());
   return Invoker{.uid = ::geteuid(),
                  .gid = ::getegid(),
                  .privileged = (capabilities->effective & kNeeded) == kNeeded,
@@ -156,12 +154,10 @@ bool has_capability(int capability) {
 base::Result<Identity> command_identity(const Invoker& invoker) {
   const Identity self{.uid = invoker.uid, .gid = invoker.gid, .groups = {}, .name = {}, .home = {}, .shell = {}};
   if (!invoker.privileged || invoker.uid != 0 || !invoker.sudo_uid) return self;
-  const auto uid = parse_id("SUDO_UID", *invoker.sudo_uid);
-  if (!uid) return std::unexpected(uid.error());
+  SR_LET(uid, parse_id("SUDO_UID", *invoker.sudo_uid));
   if (*uid == 0) return self;
   if (!invoker.sudo_gid) return base::usage_error("SUDO_UID is set but SUDO_GID is not; run gateway through sudo");
-  const auto gid = parse_id("SUDO_GID", *invoker.sudo_gid);
-  if (!gid) return std::unexpected(gid.error());
+  SR_LET(gid, parse_id("SUDO_GID", *invoker.sudo_gid));
 
   Identity identity{.uid = *uid, .gid = *gid, .groups = {*gid}, .borrowed = true, .name = {}, .home = {}, .shell = {}};
   if (const passwd* entry = ::getpwuid(*uid); entry != nullptr) {
@@ -188,27 +184,26 @@ std::vector<std::string> identity_environment(std::vector<std::string> environme
 }
 
 base::Status drop_privileges(const Identity* identity, std::uint64_t keep) {
-  const auto before = current_capabilities();
-  if (!before) return std::unexpected(before.error());
+  SR_LET(before, current_capabilities());
   // Without CAP_SETPCAP there is nothing to gain either: no_new_privs is what holds then.
   if ((before->effective & bit(CAP_SETPCAP)) != 0) {
-    if (auto emptied = limit_bounding_set(0); !emptied) return emptied;
+    SR_TRY(limit_bounding_set(0));
     if (::prctl(PR_SET_SECUREBITS, kLockedBits, 0, 0, 0) != 0) return base::errno_error("cannot set securebits");
   }
-  if (auto cleared = clear_ambient(); !cleared) return cleared;
+  SR_TRY(clear_ambient());
   if (identity != nullptr) {
-    if (auto became = become(*identity); !became) return became;
+    SR_TRY(become(*identity));
   }
-  if (auto cleared = set_capabilities(keep); !cleared) return cleared;
-  if (auto last = gain_nothing_more(); !last) return last;
+  SR_TRY(set_capabilities(keep));
+  SR_TRY(gain_nothing_more());
   return verify_dropped(identity, keep);
 }
 
 base::Status keep_file_capabilities() {
-  if (auto limited = limit_bounding_set(kFileCapabilities); !limited) return limited;
-  if (auto cleared = clear_ambient(); !cleared) return cleared;
-  if (auto kept = set_capabilities(kFileCapabilities); !kept) return kept;
-  if (auto last = gain_nothing_more(); !last) return last;
+  SR_TRY(limit_bounding_set(kFileCapabilities));
+  SR_TRY(clear_ambient());
+  SR_TRY(set_capabilities(kFileCapabilities));
+  SR_TRY(gain_nothing_more());
   return verify_dropped(nullptr, kFileCapabilities);
 }
 

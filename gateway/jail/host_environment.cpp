@@ -82,10 +82,8 @@ base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& file
   if (loaded.by_default) {
     if (auto found = host::find_default_policy("")) names.push_back(std::move(*found));
   }
-  auto sources = host::read_policy_files(names, read);
-  if (!sources) return std::unexpected(sources.error());
-  auto compiled = policy::Policy::compile(*sources);
-  if (!compiled) return std::unexpected(compiled.error());
+  SR_LET(sources, host::read_policy_files(names, read));
+  SR_LET(compiled, policy::Policy::compile(*sources));
   loaded.sources = std::move(*sources);
   loaded.policy = std::move(*compiled);
   if (!loaded.by_default) return loaded;
@@ -116,8 +114,7 @@ std::vector<std::string> policy_changes(const LoadedPolicy& loaded) {
 
 base::Result<std::vector<std::string>> sockets_to_mask(std::vector<std::string> bound,
                                                        std::span<const std::string> kept) {
-  const auto ids = identify_sockets(kept);
-  if (!ids) return std::unexpected(ids.error());
+  SR_LET(ids, identify_sockets(kept));
   std::erase_if(bound, [&ids](const std::string& path) {
     struct stat status{};
     return ::stat(path.c_str(), &status) == 0 &&
@@ -127,17 +124,14 @@ base::Result<std::vector<std::string>> sockets_to_mask(std::vector<std::string> 
 }
 
 base::Result<HostEnvironment> plan_mounts(const MountRequest& request) {
-  auto bound = reachable_unix_sockets();
-  if (!bound) return std::unexpected(bound.error());
+  SR_LET(bound, reachable_unix_sockets());
   const std::span<const base::Mount> mounts = request.mounts;
   std::vector<std::string> own = with_other_paths(*bound, mounts);
   FoundSockets found = find_live_sockets(socket_places(request.environment, mounts, request.home, request.uid), mounts);
   std::vector<std::string> foreign;
   std::ranges::set_difference(with_other_paths(found.live, mounts), own, std::back_inserter(foreign));
-  auto masked_own = sockets_to_mask(std::move(own), request.kept_sockets);
-  if (!masked_own) return std::unexpected(masked_own.error());
-  auto masked_foreign = sockets_to_mask(std::move(foreign), request.kept_sockets);
-  if (!masked_foreign) return std::unexpected(masked_foreign.error());
+  SR_LET(masked_own, sockets_to_mask(std::move(own), request.kept_sockets));
+  SR_LET(masked_foreign, sockets_to_mask(std::move(foreign), request.kept_sockets));
 
   HostEnvironment out;
   out.mounts.masked_sockets = std::move(*masked_own);

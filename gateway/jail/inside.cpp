@@ -54,10 +54,10 @@ base::Status tie_to_gateway(const InsidePlan& plan) {
 }
 
 base::Status enter(const InsidePlan& plan) {
-  if (auto tied = tie_to_gateway(plan); !tied) return tied;
-  if (auto hidden = set_dumpable(false); !hidden) return hidden;
+  SR_TRY(tie_to_gateway(plan));
+  SR_TRY(set_dumpable(false));
   if (plan.namespaces.user) {
-    if (auto mapped = map_identity(plan.identity); !mapped) return mapped;
+    SR_TRY(map_identity(plan.identity));
   }
   if (!plan.namespaces.pid && ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
     return base::errno_error("cannot adopt the command's children");
@@ -123,7 +123,7 @@ base::Status become_in_its_namespace(const InsidePlan& plan, bool nested) {
 base::Status nest_for_everybody(const InsidePlan& plan, Channel& meeting) {
   const bool nested = may_nest_for_everybody() && ::unshare(CLONE_NEWUSER) == 0;
   const Message word{.kind = nested ? MessageKind::kReady : MessageKind::kFailed, .value = 0, .text = {}, .fds = {}};
-  if (auto sent = meeting.send(word); !sent) return sent;
+  SR_TRY(meeting.send(word));
   const auto answer = meeting.receive();
   if (!answer || !*answer || (*answer)->kind != MessageKind::kReady) {
     return base::system_error("cannot separate the command from other processes");
@@ -153,15 +153,15 @@ base::Status drop_to_command_user(const InsidePlan& plan, Channel& meeting) {
   if (!plan.namespaces.user) return nest_for_everybody(plan, meeting);
   // One level further down than the owner of the network namespace: whatever capability the command may ever gain, it
   // is over its own user namespace and not over that one.
-  if (auto nested = enter_nested_user_namespace(plan.identity.uid, plan.identity.gid); !nested) return nested;
+  SR_TRY(enter_nested_user_namespace(plan.identity.uid, plan.identity.gid));
   return drop_privileges(nullptr);
 }
 
 base::Status become_command(const InsidePlan& plan, Channel& meeting) {
-  if (auto became = drop_to_command_user(plan, meeting); !became) return became;
-  if (auto tied = die_with_parent(); !tied) return tied;
-  if (auto filtered = install_syscall_filter(); !filtered) return filtered;
-  if (auto closed = close_on_exec_from_three(); !closed) return closed;
+  SR_TRY(drop_to_command_user(plan, meeting));
+  SR_TRY(die_with_parent());
+  SR_TRY(install_syscall_filter());
+  SR_TRY(close_on_exec_from_three());
   return restore_signals(plan.signals);
 }
 
@@ -182,9 +182,9 @@ base::Status drop_early(const InsidePlan& plan) {
 
 base::Status drop_the_rest(const InsidePlan& plan) {
   const Identity* identity = plan.identity.borrowed ? &plan.identity : nullptr;
-  if (auto dropped = drop_privileges(identity); !dropped) return dropped;
+  SR_TRY(drop_privileges(identity));
   // A change of user unties a process from its parent and may make it dumpable.
-  if (auto tied = tie_to_gateway(plan); !tied) return tied;
+  SR_TRY(tie_to_gateway(plan));
   return set_dumpable(false);
 }
 

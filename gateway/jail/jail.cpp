@@ -88,46 +88,38 @@ class Run {
   explicit Run(const JailOptions& options) : options_(options) {}
 
   base::Result<int> run() {
-    if (auto prepared = prepare(); !prepared) return std::unexpected(prepared.error());
-    const auto signals = take_signals();
-    if (!signals) return std::unexpected(signals.error());
+    SR_TRY(prepare());
+    SR_LET(signals, take_signals());
     auto status = jailed(*signals);
     report_lost();
-    if (auto restored = restore_signals(*signals); !restored) return std::unexpected(restored.error());
+    SR_TRY(restore_signals(*signals));
     return status;
   }
 
  private:
   base::Status prepare() {
-    if (auto filled = fill_standard_descriptors(); !filled) return filled;
-    if (auto closed = check_standard_descriptors(); !closed) return closed;
-    const auto invoker = examine_invoker();
-    if (!invoker) return std::unexpected(invoker.error());
+    SR_TRY(fill_standard_descriptors());
+    SR_TRY(check_standard_descriptors());
+    SR_LET(invoker, examine_invoker());
     privileged_ = invoker->privileged;
-    auto identity = command_identity(*invoker);
-    if (!identity) return std::unexpected(identity.error());
+    SR_LET(identity, command_identity(*invoker));
     identity_ = std::move(*identity);
-    const auto mountinfo = base::read_mount_info();
-    if (!mountinfo) return std::unexpected(mountinfo.error());
+    SR_LET(mountinfo, base::read_mount_info());
     mounts_ = base::parse_mount_info(*mountinfo);
     // Before any of these files is opened: root, for a user, must not be led astray by a link of the command's.
-    const auto judged = protection();
-    if (!judged) return std::unexpected(judged.error());
+    SR_LET(judged, protection());
     const host::FileReader read = [&](const std::string& path, std::size_t max_bytes) {
       return read_judged_file(path, max_bytes, judged->judged, identity_);
     };
-    auto policy = load_jail_policy(options_.policy_files, read);
-    if (!policy) return std::unexpected(policy.error());
+    SR_LET(policy, load_jail_policy(options_.policy_files, read));
     policy_ = std::move(*policy);
     const secrets::SecretStore secrets(options_.secrets_directory);
-    if (auto readable = secrets.check(*policy_.policy); !readable) return readable;
-    auto resolvers = choose_resolvers(options_, *policy_.policy);
-    if (!resolvers) return std::unexpected(resolvers.error());
+    SR_TRY(secrets.check(*policy_.policy));
+    SR_LET(resolvers, choose_resolvers(options_, *policy_.policy));
     resolvers_ = std::move(*resolvers);
-    if (auto trusted = read_trust(read); !trusted) return trusted;
+    SR_TRY(read_trust(read));
     if (options_.decisions_file.empty()) return {};
-    auto decisions = open_judged_log(options_.decisions_file, judged->judged, identity_);
-    if (!decisions) return std::unexpected(decisions.error());
+    SR_LET(decisions, open_judged_log(options_.decisions_file, judged->judged, identity_));
     decisions_ = std::move(*decisions);
     return {};
   }
@@ -148,12 +140,10 @@ class Run {
   }
 
   base::Status read_trust(const host::FileReader& read) {
-    auto roots = host::read_roots(options_.trust_files, read);
-    if (!roots) return std::unexpected(roots.error());
+    SR_LET(roots, host::read_roots(options_.trust_files, read));
     origin_roots_ = std::move(*roots);
     if (options_.ca_directory.empty()) return {};
-    auto kept = inspect::load_or_create_ca(options_.ca_directory, std::chrono::system_clock::now());
-    if (!kept) return std::unexpected(kept.error());
+    SR_LET(kept, inspect::load_or_create_ca(options_.ca_directory, std::chrono::system_clock::now()));
     authority_.emplace(std::move(kept->authority));
     return {};
   }
@@ -161,8 +151,7 @@ class Run {
   // A CA of this run alone, unless one is kept: nothing is left behind, and its key is on no disk.
   base::Result<Trust> make_own_trust() {
     if (!authority_) {
-      auto fresh = inspect::Authority::create(std::chrono::system_clock::now());
-      if (!fresh) return std::unexpected(fresh.error());
+      SR_LET(fresh, inspect::Authority::create(std::chrono::system_clock::now()));
       authority_.emplace(std::move(*fresh));
     }
     return make_trust(
@@ -170,17 +159,15 @@ class Run {
   }
 
   base::Result<MountPlan> mount_plan() const {
-    auto environment = plan_mounts({.uid = identity_.uid,
-                                    .home = home_of(identity_),
-                                    .environment = current_environment(),
-                                    .nameserver = jail_address_v4(),
-                                    .kept_sockets = options_.unix_sockets,
-                                    .mounts = mounts_});
-    if (!environment) return std::unexpected(environment.error());
+    SR_LET(environment, plan_mounts({.uid = identity_.uid,
+                                     .home = home_of(identity_),
+                                     .environment = current_environment(),
+                                     .nameserver = jail_address_v4(),
+                                     .kept_sockets = options_.unix_sockets,
+                                     .mounts = mounts_}));
     if (const std::string hidden = say_hidden(environment->foreign_sockets); !hidden.empty()) say(hidden);
     if (const std::string cut = say_cut(environment->cut_searches); !cut.empty()) say(cut);
-    auto guarded = protection();
-    if (!guarded) return std::unexpected(guarded.error());
+    SR_LET(guarded, protection());
     MountPlan mounts = std::move(environment->mounts);
     mounts.pinned_folders = std::move(guarded->pinned_folders);
     mounts.read_only_files = std::move(guarded->read_only_files);
@@ -192,8 +179,7 @@ class Run {
   }
 
   base::Result<InsidePlan> inside_plan(const SignalState& signals) const {
-    auto mounts = mount_plan();
-    if (!mounts) return std::unexpected(mounts.error());
+    SR_LET(mounts, mount_plan());
     const NetworkRequest network{.intent = intent_of(*policy_.policy),
                                  .explicit_proxy_port = options_.explicit_proxy_port,
                                  .workers = worker_count(options_)};
@@ -209,24 +195,19 @@ class Run {
   }
 
   base::Result<int> jailed(const SignalState& signals) {
-    auto plan = inside_plan(signals);
-    if (!plan) return std::unexpected(plan.error());
-    auto jail = Jail::launch(std::move(*plan));
-    if (!jail) return std::unexpected(jail.error());
+    SR_LET(plan, inside_plan(signals));
+    SR_LET(jail, Jail::launch(std::move(*plan)));
     // Beside the inside, which sets up its network.
-    const auto trust = make_own_trust();
-    if (!trust) return std::unexpected(trust.error());
-    if (auto alone = stand_back(); !alone) return std::unexpected(alone.error());
+    SR_LET(trust, make_own_trust());
+    SR_TRY(stand_back());
 
     // From here on there are threads, and nothing forks.
     auto sink = decisions_ ? audit::make_json_log(std::move(decisions_), options_.log, &counters_)
                            : audit::make_discarding_log();
     SummaryLog log(std::move(sink));
-    auto serving = runtime_options();
-    if (!serving) return std::unexpected(serving.error());
-    if (auto complete = jail->complete(*trust); !complete) return std::unexpected(complete.error());
-    auto runtime = start_runtime(std::move(*serving), jail->take_prepared(), log);
-    if (!runtime) return std::unexpected(runtime.error());
+    SR_LET(serving, runtime_options());
+    SR_TRY(jail->complete(*trust));
+    SR_LET(runtime, start_runtime(std::move(*serving), jail->take_prepared(), log));
     say_what_it_holds();
     auto status = jail->run();
     (*runtime)->stop(std::chrono::milliseconds(0));
@@ -237,18 +218,16 @@ class Run {
   // The gateway keeps what it needs to serve and to report, and cannot be looked into by the command.
   base::Status stand_back() const {
     for (const int fd : {STDIN_FILENO, STDOUT_FILENO}) {
-      if (auto detached = detach_descriptor(fd); !detached) return detached;
+      SR_TRY(detach_descriptor(fd));
     }
     const Identity* identity = identity_.borrowed ? &identity_ : nullptr;
-    if (auto dropped = drop_privileges(identity, privileged_ ? kVerdictCapability : 0); !dropped) return dropped;
+    SR_TRY(drop_privileges(identity, privileged_ ? kVerdictCapability : 0));
     return set_dumpable(false);
   }
 
   base::Result<workers::RuntimeOptions> runtime_options() {
-    auto inspection = inspect::make_inspection(std::move(*authority_), origin_roots_);
-    if (!inspection) return std::unexpected(inspection.error());
-    const auto interfaces = netlink::list_interfaces();
-    if (!interfaces) return std::unexpected(interfaces.error());
+    SR_LET(inspection, inspect::make_inspection(std::move(*authority_), origin_roots_));
+    SR_LET(interfaces, netlink::list_interfaces());
     workers::RuntimeOptions options;
     options.resolvers = resolvers_;
     options.secrets_directory = options_.secrets_directory;
@@ -259,8 +238,7 @@ class Run {
 
   base::Result<std::unique_ptr<workers::Runtime>> start_runtime(workers::RuntimeOptions options, Message prepared,
                                                                 audit::DecisionLog& log) {
-    auto network = unpack_network(std::move(prepared));
-    if (!network) return std::unexpected(network.error());
+    SR_LET(network, unpack_network(std::move(prepared)));
     options.own_addresses = network->own_addresses;
     options.local_addresses.insert(options.local_addresses.end(), network->own_addresses.begin(),
                                    network->own_addresses.end());

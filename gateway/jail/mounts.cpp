@@ -54,12 +54,12 @@ base::Status write_file(const std::string& path, std::string_view text) {
 
 base::Status cover_files(const MountPlan& plan) {
   for (const std::string& path : plan.masked_sockets) {
-    if (auto covered = bind_over(kNobody, path); !covered) return covered;
+    SR_TRY(bind_over(kNobody, path));
   }
   for (std::size_t i = 0; i < plan.files.size(); ++i) {
     const std::string staged = fmt::format("{}/file{}", kStage, i);
-    if (auto made = write_file(staged, plan.files[i].text); !made) return made;
-    if (auto covered = bind_over(staged, plan.files[i].path); !covered) return covered;
+    SR_TRY(write_file(staged, plan.files[i].text));
+    SR_TRY(bind_over(staged, plan.files[i].path));
   }
   return {};
 }
@@ -126,29 +126,29 @@ base::Status pin(const std::string& folder) {
 // Before anything is hidden, so that what is hidden below a pinned folder is hidden in the mount that is seen.
 base::Status protect_paths(const MountPlan& plan) {
   for (const std::string& folder : plan.pinned_folders) {
-    if (auto pinned = pin(folder); !pinned) return pinned;
+    SR_TRY(pin(folder));
   }
   for (const std::string& file : plan.read_only_files) {
-    if (auto made = make_read_only(file.c_str()); !made) return made;
+    SR_TRY(make_read_only(file.c_str()));
   }
   return {};
 }
 
 base::Status cover_all(const MountPlan& plan) {
-  if (auto protected_all = protect_paths(plan); !protected_all) return protected_all;
+  SR_TRY(protect_paths(plan));
   if (::mount("tmpfs", kStage, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, kStageOptions) != 0) {
     return base::errno_error("cannot mount a tmpfs in the jail");
   }
-  if (auto covered = cover_files(plan); !covered) return covered;
+  SR_TRY(cover_files(plan));
   if (::umount2(kStage, MNT_DETACH) != 0) return base::errno_error("cannot unmount the jail's staging directory");
   for (const std::string& path : plan.empty_directories) {
-    if (auto emptied = empty_directory(path); !emptied) return emptied;
+    SR_TRY(empty_directory(path));
   }
   for (const LoneFile& file : plan.lone_files) {
-    if (auto placed = place_alone(file); !placed) return placed;
+    SR_TRY(place_alone(file));
   }
   for (const Automount& automount : plan.automounts) {
-    if (auto stopped = stop_automount(automount); !stopped) return stopped;
+    SR_TRY(stop_automount(automount));
   }
   return {};
 }
@@ -158,8 +158,7 @@ base::Status guard_elsewhere() {
   constexpr std::array<std::string_view, 13> kKernels{"binfmt_misc", "bpf",      "cgroup",  "cgroup2", "configfs",
                                                       "debugfs",     "efivarfs", "fusectl", "proc",    "pstore",
                                                       "securityfs",  "sysfs",    "tracefs"};
-  const auto mountinfo = base::read_mount_info();
-  if (!mountinfo) return std::unexpected(mountinfo.error());
+  SR_LET(mountinfo, base::read_mount_info());
   for (const base::Mount& mount : base::parse_mount_info(*mountinfo)) {
     if (std::ranges::find(kKernels, mount.type) == kKernels.end()) continue;
     if (base::is_in(mount.point, kProc) || base::is_in(mount.point, "/sys")) continue;
@@ -201,13 +200,12 @@ base::Status mount_fresh_proc() {
 
 base::Status cover_host_paths(const MountPlan& plan) {
   const std::string here = working_directory();
-  if (auto covered = cover_all(plan); !covered) return covered;
+  SR_TRY(cover_all(plan));
   if (here.empty() || !covers(plan, here) || ::chdir(here.c_str()) == 0) return {};
   return base::errno_error(fmt::format("cannot enter {} in the jail; start gateway in another folder", here));
 }
 base::Status hide_other_procfs() {
-  const auto mountinfo = base::read_mount_info();
-  if (!mountinfo) return std::unexpected(mountinfo.error());
+  SR_LET(mountinfo, base::read_mount_info());
   for (const base::Mount& mount : base::parse_mount_info(*mountinfo)) {
     if (mount.type != "proc" || base::is_in(mount.point, kProc)) continue;
     if (::mount("tmpfs", mount.point.c_str(), "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k") == 0 ||
@@ -220,9 +218,9 @@ base::Status hide_other_procfs() {
 }
 
 base::Status guard_kernel_files() {
-  if (auto guarded = guard_elsewhere(); !guarded) return guarded;
+  SR_TRY(guard_elsewhere());
   for (const char* path : {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"}) {
-    if (auto guarded = make_read_only_if_there(path); !guarded) return guarded;
+    SR_TRY(make_read_only_if_there(path));
   }
   mount_attr attributes{.attr_set = MOUNT_ATTR_RDONLY, .attr_clr = 0, .propagation = 0, .userns_fd = 0};
   if (::mount_setattr(AT_FDCWD, "/sys", AT_RECURSIVE, &attributes, sizeof attributes) == 0) return {};

@@ -46,8 +46,7 @@ std::string identity_map(std::string_view own_map) {
 }
 
 base::Status map_every(const char* own, const std::string& theirs) {
-  const auto map = base::read_file(own, kMaxIdMap);
-  if (!map) return std::unexpected(map.error());
+  SR_LET(map, base::read_file(own, kMaxIdMap));
   return write_proc(theirs.c_str(), identity_map(*map));
 }
 
@@ -80,13 +79,13 @@ base::Result<pid_t> fork_into(const NamespaceSet& set) {
 
 base::Status map_own_identity(uid_t uid, gid_t gid) {
   // Files under /proc/self of a process that cannot be dumped belong to root, who is somebody else in here.
-  if (auto dumpable = set_dumpable(true); !dumpable) return dumpable;
+  SR_TRY(set_dumpable(true));
   // Linux 3.19 (CVE-2014-8989): a group map may be written only after setgroups(2) is denied. ENOENT: before it.
   if (auto denied = write_proc("/proc/self/setgroups", "deny"); !denied && denied.error().sys_errno != ENOENT) {
     return denied;
   }
-  if (auto mapped = write_proc("/proc/self/uid_map", fmt::format("{0} {0} 1", uid)); !mapped) return mapped;
-  if (auto mapped = write_proc("/proc/self/gid_map", fmt::format("{0} {0} 1", gid)); !mapped) return mapped;
+  SR_TRY(write_proc("/proc/self/uid_map", fmt::format("{0} {0} 1", uid)));
+  SR_TRY(write_proc("/proc/self/gid_map", fmt::format("{0} {0} 1", gid)));
   return set_dumpable(false);
 }
 
@@ -96,7 +95,7 @@ base::Status enter_nested_user_namespace(uid_t uid, gid_t gid) {
 }
 
 base::Status map_every_identity(pid_t process) {
-  if (auto users = map_every("/proc/self/uid_map", fmt::format("/proc/{}/uid_map", process)); !users) return users;
+  SR_TRY(map_every("/proc/self/uid_map", fmt::format("/proc/{}/uid_map", process)));
   return map_every("/proc/self/gid_map", fmt::format("/proc/{}/gid_map", process));
 }
 

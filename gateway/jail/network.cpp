@@ -31,7 +31,7 @@ struct Handover {
 };
 
 base::Status add_to(int interface, const base::IpAddress& address) {
-  if (auto added = netlink::add_address(interface, {address, address.bits()}); !added) return added;
+  SR_TRY(netlink::add_address(interface, {address, address.bits()}));
   return netlink::add_default_route(
       {.family = address.family(), .via = std::nullopt, .interface_index = interface, .metric = 0});
 }
@@ -50,18 +50,15 @@ base::Result<int> index_of(const std::vector<netlink::Interface>& interfaces, bo
 // it, or with it switched off, there is IPv4 alone.
 base::Result<bool> set_up_interfaces() {
   const bool stub = make_veth_stub().has_value();
-  const auto interfaces = netlink::list_interfaces();
-  if (!interfaces) return std::unexpected(interfaces.error());
-  const auto loopback = index_of(*interfaces, true);
-  if (!loopback) return std::unexpected(loopback.error());
-  const auto v4 = stub ? index_of(*interfaces, false) : loopback;
-  if (!v4) return std::unexpected(v4.error());
+  SR_LET(interfaces, netlink::list_interfaces());
+  SR_LET(loopback, index_of(*interfaces, true));
+  SR_LET(v4, stub ? index_of(*interfaces, false) : loopback);
   for (const netlink::Interface& interface : *interfaces) {
     // The kernel may put others into every namespace (sit0 and its like): they stay down.
     if (!interface.loopback && interface.name != kVethStub && interface.name != kVethStubPeer) continue;
-    if (auto up = netlink::set_interface_up(interface.index); !up) return std::unexpected(up.error());
+    SR_TRY(netlink::set_interface_up(interface.index));
   }
-  if (auto added = add_to(*v4, jail_address_v4()); !added) return std::unexpected(added.error());
+  SR_TRY(add_to(*v4, jail_address_v4()));
   return add_to(*loopback, jail_address_v6()).has_value();
 }
 
@@ -70,8 +67,7 @@ enum class QueueKind { kNative, kCompat, kNone };
 base::Status program(netrules::Kernel& kernel, netrules::Intent intent, QueueKind queue) {
   intent.native_queue = queue == QueueKind::kNative;
   if (queue != QueueKind::kNone) intent.packet_queue = queue::kPacketQueue;
-  const auto rules = netrules::open_rules(intent);
-  if (!rules) return std::unexpected(rules.error());
+  SR_LET(rules, netrules::open_rules(intent));
   return kernel.apply(*rules);
 }
 
@@ -131,8 +127,7 @@ base::Result<Message> prepare_network(const NetworkRequest& request) {
   listen.ports = {.redirected = 0, .dns = 0, .explicit_proxy = request.explicit_proxy_port};
   listen.explicit_proxy = request.explicit_proxy_port != 0;
   listen.workers = request.workers;
-  auto listeners = net::open_listeners(listen);
-  if (!listeners) return std::unexpected(listeners.error());
+  SR_LET(listeners, net::open_listeners(listen));
   base::Fd packet_queue;
   // Without it, refused packets are refused all the same; only the log says less.
   if (auto opened = queue::open_packet_queue(queue::kPacketQueue)) packet_queue = std::move(*opened);
@@ -144,10 +139,9 @@ base::Result<Message> prepare_network(const NetworkRequest& request) {
   intent.explicit_proxy_port = listeners->ports.explicit_proxy;
   intent.packet_queue.reset();
   const bool queue = static_cast<bool>(packet_queue);
-  if (auto programmed = program_rules(intent, queue); !programmed) return std::unexpected(programmed.error());
+  SR_TRY(program_rules(intent, queue));
   // The interfaces come up last: until then there is no network at all.
-  const auto ipv6 = set_up_interfaces();
-  if (!ipv6) return std::unexpected(ipv6.error());
+  SR_LET(ipv6, set_up_interfaces());
   return pack(std::move(*listeners), std::move(packet_queue), *ipv6);
 }
 

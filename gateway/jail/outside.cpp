@@ -53,10 +53,8 @@ base::Error with_cause(const base::Error& error) {
 }  // namespace
 
 base::Result<Jail> Jail::launch(InsidePlan plan) {
-  auto ends = Channel::make();
-  if (!ends) return std::unexpected(ends.error());
-  const auto pid = fork_into(plan.namespaces);
-  if (!pid) return std::unexpected(pid.error());
+  SR_LET(ends, Channel::make());
+  SR_LET(pid, fork_into(plan.namespaces));
   if (*pid == 0) run_inside(std::move(plan), std::move(ends->second));
 
   Jail jail;
@@ -65,8 +63,7 @@ base::Result<Jail> Jail::launch(InsidePlan plan) {
   ends->second.close();
   jail.pid_namespace_ = plan.namespaces.pid;
   jail.command_name_ = plan.command.front();
-  const auto message = jail.hear_of_preparation();
-  if (!message) return std::unexpected(message.error());
+  SR_LET(message, jail.hear_of_preparation());
   if (message->kind == MessageKind::kNoProc && plan.namespaces.pid) {
     // As in a container whose engine hides parts of /proc. Without a /proc of its own, a PID namespace would break
     // programs; without a PID namespace the jail is tidied up process by process.
@@ -82,20 +79,17 @@ base::Result<Jail> Jail::launch(InsidePlan plan) {
 }
 
 base::Result<Message> Jail::hear_of_preparation() {
-  auto heard = channel_.receive();
-  if (!heard) return std::unexpected(heard.error());
+  SR_LET(heard, channel_.receive());
   if (!*heard) return base::system_error("the jail's first process ended before it was ready");
   if ((*heard)->kind != MessageKind::kFailed) return std::move(**heard);
   return std::unexpected(with_cause({(*heard)->text, base::ErrorKind::kSystem, (*heard)->value}));
 }
 
 base::Status Jail::complete(const Trust& trust) {
-  const auto packed = pack_trust(trust);
-  if (!packed) return std::unexpected(packed.error());
+  SR_LET(packed, pack_trust(trust));
   // If nobody listens any more, the reason is read next.
   static_cast<void>(channel_.send(*packed));
-  auto message = hear_of_preparation();
-  if (!message) return std::unexpected(message.error());
+  SR_LET(message, hear_of_preparation());
   if (message->kind != MessageKind::kReady) return base::system_error("the jail's first process is not ready");
   prepared_ = std::move(*message);
   return {};
@@ -104,7 +98,7 @@ base::Status Jail::complete(const Trust& trust) {
 base::Result<int> Jail::run() {
   if (const auto status = ended_before_the_start()) return *status;
   const Message go{.kind = MessageKind::kGo, .value = 0, .text = {}, .fds = {}};
-  if (auto sent = channel_.send(go); !sent) return std::unexpected(sent.error());
+  SR_TRY(channel_.send(go));
   auto status = watch();
   const pid_t group = command_group();
   end();
@@ -129,15 +123,13 @@ base::Result<int> Jail::watch() {
       handle_signal(static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL);
     }
     if (waits[0].revents == 0) continue;
-    auto status = hear();
-    if (!status) return std::unexpected(status.error());
+    SR_LET(status, hear());
     if (*status) return **status;
   }
 }
 
 base::Result<std::optional<int>> Jail::hear() {
-  const auto heard = channel_.receive();
-  if (!heard) return std::unexpected(heard.error());
+  SR_LET(heard, channel_.receive());
   if (!*heard) return base::system_error("the jail was killed from outside; the command has ended");
   const Message& message = **heard;
   switch (message.kind) {

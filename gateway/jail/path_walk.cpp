@@ -49,8 +49,7 @@ class Walker {
         folder_ = parent_of(folder_);
         continue;
       }
-      const auto ended = take(name);
-      if (!ended) return std::unexpected(ended.error());
+      SR_LET(ended, take(name));
       if (*ended) break;
     }
     return std::move(steps_);
@@ -77,8 +76,7 @@ class Walker {
   base::Result<bool> follow() {
     Step& step = steps_.back();
     if (++links_ > kMaxLinks) return cannot_be_followed(step.path, ELOOP);
-    const auto target = link_target(step.path);
-    if (!target) return std::unexpected(target.error());
+    SR_LET(target, link_target(step.path));
     // "pipe:[123]": no path at all. The kernel goes to the open file itself.
     if (is_procfs(step.folder) && target->find(":[") != std::string::npos) {
       step.kind = StepKind::kOther;

@@ -54,20 +54,16 @@ base::Result<SignalState> take_signals() {
   SignalState state;
   const sigset_t blocked = blocked_signals();
   if (::sigprocmask(SIG_BLOCK, &blocked, &state.mask) != 0) return base::errno_error("cannot block signals");
-  const auto child = set_disposition(SIGCHLD, SIG_DFL);
-  if (!child) return std::unexpected(child.error());
-  const auto pipe = set_disposition(SIGPIPE, SIG_IGN);
-  if (!pipe) return std::unexpected(pipe.error());
+  SR_LET(child, set_disposition(SIGCHLD, SIG_DFL));
+  SR_LET(pipe, set_disposition(SIGPIPE, SIG_IGN));
   state.child_ignored = *child;
   state.pipe_ignored = *pipe;
   return state;
 }
 
 base::Status restore_signals(const SignalState& state) {
-  const auto child = set_disposition(SIGCHLD, state.child_ignored ? SIG_IGN : SIG_DFL);
-  if (!child) return std::unexpected(child.error());
-  const auto pipe = set_disposition(SIGPIPE, state.pipe_ignored ? SIG_IGN : SIG_DFL);
-  if (!pipe) return std::unexpected(pipe.error());
+  SR_LET(child, set_disposition(SIGCHLD, state.child_ignored ? SIG_IGN : SIG_DFL));
+  SR_LET(pipe, set_disposition(SIGPIPE, state.pipe_ignored ? SIG_IGN : SIG_DFL));
   if (::sigprocmask(SIG_SETMASK, &state.mask, nullptr) != 0) return base::errno_error("cannot restore the signal mask");
   return {};
 }

@@ -42,10 +42,9 @@ class Protector {
     const bool relative = !trusted.path.starts_with('/');
     if (relative && here.empty()) return {};
     const std::string full = relative && trusted.named ? fmt::format("{}/{}", here, trusted.path) : trusted.path;
-    const auto steps = walk_path(full, here);
-    if (!steps) return std::unexpected(steps.error());
+    SR_LET(steps, walk_path(full, here));
     for (const Step& step : *steps) {
-      if (auto judged = pass(step, trusted); !judged) return judged;
+      SR_TRY(pass(step, trusted));
     }
     note(trusted, *steps);
     if (steps->empty() || steps->back().kind == StepKind::kAbsent) return {};
@@ -134,14 +133,14 @@ class Protector {
                       base::shown(trusted.path), step.facts.st_nlink));
     }
     if (writable || written) {
-      if (auto apart = check_apart(step, trusted); !apart) return apart;
+      SR_TRY(check_apart(step, trusted));
     }
     if (writable || may_replace(step)) add_every_path(step, out_.read_only_files);
     return {};
   }
 
   base::Status arrive_at_pipe(const Step& step, const TrustedPath& trusted) {
-    if (auto apart = check_apart(step, trusted); !apart) return apart;
+    SR_TRY(check_apart(step, trusted));
     if (may_write(step.path, step.facts) && !S_ISLNK(link_facts(step.path).st_mode)) {
       add_every_path(step, out_.masked);
     }
@@ -188,7 +187,7 @@ base::Result<Protection> protect(std::span<const TrustedPath> paths, const Ident
   Protector protector(command, mounts);
   for (const TrustedPath& path : paths) {
     if (path.path.empty()) continue;
-    if (auto added = protector.add(path, here); !added) return std::unexpected(added.error());
+    SR_TRY(protector.add(path, here));
   }
   return protector.take();
 }

@@ -163,19 +163,18 @@ base::Result<Message> pack_trust(const Trust& trust) {
   std::vector<std::string> fields(kFixedFields);
   Message message{.kind = MessageKind::kTrust, .value = 0, .text = {}, .fds = {}};
   const auto carry = [&message](const std::string& text) -> base::Status {
-    auto file = memory_file(text);
-    if (!file) return std::unexpected(file.error());
+    SR_LET(file, memory_file(text));
     message.fds.push_back(std::move(*file));
     return {};
   };
   if (trust.bundle) {
     fields[0] = trust.bundle->path;
-    if (auto carried = carry(trust.bundle->text); !carried) return std::unexpected(carried.error());
+    SR_TRY(carry(trust.bundle->text));
   }
   if (trust.additions) {
     fields[1] = trust.additions->directory;
     fields[2] = trust.additions->name;
-    if (auto carried = carry(trust.additions->text); !carried) return std::unexpected(carried.error());
+    SR_TRY(carry(trust.additions->text));
   }
   fields.insert(fields.end(), trust.variables.begin(), trust.variables.end());
   message.text = fmt::format("{}", fmt::join(fields, kBetween));
@@ -190,8 +189,7 @@ base::Result<Trust> unpack_trust(const Message& message) {
   if (!known || message.fds.size() != expected) return base::system_error("what to trust was not handed over whole");
   std::vector<std::string> texts;
   for (const base::Fd& file : message.fds) {
-    auto text = text_of(file);
-    if (!text) return std::unexpected(text.error());
+    SR_LET(text, text_of(file));
     texts.push_back(std::move(*text));
   }
   Trust trust;

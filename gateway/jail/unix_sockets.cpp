@@ -53,8 +53,7 @@ std::vector<std::string> bound_paths(std::string_view proc_net_unix) {
 }
 
 base::Result<std::vector<std::string>> reachable_unix_sockets() {
-  const auto table = read_table();
-  if (!table) return std::unexpected(table.error());
+  SR_LET(table, read_table());
   std::vector<std::string> paths = bound_paths(*table);
   std::erase_if(paths, [](const std::string& path) { return !is_socket(path); });
   return paths;

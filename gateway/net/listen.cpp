@@ -32,10 +32,10 @@ base::Result<base::Fd> bound(const base::Endpoint& at, int type, Sharing sharing
     ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
   }
   if (type == SOCK_STREAM) {
-    if (auto ok = enable(fd.get(), SOL_SOCKET, SO_REUSEADDR, "SO_REUSEADDR"); !ok) return std::unexpected(ok.error());
+    SR_TRY(enable(fd.get(), SOL_SOCKET, SO_REUSEADDR, "SO_REUSEADDR"));
   }
   if (sharing == Sharing::kReusePort) {
-    if (auto ok = enable(fd.get(), SOL_SOCKET, SO_REUSEPORT, "SO_REUSEPORT"); !ok) return std::unexpected(ok.error());
+    SR_TRY(enable(fd.get(), SOL_SOCKET, SO_REUSEPORT, "SO_REUSEPORT"));
   }
   sockaddr_storage address{};
   const auto length = static_cast<socklen_t>(at.to_sockaddr(address));
@@ -90,10 +90,8 @@ base::Status open_group(Opener open, const base::IpAddress& address, int count, 
                         std::vector<base::Fd>& into) {
   const Sharing sharing = count > 1 ? Sharing::kReusePort : Sharing::kAlone;
   for (int i = 0; i < count; ++i) {
-    auto fd = open({address, port}, sharing);
-    if (!fd) return std::unexpected(fd.error());
-    const auto chosen = local_port(*fd);
-    if (!chosen) return std::unexpected(chosen.error());
+    SR_LET(fd, open({address, port}, sharing));
+    SR_LET(chosen, local_port(*fd));
     port = *chosen;
     into.push_back(std::move(*fd));
   }

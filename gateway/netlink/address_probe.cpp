@@ -173,8 +173,7 @@ base::Result<bool> address_in_use(int index, const base::IpAddress& address) {
   sockaddr_ll link = link_name(index, protocol);
   const auto* name = reinterpret_cast<const sockaddr*>(&link);
   if (::bind(socket.get(), name, sizeof link) != 0) return base::errno_error("cannot listen on an interface");
-  const auto mac = hardware_address(socket, index);
-  if (!mac) return std::unexpected(mac.error());
+  SR_LET(mac, hardware_address(socket, index));
   const Probe probe = address.is_v4() ? arp_probe(*mac, address) : neighbour_probe(address);
   link.sll_halen = ETH_ALEN;
   std::ranges::copy(probe.to, link.sll_addr);

@@ -35,17 +35,14 @@ base::Result<base::Fd> subscribed(int protocol, std::initializer_list<int> group
 base::Result<Changes> Changes::subscribe(About about) {
   Changes changes;
   if (about == About::kAddressesAndRoutes) {
-    auto some =
-        subscribed(NETLINK_ROUTE, {RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE});
-    if (!some) return std::unexpected(some.error());
+    SR_LET(some, subscribed(NETLINK_ROUTE,
+                            {RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE}));
     changes.routing_ = std::move(*some);
     return changes;
   }
-  auto routing = subscribed(NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR,
-                                            RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF});
-  if (!routing) return std::unexpected(routing.error());
-  auto rules = subscribed(NETLINK_NETFILTER, {NFNLGRP_NFTABLES});
-  if (!rules) return std::unexpected(rules.error());
+  SR_LET(routing, subscribed(NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR,
+                                             RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF}));
+  SR_LET(rules, subscribed(NETLINK_NETFILTER, {NFNLGRP_NFTABLES}));
   changes.routing_ = std::move(*routing);
   changes.rules_ = std::move(*rules);
   return changes;

@@ -77,7 +77,7 @@ base::Status RouteQuestions::open() {
 base::Result<bool> RouteQuestions::ends_here(const base::IpAddress& given, std::uint32_t mark) {
   const auto address = given.unmapped();
   if (is_unspecified(address)) return true;  // the kernel takes it for loopback
-  if (auto opened = open(); !opened) return std::unexpected(opened.error());
+  SR_TRY(open());
   alignas(nlmsghdr) std::array<char, kQuestionSize> buffer{};
   nlmsghdr* header = mnl_nlmsg_put_header(buffer.data());
   header->nlmsg_type = RTM_GETROUTE;

@@ -47,8 +47,7 @@ base::Result<Agent> agent_from_file(const std::string& path) {
         fmt::format("{}: an agent's file is called NAME.yaml, NAME of a-z, 0-9 and hyphens, beginning with a letter",
                     base::shown(path)));
   }
-  const auto text = host::read_small_file(path, kMaxAgentFile);
-  if (!text) return std::unexpected(text.error());
+  SR_LET(text, host::read_small_file(path, kMaxAgentFile));
   return read_agent(path, without_suffix(file), *text);
 }
 

@@ -104,15 +104,14 @@ class AgentReader {
 };
 
 Status AgentReader::text_into(const YamlNode& node, std::string_view what, std::string& out) const {
-  const auto text = yaml_.text(node, what);
-  if (!text) return std::unexpected(text.error());
+  SR_LET(text, yaml_.text(node, what));
   if (text->empty()) return yaml_.error(node, fmt::format("{} is empty", what));
   out = *text;
   return {};
 }
 
 Status AgentReader::form_into(const YamlNode& node, std::string_view what, const Form& form, std::string& out) const {
-  if (auto status = text_into(node, what, out); !status) return status;
+  SR_TRY(text_into(node, what, out));
   if (form.fits(out)) return {};
   return yaml_.error(node, fmt::format("{} cannot be '{}'; example: {}", what, shown(out), form.example));
 }
@@ -121,7 +120,7 @@ Status AgentReader::list_into(const YamlNode& node, std::string_view what, const
                               std::vector<std::string>& out) const {
   return yaml_.each(node, what, true, [&](const YamlNode& item) -> Status {
     std::string value;
-    if (auto status = form_into(item, fmt::format("an item of {}", what), form, value); !status) return status;
+    SR_TRY(form_into(item, fmt::format("an item of {}", what), form, value));
     if (listed(out, value)) {
       return yaml_.error(item, fmt::format("'{}' is listed twice", shown(value)));
     }
@@ -131,13 +130,13 @@ Status AgentReader::list_into(const YamlNode& node, std::string_view what, const
 }
 
 Status AgentReader::name_into(const YamlNode& node, std::string_view expected, std::string& out) const {
-  if (auto status = form_into(node, "name", {is_agent_name, "claude"}, out); !status) return status;
+  SR_TRY(form_into(node, "name", {is_agent_name, "claude"}, out));
   if (out == expected) return {};
   return yaml_.error(node, fmt::format("name is '{}', but the file is called {}.yaml", out, shown(expected)));
 }
 
 Status AgentReader::title_into(const YamlNode& node, std::string& out) const {
-  if (auto status = text_into(node, "title", out); !status) return status;
+  SR_TRY(text_into(node, "title", out));
   if (out.size() <= kMaxTitle && !out.contains('\n')) return {};
   return yaml_.error(node, fmt::format("title must be one line of at most {} bytes", kMaxTitle));
 }
@@ -153,7 +152,7 @@ Status AgentReader::package_into(const YamlNode& node, AgentPackage& out) const 
          return form_into(value, "version", {is_exact_version, "2.1.332 (one exact version)"}, out.version);
        }},
   }};
-  if (auto status = yaml_.keys(node, "package", known); !status) return status;
+  SR_TRY(yaml_.keys(node, "package", known));
   if (out.npm.empty()) return yaml_.error(node, "package needs 'npm', the package's name in the npm registry");
   if (out.version.empty()) return yaml_.error(node, "package needs 'version', one exact version");
   return {};
@@ -163,7 +162,7 @@ Status AgentReader::services_into(const YamlNode& node, std::vector<std::string>
   const auto names = policy::service_names();
   return yaml_.each(node, "services", true, [&](const YamlNode& item) -> Status {
     std::string value;
-    if (auto status = text_into(item, "a service", value); !status) return status;
+    SR_TRY(text_into(item, "a service", value));
     if (listed(out, value)) {
       return yaml_.error(item, fmt::format("'{}' is listed twice", shown(value)));
     }
@@ -184,9 +183,8 @@ Status AgentReader::environment_into(const YamlNode& node, Agent& out) const {
     std::string name;
     std::string value;
     const Form form{is_variable_name, "DISABLE_AUTOUPDATER"};
-    if (auto status = form_into(node.children[i], "a variable's name", form, name); !status) return status;
-    const auto text = yaml_.text(node.children[i + 1], name);
-    if (!text) return std::unexpected(text.error());
+    SR_TRY(form_into(node.children[i], "a variable's name", form, name));
+    SR_LET(text, yaml_.text(node.children[i + 1], name));
     value = *text;
     if (value.contains('\n')) return yaml_.error(node.children[i + 1], fmt::format("{} must be one line", name));
     out.environment.emplace_back(std::move(name), std::move(value));
@@ -225,8 +223,8 @@ base::Result<Agent> AgentReader::agent(const YamlNode& root, std::string_view na
        }},
       {"notes", [&](const YamlNode& value) { return text_into(value, "notes", out.notes); }},
   }};
-  if (auto status = yaml_.keys(root, "an agent's file", known); !status) return std::unexpected(status.error());
-  if (auto status = is_whole(root, out); !status) return std::unexpected(status.error());
+  SR_TRY(yaml_.keys(root, "an agent's file", known));
+  SR_TRY(is_whole(root, out));
   return out;
 }
 
@@ -239,10 +237,9 @@ bool is_agent_name(std::string_view text) {
 
 base::Result<Agent> read_agent(std::string_view file, std::string_view name, std::string_view text) {
   std::string clean;
-  if (auto status = policy::clean_text(file, text, clean); !status) return std::unexpected(status.error());
+  SR_TRY(policy::clean_text(file, text, clean));
   const policy::SourceText source(file, clean);
-  const auto root = policy::parse_yaml(source);
-  if (!root) return std::unexpected(root.error());
+  SR_LET(root, policy::parse_yaml(source));
   return AgentReader(source).agent(*root, name);
 }
 

@@ -66,8 +66,7 @@ base::Result<std::string> joined_dockerfile(std::span<const Recipe> recipes) {
     arguments += fmt::format("ARG {}={}\n", recipe.argument, recipe.stage);
   }
   for (const Recipe& recipe : recipes) {
-    const auto split = split_recipe(recipe);
-    if (!split) return std::unexpected(split.error());
+    SR_LET(split, split_recipe(recipe));
     for (const std::string& line : split->arguments) {
       if (known_arguments.insert(argument_name(line)).second) arguments += line + "\n";
     }

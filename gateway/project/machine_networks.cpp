@@ -10,10 +10,8 @@ namespace soleroute::gateway::project {
 
 base::Result<std::vector<UsedNetwork>> machine_networks() {
   constexpr int kWidest = 8;
-  const auto interfaces = netlink::list_interfaces();
-  if (!interfaces) return std::unexpected(interfaces.error());
-  const auto routes = netlink::list_routes();
-  if (!routes) return std::unexpected(routes.error());
+  SR_LET(interfaces, netlink::list_interfaces());
+  SR_LET(routes, netlink::list_routes());
   std::vector<UsedNetwork> used;
   const auto add = [&](const base::Cidr& network, const netlink::Interface& interface) {
     if (interface.loopback || network.prefix_length() < kWidest) return;

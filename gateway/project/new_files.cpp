@@ -139,8 +139,7 @@ base::Result<std::size_t> Transaction::place(const std::string& name) {
 
 Status Transaction::write(const ProjectFile& file, bool set_aside) {
   const auto slash = file.path.rfind('/');
-  const auto where = place(slash == std::string::npos ? "" : file.path.substr(0, slash));
-  if (!where) return std::unexpected(where.error());
+  SR_LET(where, place(slash == std::string::npos ? "" : file.path.substr(0, slash)));
   const int folder = places_[*where].fd.get();
   Written written{*where, fmt::format(".soleroute-init-{}-{}", ::getpid(), files_.size()),
                   slash == std::string::npos ? file.path : file.path.substr(slash + 1), set_aside};
@@ -208,7 +207,7 @@ Status write_new_files(const std::string& folder, std::span<const ProjectFile> f
   Transaction transaction(folder, std::move(root), owner);
   for (const ProjectFile& file : files) {
     const bool there = std::ranges::find(set_aside, file.path) != set_aside.end();
-    if (auto status = transaction.write(file, there); !status) return status;
+    SR_TRY(transaction.write(file, there));
   }
   return transaction.publish();
 }

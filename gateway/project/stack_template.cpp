@@ -112,10 +112,8 @@ std::vector<std::string> prebuilt_services() {
 
 base::Result<Lines> lines_of(const Stack& stack) {
   Lines lines;
-  const auto volumes = state_volumes(stack.agents);
-  if (!volumes) return std::unexpected(volumes.error());
-  auto environment = environment_lines(stack.agents);
-  if (!environment) return std::unexpected(environment.error());
+  SR_LET(volumes, state_volumes(stack.agents));
+  SR_LET(environment, environment_lines(stack.agents));
   lines["environment"] = std::move(*environment);
   lines["state"];
   lines["volumes"];
@@ -211,8 +209,7 @@ std::string image_name(const std::vector<Agent>& agents, std::string_view versio
 }
 
 base::Result<std::vector<ProjectFile>> project_files(const Stack& stack) {
-  const auto lines = lines_of(stack);
-  if (!lines) return std::unexpected(lines.error());
+  SR_LET(lines, lines_of(stack));
   const Values values{{"GATEWAY_IMAGE", stack.gateway_image},
                       {"AGENT_IMAGE", stack.agent_image},
                       {"CLONE", compose_text(stack.build ? stack.build->clone : "")},

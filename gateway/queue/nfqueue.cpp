@@ -66,7 +66,7 @@ base::Status configure(int socket, std::uint16_t queue) {
   // Does nothing any more, but only with the right to: tells a missing right from a queue that is held.
   nlmsghdr* request = begin(buffer, NFQNL_MSG_CONFIG, queue);
   nfq_nlmsg_cfg_put_cmd(request, AF_UNSPEC, NFQNL_CFG_CMD_PF_UNBIND);
-  if (auto told = tell(socket, request, queue); !told) return told;
+  SR_TRY(tell(socket, request, queue));
 
   request = begin(buffer, NFQNL_MSG_CONFIG, queue);
   nfq_nlmsg_cfg_put_cmd(request, AF_UNSPEC, NFQNL_CFG_CMD_BIND);
@@ -102,7 +102,7 @@ base::Result<base::Fd> open_packet_queue(std::uint16_t number) {
     return std::unexpected(explained(number, errno));
   }
   base::limit_waiting(socket.get());
-  if (auto configured = configure(socket.get(), number); !configured) return std::unexpected(configured.error());
+  SR_TRY(configure(socket.get(), number));
   wait_without_limit(socket.get());
 
   // Losing messages under a flood is fine and no error worth waking up for.

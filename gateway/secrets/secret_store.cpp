@@ -126,7 +126,7 @@ Result<Secret> SecretStore::read(std::string_view id) const {
   if (!directory) return fault(id, "the secrets directory cannot be opened", errno);
   struct stat directory_status{};
   if (::fstat(directory.get(), &directory_status) != 0) return fault(id, "the secrets directory", errno);
-  if (auto status = check_directory(id, directory_status); !status) return std::unexpected(status.error());
+  SR_TRY(check_directory(id, directory_status));
 
   // O_NONBLOCK: a FIFO that nobody writes to would wait for ever.
   const std::string name(id);
@@ -136,11 +136,11 @@ Result<Secret> SecretStore::read(std::string_view id) const {
   if (!file) return fault(id, "the file cannot be opened", errno);
   struct stat status{};
   if (::fstat(file.get(), &status) != 0) return fault(id, "the file cannot be examined", errno);
-  if (auto fit = check_file(id, directory_status, status); !fit) return std::unexpected(fit.error());
+  SR_TRY(check_file(id, directory_status, status));
 
   auto secret = read_all(id, file.get());
   if (!secret) return secret;
-  if (auto fit = check_value(id, *secret); !fit) return std::unexpected(fit.error());
+  SR_TRY(check_value(id, *secret));
   return secret;
 }
 

@@ -53,8 +53,7 @@ bool somebody_answers(const sockaddr_un& address) {
 }
 
 base::Result<base::Fd> bind_path(const std::string& path) {
-  const auto address = address_of(path);
-  if (!address) return std::unexpected(address.error());
+  SR_LET(address, address_of(path));
   const fs::path parent = fs::path(path).parent_path();
   std::error_code error;
   if (!parent.empty() && fs::create_directories(parent, error)) ::chmod(parent.c_str(), 0700);
@@ -203,8 +202,7 @@ ControlSocket::~ControlSocket() {
 
 base::Result<std::unique_ptr<ControlSocket>> ControlSocket::open(asio::io_context& io, std::string path,
                                                                  Answer answer) {
-  auto fd = bind_path(path);
-  if (!fd) return std::unexpected(fd.error());
+  SR_LET(fd, bind_path(path));
   auto state = std::make_shared<State>(io, std::move(*fd), std::move(path), std::move(answer));
   asio::co_spawn(io, state->accept_loop(state), [](const std::exception_ptr&) {});
   return std::unique_ptr<ControlSocket>(new ControlSocket(std::move(state)));

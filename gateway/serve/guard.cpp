@@ -37,8 +37,7 @@ constexpr std::size_t kMaxWarnings = 100;  // told apart; after that nothing new
 
 // The interface on whose subnet the gateway is.
 base::Result<int> interface_towards(const base::IpAddress& gateway) {
-  const auto interfaces = netlink::list_interfaces();
-  if (!interfaces) return std::unexpected(interfaces.error());
+  SR_LET(interfaces, netlink::list_interfaces());
   for (const auto& interface : *interfaces) {
     const bool near = !interface.loopback && std::ranges::any_of(interface.addresses, [&](const auto& own) {
       return own.subnet().contains(gateway);
@@ -52,13 +51,11 @@ base::Result<int> interface_towards(const base::IpAddress& gateway) {
 }
 
 base::Status set_route_to(const base::IpAddress& gateway) {
-  const auto index = interface_towards(gateway);
-  if (!index) return std::unexpected(index.error());
-  const auto routes = netlink::list_default_routes();
-  if (!routes) return std::unexpected(routes.error());
+  SR_LET(index, interface_towards(gateway));
+  SR_LET(routes, netlink::list_default_routes());
   for (const auto& route : *routes) {
     if (route.family != gateway.family() || route.via == gateway) continue;
-    if (auto removed = netlink::remove_default_route(route); !removed) return removed;
+    SR_TRY(netlink::remove_default_route(route));
   }
   return netlink::add_default_route({gateway.family(), gateway, *index, 0});
 }
@@ -86,10 +83,9 @@ class Guard {
       : options_(options), log_(log), counters_(counters), rules_(netrules::make_kernel(), log, true) {}
 
   base::Status run() {
-    auto policy = host::load_settled_policy(options_.policy_files);
-    if (!policy) return std::unexpected(policy.error());
+    SR_LET(policy, host::load_settled_policy(options_.policy_files));
     policy_ = std::move(*policy);
-    if (auto probed = rules_.probe(); !probed) return probed;
+    SR_TRY(rules_.probe());
     signals_.obey();
     if (auto opened = open(); !opened) {
       log_.error(opened.error().message);
@@ -102,7 +98,7 @@ class Guard {
  private:
   base::Status open() {
     log_.lifecycle("starting", "guarding this network namespace");
-    if (auto closed = rules_.program(netrules::closed_rules(intent()), "closed"); !closed) return closed;
+    SR_TRY(rules_.program(netrules::closed_rules(intent()), "closed"));
     auto control =
         ControlSocket::open(loop_, options_.control_socket,
                             [this](const std::string& ask, const ControlSocket::Reply& reply) { reply(answer(ask)); });
@@ -110,11 +106,11 @@ class Guard {
     control_ = std::move(*control);
     for (const auto& gateway : options_.gateways) {
       if (!options_.set_route) break;
-      if (auto routed = set_route_to(gateway); !routed) return routed;
+      SR_TRY(set_route_to(gateway));
       log_.lifecycle("route", "default route set to " + gateway.to_string());
     }
-    if (auto opened = rules_.program(netrules::open_rules(intent()), "open"); !opened) return opened;
-    if (auto verified = rules_.verify(); !verified) return verified;
+    SR_TRY(rules_.program(netrules::open_rules(intent()), "open"));
+    SR_TRY(rules_.verify());
     look();
     log_.lifecycle(health_, fmt::format("the agent's packets leave through {} alone", names()));
     if (auto watching = watch_.start(netlink::Changes::About::kEverything); !watching) {

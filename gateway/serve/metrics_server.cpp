@@ -108,8 +108,7 @@ MetricsServer::~MetricsServer() {
 
 base::Result<std::unique_ptr<MetricsServer>> MetricsServer::open(asio::io_context& io, const base::Endpoint& at,
                                                                  const audit::Counters& counters) {
-  auto fd = net::listen_tcp(at);
-  if (!fd) return std::unexpected(fd.error());
+  SR_LET(fd, net::listen_tcp(at));
   auto state = std::make_shared<State>(io, std::move(*fd), counters);
   asio::co_spawn(io, State::accept_loop(state), [](const std::exception_ptr&) {});
   return std::unique_ptr<MetricsServer>(new MetricsServer(std::move(state)));

@@ -12,8 +12,7 @@ RuleReconciler::RuleReconciler(std::unique_ptr<netrules::Kernel> kernel, audit::
 
 base::Status RuleReconciler::probe() {
   if (!programs_) return {};
-  auto features = kernel_->probe();
-  if (!features) return std::unexpected(features.error());
+  SR_LET(features, kernel_->probe());
   if (const auto missing = features->missing(); !missing.empty()) {
     return base::system_error(fmt::format("nothing can be kept in here:\n  {}", fmt::join(missing, "\n  ")));
   }
@@ -30,7 +29,7 @@ base::Result<bool> RuleReconciler::has_rules(const base::Result<netrules::Rulese
 base::Status RuleReconciler::program(base::Result<netrules::Ruleset> ruleset, std::string name) {
   if (!programs_) return {};
   if (!ruleset) return std::unexpected(ruleset.error());
-  if (auto applied = kernel_->apply(*ruleset); !applied) return applied;
+  SR_TRY(kernel_->apply(*ruleset));
   ruleset_ = std::move(*ruleset);
   name_ = std::move(name);
   log_.lifecycle(name_ + "_rules", "programmed");
@@ -39,8 +38,7 @@ base::Status RuleReconciler::program(base::Result<netrules::Ruleset> ruleset, st
 
 base::Status RuleReconciler::verify() {
   if (!programs_ || !ruleset_) return {};
-  const auto differences = kernel_->difference(*ruleset_);
-  if (!differences) return std::unexpected(differences.error());
+  SR_LET(differences, kernel_->difference(*ruleset_));
   if (differences->empty()) return {};
   return base::system_error(
       fmt::format("the kernel holds other rules than were programmed:\n  {}", fmt::join(*differences, "\n  ")));

@@ -56,9 +56,8 @@ bool readable(int fd) {
 }
 
 base::Status dns_answers(std::uint16_t port, std::uint32_t mark) {
-  auto fd = bound(SOCK_DGRAM, mark);
-  if (!fd) return std::unexpected(fd.error());
-  if (auto connected = connect_to(*fd, port); !connected) return connected;
+  SR_LET(fd, bound(SOCK_DGRAM, mark));
+  SR_TRY(connect_to(*fd, port));
   std::array<std::uint8_t, 512> answer{};
   if (::send(fd->get(), kRefusedQuestion.data(), kRefusedQuestion.size(), 0) < 0 || !readable(fd->get())) {
     return base::system_error("self-check: the gateway's own DNS does not answer");
@@ -82,10 +81,8 @@ class Announced {
 };
 
 base::Status direct_connection_refused(std::uint16_t port, std::uint32_t mark, const Announce& announce) {
-  auto fd = bound(SOCK_STREAM, mark);
-  if (!fd) return std::unexpected(fd.error());
-  const auto own = port_of(*fd);
-  if (!own) return std::unexpected(own.error());
+  SR_LET(fd, bound(SOCK_STREAM, mark));
+  SR_LET(own, port_of(*fd));
   const Announced announced(announce, *own);
   if (!connect_to(*fd, port)) return {};  // refused at once
   std::array<std::uint8_t, 1> byte{};
@@ -103,7 +100,7 @@ bool is_refusal(std::span<const std::uint8_t> answer) {
 }
 
 base::Status self_check(const net::ListenPorts& ports, std::uint32_t mark, const Announce& announce) {
-  if (auto answered = dns_answers(ports.dns, mark); !answered) return answered;
+  SR_TRY(dns_answers(ports.dns, mark));
   return direct_connection_refused(ports.redirected, mark, announce);
 }
 

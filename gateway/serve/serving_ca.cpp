@@ -15,10 +15,8 @@ namespace soleroute::gateway::serve {
 base::Result<std::shared_ptr<const inspect::Inspection>> open_ca(const ServeOptions& options,
                                                                  const std::string& origin_roots,
                                                                  audit::DecisionLog& log) {
-  const auto directory = options.ca_directory.empty() ? inspect::default_ca_directory() : options.ca_directory;
-  if (!directory) return std::unexpected(directory.error());
-  auto loaded = inspect::load_or_create_ca(*directory, std::chrono::system_clock::now());
-  if (!loaded) return std::unexpected(loaded.error());
+  SR_LET(directory, options.ca_directory.empty() ? inspect::default_ca_directory() : options.ca_directory);
+  SR_LET(loaded, inspect::load_or_create_ca(*directory, std::chrono::system_clock::now()));
   // Its key must not come out in a core dump.
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return base::errno_error("cannot forbid core dumps");
   const auto facts = inspect::describe(loaded->authority.certificate());
@@ -26,8 +24,7 @@ base::Result<std::shared_ptr<const inspect::Inspection>> open_ca(const ServeOpti
       "ca", fmt::format("{} in {}, SHA-256 {}, valid until {}", loaded->created ? "a new one, made" : "the one that is",
                         *directory, facts.fingerprint, facts.valid_until));
   if (!options.ca_out.empty()) {
-    auto exported = inspect::export_certificate(loaded->authority, *directory, options.ca_out);
-    if (!exported) return std::unexpected(exported.error());
+    SR_LET(exported, inspect::export_certificate(loaded->authority, *directory, options.ca_out));
   }
   return inspect::make_inspection(std::move(loaded->authority), origin_roots);
 }

@@ -20,8 +20,7 @@ std::vector<std::string> serving_policy_files(const ServeOptions& options) {
 base::Result<std::shared_ptr<const policy::Policy>> load_serving_policy(const ServeOptions& options) {
   std::vector<policy::PolicySource> layers;
   if (!options.base_service.empty()) layers.push_back({"(base)", "services: [" + options.base_service + "]\n"});
-  auto files = host::read_settled_policy_files(serving_policy_files(options));
-  if (!files) return std::unexpected(std::move(files.error()));
+  SR_LET(files, host::read_settled_policy_files(serving_policy_files(options)));
   for (auto& file : *files) layers.push_back(std::move(file));
   if (options.mode) {
     const bool observe = *options.mode == policy::Mode::kObserve;
@@ -34,7 +33,7 @@ base::Result<std::shared_ptr<const policy::Policy>> load_servable_policy(const S
   auto policy = load_serving_policy(options);
   if (!policy) return policy;
   const secrets::SecretStore secrets(options.secrets_directory);
-  if (auto readable = secrets.check(**policy); !readable) return std::unexpected(readable.error());
+  SR_TRY(secrets.check(**policy));
   return policy;
 }
 

@@ -67,7 +67,7 @@ class Supervisor {
         end_watch_(loop_) {}
 
   base::Status run() {
-    if (auto prepared = prepare(); !prepared) return prepared;
+    SR_TRY(prepare());
     signals_.obey();
     if (auto opened = open(); !opened) {
       log_.error(opened.error().message);
@@ -87,23 +87,18 @@ class Supervisor {
 
   // Steps 1 and 2: nothing has been touched when this fails.
   base::Status prepare() {
-    auto policy = load_servable_policy(options_);
-    if (!policy) return std::unexpected(policy.error());
+    SR_LET(policy, load_servable_policy(options_));
     policy_ = std::move(*policy);
     leave_no_core();
-    auto resolvers = options_.resolvers.empty() ? host::system_resolvers()
-                                                : base::Result<std::vector<base::Endpoint>>(options_.resolvers);
-    if (!resolvers) return std::unexpected(resolvers.error());
+    SR_LET(resolvers, options_.resolvers.empty() ? host::system_resolvers()
+                                                 : base::Result<std::vector<base::Endpoint>>(options_.resolvers));
     resolvers_ = std::move(*resolvers);
-    auto roots = host::read_roots(options_.trust_files);
-    if (!roots) return std::unexpected(roots.error());
+    SR_LET(roots, host::read_roots(options_.trust_files));
     origin_roots_ = std::move(*roots);
-    auto interfaces = netlink::list_interfaces();
-    if (!interfaces) return std::unexpected(interfaces.error());
+    SR_LET(interfaces, netlink::list_interfaces());
     interfaces_ = std::move(*interfaces);
     if (is_router()) {
-      auto inside = host::find_inside(interfaces_, options_.inside_interface, options_.claim);
-      if (!inside) return std::unexpected(inside.error());
+      SR_LET(inside, host::find_inside(interfaces_, options_.inside_interface, options_.claim));
       inside_ = std::move(*inside);
     }
     return rules_.probe();
@@ -119,24 +114,23 @@ class Supervisor {
     } else if (!options_.program_rules) {
       log_.lifecycle("no_rules", "somebody else programs them: nothing here keeps agents in");
     }
-    if (auto closed = close_unless_held(); !closed) return closed;
-    if (auto made = keep_network(); !made) return made;
-    if (auto listening = open_sockets(); !listening) return listening;
-    if (auto opened = rules_.program(netrules::open_rules(intent()), "open"); !opened) return opened;
+    SR_TRY(close_unless_held());
+    SR_TRY(keep_network());
+    SR_TRY(open_sockets());
+    SR_TRY(rules_.program(netrules::open_rules(intent()), "open"));
     // Always, whatever the policy is now: refusals over TLS are told on a leaf, and a reload may ask for inspection.
-    auto inspection = open_ca(options_, origin_roots_, log_);
-    if (!inspection) return std::unexpected(inspection.error());
+    SR_LET(inspection, open_ca(options_, origin_roots_, log_));
     inspection_ = std::move(*inspection);
-    if (auto started = start_runtime(); !started) return started;
+    SR_TRY(start_runtime());
     auto control = ControlSocket::open(
         loop_, options_.control_socket,
         [this](const std::string& ask, ControlSocket::Reply reply) { answer(ask, std::move(reply)); });
     if (!control && !control_may_be_missing()) return std::unexpected(control.error());
     if (!control) log_.error("'gateway status' and 'gateway reload' will find nobody: " + control.error().message);
     if (control) control_ = std::move(*control);
-    if (auto metrics = open_metrics(); !metrics) return metrics;
-    if (auto claimed = claim(); !claimed) return claimed;
-    if (auto checked = check_self(); !checked) return checked;
+    SR_TRY(open_metrics());
+    SR_TRY(claim());
+    SR_TRY(check_self());
     if (!network_) ways_out_.remember();
     health_ = "healthy";
     const bool shared = mark() != 0 && options_.program_rules;
@@ -187,8 +181,7 @@ class Supervisor {
     request.explicit_proxy = options_.explicit_proxy_port != 0;
     request.workers = workers();
     if (options_.proxy_only) request.captured_at = base::IpAddress::v4({127, 0, 0, 1});
-    auto listeners = net::open_listeners(request);
-    if (!listeners) return std::unexpected(listeners.error());
+    SR_LET(listeners, net::open_listeners(request));
     listeners_ = std::move(*listeners);
     ports_ = listeners_.ports;
     if (options_.program_rules && (rules_.features().native_queue || rules_.features().compat_queue)) {
@@ -212,9 +205,8 @@ class Supervisor {
     runtime.inspection = inspection_;
     runtime.clients = options_.topology == netrules::Topology::kSidecar ? net::ClientKeys::Who::kOne
                                                                         : net::ClientKeys::Who::kEachNeighbour;
-    auto started = workers::Runtime::start(std::move(runtime), std::move(listeners_), std::move(packet_queue_), policy_,
-                                           log_, counters_);
-    if (!started) return std::unexpected(started.error());
+    SR_LET(started, workers::Runtime::start(std::move(runtime), std::move(listeners_), std::move(packet_queue_),
+                                            policy_, log_, counters_));
     runtime_ = std::move(*started);
     say_limits();
     return {};
@@ -230,8 +222,7 @@ class Supervisor {
 
   base::Status open_metrics() {
     if (!options_.metrics) return {};
-    auto metrics = MetricsServer::open(loop_, *options_.metrics, counters_);
-    if (!metrics) return std::unexpected(metrics.error());
+    SR_LET(metrics, MetricsServer::open(loop_, *options_.metrics, counters_));
     metrics_ = std::move(*metrics);
     return {};
   }
@@ -239,7 +230,7 @@ class Supervisor {
   base::Status claim() { return network_ ? network_->claim(interfaces_) : base::Status{}; }
 
   base::Status check_self() {
-    if (auto verified = rules_.verify(); !verified) return verified;
+    SR_TRY(rules_.verify());
     return self_check(ports_, mark(), [this](std::uint16_t port) { runtime_->announce_self_check(port); });
   }
 
@@ -448,10 +439,8 @@ base::Status close_namespace(const ServeOptions& options, audit::DecisionLog& lo
   const auto nothing = host::load_policy({});  // closed is closed, whatever the policy allows
   if (!nothing) return std::unexpected(nothing.error());
   RuleReconciler rules(netrules::make_kernel(), log, true);
-  if (auto probed = rules.probe(); !probed) return probed;
-  if (auto closed = rules.program(netrules::closed_rules(intent_of(options, **nothing)), "closed"); !closed) {
-    return closed;
-  }
+  SR_TRY(rules.probe());
+  SR_TRY(rules.program(netrules::closed_rules(intent_of(options, **nothing)), "closed"));
   return rules.verify();
 }
 

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/audit/decision_log.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
+#include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <ctime>
 #include <functional>
+#include <mutex>
+#include <string>
 #include <thread>
 
 #include "tests/unit/audit/log_support.h"
@@ -22,6 +29,46 @@ std::string written(Verbosity verbosity, const std::function<void(DecisionLog&)>
   }
   return read_all(pipe.read);
 }
+
+// Takes all that comes, on a thread. At its end a log gives a slow receiver half a second: who needs every line waits
+// for the last of them before.
+class Receiver {
+ public:
+  explicit Receiver(const base::Fd& from) : thread_([this, fd = from.get()] { receive(fd); }) {}
+  ~Receiver() {
+    if (thread_.joinable()) thread_.join();
+  }
+  Receiver(const Receiver&) = delete;
+  Receiver& operator=(const Receiver&) = delete;
+  Receiver(Receiver&&) = delete;
+  Receiver& operator=(Receiver&&) = delete;
+
+  void wait_for(const std::string& last) {
+    std::unique_lock lock(mutex_);
+    const bool came = more_.wait_for(lock, std::chrono::seconds(30), [&] { return text_.contains(last); });
+    EXPECT_TRUE(came) << last;
+  }
+  const std::string& all() {
+    thread_.join();
+    return text_;
+  }
+
+ private:
+  void receive(int fd) {
+    std::array<char, 65536> chunk;
+    for (ssize_t count = 1; count > 0;) {
+      count = ::read(fd, chunk.data(), chunk.size());
+      const std::lock_guard lock(mutex_);
+      if (count > 0) text_.append(chunk.data(), static_cast<std::size_t>(count));
+      more_.notify_one();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable more_;
+  std::string text_;
+  std::thread thread_;
+};
 
 json only_object(const std::string& text) {
   const auto objects = objects_of(text);
@@ -157,8 +204,7 @@ TEST(DecisionLog, HoldsBackAFloodOfDenialsAndSaysHowManyWhileAllowedOnesAreKept)
 
 TEST(DecisionLog, LosesTheDenialsOfTheFloodingClientAloneAndNamesIt) {
   Pipe pipe;
-  std::string text;
-  std::thread reader([&] { text = read_all(pipe.read); });
+  Receiver receiver(pipe.read);
   DecisionRecord flood = full_record();
   flood.allowed = false;
   DecisionRecord other = flood;
@@ -169,8 +215,10 @@ TEST(DecisionLog, LosesTheDenialsOfTheFloodingClientAloneAndNamesIt) {
       log->decision(flood);
       if (i % 100 == 99) log->decision(other);
     }
+    log->lifecycle("over", "the flood");
+    receiver.wait_for("the flood");
   }
-  reader.join();
+  const std::string& text = receiver.all();
   int of_other = 0;
   for (const auto& object : objects_of(text)) {
     if (object.contains("suppressed")) {

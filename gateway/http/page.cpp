@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "sniffer/http1_text.h"
 
 namespace soleroute::gateway::http {
@@ -45,13 +46,8 @@ std::string_view phrase(int status) {
   }
 }
 
-// Only what can stand in a page and a field: causes hold names and addresses, never what a client sent.
-std::string plain(std::string_view text) {
-  constexpr std::size_t kMax = 500;
-  std::string out;
-  for (const char c : text.substr(0, kMax)) out += (c >= ' ' && c < 0x7f) ? c : '?';
-  return out;
-}
+// Of causes, which hold names and addresses and never what a client sent.
+constexpr std::size_t kMostOfACause = 500;
 
 std::string_view content_type(const Page& page) {
   if (!page.content_type.empty()) return page.content_type;
@@ -86,8 +82,8 @@ Page fault_page(int status, std::string_view reason, std::string_view fault) {
 
 Page upstream_page(int status, std::string_view reason, const std::string& host, const std::string& cause) {
   return {status, reason,
-          fmt::format("The policy allows {}, but the gateway got no answer from it.\n\n{}\nReason: {}\n", plain(host),
-                      plain(cause), reason)};
+          fmt::format("The policy allows {}, but the gateway got no answer from it.\n\n{}\nReason: {}\n",
+                      base::shown_ascii(host, kMostOfACause), base::shown_ascii(cause, kMostOfACause), reason)};
 }
 
 void AcceptedTypes::see(std::string_view accept) {

@@ -38,7 +38,7 @@ void RequestFlow::begin(AskedRequest asked) {
   facts_.port = asked.port;
   facts_.method = asked.method;
   facts_.target = asked.target;
-  facts_.overrides = std::move(asked.overrides);
+  facts_.overrides = asked.overrides;
   begin_record(asked.host_text);
   // No endpoint leads on from the gateway's own address.
   if (facts_.host_address && context_.is_own(client_.original_destination.address)) {

@@ -21,6 +21,7 @@
 #include "gateway/flow/connector.h"
 #include "gateway/flow/context.h"
 #include "gateway/http/header_injection.h"
+#include "gateway/http/outcome.h"
 #include "gateway/http/page.h"
 #include "gateway/http/refusal_page.h"
 #include "gateway/net/deadline_wheel.h"
@@ -45,17 +46,6 @@ struct AskedRequest {
   std::string_view target{};  // origin-form
   policy::OverrideHeaders overrides{};
   PageForm form{};
-};
-
-// How a forwarded request ended.
-struct Outcome {
-  int status = 0;                                     // sent to the client; 0: none
-  policy::Reason failure = policy::Reason::kAllowed;  // kUpstreamFailed, kTimedOut, kMalformed if it went wrong
-  std::string detail{};                               // for the log: why
-  std::uint64_t from_client = 0;
-  std::uint64_t to_client = 0;
-  bool answerable = false;  // nothing was sent, and can still be
-  bool revoked = false;     // a reload has ended it
 };
 
 class RequestFlow {

@@ -42,7 +42,7 @@ class Answer {
   void fail(Reason reason, std::string why);
   void touch();
 
-  [[nodiscard]] bool failed() const { return result.failure != Reason::kAllowed; }
+  [[nodiscard]] bool failed() const { return result.outcome.failure != Reason::kAllowed; }
   // The connection was dead before it was asked: no byte came, and not for lack of time.
   [[nodiscard]] bool stillborn() { return failed() && !begun_ && !client_gone && !upstream_.stream().timed_out(); }
 
@@ -98,8 +98,8 @@ void Answer::client_broke_off() {
 
 void Answer::fail(Reason reason, std::string why) {
   if (failed()) return;
-  result.failure = reason;
-  result.detail = std::move(why);
+  result.outcome.failure = reason;
+  result.outcome.detail = std::move(why);
 }
 
 asio::awaitable<std::optional<ResponseHead>> Answer::read_head() {
@@ -132,7 +132,7 @@ asio::awaitable<std::optional<ResponseHead>> Answer::read_head() {
 
 // What could not be written at once.
 base::Bytes Answer::to_client(base::Bytes bytes) {
-  result.to_client += bytes.size();
+  result.outcome.to_client += bytes.size();
   if (write_now(client_, bytes) == Written::kBroken) client_gone = true;
   return client_gone ? base::Bytes{} : bytes;
 }
@@ -177,7 +177,7 @@ asio::awaitable<void> Answer::switch_protocols(const ResponseHead& head) {
   const auto fault = websocket_fault(*request_.websocket, head);
   if (!fault.empty()) co_return fail(Reason::kUpstreamFailed, "its WebSocket handshake: " + std::string(fault));
   answering = true;
-  result.status = head.status;
+  result.outcome.status = head.status;
   const auto forwarded = co_await write_out(write_head(head, {}));
   in_.consume(head.size);
   forget_head();
@@ -208,7 +208,7 @@ asio::awaitable<void> Answer::receive() {
   // A client of HTTP/1.0 stays only where both sides say so.
   stays_ = head->keep_alive && request_.keep_alive && (request_.http11 || head->keep_alive_named);
   answering = true;
-  result.status = head->status;
+  result.outcome.status = head->status;
   const auto left = write_head(*head, piece->forwarded);
   if (!left.empty() && co_await write_out(left) != Written::kAll) co_return;
   in_.consume(head->size + piece->taken);
@@ -225,9 +225,9 @@ asio::awaitable<void> Answer::receive() {
 
 asio::awaitable<Answer::Delivery> Answer::deliver_rest() {
   Turn turn;
-  std::uint64_t before = result.to_client;
+  std::uint64_t before = result.outcome.to_client;
   while (!body_.done()) {
-    const std::uint64_t moved = result.to_client - std::exchange(before, result.to_client);
+    const std::uint64_t moved = result.outcome.to_client - std::exchange(before, result.outcome.to_client);
     if (turn.over(static_cast<std::size_t>(moved))) co_await let_others();
     touch();
     const auto space = in_.space(kSmallRead);
@@ -264,7 +264,7 @@ asio::awaitable<Answer::Delivery> Answer::deliver_bulk() {
     if (!piece) co_return Delivery::kFailed;
     surplus_ = surplus_ || piece->taken < bytes.size();
     touch();
-    result.to_client += piece->forwarded.size();
+    result.outcome.to_client += piece->forwarded.size();
     const auto written = co_await write_bulk(client_, piece->forwarded);
     body_.sent();
     client_gone = client_gone || written == Written::kBroken;
@@ -274,13 +274,13 @@ asio::awaitable<Answer::Delivery> Answer::deliver_bulk() {
 }
 
 asio::awaitable<void> Answer::answer_failure(bool bad_request) {
-  const auto reason = policy::to_string(result.failure);
-  const int status = bad_request ? 400 : result.failure == Reason::kTimedOut ? 504 : 502;
-  const Page page = bad_request ? fault_page(status, reason, result.detail)
-                                : upstream_page(status, reason, request_.host, result.detail);
+  const auto reason = policy::to_string(result.outcome.failure);
+  const int status = bad_request ? 400 : result.outcome.failure == Reason::kTimedOut ? 504 : 502;
+  const Page page = bad_request ? fault_page(status, reason, result.outcome.detail)
+                                : upstream_page(status, reason, request_.host, result.outcome.detail);
   const std::string out = render(page, request_.is_head(), true);
   const auto written = co_await write_out(to_client(base::as_bytes(out)));
-  if (written == Written::kAll) result.status = status;
+  if (written == Written::kAll) result.outcome.status = status;
   result.then = written == Written::kAll ? Then::kClose : Then::kReset;
 }
 
@@ -289,14 +289,15 @@ void take_over(Answer& answer, const Upload& upload) {
     case Upload::Fault::kNone:
       return;
     case Upload::Fault::kMalformed:
-      answer.result.failure = Reason::kMalformed;
-      answer.result.detail = upload.malformed_reason();
+      answer.result.outcome.failure = Reason::kMalformed;
+      answer.result.outcome.detail = upload.malformed_reason();
       return;
     case Upload::Fault::kClientGone:
     case Upload::Fault::kTimedOut:
       answer.client_gone = true;
-      answer.result.failure = upload.fault() == Upload::Fault::kTimedOut ? Reason::kTimedOut : Reason::kMalformed;
-      answer.result.detail = "the request body was not finished";
+      answer.result.outcome.failure =
+          upload.fault() == Upload::Fault::kTimedOut ? Reason::kTimedOut : Reason::kMalformed;
+      answer.result.outcome.detail = "the request body was not finished";
       return;
   }
 }
@@ -310,7 +311,7 @@ asio::awaitable<void> answer_beside(Answer& answer, Upload& upload) {
   if (answer.failed() && !answer.answering && !answer.client_gone) co_await answer.answer_failure(bad);
   co_await upload.abandon();
   if (!upload.delivered() && answer.result.then == Then::kNextRequest) answer.result.then = Then::kClose;
-  answer.result.from_client += upload.bytes();
+  answer.result.outcome.from_client += upload.bytes();
 }
 
 }  // namespace
@@ -320,8 +321,8 @@ asio::awaitable<ExchangeResult> exchange(net::DeadlineWheel& wheel, net::Stream&
   Answer answer(wheel, client, upstream, request);
   answer.touch();
   const std::size_t from_client = outgoing.head_size + outgoing.body_size;
-  answer.result.from_client = from_client - outgoing.head_offset;
-  auto bytes = received.bytes().subspan(outgoing.head_offset, answer.result.from_client);
+  answer.result.outcome.from_client = from_client - outgoing.head_offset;
+  auto bytes = received.bytes().subspan(outgoing.head_offset, answer.result.outcome.from_client);
   if (outgoing.edited || outgoing.edited_body) {
     const auto body = base::as_text(received.bytes().subspan(outgoing.head_size, outgoing.body_size));
     if (!outgoing.edited) outgoing.edited = base::as_text(bytes.first(bytes.size() - outgoing.body_size));

@@ -14,6 +14,7 @@
 #include "gateway/http/h1/body.h"
 #include "gateway/http/h1/buffer.h"
 #include "gateway/http/h1/upstream.h"
+#include "gateway/http/outcome.h"
 #include "gateway/http/websocket_handshake.h"
 #include "gateway/net/stream.h"
 #include "policy/decision.h"
@@ -71,11 +72,7 @@ struct ExchangeResult {
     kRepeat,  // a kept connection turned out dead before anything was answered: send it again on a new one
   };
   Then then = Then::kReset;
-  int status = 0;                                     // sent to the client; 0: none
-  policy::Reason failure = policy::Reason::kAllowed;  // kUpstreamFailed, kTimedOut, kMalformed if it went wrong
-  std::string detail{};                               // then: why
-  std::uint64_t from_client = 0;
-  std::uint64_t to_client = 0;
+  Outcome outcome{};
 };
 
 // `reused`: the upstream has answered another request before. Consumes the request from `received`, except for

@@ -296,7 +296,8 @@ asio::awaitable<Session::Next> Session::forward(const sniffer::RequestHead& head
       upstream_.close();
       continue;
     }
-    finish(result);
+    result.outcome.revoked = revoked_;
+    flow_.finish(std::move(result.outcome));
     if (result.then == Then::kNextRequest) co_return Next::kGoOn;
     if (result.then == Then::kSwitch) co_return co_await switch_protocols();
     if (result.then == Then::kClose) co_await flow::send_last_word(stream(), std::string());
@@ -304,15 +305,6 @@ asio::awaitable<Session::Next> Session::forward(const sniffer::RequestHead& head
     if (result.then == Then::kReset) flow_.sni() ? stream().close() : stream().reset();
     co_return Next::kOver;
   }
-}
-
-void Session::finish(ExchangeResult& result) {
-  flow_.finish({.status = result.status,
-                .failure = result.failure,
-                .detail = std::move(result.detail),
-                .from_client = result.from_client,
-                .to_client = result.to_client,
-                .revoked = revoked_});
 }
 
 // WebSocket: bytes both ways from here on. What either side sent with its head goes first.

@@ -67,7 +67,6 @@ class Session {
   [[nodiscard]] bool can_reuse_upstream();
   [[nodiscard]] boost::asio::awaitable<std::optional<flow::DialFailure>> dial();
   [[nodiscard]] boost::asio::awaitable<std::expected<std::unique_ptr<net::Stream>, flow::DialFailure>> dialled();
-  void finish(ExchangeResult& result);
   [[nodiscard]] boost::asio::awaitable<void> answer_fault(Fault fault);
   [[nodiscard]] boost::asio::awaitable<void> answer_last(Page page);
   [[nodiscard]] boost::asio::awaitable<Next> switch_protocols();

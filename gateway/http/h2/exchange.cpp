@@ -70,8 +70,8 @@ void Pair::touch() {
 }
 
 void Pair::fail(Reason reason, std::string why) {
-  result.failure = reason;
-  result.detail = std::move(why);
+  result.outcome.failure = reason;
+  result.outcome.detail = std::move(why);
 }
 
 // kOver: an answer that must not be passed on.
@@ -84,7 +84,7 @@ Next Pair::respond() {
       return Next::kOver;
     }
   }
-  result.status = status;
+  result.outcome.status = status;
   client_.respond(forwarded_response(origin_.head()), is_empty(*origin_.received()) ? nullptr : origin_.received());
   return Next::kGoesOn;
 }
@@ -92,10 +92,10 @@ Next Pair::respond() {
 Next Pair::step() {
   if (client_.closed()) return Next::kOver;
   for (const auto& interim : origin_.take_interim()) client_.send_interim(forwarded_response(interim));
-  if (origin_.has_head() && result.status == 0 && !origin_.head_too_large() && respond() == Next::kOver) {
+  if (origin_.has_head() && result.outcome.status == 0 && !origin_.head_too_large() && respond() == Next::kOver) {
     return Next::kOver;
   }
-  if (origin_.head_too_large() && result.status == 0) {
+  if (origin_.head_too_large() && result.outcome.status == 0) {
     fail(Reason::kUpstreamFailed, "its answer: a header list too large");
     return Next::kOver;
   }
@@ -103,11 +103,12 @@ Next Pair::step() {
 }
 
 Next Pair::origin_closed() {
-  if (result.status != 0 && origin_.received()->finished()) return client_.sent_end() ? Next::kOver : Next::kGoesOn;
+  if (result.outcome.status != 0 && origin_.received()->finished())
+    return client_.sent_end() ? Next::kOver : Next::kGoesOn;
   const auto& upload = *client_.received();
   const bool kept = upload.total() == upload.size();
-  result.untouched = result.status == 0 && kept && origin_.error_code() == http2::kRefusedStream;
-  const bool silent = result.status == 0;
+  result.untouched = result.outcome.status == 0 && kept && origin_.error_code() == http2::kRefusedStream;
+  const bool silent = result.outcome.status == 0;
   fail(Reason::kUpstreamFailed, silent ? "it ended the request without an answer" : "its answer ended too early");
   if (!silent) client_.reset(origin_.error_code() == http2::kNoError ? http2::kInternalError : origin_.error_code());
   return Next::kOver;
@@ -118,7 +119,9 @@ Next Pair::origin_closed() {
 asio::awaitable<StreamResult> exchange_over_http2(net::DeadlineWheel& wheel, http2::Stream& client,
                                                   http2::Session& origin, const Request& request) {
   if (request.websocket && origin.has_settings() && !origin.peer_takes_websockets()) {
-    co_return StreamResult{.failure = Reason::kUpstreamFailed, .detail = "it takes no WebSocket over HTTP/2"};
+    StreamResult none;
+    none.outcome = {.failure = Reason::kUpstreamFailed, .detail = "it takes no WebSocket over HTTP/2"};
+    co_return none;
   }
   StreamWaiter waiter(co_await asio::this_coro::executor, wheel);
   const auto asked = origin.request(head_of(request), is_empty(*client.received()) ? nullptr : client.received());
@@ -128,19 +131,20 @@ asio::awaitable<StreamResult> exchange_over_http2(net::DeadlineWheel& wheel, htt
   while (pair.step() == Next::kGoesOn) {
     if (!waiter.timed_out() || !pair.stands_still()) pair.touch();
     if (waiter.timed_out()) {
-      pair.fail(Reason::kTimedOut, pair.result.status == 0 ? "it did not answer in time" : "its answer stood still");
-      if (pair.result.status != 0) client.reset(http2::kCancel);
+      pair.fail(Reason::kTimedOut,
+                pair.result.outcome.status == 0 ? "it did not answer in time" : "its answer stood still");
+      if (pair.result.outcome.status != 0) client.reset(http2::kCancel);
       break;
     }
     co_await waiter.wait();
   }
   // A connection that was dead before it was asked: as good as refused.
   const auto& upload = *client.received();
-  const bool lost = asked->closed() && pair.result.status == 0 && !origin.takes_requests();
+  const bool lost = asked->closed() && pair.result.outcome.status == 0 && !origin.takes_requests();
   if (lost && request.may_repeat && upload.total() == upload.size()) pair.result.untouched = true;
   asked->reset(http2::kCancel);  // nothing, if it has ended
-  pair.result.to_client = asked->received()->total() - asked->received()->size();
-  if (pair.result.status != 0) co_await finish_answer(wheel, client);
+  pair.result.outcome.to_client = asked->received()->total() - asked->received()->size();
+  if (pair.result.outcome.status != 0) co_await finish_answer(wheel, client);
   co_return std::move(pair.result);
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "gateway/http/h2/request.h"
+#include "gateway/http/outcome.h"
 #include "gateway/http2/session.h"
 #include "gateway/http2/stream.h"
 #include "gateway/net/deadline_wheel.h"
@@ -17,12 +18,9 @@
 namespace soleroute::gateway::http::h2 {
 
 struct StreamResult {
-  int status = 0;                                     // sent to the client; 0: none
-  policy::Reason failure = policy::Reason::kAllowed;  // kUpstreamFailed, kTimedOut, kMalformed if it went wrong
-  std::string detail{};                               // then: why
+  Outcome outcome{};
   bool untouched = false;  // the origin has not begun on it, and nothing of the body is gone: it can be asked elsewhere
   bool reusable = false;   // HTTP/1: the connection can carry another request
-  std::uint64_t to_client = 0;  // of the body
 };
 
 // Without a status in the result the client has not been answered, and its stream is open or was reset by the client.

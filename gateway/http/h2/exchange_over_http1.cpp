@@ -154,7 +154,7 @@ class Http1Receiver {
   asio::awaitable<void> receive();
   void fail(Reason reason, std::string why);
   // The connection was dead before it was asked: no byte came, and not for lack of time.
-  [[nodiscard]] bool stillborn() const { return result.failure == Reason::kUpstreamFailed && !begun_; }
+  [[nodiscard]] bool stillborn() const { return result.outcome.failure == Reason::kUpstreamFailed && !begun_; }
 
   StreamResult result;
 
@@ -181,9 +181,9 @@ class Http1Receiver {
 };
 
 void Http1Receiver::fail(Reason reason, std::string why) {
-  if (result.failure != Reason::kAllowed || client_.closed()) return;  // it gave up: nobody's failure
-  result.failure = reason;
-  result.detail = std::move(why);
+  if (result.outcome.failure != Reason::kAllowed || client_.closed()) return;  // it gave up: nobody's failure
+  result.outcome.failure = reason;
+  result.outcome.detail = std::move(why);
 }
 
 asio::awaitable<Read> Http1Receiver::read_more(std::size_t at_least) {
@@ -232,7 +232,7 @@ asio::awaitable<void> Http1Receiver::receive() {
   const auto framing = head->framing;
   const auto length = framing == BodyFraming::kLength ? head->content_length : 0;
   const bool empty = framing == BodyFraming::kNone || (framing == BodyFraming::kLength && length == 0);
-  result.status = head->status;
+  result.outcome.status = head->status;
   client_.respond(forwarded_response(*head), empty ? nullptr : answer_);
   in_.consume(head->size);
   result.reusable = head->keep_alive;
@@ -244,7 +244,7 @@ asio::awaitable<void> Http1Receiver::receive() {
     result.reusable = false;
     co_return client_.reset(http2::kInternalError);
   }
-  result.to_client = answer_->total();
+  result.outcome.to_client = answer_->total();
   answer_->finish(std::move(trailers_));
   result.reusable = result.reusable && in_.empty();
 }
@@ -329,7 +329,7 @@ asio::awaitable<StreamResult> exchange_over_http1(net::DeadlineWheel& wheel, htt
   result.untouched = receiver.stillborn() && request.may_repeat && coding == Http1Body::kNone;
   if (!result.reusable) origin.close();
   co_await sender.stop();
-  if (result.status != 0) co_await finish_answer(wheel, client);
+  if (result.outcome.status != 0) co_await finish_answer(wheel, client);
   co_return std::move(result);
 }
 

@@ -165,20 +165,17 @@ asio::awaitable<void> Session::forward(Exchange& exchange) {
   const auto entry = registered(exchange);
   auto result = co_await ask_origin(exchange);
   if (exchange.revoked) result = StreamResult{};
-  if (result) co_return co_await finish(exchange, std::move(*result));
+  if (result) co_return co_await finish(exchange, std::move(result->outcome));
   Page page = exchange.flow.dial_failed(result.error());
   exchange.flow.finish_page(page.size());
   co_await answer(exchange, std::move(page));
 }
 
-asio::awaitable<void> Session::finish(Exchange& exchange, StreamResult result) {
-  auto page = exchange.flow.finish({.status = result.status,
-                                    .failure = result.failure,
-                                    .detail = std::move(result.detail),
-                                    .from_client = exchange.stream->received()->total(),
-                                    .to_client = result.to_client,
-                                    .answerable = result.status == 0 && !exchange.stream->closed(),
-                                    .revoked = exchange.revoked});
+asio::awaitable<void> Session::finish(Exchange& exchange, Outcome outcome) {
+  outcome.from_client = exchange.stream->received()->total();
+  outcome.answerable = outcome.status == 0 && !exchange.stream->closed();
+  outcome.revoked = exchange.revoked;
+  auto page = exchange.flow.finish(std::move(outcome));
   if (page) co_await answer(exchange, std::move(*page));
 }
 

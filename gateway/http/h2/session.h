@@ -41,7 +41,7 @@ class Session {
   [[nodiscard]] std::optional<Page> decide(Exchange& exchange);
   [[nodiscard]] boost::asio::awaitable<void> forward(Exchange& exchange);
   [[nodiscard]] boost::asio::awaitable<std::expected<StreamResult, flow::DialFailure>> ask_origin(Exchange& exchange);
-  [[nodiscard]] boost::asio::awaitable<void> finish(Exchange& exchange, StreamResult result);
+  [[nodiscard]] boost::asio::awaitable<void> finish(Exchange& exchange, Outcome outcome);
   [[nodiscard]] boost::asio::awaitable<void> answer(Exchange& exchange, Page page);
   [[nodiscard]] flow::Registry::Entry registered(Exchange& exchange);
   void log_fault(policy::Reason reason, std::string_view why);

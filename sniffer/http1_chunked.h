@@ -16,7 +16,7 @@
 namespace soleroute::sniffer {
 
 inline constexpr std::size_t kMaxChunkExtension = 1024;  // bytes after the size in one chunk line
-inline constexpr std::size_t kMaxTrailerBytes = 16 * 1024;
+inline constexpr std::size_t kMaxTrailerBytes = 16 << 10;
 inline constexpr std::size_t kMaxTrailerFields = 64;
 
 // Who sends a message decides how it is read: what a client sends has to follow the grammar; what browsers and curl

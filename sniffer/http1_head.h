@@ -18,11 +18,11 @@
 
 namespace soleroute::sniffer {
 
-inline constexpr std::size_t kMaxRequestLine = 8 * 1024;  // without its CRLF; more: 414
-inline constexpr std::size_t kMaxHeadBytes = 64 * 1024;   // start line, fields and the blank line; more: 431
-inline constexpr std::size_t kMaxHeaderFields = 128;      // of a request; more: 431
-inline constexpr std::size_t kMaxResponseFields = 1024;   // some sites set a hundred cookies at once
-inline constexpr std::size_t kMaxMethodLength = 32;       // more: 501
+inline constexpr std::size_t kMaxRequestLine = 8 << 10;  // without its CRLF; more: 414
+inline constexpr std::size_t kMaxHeadBytes = 64 << 10;   // start line, fields and the blank line; more: 431
+inline constexpr std::size_t kMaxHeaderFields = 128;     // of a request; more: 431
+inline constexpr std::size_t kMaxResponseFields = 1024;  // some sites set a hundred cookies at once
+inline constexpr std::size_t kMaxMethodLength = 32;      // more: 501
 
 struct HeaderField {
   std::string_view name;   // as sent

@@ -50,7 +50,7 @@ bool same_content(const struct stat& before, const struct stat& after) {
 base::Result<std::string> read_bounded(int fd, const std::string& path, std::size_t expected, std::size_t max_bytes) {
   std::string text;
   text.reserve(expected);
-  std::array<char, 16384> chunk;
+  std::array<char, 16384> chunk{};
   for (;;) {
     const ssize_t count = ::read(fd, chunk.data(), chunk.size());
     if (count < 0 && errno == EINTR) continue;

@@ -61,7 +61,7 @@ asio::awaitable<void> answer(flow::Context& context, net::Stream& client, audit:
 
 asio::awaitable<void> answer_dial_failure(flow::Context& context, net::Stream& client, const Destination& to,
                                           const policy::Policy& policy, policy::Decision decision,
-                                          flow::DialFailure failure, http::PageForm form) {
+                                          const flow::DialFailure& failure, http::PageForm form) {
   ++context.counters.upstream_failures;
   decision.action = policy::Action::kDeny;
   decision.reason = failure.reason;
@@ -82,7 +82,7 @@ asio::awaitable<flow::TunnelPtr> connect(flow::Context& context, flow::ClientCon
   auto dialled = co_await context.connector.dial_endpoint(decision, to.host, remote, to.client);
   if (!dialled) {
     flow::DialFailure failure = std::move(dialled.error());
-    co_await answer_dial_failure(context, inner, to, policy, decision, std::move(failure), form);
+    co_await answer_dial_failure(context, inner, to, policy, decision, failure, form);
     co_return nullptr;
   }
   auto record = record_of(to, decision);

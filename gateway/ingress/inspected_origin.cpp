@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/web_ports.h"
+#include "gateway/flow/refusal.h"
 #include "gateway/http/h2/http1_over_http2.h"
 #include "gateway/ingress/tls_facts.h"
 #include "gateway/inspect/inspection.h"

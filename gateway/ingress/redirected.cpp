@@ -19,7 +19,7 @@ namespace asio = boost::asio;
 using policy::Reason;
 using sniffer::Protocol;
 
-constexpr std::size_t kFirstRead = 16 * 1024;
+constexpr std::size_t kFirstRead = 16 << 10;
 
 // What the bytes that are there tell, once it is more than that there should be more; nothing: wait for them.
 // kNeedMore: the client went away.

@@ -15,6 +15,7 @@
 #include "gateway/ingress/inspected.h"
 #include "gateway/ingress/tls_alert.h"
 #include "gateway/ingress/tls_facts.h"
+#include "policy/observe.h"
 #include "sniffer/tls_client_hello.h"
 #include "sniffer/tls_record.h"
 
@@ -51,29 +52,32 @@ std::expected<HelloOutcome, std::size_t> hello_in(const flow::ReadAhead& read) {
   return HelloOutcome(std::unexpected(wrong_hello(parsed.fault())));
 }
 
+// Reads once. Nothing: more is there, and it fits.
+asio::awaitable<std::optional<WrongHello>> read_more(net::Stream& stream, flow::ReadAhead& read, net::HeldBytes& held) {
+  constexpr std::size_t kReadBytes = 16 << 10;
+  const std::size_t before = read.size();
+  read.resize(before + kReadBytes);
+  const auto count = co_await stream.read_some(std::span(read).subspan(before));
+  read.resize(before + (count ? *count : 0));
+  held.set(read.capacity());
+  const bool fits = read.size() <= kReadBytes || held.has_room();
+  if (count && *count > 0 && fits) co_return std::nullopt;
+  const bool late = !count && count.error().sys_errno == ETIMEDOUT;
+  WrongHello wrong;
+  wrong.refusal.reason = !fits ? Reason::kTooLarge : late ? Reason::kTimedOut : Reason::kMalformed;
+  wrong.refusal.detail = fits ? "the ClientHello never became whole" : flow::kNoRoom;
+  co_return wrong;
+}
+
 // Reads until the hello is whole. The deadline set at accept covers all of it.
 asio::awaitable<HelloOutcome> rest_of_hello(net::Stream& stream, flow::ReadAhead& read, net::HeldBytes& held,
                                             std::size_t wanted) {
-  constexpr std::size_t kReadBytes = 16 * 1024;
   sniffer::HandshakeRecords records;
   for (;;) {
     while (read.size() < wanted) {  // so it is not whole, and every record in it is the hello's
       if (const auto fault = records.inspect(read)) co_return std::unexpected(wrong_hello(*fault));
-      const std::size_t before = read.size();
-      read.resize(before + kReadBytes);
-      const auto count = co_await stream.read_some(std::span(read).subspan(before));
-      read.resize(before + (count ? *count : 0));
-      held.set(read.capacity());
-      const bool fits = read.size() <= kReadBytes || held.has_room();
-      if (count && *count > 0 && fits) continue;
-      if (!fits) {
-        co_return std::unexpected(flow::Refusal{.reason = Reason::kTooLarge, .detail = std::string(flow::kNoRoom)});
-      }
-      const bool late = !count && count.error().sys_errno == ETIMEDOUT;
-      WrongHello cut;
-      cut.refusal.reason = late ? Reason::kTimedOut : Reason::kMalformed;
-      cut.refusal.detail = "the ClientHello never became whole";
-      co_return std::unexpected(std::move(cut));
+      auto wrong = co_await read_more(stream, read, held);
+      if (wrong) co_return std::unexpected(std::move(*wrong));
     }
     auto known = hello_in(read);
     if (known) co_return *std::move(known);

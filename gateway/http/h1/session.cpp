@@ -72,6 +72,18 @@ flow::ReadAhead Session::take_received() {
   return {bytes.begin(), bytes.end()};
 }
 
+// Nothing: more has to come.
+std::expected<std::optional<sniffer::RequestHead>, Fault> Session::head_in(std::size_t& parsed_size) const {
+  if (received_.empty() || !sniffer::worth_parsing_again(received_.bytes(), parsed_size)) return std::nullopt;
+  auto parsed = sniffer::parse_request_head(received_.bytes());
+  if (parsed.complete()) return std::move(parsed).value();
+  parsed_size = received_.size();
+  if (!parsed.malformed()) return std::nullopt;
+  const auto fault = parsed.fault();
+  const Reason reason = fault.too_large ? Reason::kTooLarge : Reason::kMalformed;
+  return std::unexpected(Fault{fault.http_status, reason, fault.reason});
+}
+
 asio::awaitable<std::expected<sniffer::RequestHead, Fault>> Session::read_head() {
   std::size_t parsed_size = 0;
   const bool first = std::exchange(first_, false);  // its time began when the connection did
@@ -79,16 +91,9 @@ asio::awaitable<std::expected<sniffer::RequestHead, Fault>> Session::read_head()
   awaited_ = !first && received_.empty() && stream().wait_before_reading();  // the last answer has been written since
   for (;;) {
     stream().set_resting(!first && received_.empty());
-    if (!received_.empty() && sniffer::worth_parsing_again(received_.bytes(), parsed_size)) {
-      auto parsed = sniffer::parse_request_head(received_.bytes());
-      if (parsed.complete()) co_return std::move(parsed).value();
-      if (parsed.malformed()) {
-        const auto fault = parsed.fault();
-        const Reason reason = fault.too_large ? Reason::kTooLarge : Reason::kMalformed;
-        co_return std::unexpected(Fault{fault.http_status, reason, fault.reason});
-      }
-      parsed_size = received_.size();
-    }
+    auto head = head_in(parsed_size);
+    if (!head) co_return std::unexpected(head.error());
+    if (*head) co_return std::move(**head);
     const bool idle = received_.empty();
     if (!received_.may_grow()) co_return std::unexpected(Fault{503, Reason::kTooLarge, flow::kNoRoom});
     const auto count = co_await stream().read_some(received_.space(kSmallRead));
@@ -118,17 +123,8 @@ asio::awaitable<std::optional<ConnectAsked>> Session::run() {
       co_await answer_fault(head.error());
       co_return std::nullopt;
     }
-    if (entrance_ == Entrance::kExplicitProxy && head->method == "CONNECT") {
-      if (head->framing != sniffer::BodyFraming::kNone) {  // RFC 9110 section 9.3.6: body or tunnel, who could tell?
-        begin(*head);
-        const Fault fault{400, Reason::kMalformed, "a CONNECT with a body"};
-        co_await answer_fault(fault);
-        co_return std::nullopt;
-      }
-      ConnectAsked asked{{{}, head->host, head->host_address, head->port}, head->http11, wants_json(*head)};
-      received_.consume(head->size);
-      co_return asked;
-    }
+    const bool connect = entrance_ == Entrance::kExplicitProxy && head->method == "CONNECT";
+    if (connect) co_return co_await connect_asked(*head);
     const Next next = co_await serve(*head);
     if (next == Next::kOver) co_return std::nullopt;
     flow_.await_next();
@@ -136,6 +132,18 @@ asio::awaitable<std::optional<ConnectAsked>> Session::run() {
     // Requests that are all there and answered from here never wait: others have their turn.
     if (++served_ % kRequestsInATurn == 0) co_await asio::post(context_.io, asio::use_awaitable);
   }
+}
+
+asio::awaitable<std::optional<ConnectAsked>> Session::connect_asked(const sniffer::RequestHead& head) {
+  if (head.framing != sniffer::BodyFraming::kNone) {  // RFC 9110 section 9.3.6: body or tunnel, who could tell?
+    begin(head);
+    const Fault fault{400, Reason::kMalformed, "a CONNECT with a body"};
+    co_await answer_fault(fault);
+    co_return std::nullopt;
+  }
+  ConnectAsked asked{{{}, head.host, head.host_address, head.port}, head.http11, wants_json(head)};
+  received_.consume(head.size);
+  co_return asked;
 }
 
 void Session::begin(const sniffer::RequestHead& head) {

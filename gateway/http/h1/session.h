@@ -54,9 +54,11 @@ class Session {
  private:
   enum class Next : std::uint8_t { kGoOn, kOver };
 
-  [[nodiscard]] net::Stream& stream() { return *client_.stream; }
+  [[nodiscard]] net::Stream& stream() const { return *client_.stream; }
   void enter_registry();
+  [[nodiscard]] std::expected<std::optional<sniffer::RequestHead>, Fault> head_in(std::size_t& parsed_size) const;
   [[nodiscard]] boost::asio::awaitable<std::expected<sniffer::RequestHead, Fault>> read_head();
+  [[nodiscard]] boost::asio::awaitable<std::optional<ConnectAsked>> connect_asked(const sniffer::RequestHead& head);
   [[nodiscard]] boost::asio::awaitable<Next> serve(const sniffer::RequestHead& head);
   void begin(const sniffer::RequestHead& head);
   [[nodiscard]] std::optional<Fault> unfit(const sniffer::RequestHead& head) const;

@@ -73,7 +73,7 @@ std::vector<Denial> RecentDenials::of(const base::IpAddress& client) const {
   return {entry->denials.begin(), entry->denials.end()};
 }
 
-std::shared_ptr<const ToldDenials> RecentDenials::told(const base::IpAddress& client,
+std::shared_ptr<const DenialsPage> RecentDenials::told(const base::IpAddress& client,
                                                        const std::shared_ptr<const void>& policy,
                                                        const Teller& tell) const {
   std::vector<Denial> denials;
@@ -87,7 +87,7 @@ std::shared_ptr<const ToldDenials> RecentDenials::told(const base::IpAddress& cl
       noted = entry->noted;
     }
   }
-  auto told = std::make_shared<const ToldDenials>(tell(denials));  // not under the lock: every refusal waits for it
+  auto told = std::make_shared<const DenialsPage>(tell(denials));  // not under the lock: every refusal waits for it
   const std::lock_guard lock(mutex_);
   auto* entry = clients_.find(known_as(client));
   if (entry != nullptr && entry->noted == noted) {

@@ -28,7 +28,7 @@ struct Denial {
 };
 
 // What a client is told of its refusals.
-struct ToldDenials {
+struct DenialsPage {
   std::size_t count = 0;
   std::string lines;  // of a policy that would allow them
   std::shared_ptr<const std::string> json;
@@ -49,8 +49,8 @@ class RecentDenials {
 
   // What `tell` makes of them, made again only after another refusal or under another policy, which `policy` is the
   // identity of: whoever asks a thousand times gets the same text a thousand times.
-  using Teller = std::function<ToldDenials(const std::vector<Denial>&)>;
-  [[nodiscard]] std::shared_ptr<const ToldDenials> told(const base::IpAddress& client,
+  using Teller = std::function<DenialsPage(const std::vector<Denial>&)>;
+  [[nodiscard]] std::shared_ptr<const DenialsPage> told(const base::IpAddress& client,
                                                         const std::shared_ptr<const void>& policy,
                                                         const Teller& tell) const;
 
@@ -58,7 +58,7 @@ class RecentDenials {
   struct Client {
     std::deque<Denial> denials;  // newest at the front
     std::uint64_t noted = 0;
-    std::shared_ptr<const ToldDenials> told;
+    std::shared_ptr<const DenialsPage> told;
     std::weak_ptr<const void> told_under;
   };
   [[nodiscard]] base::IpAddress known_as(const base::IpAddress& client) const;

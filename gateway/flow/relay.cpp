@@ -62,13 +62,13 @@ class Direction {
 
  private:
   // Nothing: go on. Each of these either gets everything done or says why not.
-  using Obstacle = std::optional<Stop>;
-  [[nodiscard]] Obstacle flush_pipe();
-  [[nodiscard]] Obstacle flush_kept();
-  [[nodiscard]] Obstacle splice_once();
-  [[nodiscard]] Obstacle copy_once();
-  [[nodiscard]] Obstacle obstacle_to(net::IoResult read);
-  [[nodiscard]] Obstacle write(std::span<const std::byte> bytes, bool is_last);
+  using Blocked = std::optional<Stop>;
+  [[nodiscard]] Blocked flush_pipe();
+  [[nodiscard]] Blocked flush_kept();
+  [[nodiscard]] Blocked splice_once();
+  [[nodiscard]] Blocked copy_once();
+  [[nodiscard]] Blocked blocked_by(net::IoResult read);
+  [[nodiscard]] Blocked write(std::span<const std::byte> bytes, bool is_last);
   [[nodiscard]] net::IoResult send(std::span<const std::byte> bytes, bool is_last);
   Stop pause(Stop reason);
 
@@ -85,7 +85,7 @@ class Direction {
   bool ended_ = false;  // `from` has nothing more; what is kept goes first
 };
 
-Direction::Obstacle Direction::flush_pipe() {
+Direction::Blocked Direction::flush_pipe() {
   while (pipe_ && pipe_->held > 0) {
     const ssize_t moved = ::splice(pipe_->read_end.get(), nullptr, to_.native_handle(), nullptr, pipe_->held,
                                    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
@@ -95,7 +95,7 @@ Direction::Obstacle Direction::flush_pipe() {
   return std::nullopt;
 }
 
-Direction::Obstacle Direction::flush_kept() {
+Direction::Blocked Direction::flush_kept() {
   while (!kept_.empty()) {
     const auto written = send(kept_, ended_);
     if (written.would_block()) return Stop::kNoRoom;
@@ -107,7 +107,7 @@ Direction::Obstacle Direction::flush_kept() {
   return std::nullopt;
 }
 
-Direction::Obstacle Direction::splice_once() {
+Direction::Blocked Direction::splice_once() {
   const ssize_t count = ::splice(from_.native_handle(), nullptr, pipe_->write_end.get(), nullptr, pipe_->capacity,
                                  SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   if (count == 0) return Stop::kEndOfStream;
@@ -126,7 +126,7 @@ net::IoResult Direction::send(std::span<const std::byte> bytes, bool is_last) {
   return would_block(errno) ? net::IoResult::blocked() : net::IoResult::failure("write", errno);
 }
 
-Direction::Obstacle Direction::write(std::span<const std::byte> bytes, bool is_last) {
+Direction::Blocked Direction::write(std::span<const std::byte> bytes, bool is_last) {
   const auto written = send(bytes, is_last);
   if (written.failed()) return Stop::kFailed;
   bytes = bytes.subspan(written.count());
@@ -135,7 +135,7 @@ Direction::Obstacle Direction::write(std::span<const std::byte> bytes, bool is_l
 }
 
 // To reading on.
-Direction::Obstacle Direction::obstacle_to(net::IoResult read) {
+Direction::Blocked Direction::blocked_by(net::IoResult read) {
   using Kind = net::IoResult::Kind;
   switch (read.kind()) {
     case Kind::kWouldBlock:
@@ -147,25 +147,25 @@ Direction::Obstacle Direction::obstacle_to(net::IoResult read) {
     case Kind::kBytes:
       break;
   }
-  return from_.wait_before_reading() ? Obstacle(Stop::kNoInput) : std::nullopt;
+  return from_.wait_before_reading() ? Blocked(Stop::kNoInput) : std::nullopt;
 }
 
 // Everything that is there, up to the size of the scratch buffer, in one write.
-Direction::Obstacle Direction::copy_once() {
+Direction::Blocked Direction::copy_once() {
   const auto buffer = scratch().first(held_.has_room() ? kScratchBytes : kCopiedWithoutRoom);
   std::size_t count = 0;
-  Obstacle obstacle;
-  while (!obstacle && count < buffer.size()) {
+  Blocked blocked;
+  while (!blocked && count < buffer.size()) {
     const auto read = from_.try_read_some(buffer.subspan(count));
     count += read.count();
-    obstacle = obstacle_to(read);
+    blocked = blocked_by(read);
   }
   total_ += count;
   since_pause_ += count;
-  ended_ = obstacle == Stop::kEndOfStream;
-  if (count == 0) return obstacle;
-  const Obstacle unwritten = write(buffer.first(count), ended_);
-  return unwritten ? unwritten : obstacle;
+  ended_ = blocked == Stop::kEndOfStream;
+  if (count == 0) return blocked;
+  const Blocked unwritten = write(buffer.first(count), ended_);
+  return unwritten ? unwritten : blocked;
 }
 
 Stop Direction::pause(Stop reason) {
@@ -184,15 +184,15 @@ Stop Direction::pause(Stop reason) {
 
 Stop Direction::move() {
   const std::uint64_t turn_end = total_ + kTurnBytes;
-  Obstacle obstacle = pipe_ ? flush_pipe() : flush_kept();
-  while (!obstacle) {
+  Blocked blocked = pipe_ ? flush_pipe() : flush_kept();
+  while (!blocked) {
     if (ended_) return pause(Stop::kEndOfStream);
     if (total_ >= turn_end) return pause(Stop::kTurnOver);
     const bool splice = plain_ && held_.has_room() && (bulk_ || since_pause_ >= kSpliceAfter);
     if (splice && !pipe_) pipe_ = pipes_.borrow();
-    obstacle = splice && pipe_ ? splice_once() : copy_once();  // a pipe that is left here is empty
+    blocked = splice && pipe_ ? splice_once() : copy_once();  // a pipe that is left here is empty
   }
-  return pause(*obstacle);
+  return pause(*blocked);
 }
 
 // A stream whose peer broke off is reset towards the other side, unless that would lose bytes still on their way.

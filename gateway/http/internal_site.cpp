@@ -55,14 +55,14 @@ std::string records_json(const std::vector<flow::Denial>& denials, std::string_v
   return out + "\"}\n";
 }
 
-std::shared_ptr<const flow::ToldDenials> denials_of(const SiteRequest& request, const SiteSources& sources) {
+std::shared_ptr<const flow::DenialsPage> denials_of(const SiteRequest& request, const SiteSources& sources) {
   const auto tell = [&](const std::vector<flow::Denial>& denials) {
-    flow::ToldDenials told{denials.size(), lines_for(denials, sources.policy), nullptr};
+    flow::DenialsPage told{denials.size(), lines_for(denials, sources.policy), nullptr};
     told.json = std::make_shared<const std::string>(records_json(denials, told.lines));
     return told;
   };
   if (sources.denials != nullptr) return sources.denials->told(request.client, sources.pages, tell);
-  return std::make_shared<const flow::ToldDenials>(tell({}));
+  return std::make_shared<const flow::DenialsPage>(tell({}));
 }
 
 Page home(const SiteRequest& request, const SiteSources& sources) {
@@ -106,7 +106,7 @@ bool is_own_name(const std::optional<base::HostName>& host) {
   return host && dns::special_name(*host) == dns::SpecialName::kGateway;
 }
 
-Page own_page(const SiteRequest& request, const SiteSources& sources) {
+Page internal_site_page(const SiteRequest& request, const SiteSources& sources) {
   if (request.method != "GET" && request.method != "HEAD") {
     Page page = text_page(405, "gateway.internal can be read, not written: GET or HEAD.\n");
     page.allow = "GET, HEAD";
@@ -125,9 +125,9 @@ Page own_page(const SiteRequest& request, const SiteSources& sources) {
   return text_page(404, "gateway.internal has /, /policy, /policy.json, /denials and /ca.pem.\n");
 }
 
-Page own_page(const flow::Context& context, const policy::Policy& policy, const SiteRequest& request) {
+Page internal_site_page(const flow::Context& context, const policy::Policy& policy, const SiteRequest& request) {
   const std::string_view ca = context.inspection ? context.inspection->ca_certificate_pem : std::string_view{};
-  return own_page(request, {policy, context.policy_pages, context.denials, ca});
+  return internal_site_page(request, {policy, context.policy_pages, context.denials, ca});
 }
 
 }  // namespace soleroute::gateway::http

@@ -39,8 +39,9 @@ struct SiteSources {
 
 // Nothing of the request stands in the page. What it costs does not grow with the policy, and with what was refused to
 // the client only once for each refusal. 405 for every method but GET and HEAD, 404 for what is not there.
-[[nodiscard]] Page own_page(const SiteRequest& request, const SiteSources& sources);
+[[nodiscard]] Page internal_site_page(const SiteRequest& request, const SiteSources& sources);
 // The same from what a worker has. It is asked before any policy is.
-[[nodiscard]] Page own_page(const flow::Context& context, const policy::Policy& policy, const SiteRequest& request);
+[[nodiscard]] Page internal_site_page(const flow::Context& context, const policy::Policy& policy,
+                                      const SiteRequest& request);
 
 }  // namespace soleroute::gateway::http

@@ -83,7 +83,7 @@ std::optional<Page> RequestFlow::decide() {
     }
     audit::set_decision(record_, {.action = policy::Action::kAllow, .reason = Reason::kAllowed});
     record_.detail = audit::kOwnAddress;
-    Page page = own_page(context_, *policy_, {*facts_.method, *facts_.target, facts_.client, form_.json});
+    Page page = internal_site_page(context_, *policy_, {*facts_.method, *facts_.target, facts_.client, form_.json});
     record_.status = page.status;
     return page;
   }

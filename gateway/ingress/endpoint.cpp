@@ -72,8 +72,8 @@ void log_passed(flow::Context& context, const EndpointQuery& query, const policy
   audit::write(context.log, context.counters, record);
 }
 
-void refuse(flow::Context& context, flow::ClientConnection& client, const policy::Decision& decision,
-            policy::Reason reason, std::string detail) {
+void refuse_endpoint(flow::Context& context, flow::ClientConnection& client, const policy::Decision& decision,
+                     policy::Reason reason, std::string detail) {
   const auto& destination = client.original_destination;
   const auto name = context.names.looked_up_as(client.peer.address, destination.address);
   if (detail.empty() && context.is_own(destination.address)) detail = audit::kOwnAddress;
@@ -99,7 +99,7 @@ asio::awaitable<flow::TunnelPtr> serve_endpoint(flow::Context& context, flow::Cl
   const auto decision = query.ask(*snapshot);
   const bool passes = decision.allowed() || is_observed_address(context, *snapshot, query, decision);
   if (!passes) {
-    refuse(context, client, decision, decision.reason, {});
+    refuse_endpoint(context, client, decision, decision.reason, {});
     co_return nullptr;
   }
   auto parsed = base::HostName::parse(decision.matched_host);
@@ -107,7 +107,7 @@ asio::awaitable<flow::TunnelPtr> serve_endpoint(flow::Context& context, flow::Cl
   auto dialled = co_await context.connector.dial_endpoint(decision, std::move(name), query.destination, query.client);
   if (!dialled) {
     ++context.counters.upstream_failures;
-    refuse(context, client, decision, dialled.error().reason, dialled.error().message);
+    refuse_endpoint(context, client, decision, dialled.error().reason, dialled.error().message);
     co_return nullptr;
   }
   log_passed(context, query, decision);

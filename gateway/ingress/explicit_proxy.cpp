@@ -113,7 +113,7 @@ asio::awaitable<flow::TunnelPtr> serve_connect(flow::Context& context, flow::Cli
                        asked.authority.port.value_or(0)};
   const http::PageForm form{.json = asked.wants_json};
   const auto snapshot = context.policy;  // the decision borrows from it
-  auto decision = feasible(context, snapshot->decide(to.facts()));
+  auto decision = require_ca(context, snapshot->decide(to.facts()));
   const bool observed_address = to.address && !to.host && context.connector.may_dial(*to.address);
   // Over TLS too, where there is a CA to sign for it, the gateway answers for itself.
   const bool own_name = http::is_own_name(to.host);

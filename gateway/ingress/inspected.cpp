@@ -30,14 +30,14 @@ bool offers(const TlsAsked& asked, std::string_view protocol) {
 
 // What the origin is offered, in the order of preference. HTTP/2 only for clients that speak it; requests of theirs can
 // go to an origin of either version.
-std::vector<http::HttpVersion> carried(const TlsAsked& asked) {
+std::vector<http::HttpVersion> alpn_to_origin(const TlsAsked& asked) {
   if (offers(asked, alpn_name(http::HttpVersion::kHttp2)))
     return {http::HttpVersion::kHttp2, http::HttpVersion::kHttp1};
   return {http::HttpVersion::kHttp1};
 }
 
 // What is spoken with the client where `wanted` is what the origin speaks, or would do.
-http::HttpVersion spoken(const TlsAsked& asked, http::HttpVersion wanted) {
+http::HttpVersion alpn_to_client(const TlsAsked& asked, http::HttpVersion wanted) {
   const bool http2 = offers(asked, alpn_name(http::HttpVersion::kHttp2));
   const bool http1 =
       asked.alpn.empty() || offers(asked, alpn_name(http::HttpVersion::kHttp1)) || offers(asked, "http/1.0");
@@ -146,7 +146,7 @@ asio::awaitable<Requests> refuse_requests(flow::Context& context, http::Inspecte
 
 }  // namespace
 
-policy::Decision feasible(const flow::Context& context, policy::Decision decision) {
+policy::Decision require_ca(const flow::Context& context, policy::Decision decision) {
   if (context.inspection || !decision.allowed() || decision.treatment != policy::Treatment::kInspect) return decision;
   decision.action = policy::Action::kDeny;
   decision.reason = Reason::kInspectionNeeded;
@@ -161,8 +161,8 @@ asio::awaitable<void> serve_inspected(flow::Context& context, flow::ClientConnec
   const auto preferred = destination ? std::optional(destination->address) : std::nullopt;
   InspectedOrigin origin(context, client, asked.name, preferred);
   std::optional<http::OriginConnection> first;
-  auto connected = co_await origin.connect(carried(asked));
-  const http::HttpVersion version = spoken(asked, connected ? connected->version : http::HttpVersion::kHttp1);
+  auto connected = co_await origin.connect(alpn_to_origin(asked));
+  const http::HttpVersion version = alpn_to_client(asked, connected ? connected->version : http::HttpVersion::kHttp1);
   if (connected) {
     first = std::move(*connected);
   } else {
@@ -190,7 +190,7 @@ asio::awaitable<void> serve_refused(flow::Context& context, flow::ClientConnecti
     flow::log_refusal(context, client, refusal);
     co_return co_await flow::send_and_close(*client.stream, alert_record(Alert::kAccessDenied));
   }
-  const http::HttpVersion version = spoken(asked, http::HttpVersion::kHttp1);
+  const http::HttpVersion version = alpn_to_client(asked, http::HttpVersion::kHttp1);
   auto accepted = co_await accept(context, std::move(client.stream), std::move(read), asked, version);
   if (!accepted.stream) {
     refusal.detail = accepted.refusal.detail;

@@ -20,7 +20,7 @@ struct TlsAsked {
 };
 
 // What a decision about a connection comes to here: without a CA, what may only pass inspected does not pass.
-[[nodiscard]] policy::Decision feasible(const flow::Context& context, policy::Decision decision);
+[[nodiscard]] policy::Decision require_ca(const flow::Context& context, policy::Decision decision);
 
 // An allowed connection that the policy wants inspected: the origin first, then the client, then its requests.
 // Precondition: context.inspection.

@@ -68,7 +68,7 @@ asio::awaitable<void> refuse_http2_in_clear(flow::Context& context, flow::Client
   co_await flow::send_and_close(*client.stream, std::move(frames));
 }
 
-void refuse(flow::Context& context, flow::ClientConnection& client, Reason reason, std::string detail) {
+void refuse_and_reset(flow::Context& context, flow::ClientConnection& client, Reason reason, std::string detail) {
   const flow::Refusal refusal{.phase = policy::Phase::kTls, .reason = reason, .detail = std::move(detail)};
   flow::log_refusal(context, client, refusal);
   client.stream->reset();
@@ -98,15 +98,16 @@ asio::awaitable<flow::TunnelPtr> serve_until_tunnel(flow::Context& context, flow
   } else if (protocol == Protocol::kHttp1) {
     co_await refuse_clear_text(context, std::move(client), std::move(read));
   } else if (protocol == Protocol::kTls) {
-    refuse(context, client, Reason::kMalformed, "TLS on port 80");
+    refuse_and_reset(context, client, Reason::kMalformed, "TLS on port 80");
   } else if (protocol == Protocol::kHttp2Preface) {
     co_await refuse_http2_in_clear(context, std::move(client));
   } else if (protocol == Protocol::kOther) {
-    refuse(context, client, Reason::kMalformed, "neither TLS nor HTTP");
+    refuse_and_reset(context, client, Reason::kMalformed, "neither TLS nor HTTP");
   } else if (client.stream->timed_out()) {
-    refuse(context, client, Reason::kTimedOut, read.empty() ? "nothing was sent" : "too few bytes to tell a protocol");
+    refuse_and_reset(context, client, Reason::kTimedOut,
+                     read.empty() ? "nothing was sent" : "too few bytes to tell a protocol");
   } else if (!read.empty()) {
-    refuse(context, client, Reason::kMalformed, "closed before a protocol could be told");
+    refuse_and_reset(context, client, Reason::kMalformed, "closed before a protocol could be told");
   }
   co_return nullptr;
 }

@@ -26,8 +26,8 @@ namespace asio = boost::asio;
 using policy::Reason;
 using sniffer::ClientHello;
 
-asio::awaitable<void> refuse(flow::Context& context, flow::ClientConnection& client, flow::Refusal refusal,
-                             Alert alert) {
+asio::awaitable<void> refuse_with_alert(flow::Context& context, flow::ClientConnection& client, flow::Refusal refusal,
+                                        Alert alert) {
   flow::log_refusal(context, client, refusal);
   co_await flow::send_and_close(*client.stream, alert_record(alert));
 }
@@ -124,24 +124,24 @@ flow::Refusal not_answered(const ClientHello& hello, bool has_ca) {
 }
 
 // The client's TLS is to end here: inspected, or, with a refusal, told why.
-struct Termination {
+struct TlsTermination {
   TlsAsked asked;
   std::shared_ptr<const policy::Policy> policy;  // that the refusal borrows from
   std::optional<flow::Refusal> refusal{};
 };
 
 // What a decision lets through: the origin, already told what was read. Or what becomes of the connection instead.
-struct Passage {
+struct Admitted {
   std::unique_ptr<net::Stream> origin;
   TlsQuery query;
-  std::unique_ptr<Termination> termination{};
+  std::unique_ptr<TlsTermination> termination{};
 };
 
-Passage terminated(const flow::ClientConnection& client, ClientHello hello,
-                   std::shared_ptr<const policy::Policy> policy, std::optional<flow::Refusal> refusal) {
+Admitted terminated(const flow::ClientConnection& client, ClientHello hello,
+                    std::shared_ptr<const policy::Policy> policy, std::optional<flow::Refusal> refusal) {
   base::HostName name = *hello.server_name;
   TlsAsked asked{name, std::move(hello.alpn)};
-  auto termination = std::make_unique<Termination>(std::move(asked), std::move(policy), std::move(refusal));
+  auto termination = std::make_unique<TlsTermination>(std::move(asked), std::move(policy), std::move(refusal));
   return {nullptr, {client.peer.address, client.destination(), std::move(name)}, std::move(termination)};
 }
 
@@ -163,13 +163,13 @@ asio::awaitable<std::unique_ptr<net::Stream>> dial_origin(flow::Context& context
   refusal.ech = query.encrypted_client_hello;
   refusal.reason = dialled.error().reason;
   refusal.detail = dialled.error().message;
-  co_await refuse(context, client, std::move(refusal), Alert::kInternalError);
+  co_await refuse_with_alert(context, client, std::move(refusal), Alert::kInternalError);
   co_return nullptr;
 }
 
 // The hello read, decided and answered; nothing for a flow that was refused. `client` and `read` are the caller's.
-asio::awaitable<std::optional<Passage>> admit(flow::Context& context, flow::ClientConnection& client,
-                                              flow::ReadAhead& read, std::optional<base::HostName> authority) {
+asio::awaitable<std::optional<Admitted>> admit(flow::Context& context, flow::ClientConnection& client,
+                                               flow::ReadAhead& read, std::optional<base::HostName> authority) {
   net::HeldBytes held(client.stream->buffers(), read.capacity());  // also while its origin is dialled
   auto known = hello_in(read);
   if (!known) known = co_await rest_of_hello(*client.stream, read, held, known.error());
@@ -179,7 +179,7 @@ asio::awaitable<std::optional<Passage>> admit(flow::Context& context, flow::Clie
     const Alert alert = hello.error().alert;
     const bool answerable = refusal.reason != Reason::kTimedOut;
     if (answerable) {
-      co_await refuse(context, client, std::move(refusal), alert);
+      co_await refuse_with_alert(context, client, std::move(refusal), alert);
       co_return std::nullopt;
     }
     flow::log_refusal(context, client, refusal);
@@ -188,7 +188,7 @@ asio::awaitable<std::optional<Passage>> admit(flow::Context& context, flow::Clie
   }
   const auto snapshot = context.policy;  // the decision borrows from it
   TlsQuery query{client.peer.address, client.destination(), hello->server_name, hello->encrypted_client_hello};
-  const auto decision = feasible(context, snapshot->decide(query.facts(authority)));
+  const auto decision = require_ca(context, snapshot->decide(query.facts(authority)));
   const bool by_policy = decision.reason == Reason::kHostNotAllowed || decision.reason == Reason::kHttpsNotPermitted;
   // The gateway answers for itself, whatever the policy says of the name.
   const bool ours = http::is_own_name(hello->server_name) && (!authority || authority == hello->server_name);
@@ -200,7 +200,7 @@ asio::awaitable<std::optional<Passage>> admit(flow::Context& context, flow::Clie
     const bool page = (by_policy || ours) && context.inspection && speaks_http(*hello);
     if (page) co_return terminated(client, std::move(*hello), snapshot, std::move(refusal));
     const Alert alert = host.empty() ? Alert::kUnrecognizedName : Alert::kAccessDenied;
-    co_await refuse(context, client, std::move(refusal), alert);
+    co_await refuse_with_alert(context, client, std::move(refusal), alert);
     co_return std::nullopt;
   }
   const base::HostName& name = *hello->server_name;  // decide() allows no connection without one
@@ -208,18 +208,18 @@ asio::awaitable<std::optional<Passage>> admit(flow::Context& context, flow::Clie
     flow::Refusal refusal = refusal_of(decision, name.text());
     refusal.reason = Reason::kMalformed;
     refusal.detail = "TLS for another protocol than HTTP: ALPN " + hello->alpn.front();
-    co_await refuse(context, client, std::move(refusal), Alert::kNoApplicationProtocol);
+    co_await refuse_with_alert(context, client, std::move(refusal), Alert::kNoApplicationProtocol);
     co_return std::nullopt;
   }
   const bool inspected = decision.allowed() && decision.treatment == policy::Treatment::kInspect;
   if (inspected) co_return terminated(client, std::move(*hello), snapshot, std::nullopt);
   auto origin = co_await dial_origin(context, client, query, decision, read);
   if (!origin) co_return std::nullopt;
-  co_return Passage{std::move(origin), std::move(query)};
+  co_return Admitted{std::move(origin), std::move(query)};
 }
 
 asio::awaitable<void> terminate(flow::Context& context, flow::ClientConnection client, flow::ReadAhead read,
-                                std::unique_ptr<Termination> termination) {
+                                std::unique_ptr<TlsTermination> termination) {
   TlsAsked asked = std::move(termination->asked);
   if (!termination->refusal) {
     return serve_inspected(context, std::move(client), std::move(read), std::move(asked));
@@ -230,19 +230,19 @@ asio::awaitable<void> terminate(flow::Context& context, flow::ClientConnection c
 
 asio::awaitable<flow::TunnelPtr> serve_tls_client(flow::Context& context, flow::ClientConnection client,
                                                   flow::ReadAhead read, std::optional<base::HostName> authority) {
-  auto passage = co_await admit(context, client, read, std::move(authority));
-  if (!passage) co_return nullptr;
-  if (passage->termination) {
-    auto termination = std::move(passage->termination);
-    passage.reset();
+  auto admitted = co_await admit(context, client, read, std::move(authority));
+  if (!admitted) co_return nullptr;
+  if (admitted->termination) {
+    auto termination = std::move(admitted->termination);
+    admitted.reset();
     co_await terminate(context, std::move(client), std::move(read), std::move(termination));
     co_return nullptr;
   }
-  auto still_allowed = [query = std::move(passage->query)](const policy::Policy& policy) {
+  auto still_allowed = [query = std::move(admitted->query)](const policy::Policy& policy) {
     return passes(policy, policy.decide(query.facts()));
   };
   auto tunnel =
-      flow::open_tunnel(context, std::move(client.stream), std::move(passage->origin), std::move(still_allowed));
+      flow::open_tunnel(context, std::move(client.stream), std::move(admitted->origin), std::move(still_allowed));
   if (tunnel != nullptr) tunnel->already_sent = read.size();
   co_return tunnel;
 }

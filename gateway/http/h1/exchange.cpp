@@ -44,7 +44,9 @@ class Answer {
 
   [[nodiscard]] bool failed() const { return result.outcome.failure != Reason::kAllowed; }
   // The connection was dead before it was asked: no byte came, and not for lack of time.
-  [[nodiscard]] bool stillborn() { return failed() && !begun_ && !client_gone && !upstream_.stream().timed_out(); }
+  [[nodiscard]] bool closed_before_response() {
+    return failed() && !begun_ && !client_gone && !upstream_.stream().timed_out();
+  }
 
   ExchangeResult result;
   bool uploading = false;
@@ -336,7 +338,7 @@ asio::awaitable<ExchangeResult> exchange(net::DeadlineWheel& wheel, net::Stream&
   if (sent == Written::kAll) upstream.expect_answer();
   if (outgoing.body.done()) {
     co_await answer.receive();
-    if (answer.stillborn() && reused && request.may_repeat) {
+    if (answer.closed_before_response() && reused && request.may_repeat) {
       answer.result.then = Then::kRepeat;
       co_return std::move(answer.result);
     }

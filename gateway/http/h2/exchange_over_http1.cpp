@@ -154,7 +154,9 @@ class Http1Receiver {
   asio::awaitable<void> receive();
   void fail(Reason reason, std::string why);
   // The connection was dead before it was asked: no byte came, and not for lack of time.
-  [[nodiscard]] bool stillborn() const { return result.outcome.failure == Reason::kUpstreamFailed && !begun_; }
+  [[nodiscard]] bool closed_before_response() const {
+    return result.outcome.failure == Reason::kUpstreamFailed && !begun_;
+  }
 
   StreamResult result;
 
@@ -326,7 +328,7 @@ asio::awaitable<StreamResult> exchange_over_http1(net::DeadlineWheel& wheel, htt
   if (sender.stood_still()) receiver.fail(Reason::kTimedOut, "the request body was not finished");
   auto& result = receiver.result;
   result.reusable = result.reusable && delivered;
-  result.untouched = receiver.stillborn() && request.may_repeat && coding == Http1Body::kNone;
+  result.untouched = receiver.closed_before_response() && request.may_repeat && coding == Http1Body::kNone;
   if (!result.reusable) origin.close();
   co_await sender.stop();
   if (result.outcome.status != 0) co_await finish_answer(wheel, client);

@@ -175,7 +175,7 @@ TEST(RecentDenials, IsToldOnceForEachRefusalAndPolicy) {
   int asked = 0;
   const auto tell = [&](const std::vector<flow::Denial>& denials) {
     ++asked;
-    return flow::ToldDenials{denials.size(), {}, std::make_shared<const std::string>(std::to_string(asked))};
+    return flow::DenialsPage{denials.size(), {}, std::make_shared<const std::string>(std::to_string(asked))};
   };
   book.note(refusal("10.0.0.1", "x"));
   const auto first = book.told(client, policy, tell);

@@ -32,7 +32,8 @@ bool skip_quoted(std::string_view& text) {
       text.remove_prefix(at + 1);
       return true;
     }
-    if (text[at] == '\\' && ++at == text.size()) return false;
+    if (text[at] == '\\') ++at;
+    if (at == text.size()) return false;
     if (!http1::is_value_char(text[at])) return false;
   }
   return false;

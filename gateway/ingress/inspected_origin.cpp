@@ -97,6 +97,7 @@ asio::awaitable<std::expected<http::OriginConnection, flow::DialFailure>> Inspec
   dialled->stream->account_to(buffers_);
   dialled->stream->expires_after(kOriginHandshakeTimeout);
   std::vector<std::string> protocols;
+  protocols.reserve(offered.size());
   for (const http::HttpVersion version : offered) protocols.emplace_back(alpn_name(version));
   const auto inspection = context_.inspection;
   auto stream = co_await inspection->origins->connect(std::move(dialled->stream), name_, std::move(protocols),

@@ -286,7 +286,8 @@ asio::awaitable<Session::Next> Session::forward(const sniffer::RequestHead& head
       co_return Next::kOver;
     }
     const bool reused = can_reuse_upstream();
-    auto failure = reused ? std::nullopt : co_await dial();
+    std::optional<flow::DialFailure> failure;
+    if (!reused) failure = co_await dial();
     if (!stream().is_open()) {
       flow_.finish({.detail = "ended: the gateway stops", .revoked = revoked_});
       co_return Next::kOver;

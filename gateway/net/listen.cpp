@@ -98,7 +98,8 @@ base::Status open_group(Opener open, const base::IpAddress& address, int count, 
   return {};
 }
 
-// One number for UDP and TCP. When the kernel chooses for UDP, TCP may have it taken: try others.
+// One number for UDP and TCP. When the kernel chooses for UDP, TCP may have it taken, and our own listeners of the same
+// number would share it without a word: try others.
 base::Status open_dns(const ListenRequest& request, Listeners& listeners) {
   for (int attempt = 0;; ++attempt) {
     std::uint16_t port = request.ports.dns;
@@ -108,7 +109,8 @@ base::Status open_dns(const ListenRequest& request, Listeners& listeners) {
     auto status = open_group(datagram, at, request.workers, port, listeners.dns_udp);
     if (status) status = open_group(listening, at, request.workers, port, listeners.dns_tcp);
     listeners.ports.dns = port;
-    const bool again = !status && status.error().sys_errno == EADDRINUSE && request.ports.dns == 0;
+    const bool unusable = status ? port == listeners.ports.redirected : status.error().sys_errno == EADDRINUSE;
+    const bool again = unusable && request.ports.dns == 0;
     if (!again || attempt == kPortAttempts) return status;
   }
 }

@@ -5,9 +5,13 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <string>
+
+#include "tests/support/own_network.h"
 
 namespace soleroute::gateway::net {
 namespace {
@@ -34,6 +38,33 @@ TEST(OpenListeners, GivesEachWorkerOneOfEachOnTheSamePorts) {
   for (const auto& fd : listeners->redirected) EXPECT_EQ(local_port(fd).value(), listeners->ports.redirected);
   for (const auto& fd : listeners->dns_udp) EXPECT_EQ(local_port(fd).value(), listeners->ports.dns);
   for (const auto& fd : listeners->dns_tcp) EXPECT_EQ(local_port(fd).value(), listeners->ports.dns);
+}
+
+// With so few ports to choose from, UDP gets the number of our own TCP listeners every third time.
+int same_ports_in_twenty_starts() {
+  if (!test::enter_own_network() || !test::write_whole("/proc/sys/net/ipv4/ip_local_port_range", "40000 40002")) {
+    return 255;
+  }
+  int same = 0;
+  for (int i = 0; i < 20; ++i) {
+    ListenRequest request;
+    request.address = kLoopback;
+    request.workers = 2;
+    request.explicit_proxy = false;
+    const auto listeners = open_listeners(request);
+    if (!listeners) return 254;
+    same += listeners->ports.dns == listeners->ports.redirected ? 1 : 0;
+  }
+  return same;
+}
+
+TEST(OpenListeners, HaveNoPortTwiceAmongThemselves) {
+  const pid_t child = ::fork();  // a namespace is the process's for good
+  if (child == 0) ::_exit(same_ports_in_twenty_starts());
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0) << "255: no network namespace, 254: no listeners";
 }
 
 TEST(OpenListeners, NamesThePortThatIsTaken) {

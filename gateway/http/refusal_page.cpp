@@ -23,11 +23,9 @@ Page dial_failure_page(const policy::Policy& policy, const policy::FlowFacts& fa
                        const std::string& host, const flow::DialFailure& failure, PageForm form) {
   const int status = upstream_status(failure.reason);
   const auto reason = policy::to_string(failure.reason);
+  // Not the failure's message: agents are not told where names lead inside.
   if (failure.reason != policy::Reason::kPrivateAddress) return upstream_page(status, reason, host, failure.message);
-  Page page = refusal_page(policy, facts, decision, status, form);
-  const bool says_address = !policy::how_to_allow(policy, facts, decision).empty();
-  if (!form.json && !says_address) page.body += failure.message + "\n";
-  return page;
+  return refusal_page(policy, facts, decision, status, form);
 }
 
 }  // namespace soleroute::gateway::http

@@ -117,8 +117,9 @@ base::Status open_dns(const ListenRequest& request, Listeners& listeners) {
 
 // Nobody has it, not even with others: a hung program that shares it would be given a part of what comes.
 bool is_free(const base::IpAddress& address, std::uint16_t port) {
+  // Not listened on: a client that came just then would be answered, and then reset.
   const auto listener = bound_with_fallback({address, port}, SOCK_STREAM, Sharing::kAlone);
-  if (!listener || ::listen(listener->get(), 1) != 0) return false;
+  if (!listener) return false;
   return bound_with_fallback({address, port}, SOCK_DGRAM, Sharing::kAlone).has_value();
 }
 

@@ -50,6 +50,6 @@ struct ListenRequest {
   int workers = 1;
 };
 // Opens all, or none and an error naming the port that is taken.
-[[nodiscard]] base::Result<Listeners> open_listeners(const ListenRequest& request);
+[[nodiscard]] base::Result<Listeners> open_listeners(const ListenRequest& asked);
 
 }  // namespace soleroute::gateway::net

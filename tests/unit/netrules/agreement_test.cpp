@@ -329,7 +329,7 @@ class LocalAgreement : public Agreement {
   void SetUp() override {
     Agreement::SetUp();
     if (IsSkipped()) return;
-    for (const char* text : {"100.64.0.1/32", "fd64::1/128"}) ip(fmt::format("addr add {} dev lo", text));
+    for (const char* text : {"100.64.0.1/32", "fd64::1/128 nodad"}) ip(fmt::format("addr add {} dev lo", text));
     EXPECT_EQ(run({"nft", "-f", "-"}, kOnlyProbes).status, 0);
     v4_.reset(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
     v6_.reset(::socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));

@@ -100,12 +100,17 @@ Page RequestFlow::refusal(int status) {
   return refusal_page(*policy_, facts_, decision_, status, form_);
 }
 
-// Allowed, but the policy sets headers that cannot be set.
-Page RequestFlow::refuse(InjectionFault fault) {
+// What the policy allows, and still cannot be.
+void RequestFlow::deny(Reason reason, std::string detail) {
   decision_.action = policy::Action::kDeny;
-  decision_.reason = fault.reason;
+  decision_.reason = reason;
   audit::set_decision(record_, decision_);
-  record_.detail = std::move(fault.detail);
+  record_.detail = std::move(detail);
+}
+
+// The policy sets headers that cannot be set.
+Page RequestFlow::refuse(InjectionFault fault) {
+  deny(fault.reason, std::move(fault.detail));
   return refusal(fault.status);
 }
 
@@ -119,10 +124,7 @@ Page RequestFlow::fault(const Fault& fault) {
 
 Page RequestFlow::dial_failed(const flow::DialFailure& failure) {
   upstream_failed_ = true;
-  decision_.action = policy::Action::kDeny;
-  decision_.reason = failure.reason;
-  audit::set_decision(record_, decision_);
-  record_.detail = failure.message;
+  deny(failure.reason, failure.message);
   Page page = dial_failure_page(*policy_, facts_, decision_, record_.host, failure, form_);
   record_.status = page.status;
   return page;

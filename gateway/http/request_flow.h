@@ -98,6 +98,7 @@ class RequestFlow {
  private:
   [[nodiscard]] Page refusal(int status);
   [[nodiscard]] Page refuse(InjectionFault fault);
+  void deny(policy::Reason reason, std::string detail);
   [[nodiscard]] bool is_for_the_gateway() const;
   void begin_record(std::string_view host_text);
   void write();

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-
 #include <optional>
 #include <utility>
 
@@ -81,8 +80,7 @@ asio::awaitable<flow::TunnelPtr> connect(flow::Context& context, flow::ClientCon
   const base::Endpoint remote{to.address.value_or(base::IpAddress{}), to.port};
   auto dialled = co_await context.connector.dial_endpoint(decision, to.host, remote, to.client);
   if (!dialled) {
-    flow::DialFailure failure = std::move(dialled.error());
-    co_await answer_dial_failure(context, inner, to, policy, decision, failure, form);
+    co_await answer_dial_failure(context, inner, to, policy, decision, dialled.error(), form);
     co_return nullptr;
   }
   auto record = record_of(to, decision);

@@ -26,7 +26,7 @@ inline constexpr int kExitSystem = 3;
 
 // One run of the program, filled in by parsing.
 struct Invocation {
-  std::vector<std::string> after_dashes;  // everything behind the first `--`, untouched: the command of `gateway run`
+  std::vector<std::string> jailed_command;  // of `gateway run`: the program and its arguments, untouched
   bool had_dashes = false;
   std::function<int()> body;  // set by the callback of the subcommand that was named; returns the exit code
 };

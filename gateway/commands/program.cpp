@@ -55,13 +55,32 @@ void add_commands(CLI::App& program, Invocation& invocation) {
   add_completion(program, invocation);
 }
 
-// Everything behind the first `--` belongs to the jailed command: CLI11 would take "[a]" or "{}" in it for a list.
-std::vector<std::string> split_at_dashes(std::span<char*> arguments, Invocation& invocation) {
-  const std::vector<std::string> all(arguments.begin(), arguments.end());
-  const auto dashes = std::ranges::find(all, "--");
-  invocation.had_dashes = dashes != all.end();
-  if (invocation.had_dashes) invocation.after_dashes.assign(dashes + 1, all.end());
-  return {all.begin(), dashes};
+bool takes_value(const CLI::App& command, const std::string& argument) {
+  const CLI::Option* option = command.get_option_no_throw(argument);  // null for "--name=value"
+  return option != nullptr && option->get_items_expected_min() > 0;
+}
+
+using Arguments = std::vector<std::string>;
+
+// As in env and sudo: the first argument of `gateway run` that is neither an option nor an option's value.
+Arguments::const_iterator find_jailed_command(const CLI::App& program, const Arguments& all) {
+  const auto run = program.get_subcommands([](const CLI::App* command) { return command->get_name() == "run"; });
+  if (run.empty() || all.empty() || all.front() != run.front()->get_name()) return all.end();
+  auto next = all.begin() + 1;
+  while (next != all.end() && next->size() > 1 && next->front() == '-' && *next != "--") {
+    next += takes_value(*run.front(), *next) && next + 1 != all.end() ? 2 : 1;
+  }
+  return next;
+}
+
+// The jailed command's arguments never reach CLI11, which would take "[a]" or "{}" in them for a list.
+Arguments split_off_command(const CLI::App& program, std::span<char*> arguments, Invocation& invocation) {
+  const Arguments all(arguments.begin(), arguments.end());
+  const auto command = find_jailed_command(program, all);
+  const auto end = command != all.end() ? command : std::ranges::find(all, "--");
+  invocation.had_dashes = end != all.end() && *end == "--";
+  if (end != all.end()) invocation.jailed_command.assign(end + (invocation.had_dashes ? 1 : 0), all.end());
+  return {all.begin(), end};
 }
 
 const CLI::App& innermost(const CLI::App& program) {
@@ -101,9 +120,7 @@ std::string unexpected_argument(const CLI::App& program) {
   if (&command == &program) {
     return fmt::format("unknown command '{}'{}", base::shown(extra), suggestion(extra, command_names(program)));
   }
-  const bool jail = command.get_name() == "run";
-  return fmt::format("unexpected argument '{}'{}", base::shown(extra),
-                     jail ? "; put '--' before the command to run: gateway run -- CMD ARGS" : "");
+  return fmt::format("unexpected argument '{}'", base::shown(extra));
 }
 
 int usage_problem(const CLI::App& program, const std::string& message) {
@@ -163,7 +180,8 @@ int run_program(int argc, char** argv) {
   program.require_subcommand(0, 1);
   add_commands(program, invocation);
   const std::span<char*> arguments(argv, static_cast<std::size_t>(argc));
-  return parse_and_run(program, invocation, split_at_dashes(arguments.subspan(argc > 0 ? 1 : 0), invocation));
+  return parse_and_run(program, invocation,
+                       split_off_command(program, arguments.subspan(argc > 0 ? 1 : 0), invocation));
 }
 
 }  // namespace soleroute::gateway::commands

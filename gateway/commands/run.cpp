@@ -30,7 +30,7 @@ jail::Summary summary_of(const RunArguments& arguments) {
 
 int run_body(const RunArguments& arguments, std::vector<std::string> command) {
   if (command.empty()) {
-    return report({.message = "no command to run\nTry 'gateway run -- CMD ARGS', or 'gateway run --help'.",
+    return report({.message = "missing command to run\nTry 'gateway run CMD ARGS', or 'gateway run --help'.",
                    .kind = base::ErrorKind::kUsage});
   }
   const auto serve = parse_serve_options(arguments.serve);
@@ -79,10 +79,11 @@ void add_run(CLI::App& program, Invocation& invocation) {
   const auto arguments = std::make_shared<RunArguments>();
   CLI::App& command = add_command(
       program, invocation, "run", "Run one command in a network whose only way out is the gateway",
-      "gateway run --policy policy.yaml -- npm install\n\n"
+      "gateway run --policy policy.yaml npm install\n\n"
+      "The first argument that is not an option begins the command; '--' before it is optional.\n"
       "Without --policy: .devcontainer/policy.yaml or policy.yaml of this directory, else everything is denied.\n"
       "The command runs as you, without privilege; its exit status is passed on (128+N: ended by signal N).",
-      [arguments, &invocation] { return run_body(*arguments, invocation.after_dashes); });
+      [arguments, &invocation] { return run_body(*arguments, invocation.jailed_command); });
   add_serving_options(command, arguments->serve);
   add_list_option(command, "--unix-socket", "GATEWAY_UNIX_SOCKET", arguments->unix_sockets, "PATH",
                   "Unix socket of the host that stays reachable; the others are hidden");

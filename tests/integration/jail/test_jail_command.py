@@ -9,7 +9,8 @@ import subprocess
 
 import pytest
 
-from jail import GROUP, NOBODY, children, network_namespace
+from jail import GROUP, NOBODY, children, environment_of, network_namespace
+from lab import addresses as at
 from lab import wait
 
 STATE = "import json, inside; print(json.dumps(inside.state()))"
@@ -210,7 +211,15 @@ def test_options_before_the_dashes_are_the_gateways(jail):
 def test_without_a_command_it_says_how_to_give_one(jail):
     done = jail.run()
     assert done.returncode == 2
-    assert "gateway run -- CMD" in done.stderr
+    assert "gateway run CMD" in done.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--no-summary"], ["--workers", "1"], ["--log=quiet", "--resolver", at.NS]])
+def test_the_first_argument_that_is_no_option_begins_the_command(jail, options):
+    line = jail.command_line("printf", "%s\\n", "--policy", "--", "[x]", args=options)
+    line.remove("--")
+    done = subprocess.run(line, cwd=jail.folder, env=environment_of(jail.kind), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "--policy\n--\n[x]\n"), done.stderr
 
 
 class TestPolicyFile:

@@ -82,7 +82,9 @@ TEST(Program, RefusesWhatItDoesNotKnowWithTheLikelySpelling) {
       {{"--polcy=x"}, "unknown option '--polcy', did you mean '--policy'?"},
       {{"status", "--jsn"}, "unknown option '--jsn', did you mean '--json'?"},
       {{"status", "now"}, "unexpected argument 'now'"},
-      {{"run", "curl"}, "put '--' before the command to run"},
+      {{"run"}, "missing command to run"},
+      {{"run", "--"}, "missing command to run"},
+      {{"run", "--summry", "curl"}, "unknown option '--summry', did you mean '--summary'?"},
       {{"--workers", "2", "status"}, "options of 'status' belong behind it"},
       {{"status", "--", "x"}, "only 'gateway run' takes a command behind '--'"},
       {{"--workers", "0"}, "--workers"},
@@ -95,6 +97,18 @@ TEST(Program, RefusesWhatItDoesNotKnowWithTheLikelySpelling) {
     EXPECT_EQ(outcome.exit_code, kExitUsage) << row.message;
     EXPECT_THAT(outcome.err, HasSubstr(row.message));
     EXPECT_THAT(outcome.out, IsEmpty()) << row.message;
+  }
+}
+
+TEST(Program, TakesTheFirstArgumentThatIsNoOptionForTheCommandToRun) {
+  const std::vector<std::string> commands[] = {
+      {"curl"}, {"curl", "--bogus", "--policy"}, {"--", "-x"}, {"a", "--", "[b]"}};
+  for (const auto& command : commands) {
+    std::vector<std::string> arguments{"run", "--workers", "2", "--policy", "/nonexistent/p.yaml", "--log=quiet"};
+    arguments.insert(arguments.end(), command.begin(), command.end());
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.exit_code, kExitUsage) << command.front();
+    EXPECT_THAT(outcome.err, HasSubstr("/nonexistent/p.yaml")) << command.front();
   }
 }
 

@@ -202,7 +202,7 @@ def conntrack(world, row):
     try:
         world.lab.gw.sysctl(_CONNTRACK, 20)
     except OSError:
-        raise Skipped(f"{_CONNTRACK} belongs to the whole machine in this kernel") from None
+        raise Skipped(f"{_CONNTRACK} applies to the whole machine in this kernel") from None
     try:
         for _ in range(20):
             world.try_allowed()
@@ -215,4 +215,4 @@ def conntrack(world, row):
 def clock(world, row):
     """No namespace has a clock of its own that can jump while a program runs."""
     del world, row
-    raise Skipped("the system's clock belongs to the whole machine; time limits use the monotonic clock")
+    raise Skipped("the system's clock applies to the whole machine; time limits use the monotonic clock")

@@ -31,7 +31,7 @@ def _both_families(world, row, begin):
     row.took("allowed over IPv6", world.until_allowed(begin, _RESTORED * 2, server=at.GW6, address=at.AL6), _RESTORED * 2)
 
 
-@scenario("rules-flushed", "`nft flush ruleset` by somebody else", repeats=3, short=1)
+@scenario("rules-flushed", "`nft flush ruleset` by another program", repeats=3, short=1)
 def rules_flushed(world, row):
     """T203"""
     _rules_removed(world, row, "flush ruleset")
@@ -99,7 +99,7 @@ def inside_link(world, row):
     wait.until(world.gateway.healthy, "health", _RESTORED)
 
 
-@scenario("cable", "the agents' network loses the gateway's port, and has it back", repeats=2)
+@scenario("cable", "the agents' network loses the gateway's port, and gets it back", repeats=2)
 def cable(world, row):
     """T204"""
     port = world.lab.switch.ip("-o", "link", "show", "type", "veth").splitlines()[-1].split(":")[1].split("@")[0].strip()
@@ -112,7 +112,7 @@ def cable(world, row):
     _both_families(world, row, begin)
 
 
-@scenario("uplink", "the interface of the outside goes down and up, its addresses and routes are put back", repeats=2, short=1)
+@scenario("uplink", "the interface of the outside goes down and up, its addresses and routes are restored", repeats=2, short=1)
 def uplink(world, row):
     """T204"""
     world.lab.gw.ip("link", "set", "up0", "down")
@@ -125,7 +125,7 @@ def uplink(world, row):
     wait.until(world.gateway.healthy, "health", _RESTORED)
 
 
-@scenario("outside-route", "the routes to the outside are deleted and put back", repeats=2, short=1)
+@scenario("outside-route", "the routes to the outside are deleted and restored", repeats=2, short=1)
 def outside_route(world, row):
     """T205"""
     gw = world.lab.gw
@@ -138,7 +138,7 @@ def outside_route(world, row):
     row.took("allowed", world.until_allowed(time.monotonic()), _RESTORED)
 
 
-@scenario("inside-route", "the route to the agents is deleted during a download, and put back", repeats=2, short=1)
+@scenario("inside-route", "the route to the agents is deleted during a download, and restored", repeats=2, short=1)
 def inside_route(world, row):
     """T205: what is for agents must not leave by the other interface, in clear."""
     gw = world.lab.gw

@@ -116,7 +116,7 @@ def origin_reset(world, row):
     begin = time.monotonic()
     with world.lab.raw.serving(resets):
         assert _ask_raw(world, _TOLD) == 502
-    row.took("told", time.monotonic() - begin, 5)
+    row.took("error after", time.monotonic() - begin, 5)
     _origin_back(world, row)
 
 
@@ -126,7 +126,7 @@ def origin_closed(world, row):
     begin = time.monotonic()
     with world.block_outside("closed", f"ip daddr {at.RAW} tcp dport 80 reject with tcp reset"):
         assert _ask_raw(world, _TOLD) == 502
-    row.took("told", time.monotonic() - begin, 5)
+    row.took("error after", time.monotonic() - begin, 5)
     _origin_back(world, row)
 
 
@@ -136,7 +136,7 @@ def origin_unreachable(world, row):
     begin = time.monotonic()
     with world.block_outside("unreachable", f"ip daddr {at.RAW} tcp dport 80 drop"):
         assert _ask_raw(world, 30) in (502, 504)
-    row.took("told", time.monotonic() - begin, 30)
+    row.took("error after", time.monotonic() - begin, 30)
     _origin_back(world, row)
 
 
@@ -178,4 +178,4 @@ def _lost(world, row, address, port, link):
     seconds = time.monotonic() - begin
     assert how in ("fin", "rst"), f"after {span(seconds)} the client still waits"
     row.note(f"the client gets {answer[:12].decode('latin1') or 'an end'}")
-    row.took("told", seconds, _SILENT_ORIGIN)
+    row.took("error after", seconds, _SILENT_ORIGIN)

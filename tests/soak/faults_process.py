@@ -104,7 +104,7 @@ def pause(world, row):
     assert world.gateway.healthy()
 
 
-@scenario("reload", f"{_STORM} reloads without a pause, every second one of a policy with one name more", repeats=2, short=1, calm=True)
+@scenario("reload", f"{_STORM} reloads without a pause, every second one with one more name in the policy", repeats=2, short=1, calm=True)
 def reload(world, row):
     """T202"""
     before = world.gateway.descriptors()

@@ -7,7 +7,7 @@ endif()
 
 # g++ 12 destroys an aggregate or a capturing lambda inside a co_await expression twice. The sources avoid the pattern, but
 # one slip would be a silent double free: such a compiler is for checks under AddressSanitizer, never for a release.
-option(SOLEROUTE_ALLOW_COROUTINE_BUG "Take a compiler that destroys temporaries of co_await twice (gcc-asan)" OFF)
+option(SOLEROUTE_ALLOW_COROUTINE_BUG "Allow a compiler that destroys temporaries of co_await twice (gcc-asan)" OFF)
 if(NOT DEFINED SOLEROUTE_COROUTINES_SOUND)
   try_run(probe_exit probe_compiled ${CMAKE_BINARY_DIR}/coroutine_probe ${CMAKE_CURRENT_LIST_DIR}/coroutine_probe.cpp
     CXX_STANDARD 23 CXX_STANDARD_REQUIRED ON COMPILE_OUTPUT_VARIABLE probe_output)

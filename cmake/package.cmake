@@ -59,12 +59,13 @@ set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME soleroute)
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 set(CPACK_PACKAGE_CONTACT "Soleroute maintainers <maintainers@users.noreply.soleroute.example>")
-set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "sole route out of an AI agent's container")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "network allowlist for AI agents: blocks everything else")
 set(CPACK_PACKAGE_DESCRIPTION
-  "Soleroute puts one program between an AI coding agent and the network. It\n\
-answers DNS, redirects TCP with nftables, reads the TLS server name or the HTTP\n\
-host, forwards what a policy file allows and refuses everything else with an\n\
-error that says how to allow it. Programs inside need no proxy settings.")
+  "Soleroute is an allowlist firewall for the network access of AI coding\n\
+agents. It answers DNS, redirects TCP with nftables, and reads the TLS server\n\
+name or the HTTP host. It forwards connections that a policy file allows, and\n\
+blocks all others with an error that says how to allow them. Programs need no\n\
+proxy settings. Works for one command, a container or a CI job.")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# A program that needs only glibc and libmnl, of which Debian has no archive: every other library is linked from Debian's
-# archives. The objects are the same as those of a program that is linked with shared libraries; only the link differs.
+# Link all libraries statically, from Debian's archives, except glibc and libmnl (Debian has no archive of libmnl). The objects are the same as those of a program that is linked with shared libraries; only the link differs.
 #
 # soleroute_libraries(OUT DEPS…) : DEPS, each replaced by its archives in executables whose property SOLEROUTE_STATIC is on.
 
@@ -9,9 +8,9 @@ set(static_by_default OFF)
 if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT SOLEROUTE_SANITIZE)
   set(static_by_default ON)
 endif()
-option(SOLEROUTE_STATIC_LIBS "Link the program with the archives of its libraries" ${static_by_default})
+option(SOLEROUTE_STATIC_LIBS "Link the program with static libraries" ${static_by_default})
 
-# In the order of the link: what needs another stands before it.
+# In link order: a library before those that it needs.
 set(soleroute_archives_OpenSSL_SSL libssl.a libcrypto.a)
 set(soleroute_archives_OpenSSL_Crypto libcrypto.a)
 set(soleroute_archives_PkgConfig_NGHTTP2 libnghttp2.a)

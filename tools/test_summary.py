@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Adds up ctest's JUnit reports case by case: what GoogleTest and pytest say they ran, one for any other program.
+"""Add up ctest's JUnit reports by test case: the counts of GoogleTest and pytest, and one for any other program.
 
 Usage: test_summary.py REPORT.xml…
-Beside NAME.xml there may be NAME.again.xml: the failed tests of NAME.xml, run a second time. A test that passed then is
-flaky: it counts as passed and is named.
+NAME.again.xml, if it exists, is the second run of the failed tests of NAME.xml. A test that passed then is flaky: it counts
+as passed and is named.
 Prints why tests were skipped, which are flaky, which failed, and last "N passed, N failed, N skipped". Exit status 1 on a
-failure, above MOST_FLAKY flaky tests, or if nothing ran.
+failure, with more than MOST_FLAKY flaky tests, or if no test ran.
 """
 
 import re
@@ -100,7 +100,7 @@ def main(paths):
     for each in flaky:
         print(f"flaky (failed, then passed): {each}")
     if len(flaky) > MOST_FLAKY:
-        failures.append(f"{len(flaky)} flaky tests; more than {MOST_FLAKY} fail the run")
+        failures.append(f"{len(flaky)} flaky tests (limit: {MOST_FLAKY})")
         total.failed += 1
     for failure in failures:
         print(f"failed: {failure}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fails when the table of docs/agents.md is not what docker/agents/*.yaml says; `--fix` writes it."""
+"""Fails when the table of docs/agents.md does not match docker/agents/*.yaml; `--fix` writes it."""
 
 import sys
 
@@ -25,7 +25,7 @@ def table(agents):
 def with_table(page, text):
     head, _, rest = page.partition(BEGIN)
     _, found, tail = rest.partition(END)
-    assert found, f"{PAGE} has no place for the table"
+    assert found, f"{PAGE} has no markers for the table"
     return head + BEGIN + text + END + tail
 
 
@@ -39,7 +39,7 @@ def main():
     if "--fix" in sys.argv:
         PAGE.write_text(wanted)
     elif wanted != page:
-        print(f"{PAGE.relative_to(ROOT)} does not say what docker/agents says; run: /usr/bin/python3 tests/lint/agents_table.py --fix")
+        print(f"{PAGE.relative_to(ROOT)} does not match docker/agents; run: /usr/bin/python3 tests/lint/agents_table.py --fix")
         return 1
     print(f"{len(agents)} agents are in the table")
     return 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fails when a row of the bounds in docs/threat-model.md is not what the code says: the constant (or the member's default) must be in the
+"""Fails when a row of the bounds in docs/threat-model.md does not match the code: the constant (or the member's default) must be in the
 named file with that number, and the named test must exist."""
 
 import ast
@@ -64,7 +64,7 @@ def defined(code, name):
 
 
 def test_exists(text, read):
-    """Whether a cell names a test that is there: `file.py::test_name`, `file.cpp: Suite.Name`, `soak: scenario`."""
+    """Whether a cell names a test that exists: `file.py::test_name`, `file.cpp: Suite.Name`, `soak: scenario`."""
     if NOT_RUN.fullmatch(text):
         return True
     found = re.fullmatch(r"`(tests/\S+?\.py)::(test_\w+)`|`(tests/\S+?\.cpp): (\w+)\.(\w+)`|`soak: ([\w-]+)`", text)
@@ -91,14 +91,14 @@ def check_row(cells, read):
     bound, value, constant, file, test = cells
     said = written(value)
     if said is None:
-        return f"'{bound}': '{value}' begins with no number"
+        return f"'{bound}': '{value}' does not start with a number"
     try:
         real = defined(read(file.strip("`")), constant.strip("`"))
     except (OSError, ValueError) as error:
         return f"'{bound}': {file}: {error}"
     if said != real:
         return f"'{bound}': the page says {value}, {file} says {real[0]:g}{' ms' if real[1] else ''}"
-    return "" if test_exists(test, read) else f"'{bound}': there is no such test: {test}"
+    return "" if test_exists(test, read) else f"'{bound}': no such test: {test}"
 
 
 def self_test():
@@ -139,7 +139,7 @@ def main():
     found = [text for text in (check_row(cells, read) for cells in rows) if text]
     if len(rows) < LEAST_ROWS:
         found.append(f"{PAGE} has {len(rows)} bounds; at least {LEAST_ROWS} are expected")
-    print("\n".join(found) if found else f"{len(rows)} bounds are what the code says")
+    print("\n".join(found) if found else f"{len(rows)} bounds match the code")
     return 1 if found else 0
 
 

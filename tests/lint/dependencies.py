@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fails when docs/decisions/dependencies.md is not what the build uses: the libraries of tools/packages.txt must be in its tables, each
+"""Fails when docs/decisions/dependencies.md does not match the build: the libraries of tools/packages.txt must be in its tables, each
 row must name packages of that list, and the names that CMake looks for must be the names in the tables."""
 
 import re
@@ -36,7 +36,7 @@ def rows_of(page, group):
     _, began, rest = page.partition(begin)
     table, ended, _ = rest.partition(end)
     if not began or not ended:
-        raise ValueError(f"{PAGE}: there is no table '{begin}'")
+        raise ValueError(f"{PAGE}: missing table '{begin}'")
     for line in [line for line in table.splitlines() if line.startswith("|")][2:]:
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         names = None if NOT_IN_CMAKE.fullmatch(cells[2]) else set(re.findall(r"`([^`]+)`", cells[2]))
@@ -63,7 +63,7 @@ def check_packages(group, rows, packages):
         if not named:
             yield f"{PAGE}: '{library}' names no package"
         if names is not None and not names:
-            yield f"{PAGE}: '{library}' says neither what CMake looks for nor 'none: ' with the reason"
+            yield f"{PAGE}: '{library}' needs the names that CMake looks for, or 'none: ' with the reason"
 
 
 def check(page, packages_text, cmake):
@@ -119,7 +119,7 @@ def main():
 
     cmake = {name: read(name) for name in files("CMakeLists.txt", ".cmake")}
     found = check(read(PAGE), read(PACKAGES), cmake)
-    print("\n".join(found) if found else f"{PAGE} is what {PACKAGES} and {len(looked_for(cmake))} look-ups of CMake say")
+    print("\n".join(found) if found else f"{PAGE} matches {PACKAGES} and {len(looked_for(cmake))} libraries that CMake looks for")
     return 1 if found else 0
 
 

@@ -29,20 +29,20 @@ def check(name, text):
     found = []
     head = "\n".join(text.splitlines()[:12])
     if LICENCE not in head and not name.endswith("CMakeLists.txt"):
-        found.append(f"{name}: no line '{LICENCE}' at its top")
+        found.append(f"{name}: no line '{LICENCE}' in its first 12 lines")
     if name.endswith(".h"):
         if not re.match(r"// [A-Za-z`\"\d].*\S", text) or text.startswith("// SPDX"):
-            found.append(f"{name}: does not open with a sentence on what it is")
+            found.append(f"{name}: does not start with a sentence that says what it is")
         if "#pragma once" not in text:
             found.append(f"{name}: no #pragma once")
     if text.count("\n") > MAX_LINES and name.endswith(CODE) and name.startswith(OURS):
-        found.append(f"{name}: over {MAX_LINES} lines")
+        found.append(f"{name}: has more than {MAX_LINES} lines")
     if name.startswith(OURS) and name.endswith((".h", ".cpp")):
         for number, line in enumerate(without_comments(text).splitlines(), 1):
             if FORBIDDEN.search(OWNED_AT_ONCE.sub("", line)):
                 found.append(f"{name}: near line {number}: new, delete or throw: {line.strip()}")
     if MACHINE_PATH.search(text) and name != "tests/lint/house_rules.py":
-        found.append(f"{name}: names a path of one machine: {MACHINE_PATH.search(text).group(0)}")
+        found.append(f"{name}: contains a path of one machine: {MACHINE_PATH.search(text).group(0)}")
     return found
 
 
@@ -67,7 +67,7 @@ def main():
         return self_test()
     names = [name for name in files(*CODE, "CMakeLists.txt")]
     found = [line for name in names for line in check(name, (ROOT / name).read_text(encoding="utf-8"))]
-    print("\n".join(found) if found else f"{len(names)} files keep the house rules")
+    print("\n".join(found) if found else f"{len(names)} files follow the house rules")
     return 1 if found or not names else 0
 
 

@@ -14,7 +14,7 @@ from source_tree import ROOT, files
 LAYERS = {"base": 0, "policy": 1, "sniffer": 1, "netrules": 1, "gateway": 2}
 GATEWAY_LAYERS = {"netlink": 0, "net": 0, "audit": 0, "secrets": 0, "dns": 1, "http2": 1, "queue": 1, "inspect": 1, "host": 1, "flow": 2,
                   "http": 3, "ingress": 4, "workers": 5, "serve": 6, "jail": 7, "project": 7, "commands": 8}
-# Within a layer of the gateway: who may look at whom sideways.
+# Exceptions: includes within one layer of the gateway.
 SIDEWAYS = {("net", "netlink"), ("queue", "dns"), ("host", "inspect")}
 # Only in the .cpp that needs them. Asio's executors are part of the interfaces of the flow code, so its small
 # headers may be named there; openssl/types.h declares names and no more.
@@ -34,11 +34,11 @@ def gateway_problem(sub, included_sub):
         return None
     mine, theirs = GATEWAY_LAYERS.get(sub), GATEWAY_LAYERS.get(included_sub)
     if mine is None or theirs is None:
-        return f"gateway/{sub if mine is None else included_sub} has no place in tests/lint/include_layers.py"
+        return f"gateway/{sub if mine is None else included_sub} has no layer in tests/lint/include_layers.py"
     if theirs > mine:
-        return f"gateway/{sub} is below gateway/{included_sub}"
+        return f"gateway/{sub} must not include the higher layer gateway/{included_sub}"
     if theirs == mine and (sub, included_sub) not in SIDEWAYS:
-        return f"gateway/{sub} and gateway/{included_sub} stand beside each other"
+        return f"gateway/{sub} and gateway/{included_sub} are in the same layer"
     return None
 
 
@@ -48,19 +48,19 @@ def problem(path, included):
     if included_layer not in LAYERS or layer not in LAYERS:
         return None
     if LAYERS[included_layer] > LAYERS[layer]:
-        return f"{layer} is below {included_layer}"
+        return f"{layer} must not include the higher layer {included_layer}"
     if LAYERS[included_layer] == LAYERS[layer] and layer != included_layer:
-        return f"{layer} and {included_layer} never include one another"
+        return f"{layer} and {included_layer} must not include each other"
     return gateway_problem(sub, included_sub) if layer == "gateway" else None
 
 
 def http_problem(path, included):
     """Inside gateway/http: its own files know no version, and h1 is used by h2, which leads from one to the other."""
-    rooms = [file.split("/")[2] if file.startswith("gateway/http/") and file.count("/") > 2 else "" for file in (path, included)]
+    parts = [file.split("/")[2] if file.startswith("gateway/http/") and file.count("/") > 2 else "" for file in (path, included)]
     if not path.startswith("gateway/http/") or not included.startswith("gateway/http/"):
         return None
-    if rooms[1] and rooms[0] != rooms[1] and rooms != ["h2", "h1"]:
-        return f"gateway/http/{rooms[0]} is below gateway/http/{rooms[1]}"
+    if parts[1] and parts[0] != parts[1] and parts != ["h2", "h1"]:
+        return f"gateway/http/{parts[0]} must not include gateway/http/{parts[1]}"
     return None
 
 
@@ -68,11 +68,11 @@ def check(path, text):
     found = []
     for quoted, angled in INCLUDE.findall(text):
         if quoted and "/" not in quoted:
-            found.append(f'{path}: "{quoted}" is not named from the root')
+            found.append(f'{path}: "{quoted}" must be a path from the root')
         elif quoted and (reason := problem(path, quoted) or http_problem(path, quoted)):
             found.append(f'{path}: includes "{quoted}": {reason}')
         elif path.endswith(".h") and HEAVY.match(angled):
-            found.append(f"{path}: includes <{angled}>: a heavy header belongs in a .cpp")
+            found.append(f"{path}: includes <{angled}>: include a heavy header only in a .cpp")
     return found
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fails where a second way from facts to the log begins: requests, TLS connections, CONNECT and endpoints have one place
+"""Fails if a second path from facts to the log appears: requests, TLS connections, CONNECT and endpoints have one place
 each that fills in the facts, and one function for all marks what passed as observed, or writes a decision of theirs.
 
 `--self-test` shows that each rule can fail.
@@ -33,7 +33,7 @@ def check(path, text):
     for what, pattern, places in RULES:
         times = len(pattern.findall(text))
         if times > (1 if path in places else 0):
-            found.append(f"{path}: {what}: there is one way for that (gateway/audit/decision_record.h, "
+            found.append(f"{path}: {what}: only one place may do this (gateway/audit/decision_record.h, "
                          "gateway/http/request_flow.h)")
     return found
 
@@ -65,7 +65,7 @@ def main():
         return self_test()
     sources = files(".cpp", ".h")
     found = [line for path in sources for line in check(path, (ROOT / path).read_text(encoding="utf-8"))]
-    print("\n".join(found) if found else f"{len([path for path in sources if path.startswith(FLOWS)])} files go one way")
+    print("\n".join(found) if found else f"{len([path for path in sources if path.startswith(FLOWS)])} files use one pipeline")
     return 1 if found else 0
 
 

@@ -21,7 +21,7 @@ def wide_lines(text):
 
 
 def check(name, text):
-    return [f"{name}:{number}: is wider than {WIDTH} columns" for number in wide_lines(text)]
+    return [f"{name}:{number}: wider than {WIDTH} columns" for number in wide_lines(text)]
 
 
 def self_test():
@@ -39,7 +39,7 @@ def main():
         return self_test()
     names = files(".md")
     found = [line for name in names for line in check(name, (ROOT / name).read_text(encoding="utf-8"))]
-    print("\n".join(found) if found else f"{len(names)} pages keep to {WIDTH} columns")
+    print("\n".join(found) if found else f"{len(names)} pages fit {WIDTH} columns")
     return 1 if found or not names else 0
 
 

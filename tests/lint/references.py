@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fails on a reference that leads nowhere: a link of a Markdown page to a file or a heading that is not there, a path in backticks or a
+"""Fails on a reference without a target: a Markdown link to a file or a heading that does not exist, a path in backticks or a
 `docs/….md` that does not exist, a page that no docs/…/README.md lists, a constant that only a comment has, and words that name a
 document or a conversation outside the repository."""
 
@@ -68,7 +68,7 @@ def check_link(page, target, tree):
     path, _, anchor = target.partition("#")
     file = posixpath.normpath(posixpath.join(posixpath.dirname(page), path)) if path else page
     if not tree.has(file):
-        return f"{page}: links to {target}, which is not there"
+        return f"{page}: links to {target}, which does not exist"
     if anchor and not (file.endswith(".md") and tree.has_anchor(file, anchor)):
         return f"{page}: links to {target}, but {file} has no such heading"
     return None
@@ -81,16 +81,16 @@ def check_page(page, text, tree):
     for code in CODE.findall(prose):
         path = re.split(r"::|: | |#", code)[0]
         if PATH.fullmatch(path) and not any(tree.has(path + suffix) for suffix in SUFFIXES):
-            found.append(f"{page}: names `{path}`, which is not there")
+            found.append(f"{page}: names `{path}`, which does not exist")
     return found
 
 
 def check_words(name, text, tree):
-    found = [f"{name}: names {document}, which is not there" for document in DOCUMENT.findall(text) if not tree.has(document)]
+    found = [f"{name}: names {document}, which does not exist" for document in DOCUMENT.findall(text) if not tree.has(document)]
     for number, line in enumerate(text.splitlines(), 1):
         match = next((match for pattern in ELSEWHERE if (match := pattern.search(line))), None)
         if match:
-            found.append(f"{name}:{number}: '{match.group(0)}' leads out of the repository")
+            found.append(f"{name}:{number}: '{match.group(0)}' names a document outside the repository")
     return found
 
 
@@ -120,7 +120,7 @@ def check_constants(texts):
             code.update(CONSTANT.findall(before))
             for constant in CONSTANT.findall(comment):
                 told.setdefault(constant, name)
-    return [f"{told[constant]}: a comment names {constant}, which no code has" for constant in sorted(set(told) - code)]
+    return [f"{told[constant]}: a comment names {constant}, which no code defines" for constant in sorted(set(told) - code)]
 
 
 def check(name, text, tree):
@@ -175,7 +175,7 @@ def main():
     links = sum(len(LINK.findall(text)) for name, text in texts.items() if name.endswith(".md"))
     if links < LEAST_LINKS:
         found.append(f"{links} links were found; at least {LEAST_LINKS} are expected")
-    print("\n".join(found) if found else f"{links} links and the references of {len(texts)} files lead somewhere")
+    print("\n".join(found) if found else f"{links} links and the references of {len(texts)} files have a target")
     return 1 if found else 0
 
 

@@ -1,5 +1,5 @@
-// fetch.js DESCRIBED NODE_VERSION OUT: installs the agents that DESCRIBED/*.json describe below OUT, as the image has them:
-// /opt/NAME with its npm package, /usr/local/bin/COMMAND that starts it, /opt/agents/{commands,state} for the Dockerfile.
+// fetch.js DESCRIBED NODE_VERSION OUT: installs the agents of DESCRIBED/*.json below OUT, with the image's layout: /opt/NAME
+// with the npm package, /usr/local/bin/COMMAND that starts it, /opt/agents/{commands,state} for the Dockerfile.
 // SPDX-License-Identifier: GPL-3.0-or-later
 'use strict'
 
@@ -7,10 +7,10 @@ const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
 const path = require('node:path')
 
-const OLDEST_NODE = 22 // that all agents in JavaScript run on
+const OLDEST_NODE = 22 // all agents in JavaScript run on this version
 
-// An optional package may be compiled. Its compiler would fetch Node's headers from nodejs.org: it takes those that are here,
-// or goes without the package.
+// npm may compile an optional package. It then uses the headers of this Node instead of fetching them from nodejs.org, or
+// leaves the package out.
 const NODE = path.resolve(process.execPath, '../..')
 
 const [described, nodeVersion, out] = process.argv.slice(2)
@@ -20,7 +20,7 @@ function install(prefix, ...packages) {
   execFileSync('npm', ['install', ...options, ...packages], { stdio: 'inherit', env: { ...process.env, npm_config_nodedir: NODE } })
 }
 
-// What starts the installed program: nothing, or the Node that its first line asks for.
+// The interpreter of the installed program: none, or Node if its first line says so.
 function interpreter(program) {
   const head = Buffer.alloc(128)
   const file = fs.openSync(path.join(out, program), 'r')
@@ -29,7 +29,7 @@ function interpreter(program) {
   return /^#!.*\bnode\b/.test(head.toString('latin1')) ? node() : ''
 }
 
-// The base image's own where it is new enough, else one that only the agents use.
+// The base image's Node if it is new enough, otherwise one that only the agents use.
 function node() {
   const [major, own] = fs.readFileSync(path.join(described, 'node'), 'utf8').trim().split(' ')
   if (Number(major) >= OLDEST_NODE) return `${own} `
@@ -46,7 +46,7 @@ function quoted(text) {
 }
 
 // A script and not a link: `docker exec` and IDEs start a program without a shell and without the entry point, and a
-// Dockerfile cannot take ENV from data. A variable that is set already stays as it is.
+// Dockerfile cannot take ENV from data. A variable that is already set is not changed.
 function starter(agent) {
   const program = `/opt/${agent.name}/bin/${agent.command}`
   if (!fs.existsSync(path.join(out, program))) {

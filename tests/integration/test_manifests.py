@@ -270,9 +270,9 @@ def test_an_injected_pod_is_admitted():
 
 
 @pytest.mark.parametrize("change, word", [
-    (lambda spec: spec["initContainers"].pop(0), "in front"), (lambda spec: spec["initContainers"].reverse(), "in front"),
-    (lambda spec: spec.pop("initContainers"), "in front"), (lambda spec: spec["initContainers"][0].update(image="other"), "in front"),
-    (lambda spec: spec["initContainers"][1].update(args=["--no-rules"]), "in front"), (lambda spec: spec.update(hostNetwork=True), "hostNetwork"),
+    (lambda spec: spec["initContainers"].pop(0), "first init containers"), (lambda spec: spec["initContainers"].reverse(), "first init containers"),
+    (lambda spec: spec.pop("initContainers"), "first init containers"), (lambda spec: spec["initContainers"][0].update(image="other"), "first init containers"),
+    (lambda spec: spec["initContainers"][1].update(args=["--no-rules"]), "first init containers"), (lambda spec: spec.update(hostNetwork=True), "hostNetwork"),
     (lambda spec: spec.update(shareProcessNamespace=True), "shareProcess"), (lambda spec: spec["containers"][0].pop("securityContext"), "containers need"),
     (lambda spec: spec["containers"][0]["securityContext"]["capabilities"].update(add=["NET_ADMIN"]), "containers need"),
     (lambda spec: spec["containers"][0]["securityContext"].update(privileged=True), "containers need"),

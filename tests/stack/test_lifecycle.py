@@ -185,4 +185,4 @@ def test_an_agent_on_a_network_that_is_not_held_does_not_start(engine, images):
     """The entry point alone, on the engine's ordinary network: what must not pass does, so there is no agent."""
     done = engine.docker("run", "--rm", "-e", "SOLEROUTE_VERIFY_SECONDS=1", "soleroute/base:0.1.0", "echo", "started", check=False)
     assert done.returncode == 1 and "started" not in done.stdout
-    assert "no rules hold this network" in done.stderr
+    assert "no firewall rules in this network" in done.stderr

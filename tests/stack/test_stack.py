@@ -107,10 +107,10 @@ def test_a_workspace_that_cannot_be_written_is_said_with_the_step(stack, tmp_pat
     folders["others"].chmod(0o700)  # not even to be looked into
     tmp_path.chmod(0o755)
     said = {name: run_beside(stack, "-v", f"{folder}:/workspace").stderr for name, folder in folders.items()}
-    assert "belongs to user 0" in said["roots"] and "chown -R 501" in said["roots"]
-    assert "belongs to user 1234" in said["others"] and "--build-arg DEV_UID=1234" in said["others"]
-    assert "cannot be written" not in said["devs"]
-    assert "cannot be written" not in run_beside(stack, "-v", f"{folders['roots']}:/workspace:ro").stderr, "read-only is meant so"
+    assert "owner is user 0" in said["roots"] and "chown -R 501" in said["roots"]
+    assert "owner is user 1234" in said["others"] and "--build-arg DEV_UID=1234" in said["others"]
+    assert "not writable" not in said["devs"]
+    assert "not writable" not in run_beside(stack, "-v", f"{folders['roots']}:/workspace:ro").stderr, "read-only is meant so"
 
 
 def test_an_agent_without_the_guards_rules_does_not_start(stack, engine):
@@ -118,7 +118,7 @@ def test_an_agent_without_the_guards_rules_does_not_start(stack, engine):
     run = ["run", "--rm", "--network", f"{stack.name}_inside", "--dns", stack.gateway, "--cap-drop", "ALL", "soleroute/base:0.1.0", "echo", "started"]
     done = engine.docker(*run, check=False)
     assert done.returncode == 1 and done.stdout == ""
-    assert "no rules hold this network" in done.stderr and "docker compose up -d" in done.stderr
+    assert "no firewall rules in this network" in done.stderr and "docker compose up -d" in done.stderr
     assert run_beside(stack, command=("echo", "started")).stdout == "started\n"
 
 
@@ -161,4 +161,4 @@ def test_java_of_a_derived_image_trusts_the_gateway_or_the_log_says_why(stack, t
     (tmp_path / "Dockerfile").write_text("FROM soleroute/base:0.1.0\nUSER root\nRUN ln -s /bin/true /usr/local/bin/java\nUSER dev\n")
     stack.engine.docker("build", "-q", "-t", "soleroute-test/other-java", tmp_path)
     done = run_beside(stack, command=("timeout", "20", "sh", "-c", note), image="soleroute-test/other-java")
-    assert "Java does not trust the gateway: it has a store of its own" in done.stdout
+    assert "Java does not trust the gateway: this JDK has a separate certificate store" in done.stdout

@@ -1,7 +1,7 @@
 {{- /* SPDX-License-Identifier: GPL-3.0-or-later */ -}}
 {{- /* The specification of an agent's pod, as in compose/kubernetes/pod.yaml, whose comments say why. A dict: name, agent,
-       values, restart. A Secret's volume lets everyone write to its own folder, and holds symbolic links; the gateway takes
-       secrets from neither, so it reads ..data, the folder of root that the links lead to. fsGroup lets it read the files. */ -}}
+       values, restart. In a Secret's volume everyone may write to the top folder and the names are symbolic links, which the
+       gateway refuses. So it reads ..data, root's folder with the files. fsGroup lets it read them. */ -}}
 {{- define "soleroute.security" -}}
 runAsUser: 65532
 runAsGroup: 65532
@@ -110,7 +110,7 @@ volumes:
   {{- end }}
 {{- end -}}
 
-{{- /* Labels of a pod; the second one, only where there are several agents, tells them apart for a Deployment. */ -}}
+{{- /* Labels of a pod. The second one separates the agents for a Deployment. */ -}}
 {{- define "soleroute.labels" -}}
 app.kubernetes.io/name: soleroute-agent
 {{- if eq (default "Pod" .agent.kind) "Deployment" }}

@@ -31,10 +31,7 @@ PLAIN = {
 FENCE = re.compile(r"^ *(```|~~~).*?^ *\1 *$", re.DOTALL | re.MULTILINE)
 NOT_PROSE = re.compile(r"<!--.*?-->|`[^`\n]*`|\]\([^)\s]*\)|<https?:[^>]*>|https?://\S+|(?<!\w)\"[^\"\n]*\"", re.DOTALL)
 PHRASE = re.compile(r"\b(?:" + "|".join(f"({phrase})" for phrase in PLAIN).replace(" ", r"\s+") + r")\b", re.IGNORECASE)
-NOT_YET = tuple(f"docs/{page}.md" for page in (
-    "agents", "ca", "company", "inspection", "jail", "observe", "policy/github", "policy/schema", "policy/secrets", "policy/testing", "proxy",
-    "refusals", "troubleshooting"))  # fmt: skip
-LEAST_FILES = 30
+LEAST_FILES = 40
 
 
 def blank(match):
@@ -51,7 +48,7 @@ def check(name, text):
 
 
 def read_here():
-    return [name for name in files(".md", ".txt") if (name.endswith(".md") or name.startswith("tests/golden/")) and name not in NOT_YET]
+    return [name for name in files(".md", ".txt") if (name.endswith(".md") or name.startswith("tests/golden/"))]
 
 
 def self_test():

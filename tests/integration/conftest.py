@@ -39,7 +39,7 @@ def lab():
 def gateway_binary():
     path = gateways.binary()
     if not path:
-        pytest.skip(f"the program is not built: {gateways.BINARY_VARIABLE} names no executable")
+        pytest.skip(f"the program is not built: set {gateways.BINARY_VARIABLE} to its path")
     return path
 
 

@@ -20,7 +20,7 @@ SOURCE = Path(http2_wire.__file__).with_name("http2_steps.go")
 @pytest.fixture(scope="module")
 def program(lab):
     if not shutil.which("go"):
-        pytest.skip("needs go: tools/packages.txt names its package")
+        pytest.skip("needs go: see tools/packages.txt")
     folder = lab.folder / "go-steps"
     folder.mkdir()
     settings = {**os.environ, "CGO_ENABLED": "0", "GOCACHE": str(folder / "cache"), "GO111MODULE": "off", "GOFLAGS": "-p=2"}

@@ -69,7 +69,7 @@ def images(engine):
     """The images, built from docker/ with the program under test; their names and ages are `images.Images`."""
     program = gateways.binary()
     if not program:
-        pytest.skip(f"the program is not built: {gateways.BINARY_VARIABLE} names no executable")
+        pytest.skip(f"the program is not built: set {gateways.BINARY_VARIABLE} to its path")
     return image_builds.build(engine, _KEPT, Path(program))
 
 

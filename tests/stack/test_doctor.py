@@ -12,7 +12,7 @@ from lab import gateway as gateways
 def doctor(engine):
     program = gateways.binary()
     if not program:
-        pytest.skip(f"the program is not built: {gateways.BINARY_VARIABLE} names no executable")
+        pytest.skip(f"the program is not built: set {gateways.BINARY_VARIABLE} to its path")
 
     def ask():
         command = engine.world.host.command(program, "doctor", "--in", "machine", "--engine", str(engine.socket))

@@ -58,7 +58,7 @@ class System:
 def package(tmp_path_factory):
     program = gateways.binary()
     if not program:
-        pytest.skip(f"the program is not built: {gateways.BINARY_VARIABLE} names no executable")
+        pytest.skip(f"the program is not built: set {gateways.BINARY_VARIABLE} to its path")
     build = Path(program).parents[1]
     targets = ["gateway", "man"]
     if "SOLEROUTE_STATIC_LIBS:BOOL=ON" in (build / "CMakeCache.txt").read_text():
@@ -71,7 +71,7 @@ def package(tmp_path_factory):
 @pytest.fixture
 def system(package, tmp_path):
     if os.geteuid() != 0:
-        pytest.skip("a system's root folder needs root")
+        pytest.skip("needs root to create a root file system")
     if reason := base_image.unavailable():
         pytest.skip(reason)
     _KEPT.mkdir(parents=True, exist_ok=True)

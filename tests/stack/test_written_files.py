@@ -49,7 +49,7 @@ def written(request, tmp_path_factory):
     own.parent.mkdir(parents=True)
     own.write_text(OWN_AGENT)
     if not (program := gateways.binary()):
-        pytest.skip(f"the program is not built: {gateways.BINARY_VARIABLE} names no executable")
+        pytest.skip(f"the program is not built: set {gateways.BINARY_VARIABLE} to its path")
     environment = {**os.environ, "HOME": str(folder.parent)}
     subprocess.run([program, "init", *CASES[request.param], folder], check=True, capture_output=True, env=environment)
     return folder

@@ -50,7 +50,7 @@ def serving(lab, *programs):
     """The generator of a module's `origin` fixture; `programs`: what its tests need besides node."""
     for program in ("node", *programs):
         if not shutil.which(program):
-            pytest.skip(f"needs {program}: tools/packages.txt names its package")
+            pytest.skip(f"needs {program}: see tools/packages.txt")
     server = Http2Origin(lab)
     yield server
     server.close()

@@ -31,6 +31,7 @@ class InMemoryKernel final : public Kernel {
     return {};
   }
   base::Result<bool> holds(const std::string& table) override { return tables_.contains(table); }
+  base::Result<bool> exists(const std::string& table) override { return tables_.contains(table); }
   base::Result<std::vector<std::string>> difference(const Ruleset& intended) override {
     const auto found = tables_.find(intended.table);
     if (found == tables_.end()) return std::vector<std::string>{"table " + intended.table + ": missing"};

@@ -35,6 +35,8 @@ class Kernel {
   [[nodiscard]] virtual base::Status remove(const std::string& table) = 0;
   // Is there a table of ours that holds back what would be forwarded? An empty or dormant one does not.
   [[nodiscard]] virtual base::Result<bool> holds(const std::string& table) = 0;
+  // Is there a table of this name at all?
+  [[nodiscard]] virtual base::Result<bool> exists(const std::string& table) = 0;
   // Differences between intent and kernel, one line each; empty when equal.
   [[nodiscard]] virtual base::Result<std::vector<std::string>> difference(const Ruleset& intended) = 0;
 };

@@ -36,7 +36,8 @@ namespace {
 constexpr std::size_t kMessageBuffer = 160 * 1024;  // one message: a set's elements fill at most one 64 KiB attribute
 constexpr std::size_t kReceiveBuffer = 64 * 1024;
 constexpr int kReceiveSpace = 8 << 20;  // acknowledgements of one transaction
-constexpr int kReadAttempts = 5;        // read-backs that another writer disturbed
+constexpr const char* kNeedsAdmin = "nftables needs CAP_NET_ADMIN in this network namespace (run as root)";
+constexpr int kReadAttempts = 5;  // read-backs that another writer disturbed
 
 struct SocketDeleter {
   void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
@@ -178,8 +179,7 @@ class Batch {
         if (header->nlmsg_type != NLMSG_ERROR) continue;
         const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(header));
         if (error->error == -EPERM || error->error == -EACCES) {
-          return base::errno_error("programming nftables needs CAP_NET_ADMIN over this network namespace",
-                                   -error->error);
+          return base::errno_error(kNeedsAdmin, -error->error);
         }
         if (error->error != 0) refused.emplace(header->nlmsg_seq, -error->error);
         answered = true;
@@ -211,11 +211,11 @@ base::Status receive_all(const mnl_socket& socket, std::uint32_t sequence, const
   int state = MNL_CB_OK;
   while (state > MNL_CB_STOP) {
     const ssize_t received = mnl_socket_recvfrom(&socket, buffer.data(), buffer.size());
-    if (received < 0) return base::receive_error("cannot read rules back");
+    if (received < 0) return base::receive_error("cannot read nftables rules");
     state = mnl_cb_run(buffer.data(), static_cast<std::size_t>(received), sequence, mnl_socket_get_portid(&socket),
                        forward_message, const_cast<OnMessage*>(&on_message));
   }
-  if (state < 0) return base::errno_error("cannot read rules back");
+  if (state < 0) return base::errno_error(errno == EPERM ? kNeedsAdmin : "cannot read nftables rules");
   return {};
 }
 
@@ -394,6 +394,13 @@ class NftnlKernel final : public Kernel {
       return chain.base && chain.base->policy == ChainPolicy::kDrop && chain.base->hook == Hook::kForward;
     };
     return *program && (*program)->table_flags == 0 && std::ranges::any_of((*program)->chains, drops);
+  }
+
+  base::Result<bool> exists(const std::string& table) override {
+    SR_LET(socket, open_socket());
+    Reader reader(**socket);
+    SR_LET(program, reader.read(table));
+    return program->has_value();
   }
 
   base::Result<std::vector<std::string>> difference(const Ruleset& intended) override {

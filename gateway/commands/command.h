@@ -69,6 +69,7 @@ void add_services(CLI::App& program, Invocation& invocation);
 void add_status(CLI::App& program, Invocation& invocation);
 void add_reload(CLI::App& program, Invocation& invocation);
 void add_guard(CLI::App& program, Invocation& invocation);
+void add_unguard(CLI::App& program, Invocation& invocation);
 void add_pause(CLI::App& program, Invocation& invocation);
 void add_doctor(CLI::App& program, Invocation& invocation);
 void add_agents(CLI::App& program, Invocation& invocation);

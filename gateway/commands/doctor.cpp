@@ -17,8 +17,11 @@
 #include "gateway/commands/probe_socket.h"
 #include "gateway/host/capabilities.h"
 #include "gateway/host/netns_processes.h"
+#include "gateway/host/rule_watchers.h"
 #include "gateway/host/system_resolvers.h"
 #include "gateway/netlink/address_probe.h"
+#include "gateway/serve/control_socket.h"
+#include "netrules/plan.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -91,6 +94,11 @@ std::vector<base::Endpoint> refusing_resolvers() {
   return refusing;
 }
 
+bool are_rules_left_over() {
+  const bool served = !serve::check_alone(serve::kDefaultControlSocket) || host::rules_are_watched();
+  return !served && netrules::make_kernel()->exists(netrules::Intent{}.table).value_or(false);
+}
+
 base::Result<DoctorFacts> gather(const DoctorOptions& options) {
   DoctorFacts facts;
   SR_LET(place, place_of(options));
@@ -105,6 +113,7 @@ base::Result<DoctorFacts> gather(const DoctorOptions& options) {
   const auto scratch = netrules::probe_in_scratch_namespace();
   facts.user_namespaces = scratch.has_value();
   facts.kernel = facts.powers.admin ? netrules::make_kernel()->probe() : scratch;
+  facts.rules_left_over = facts.powers.admin && are_rules_left_over();
   facts.netns_processes = host::describe_netns_processes();
   const std::string netfilter =
       base::read_file("/proc/sys/net/bridge/bridge-nf-call-iptables", kMaxProcFile).value_or("");

@@ -244,6 +244,10 @@ bool masqueraded(const nlohmann::json& network) {
 
 std::vector<Finding> diagnose(const DoctorFacts& facts) {
   Findings out;
+  if (facts.rules_left_over) {
+    problem(out, "nftables table inet soleroute is left over and blocks this network; no gateway runs here",
+            "gateway unguard");
+  }
   switch (facts.place) {
     case Place::kMachine:
       kernel(facts, out);

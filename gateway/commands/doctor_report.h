@@ -36,6 +36,7 @@ struct DoctorFacts {
   base::Result<netrules::Features> kernel = base::system_error("not asked");
   host::NetworkPowers powers;                // of this process
   std::vector<std::string> netns_processes;  // host::describe_netns_processes()
+  bool rules_left_over = false;              // the gateway's table is here, and no gateway or guard runs
   bool user_namespaces = false;              // may be made without privilege, for the jail
   std::optional<bool> bridge_netfilter;      // bridged IPv4 frames meet the engine's rules; absent: not known here
   base::Result<std::vector<EngineNetwork>> networks = base::system_error("not asked");

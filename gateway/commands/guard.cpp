@@ -16,6 +16,7 @@
 #include "gateway/commands/command.h"
 #include "gateway/commands/control_question.h"
 #include "gateway/commands/serve_options.h"
+#include "gateway/commands/this_machine.h"
 #include "gateway/host/capabilities.h"
 
 namespace soleroute::gateway::commands {
@@ -25,6 +26,7 @@ struct GuardOptions {
   std::vector<std::string> gateway;
   std::vector<std::string> policy;
   bool set_route = false;
+  bool this_machine = false;
   std::string explicit_proxy = std::to_string(serve::kDefaultExplicitProxyPort);
   std::string control = serve::kDefaultControlSocket;
 };
@@ -45,7 +47,7 @@ base::Result<serve::GuardOptions> parse(const GuardOptions& given) {
     options.gateways.push_back(*address);
   }
   if (options.gateways.empty()) {
-    return base::usage_error("say where the gateway is: --gateway ADDR, the address that it claims");
+    return base::usage_error("missing --gateway ADDR (the gateway's claimed address)");
   }
   return options;
 }
@@ -53,6 +55,7 @@ base::Result<serve::GuardOptions> parse(const GuardOptions& given) {
 int guard(const GuardOptions& given) {
   const auto options = parse(given);
   if (!options) return report(options.error());
+  if (const auto meant = check_network(given.this_machine); !meant) return report(meant.error());
   if (const auto raised = host::raise_permitted_capabilities(); !raised) return report(raised.error());
   ::signal(SIGPIPE, SIG_IGN);  // a log that is gone is an error of that write
   audit::Counters counters;
@@ -80,6 +83,7 @@ void add_guard(CLI::App& program, Invocation& invocation) {
       ->capture_default_str()
       ->envname("GATEWAY_EXPLICIT_PROXY")
       ->type_name("PORT|off");
+  add_this_machine_option(command, options->this_machine);
   add_control_option(command, options->control, "control socket, asked by 'gateway status' and 'gateway reload'");
 }
 

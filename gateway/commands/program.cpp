@@ -45,6 +45,7 @@ void add_commands(CLI::App& program, Invocation& invocation) {
   add_status(program, invocation);
   add_reload(program, invocation);
   add_guard(program, invocation);
+  add_unguard(program, invocation);
   add_pause(program, invocation);
   add_doctor(program, invocation);
   add_agents(program, invocation);

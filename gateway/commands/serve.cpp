@@ -20,6 +20,7 @@
 #include "gateway/commands/control_question.h"
 #include "gateway/commands/serve_options.h"
 #include "gateway/commands/stack_variables.h"
+#include "gateway/commands/this_machine.h"
 #include "gateway/host/capabilities.h"
 #include "gateway/serve/supervisor.h"
 
@@ -148,6 +149,9 @@ int serve_body(ServeArguments arguments) {
   if (auto applied = apply(stack_variables(), arguments); !applied) return report(applied.error());
   const auto options = parse_serve_options(arguments);
   if (!options) return report(options.error());
+  if (options->program_rules && !dry_run_wanted(arguments)) {
+    if (const auto meant = check_network(arguments.this_machine); !meant) return report(meant.error());
+  }
   if (arguments.close) return with_log(*options, serve::close_namespace);
   if (!dry_run_wanted(arguments)) return with_log(*options, serve::serve);
   if (arguments.dry_run != "json" && arguments.dry_run != "true") {
@@ -241,6 +245,7 @@ void add_serve(CLI::App& program, Invocation& invocation) {
       .add_flag("--close", to.close,
                 "with --topology sidecar: program the closed rules and end; nothing passes until a gateway serves here")
       ->envname("GATEWAY_CLOSE");
+  add_this_machine_option(program, to.this_machine);
   program.add_option("--workers", to.workers, "threads; default: one a processor")
       ->envname("GATEWAY_WORKERS")
       ->type_name("N")

@@ -28,7 +28,8 @@ struct ServeArguments {
   std::string explicit_proxy = std::to_string(serve::kDefaultExplicitProxyPort);
   std::string listen;
   bool no_rules = false;
-  bool close = false;  // program the closed rules and end
+  bool close = false;         // program the closed rules and end
+  bool this_machine = false;  // rules in the machine's own network are meant
   int workers = 0;
   std::string log = "normal";
   std::string secrets_dir = secrets::kDefaultSecretsDirectory;

@@ -17,6 +17,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
@@ -47,19 +48,19 @@ base::Result<sockaddr_un> address_of(const std::string& path) {
   return address;
 }
 
-bool somebody_answers(const sockaddr_un& address) {
+// EAGAIN: a listener whose queue is full.
+bool is_answered(const sockaddr_un& address) {
   const base::Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  return probe && ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  if (!probe) return false;
+  return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN;
 }
 
 base::Result<base::Fd> bind_path(const std::string& path) {
   SR_LET(address, address_of(path));
+  SR_TRY(check_alone(path));
   const fs::path parent = fs::path(path).parent_path();
   std::error_code error;
   if (!parent.empty() && fs::create_directories(parent, error)) ::chmod(parent.c_str(), 0700);
-  if (somebody_answers(*address)) {
-    return base::system_error(fmt::format("another gateway answers on {}; stop it, or name another --control", path));
-  }
   struct stat status{};
   if (::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) ::unlink(path.c_str());
   base::Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -206,6 +207,13 @@ base::Result<std::unique_ptr<ControlSocket>> ControlSocket::open(asio::io_contex
   auto state = std::make_shared<State>(io, std::move(*fd), std::move(path), std::move(answer));
   asio::co_spawn(io, state->accept_loop(state), [](const std::exception_ptr&) {});
   return std::unique_ptr<ControlSocket>(new ControlSocket(std::move(state)));
+}
+
+base::Status check_alone(const std::string& control_socket) {
+  SR_LET(address, address_of(control_socket));
+  if (!is_answered(*address)) return {};
+  return base::system_error(
+      fmt::format("another gateway runs here (control socket {}); stop it, or pass another --control", control_socket));
 }
 
 std::string reload_answer(const base::Result<PolicyInForce>& reloaded) {

@@ -54,6 +54,9 @@ class ControlSocket {
   std::shared_ptr<State> state_;
 };
 
+// An error if a gateway or guard answers on this control socket: asked before a rule is touched.
+[[nodiscard]] base::Status check_alone(const std::string& control_socket);
+
 // The answer to "reload".
 [[nodiscard]] std::string reload_answer(const base::Result<PolicyInForce>& reloaded);
 

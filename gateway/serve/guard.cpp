@@ -83,12 +83,14 @@ class Guard {
       : options_(options), log_(log), counters_(counters), rules_(netrules::make_kernel(), log, true) {}
 
   base::Status run() {
+    SR_TRY(check_alone(options_.control_socket));
     SR_LET(policy, host::load_settled_policy(options_.policy_files));
     policy_ = std::move(*policy);
     SR_TRY(rules_.probe());
     signals_.obey();
     if (auto opened = open(); !opened) {
       log_.error(opened.error().message);
+      rules_.log_what_stays();
       return opened;
     }
     loop_.run();
@@ -174,7 +176,10 @@ class Guard {
   }
 
   std::string answer(const std::string& ask) {
-    if (ask == "status") return status();
+    if (ask == "status") {
+      restore_rules();
+      return status();
+    }
     if (ask == "reload") return reload_answer(reload());
     return {};
   }
@@ -187,10 +192,11 @@ class Guard {
 
   void stop() {
     health_ = "stopping";
-    log_.lifecycle("stopping", "the closed rules stay");
+    log_.lifecycle("stopping", "blocking all network access");
     watch_.cancel();
     const auto closed = rules_.program(netrules::closed_rules(intent()), "closed");
-    if (!closed) log_.error("the open rules stay: " + closed.error().message);
+    if (!closed) log_.error("cannot install the deny-all rules; the open rules stay: " + closed.error().message);
+    rules_.log_what_stays();
     control_.reset();
     loop_.stop();
   }

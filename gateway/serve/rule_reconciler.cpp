@@ -44,6 +44,11 @@ base::Status RuleReconciler::verify() {
       fmt::format("the kernel holds other rules than were programmed:\n  {}", fmt::join(*differences, "\n  ")));
 }
 
+void RuleReconciler::log_what_stays() const {
+  if (!programs_) return;
+  log_.lifecycle("rules_stay", "nftables rules stay: nothing leaves this namespace. To remove them: gateway unguard");
+}
+
 bool RuleReconciler::restore() {
   if (!programs_ || !ruleset_) return true;
   const auto differences = kernel_->difference(*ruleset_);

@@ -33,6 +33,9 @@ class RuleReconciler {
   // True when the rules stand as intended, or did not and were put back (which is logged).
   bool restore();
 
+  // At the end: how to remove what stays in the kernel.
+  void log_what_stays() const;
+
   [[nodiscard]] const std::string& intended() const { return name_; }
   [[nodiscard]] const std::vector<std::string>& last_differences() const { return differences_; }
 

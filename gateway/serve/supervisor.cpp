@@ -87,6 +87,7 @@ class Supervisor {
 
   // Steps 1 and 2: nothing has been touched when this fails.
   base::Status prepare() {
+    if (!control_may_be_missing()) SR_TRY(check_alone(options_.control_socket));
     SR_LET(policy, load_servable_policy(options_));
     policy_ = std::move(*policy);
     leave_no_core();
@@ -152,9 +153,13 @@ class Supervisor {
   }
 
   void close_rules() {
-    if (rules_.intended() != "open") return;
-    const auto closed = rules_.program(netrules::closed_rules(intent()), "closed");
-    if (!closed) log_.error("the open rules stay, and nothing answers behind them: " + closed.error().message);
+    if (rules_.intended() == "open") {
+      const auto closed = rules_.program(netrules::closed_rules(intent()), "closed");
+      if (!closed)
+        log_.error("cannot install the deny-all rules; the open rules stay, and nothing serves them: " +
+                   closed.error().message);
+    }
+    rules_.log_what_stays();
   }
 
   base::Status keep_network() {
@@ -318,6 +323,7 @@ class Supervisor {
       return reload(
           [reply = std::move(reply)](const base::Result<PolicyInForce>& done) { reply(reload_answer(done)); });
     }
+    if (ask == "status" && pulse_) look();  // what changed since the last look counts
     reply(ask == "status" ? status() : std::string{});
   }
 
@@ -438,10 +444,13 @@ base::Status serve(const ServeOptions& options, audit::DecisionLog& log, audit::
 base::Status close_namespace(const ServeOptions& options, audit::DecisionLog& log, audit::Counters& /*counters*/) {
   const auto nothing = host::load_policy({});  // closed is closed, whatever the policy allows
   if (!nothing) return std::unexpected(nothing.error());
+  SR_TRY(check_alone(options.control_socket));
   RuleReconciler rules(netrules::make_kernel(), log, true);
   SR_TRY(rules.probe());
   SR_TRY(rules.program(netrules::closed_rules(intent_of(options, **nothing)), "closed"));
-  return rules.verify();
+  SR_TRY(rules.verify());
+  rules.log_what_stays();
+  return {};
 }
 
 }  // namespace soleroute::gateway::serve

@@ -74,19 +74,30 @@ std::unexpected<base::Error> SourceText::error(Position position, std::string_vi
                                        margin.size() + caret));
 }
 
-std::string did_you_mean(std::string_view text, const std::vector<std::string_view>& candidates) {
+std::string_view nearest(std::string_view text, const std::vector<std::string_view>& candidates) {
   constexpr std::size_t kMaxCompared = 64;
-  if (text.empty() || text.size() > kMaxCompared) return {};
+  if (text.size() > kMaxCompared) return {};
   const std::string wanted = lowered(text);
-  const std::size_t near = std::max<std::size_t>(1, std::min<std::size_t>(3, text.size() / 2));
+  const std::size_t letters = wanted.size() - std::min(wanted.size(), wanted.find_first_not_of('-'));
+  if (letters == 0) return {};
   std::string_view best;
-  std::size_t best_distance = near + 1;
+  for (const auto candidate : candidates) {  // an abbreviation is likelier than a slip
+    if (letters < 2 || !lowered(candidate).starts_with(wanted)) continue;
+    if (best.empty() || candidate.size() < best.size()) best = candidate;
+  }
+  if (!best.empty()) return best;
+  std::size_t best_distance = std::clamp<std::size_t>((letters + 1) / 3, 1, 3) + 1;
   for (const auto candidate : candidates) {
-    const std::size_t distance = edit_distance(wanted, candidate);
-    if (distance >= best_distance || distance >= candidate.size()) continue;
+    const std::size_t distance = edit_distance(wanted, lowered(candidate));
+    if (distance >= best_distance || distance >= letters) continue;
     best_distance = distance;
     best = candidate;
   }
+  return best;
+}
+
+std::string did_you_mean(std::string_view text, const std::vector<std::string_view>& candidates) {
+  const std::string_view best = nearest(text, candidates);
   return best.empty() ? std::string{} : fmt::format(", did you mean '{}'?", best);
 }
 

@@ -40,7 +40,10 @@ class SourceText {
 // ASCII letters in lower case; all else as it is.
 [[nodiscard]] std::string lowered(std::string_view text);
 
-// ", did you mean 'host'?" for the candidate nearest to `text` by edit distance, empty if none is near.
+// The candidate that `text` is the beginning of, or else the nearest by edit distance; empty if none is near for its
+// length.
+[[nodiscard]] std::string_view nearest(std::string_view text, const std::vector<std::string_view>& candidates);
+// ", did you mean 'host'?", or nothing.
 [[nodiscard]] std::string did_you_mean(std::string_view text, const std::vector<std::string_view>& candidates);
 
 }  // namespace soleroute::policy

@@ -81,19 +81,18 @@ std::string_view nearest(std::string_view text, const std::vector<std::string_vi
   const std::size_t letters = wanted.size() - std::min(wanted.size(), wanted.find_first_not_of('-'));
   if (letters == 0) return {};
   std::string_view best;
-  for (const auto candidate : candidates) {  // an abbreviation is likelier than a slip
-    if (letters < 2 || !lowered(candidate).starts_with(wanted)) continue;
-    if (best.empty() || candidate.size() < best.size()) best = candidate;
-  }
-  if (!best.empty()) return best;
-  std::size_t best_distance = std::clamp<std::size_t>((letters + 1) / 3, 1, 3) + 1;
+  std::string_view completed;
+  std::size_t best_distance = std::clamp<std::size_t>(letters / 2, 1, 3) + 1;
   for (const auto candidate : candidates) {
+    const bool begins = letters >= 2 && lowered(candidate).starts_with(wanted);
+    if (begins && (completed.empty() || candidate.size() < completed.size())) completed = candidate;
     const std::size_t distance = edit_distance(wanted, lowered(candidate));
-    if (distance >= best_distance || distance >= letters) continue;
+    if (distance >= best_distance || distance >= candidate.size()) continue;
     best_distance = distance;
     best = candidate;
   }
-  return best;
+  // An abbreviation is likelier than two slips, and less likely than one.
+  return completed.empty() || best_distance == 1 ? best : completed;
 }
 
 std::string did_you_mean(std::string_view text, const std::vector<std::string_view>& candidates) {

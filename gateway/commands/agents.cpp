@@ -78,11 +78,13 @@ int agents(const AgentsOptions& options) {
 
 void add_agents(CLI::App& program, Invocation& invocation) {
   const auto options = std::make_shared<AgentsOptions>();
-  CLI::App& command = add_command(program, invocation, "agents", "List the agents that 'gateway init' sets up",
+  CLI::App& command = add_command(program, invocation, "agents", "list the agents that 'gateway init' can set up",
                                   "gateway agents claude --json", [options] { return agents(*options); });
-  auto* name = command.add_option("name", options->name, "only this agent")->type_name("NAME");
-  command.add_option("--file", options->file, "an agent's file instead, checked")->type_name("FILE")->excludes(name);
-  command.add_flag("--json", options->json, "as JSON");
+  auto* name = command.add_option("name", options->name, "agent to show (default: all)")->type_name("NAME");
+  command.add_option("--file", options->file, "check and show this agent file instead")
+      ->type_name("FILE")
+      ->excludes(name);
+  command.add_flag("--json", options->json, "print JSON");
 }
 
 }  // namespace soleroute::gateway::commands

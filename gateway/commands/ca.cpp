@@ -208,35 +208,36 @@ int ca_body(const CaArguments& arguments) {
 void add_ca(CLI::App& program, Invocation& invocation) {
   const auto arguments = std::make_shared<CaArguments>();
   CLI::App& command = add_command(
-      program, invocation, "ca", "Create, show, install or rotate the CA of inspected hosts",
+      program, invocation, "ca", "create, show, install or rotate the CA for inspected hosts",
       "gateway ca create --ca-dir /var/lib/soleroute/ca --ca-out /srv/agents/ca\n"
       "  gateway ca show\n"
-      "  gateway ca install --certificate /etc/mitmproxy/ca.crt   where the agent is, as root\n"
+      "  gateway ca install --certificate /etc/mitmproxy/ca.crt   as root, in the agent\n"
       "  gateway ca install --bundle ~/bundle.pem                 without root\n"
       "  gateway ca rotate --ca-out /srv/agents/ca\n\n"
-      "The directory is laid out as mitmproxy's confdir: either program uses what the other has made. Its private key\n"
-      "(mitmproxy-ca.pem) must never reach an agent; --ca-out gets the certificate alone.",
+      "The directory has the layout of mitmproxy's confdir, so that both programs can share a CA. Its private key "
+      "(mitmproxy-ca.pem) must never reach an agent; --ca-out gets only the certificate.",
       [arguments] { return ca_body(*arguments); });
   std::vector<std::string> names;
   names.reserve(kActions.size());
   for (const Action& action : kActions) names.emplace_back(action.name);
-  command.add_option("action", arguments->action, "what to do with the CA")
+  command.add_option("action", arguments->action, "what to do")
       ->required()
       ->check(CLI::IsMember(names).description(""))
       ->type_name(fmt::format("{}", fmt::join(names, "|")));
-  add_ca_option(command, arguments->directory, "the CA's private directory; default: that of serving");
-  command.add_option("--ca-out", arguments->out, "create, rotate: where the certificate goes, for agents")
+  add_ca_option(command, arguments->directory, "private directory of the CA (default: the one of 'gateway serve')");
+  command.add_option("--ca-out", arguments->out, "create, rotate: write the certificate for agents to this directory")
       ->envname("GATEWAY_CA_OUT")
       ->type_name("DIR");
-  command.add_option("--certificate", arguments->certificate, "install: this one, not that of the CA's directory")
+  command
+      .add_option("--certificate", arguments->certificate,
+                  "install: this certificate (default: the one in the CA directory)")
       ->type_name("FILE");
   command
-      .add_option("--store", arguments->store,
-                  "install: the store's directory; default: the system's, brought up to date")
+      .add_option("--store", arguments->store, "install: directory of the certificate store (default: the system's)")
       ->type_name("DIR");
-  command.add_option("--bundle", arguments->bundle, "install: add it to this file of certificates, and nothing else")
+  command.add_option("--bundle", arguments->bundle, "install: only add it to this bundle of certificates")
       ->type_name("FILE");
-  command.add_option("--format", arguments->format, "show: for people, for programs, or the certificate")
+  command.add_option("--format", arguments->format, "show: output format")
       ->capture_default_str()
       ->type_name("text|json|pem")
       ->check(CLI::IsMember({"text", "json", "pem"}).description(""));

@@ -32,11 +32,11 @@ int check(const CheckOptions& options) {
 
 void add_check(CLI::App& program, Invocation& invocation) {
   auto options = std::make_shared<CheckOptions>();
-  CLI::App& command = add_command(program, invocation, "check", "Validate policy files and print what they allow",
+  CLI::App& command = add_command(program, invocation, "check", "validate policy files and show what they allow",
                                   "gateway check policy.yaml", [options] { return check(*options); });
-  command.add_option("file", options->positional, "Policy files, layers in order; or --policy")->type_name("FILE");
-  command.add_flag("--quiet", options->quiet, "Print nothing but errors and warnings");
-  command.add_flag("--strict", options->strict, "Exit 1 if there are warnings");
+  command.add_option("file", options->positional, "policy files; later files override")->type_name("FILE");
+  command.add_flag("-q,--quiet", options->quiet, "print only errors and warnings");
+  command.add_flag("--strict", options->strict, "exit with status 1 if there are warnings");
   add_policy_option(command, options->policy_files);
 }
 

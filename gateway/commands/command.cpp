@@ -10,6 +10,8 @@
 #include <utility>
 
 #include "base/standard_error.h"
+#include "gateway/commands/environment.h"
+#include "gateway/commands/help_format.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -19,14 +21,9 @@ std::string_view environment(const char* variable) {
   return value == nullptr ? std::string_view{} : std::string_view{value};
 }
 
-std::vector<std::string> split_list(std::string_view text) {
-  std::vector<std::string> parts;
-  while (!text.empty()) {
-    const auto comma = text.find(',');
-    if (comma != 0) parts.emplace_back(text.substr(0, comma));
-    text.remove_prefix(comma == std::string_view::npos ? text.size() : comma + 1);
-  }
-  return parts;
+std::function<std::string(std::string)>& names_in_reports() {
+  static std::function<std::string(std::string)> rename;
+  return rename;
 }
 
 }  // namespace
@@ -34,35 +31,35 @@ std::vector<std::string> split_list(std::string_view text) {
 CLI::App& add_command(CLI::App& program, Invocation& invocation, std::string_view name, std::string_view summary,
                       std::string_view example, std::function<int()> body) {
   CLI::App* command = program.add_subcommand(std::string(name), std::string(summary));
-  command->footer(fmt::format("Example:\n  {}", example));
+  const bool several = example.substr(0, example.find("\n\n")).find('\n') != std::string_view::npos;
+  command->footer(fmt::format("{}:\n  {}", several ? "Examples" : "Example", example));
   command->callback([&invocation, body = std::move(body)] { invocation.body = body; });
   return *command;
 }
 
 void add_list_option(CLI::App& command, const std::string& name, const char* variable, std::vector<std::string>& values,
                      const std::string& placeholder, const std::string& help) {
-  values = split_list(environment(variable));  // replaced by what the command line gives
-  command.add_option(name, values, fmt::format("{}; repeatable (Env:{}, separated by commas)", help, variable))
-      ->type_name(placeholder)
-      ->expected(1)
-      ->allow_extra_args(false)  // or `--policy FILE URL` would take the URL for a second file
-      ->take_all();
+  values = split_list(variable_value(variable));  // replaced by what the command line gives
+  CLI::Option* option = command.add_option(name, values, with_note(help, "repeatable"))
+                            ->type_name(placeholder)
+                            ->expected(1)
+                            ->allow_extra_args(false)  // or `--policy FILE URL` would take the URL for a second file
+                            ->take_all();
+  set_list_variable(*option, variable);
 }
 
 void add_secrets_option(CLI::App& command, std::string& directory) {
   constexpr std::string_view kScheme = "file:";
   const std::string_view theirs = environment("AGENTBOX_SECRET_SOURCE");
   if (theirs.starts_with("file:/")) directory = theirs.substr(kScheme.size());
-  command
-      .add_option("--secrets-dir", directory, "where the policy's secrets are, one file each; agents must not see it")
+  command.add_option("--secrets-dir", directory, "directory of secrets, one per file (keep it out of agents' reach)")
       ->capture_default_str()
       ->envname("GATEWAY_SECRETS_DIR")
       ->type_name("DIR");
 }
 
 void add_policy_option(CLI::App& command, std::vector<std::string>& files) {
-  add_list_option(command, "--policy", "GATEWAY_POLICY", files, "FILE",
-                  "policy file; later ones are layers over earlier");
+  add_list_option(command, "-p,--policy", "GATEWAY_POLICY", files, "FILE", "policy file (later files override)");
 }
 
 void add_ca_option(CLI::App& command, std::string& directory, const std::string& help) {
@@ -76,9 +73,25 @@ void add_trust_option(CLI::App& command, std::vector<std::string>& files, const 
 int report(const base::Error& error) {
   std::fflush(stdout);
   const bool colour = use_colour(STDERR_FILENO);
+  const std::string message = names_in_reports() ? names_in_reports()(error.message) : error.message;
   base::to_standard_error(
-      fmt::format("{}gateway:{} {}\n", colour ? "\x1b[1;31m" : "", colour ? "\x1b[0m" : "", error.message));
+      fmt::format("{}gateway:{} {}\n", colour ? "\x1b[1;31m" : "", colour ? "\x1b[0m" : "", message));
   return error.kind == base::ErrorKind::kUsage ? kExitUsage : kExitSystem;
+}
+
+void warn(std::string_view message) {
+  std::fflush(stdout);
+  const bool colour = use_colour(STDERR_FILENO);
+  base::to_standard_error(
+      fmt::format("{}gateway: warning:{} {}\n", colour ? "\x1b[1;33m" : "", colour ? "\x1b[0m" : "", message));
+}
+
+NamesInReports::NamesInReports(std::function<std::string(std::string)> rename) {
+  names_in_reports() = std::move(rename);
+}
+
+NamesInReports::~NamesInReports() {
+  names_in_reports() = nullptr;
 }
 
 bool use_colour(int fd) {

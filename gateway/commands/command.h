@@ -26,9 +26,10 @@ inline constexpr int kExitSystem = 3;
 
 // One run of the program, filled in by parsing.
 struct Invocation {
-  std::vector<std::string> jailed_command;  // of `gateway run`: the program and its arguments, untouched
+  std::vector<std::string> jailed_command{};  // of `gateway run`: the program and its arguments, untouched
   bool had_dashes = false;
-  std::function<int()> body;  // set by the callback of the subcommand that was named; returns the exit code
+  std::function<int()> body{};   // set by the callback of the command that was named; returns the exit code
+  std::function<int()> serve{};  // what the program does without a command
 };
 
 // Adds `name` with its summary and a footer that shows `example` in --help. Body: what the chosen subcommand does.
@@ -40,10 +41,11 @@ struct Invocation {
 CLI::App& add_command(CLI::App& program, Invocation& invocation, std::string_view name, std::string_view summary,
                       std::string_view example, std::function<int()> body);
 
-// An option that may be given several times; the environment variable holds the same, separated by commas.
+// An option that may be given several times; the environment variable holds the same, separated by commas, or by line
+// breaks where it has one.
 void add_list_option(CLI::App& command, const std::string& name, const char* variable, std::vector<std::string>& values,
                      const std::string& placeholder, const std::string& help);
-// --policy FILE (repeatable), GATEWAY_POLICY.
+// -p, --policy FILE (repeatable), GATEWAY_POLICY.
 void add_policy_option(CLI::App& command, std::vector<std::string>& files);
 // --ca-dir DIR, GATEWAY_CA_DIR.
 void add_ca_option(CLI::App& command, std::string& directory, const std::string& help);
@@ -55,6 +57,17 @@ void add_secrets_option(CLI::App& command, std::string& directory);
 
 // "gateway: <message>" on stderr; returns the exit code of the error's kind.
 int report(const base::Error& error);
+// "gateway: warning: <message>" on stderr.
+void warn(std::string_view message);
+
+// As long as it lives, what `report` says passes through it: an option's name becomes that of the variable that set it.
+class NamesInReports {
+ public:
+  explicit NamesInReports(std::function<std::string(std::string)> rename);
+  ~NamesInReports();
+  NamesInReports(const NamesInReports&) = delete;
+  NamesInReports& operator=(const NamesInReports&) = delete;
+};
 
 // May colour be written to this descriptor: a terminal, NO_COLOR empty or unset, TERM not "dumb"?
 [[nodiscard]] bool use_colour(int fd);
@@ -78,8 +91,10 @@ void add_watch(CLI::App& program, Invocation& invocation);
 void add_suggest(CLI::App& program, Invocation& invocation);
 void add_ca(CLI::App& program, Invocation& invocation);
 void add_completion(CLI::App& program, Invocation& invocation);
+void add_help(CLI::App& program, Invocation& invocation);
+void add_version(CLI::App& program, Invocation& invocation);
 
-// The program without a subcommand: serving, and `--dry-run`, whose body is dry_run.cpp.
+// `gateway serve`, and the same options of the program without a command. The body of `--dry-run` is dry_run.cpp.
 void add_serve(CLI::App& program, Invocation& invocation);
 enum class DryRunFormat { kText, kJson };
 int dry_run(const serve::ServeOptions& options, DryRunFormat format);

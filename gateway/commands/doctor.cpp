@@ -151,18 +151,15 @@ int doctor(const DoctorOptions& options) {
 
 void add_doctor(CLI::App& program, Invocation& invocation) {
   const auto options = std::make_shared<DoctorOptions>();
-  CLI::App& command = add_command(
-      program, invocation, "doctor",
-      "Check kernel, engine and capabilities, each line with the fix; asked on the machine, in the gateway's container "
-      "or in the agent's; exit status 1 if there is a problem",
-      "gateway doctor", [options] { return doctor(*options); });
-  command.add_option("--in", options->place, "where this is; default: found out")
+  CLI::App& command = add_command(program, invocation, "doctor", "diagnose this machine or container and suggest fixes",
+                                  "gateway doctor", [options] { return doctor(*options); });
+  command.add_option("--in", options->place, "what to diagnose (default: detected)")
       ->type_name("machine|gateway|guard|agent");
   command.add_option("--engine", options->engine, "socket of the container engine")
       ->capture_default_str()
       ->type_name("SOCKET");
   add_list_option(command, "--claim", "GATEWAY_CLAIM", options->claim, "ADDR/PREFIX",
-                  "address that the gateway is to claim: is it free?");
+                  "check that this address is free for the gateway to claim");
 }
 
 }  // namespace soleroute::gateway::commands

@@ -224,18 +224,18 @@ int explain_lines(const ExplainOptions& options, const policy::Policy& policy, s
 
 void add_explain(CLI::App& program, Invocation& invocation) {
   auto options = std::make_shared<CommandLine>();
-  CLI::App& command = add_command(program, invocation, "explain", "Would this pass, and because of which line?",
-                                  "gateway explain --policy policy.yaml https://api.github.com/meta",
-                                  [options] { return run(*options); });
-  command.add_option("url", options->explain.urls, "http, https, ws, wss, tcp://HOST:PORT or udp://HOST:PORT")
+  CLI::App& command = add_command(
+      program, invocation, "explain", "show whether a URL is allowed, and by which policy line",
+      "gateway explain --policy policy.yaml https://api.github.com/meta", [options] { return run(*options); });
+  command.add_option("url", options->explain.urls, "http, https, ws or wss URL, tcp://HOST:PORT or udp://HOST:PORT")
       ->type_name("URL");
-  command.add_option("--method", options->explain.method, "The request's method")->capture_default_str();
-  command.add_option("--header", options->explain.headers, "A header that the request brings (repeatable)")
+  command.add_option("--method", options->explain.method, "request method")->capture_default_str()->type_name("METHOD");
+  command.add_option("--header", options->explain.headers, "header that the request sends (repeatable)")
       ->type_name("NAME")
       ->allow_extra_args(false);
   command.add_flag("--stdin", options->from_stdin,
-                   "Read JSON lines, {\"url\": …, \"method\": …}; answer each with a line");
-  command.add_option("--format", options->format, "text, or json: default json with --stdin, else text")
+                   "read requests from standard input as JSON lines, {\"url\": …, \"method\": …}");
+  command.add_option("--format", options->format, "output format (default: text, or json with --stdin)")
       ->check(CLI::IsMember({"text", "json"}));
   add_policy_option(command, options->policy_files);
 }

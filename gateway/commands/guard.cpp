@@ -69,22 +69,21 @@ int guard(const GuardOptions& given) {
 
 void add_guard(CLI::App& program, Invocation& invocation) {
   const auto options = std::make_shared<GuardOptions>();
-  CLI::App& command = add_command(
-      program, invocation, "guard",
-      "Hold the agent's network namespace: program and keep the agent's own rules, by which its packets leave towards "
-      "the gateway alone; 'gateway status' asks it",
-      "gateway guard --gateway 10.77.0.2", [options] { return guard(*options); });
+  CLI::App& command =
+      add_command(program, invocation, "guard", "lock this network namespace so that it can only reach the gateway",
+                  "gateway guard --gateway 10.77.0.2", [options] { return guard(*options); });
   add_list_option(command, "--gateway", "GATEWAY_GUARD_GATEWAY", options->gateway, "ADDR",
-                  "address that the gateway claims; one of each family");
+                  "claimed address of the gateway, one per family");
   add_policy_option(command, options->policy);
-  command.add_flag("--set-route", options->set_route, "make the default route lead there; default: the engine does")
+  command
+      .add_flag("--set-route", options->set_route, "set the default route to the gateway (default: left to the engine)")
       ->envname("GATEWAY_GUARD_SET_ROUTE");
-  command.add_option("--explicit-proxy", options->explicit_proxy, "port for clients that do set HTTPS_PROXY")
+  command.add_option("--explicit-proxy", options->explicit_proxy, "port of the explicit HTTP proxy")
       ->capture_default_str()
       ->envname("GATEWAY_EXPLICIT_PROXY")
       ->type_name("PORT|off");
   add_this_machine_option(command, options->this_machine);
-  add_control_option(command, options->control, "control socket, asked by 'gateway status' and 'gateway reload'");
+  add_control_option(command, options->control, "control socket for 'gateway status' and 'gateway reload'");
 }
 
 }  // namespace soleroute::gateway::commands

@@ -348,37 +348,39 @@ int init(const InitOptions& options) {
 
 void add_init(CLI::App& program, Invocation& invocation) {
   const auto options = std::make_shared<InitOptions>();
-  CLI::App& command =
-      add_command(program, invocation, "init",
-                  "Write a project's container stack (.devcontainer and .env); existing files are never overwritten",
-                  "gateway init --agent claude", [options] { return init(*options); });
-  command.add_option("--agent", options->agents, "agents of the stack, separated by commas; see 'gateway agents'")
-      ->capture_default_str()
+  CLI::App& command = add_command(
+      program, invocation, "init", "write a project's container stack (.devcontainer, .env)",
+      "gateway init --agent claude\n\nExisting files are never overwritten.", [options] { return init(*options); });
+  command.add_option("--agent", options->agents, "agents to install, separated by commas (see 'gateway agents')")
+      ->default_str("claude")
       ->delimiter(',')
       ->expected(1)
       ->allow_extra_args(false)
       ->take_all()
       ->type_name("NAME[,NAME]");
-  command.add_option("--name", options->name, "Compose project name (default: folder's name and a hash of its path)")
+  command
+      .add_option("--name", options->name, "Compose project name (default: name of the folder and a hash of its path)")
       ->type_name("NAME");
-  command.add_option("--network", options->network, "agents' network, a private IPv4 /24 (default: from the path)")
+  command
+      .add_option("--network", options->network,
+                  "network of the agents, a private IPv4 /24 (default: derived from the path)")
       ->type_name("CIDR");
-  command.add_option("--image", options->image, "agent's image (default: soleroute/AGENTS:" SOLEROUTE_VERSION ")")
+  command.add_option("--image", options->image, "image of the agent (default: soleroute/AGENTS:" SOLEROUTE_VERSION ")")
       ->type_name("IMAGE");
   command.add_option("--engine", options->engine, "container engine")
       ->capture_default_str()
       ->check(CLI::IsMember({"docker", "podman"}))
       ->type_name("docker|podman");
   command.add_flag("--replace", options->replace,
-                   "set up again: keep existing files as NAME.old, policy.yaml as it is");
+                   "write all files again; keep old ones as NAME.old and leave policy.yaml alone");
   command.add_flag("--append", options->append, "add the lines that Compose needs to an existing .env");
   command
       .add_option("--build", options->build,
-                  "build the images with 'docker compose build', from this clone of Soleroute")
+                  "build the images from this clone of Soleroute (with 'docker compose build')")
       ->type_name("CLONE");
-  command.add_option("--path", options->path, "folder's path on the machine, where init runs in a container")
+  command.add_option("--path", options->path, "path of the folder on the machine, if init runs in a container")
       ->type_name("PATH");
-  command.add_option("folder", options->folder, "project's folder")->capture_default_str()->type_name("DIR");
+  command.add_option("folder", options->folder, "folder of the project")->capture_default_str()->type_name("DIR");
 }
 
 }  // namespace soleroute::gateway::commands

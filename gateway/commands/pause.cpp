@@ -57,13 +57,11 @@ int pause(const Options& options) {
 
 void add_pause(CLI::App& program, Invocation& invocation) {
   const auto options = std::make_shared<Options>();
-  CLI::App& command =
-      add_command(program, invocation, "pause",
-                  "Keep this network namespace open for the containers that join it, and do nothing else; ends with "
-                  "SIGTERM or SIGINT",
-                  "gateway pause", [options] { return pause(*options); });
+  CLI::App& command = add_command(
+      program, invocation, "pause", "keep this network namespace open for containers that join it",
+      "gateway pause\n\nDoes nothing else, until SIGTERM or SIGINT.", [options] { return pause(*options); });
   command.add_flag("--while-connected", options->while_connected,
-                   "end with exit status 1 when the container that owns the namespace was restarted without this one");
+                   "exit with status 1 if the container that owns the namespace was restarted without this one");
 }
 
 }  // namespace soleroute::gateway::commands

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -9,51 +10,51 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/text.h"
 #include "gateway/commands/command.h"
+#include "gateway/commands/environment.h"
+#include "gateway/commands/help_format.h"
 #include "gateway/commands/version.h"
 #include "policy/source_text.h"
 
 namespace soleroute::gateway::commands {
 namespace {
 
-constexpr const char* kSummary =
-    "The sole route out of an AI agent's container: answers DNS, reads the name that each connection asks for, "
-    "forwards "
-    "what the policy allows and refuses everything else.\nWithout a command it serves.";
+constexpr const char* kSummary = "Restricts the network of AI agents to the hosts that a policy allows.";
 
 constexpr const char* kFooter =
     "Examples:\n"
     "  gateway run --policy policy.yaml -- npm install\n"
-    "  gateway --policy policy.yaml --claim 10.77.0.1/24\n"
-    "  gateway --policy policy.yaml --dry-run | nft -c -f -\n\n"
-    "Exit status: 0 done, 1 the answer is no, 2 usage or policy error, 3 the system cannot.\n"
-    "Every option can also be given as the environment variable named with it.";
+    "  gateway explain --policy policy.yaml https://api.github.com/meta\n"
+    "  gateway serve --policy policy.yaml --claim 10.77.0.1/24";
 
 constexpr const char* kCannotWrite = "cannot write to standard output";
 
+struct Group {
+  const char* title;
+  std::vector<void (*)(CLI::App&, Invocation&)> commands;
+};
+
 void add_commands(CLI::App& program, Invocation& invocation) {
-  add_serve(program, invocation);
-  add_run(program, invocation);
-  add_check(program, invocation);
-  add_explain(program, invocation);
-  add_test(program, invocation);
-  add_verify(program, invocation);
-  add_services(program, invocation);
-  add_status(program, invocation);
-  add_reload(program, invocation);
-  add_guard(program, invocation);
-  add_unguard(program, invocation);
-  add_pause(program, invocation);
-  add_doctor(program, invocation);
-  add_agents(program, invocation);
-  add_init(program, invocation);
-  add_watch(program, invocation);
-  add_suggest(program, invocation);
-  add_ca(program, invocation);
-  add_completion(program, invocation);
+  const Group groups[] = {
+      {"Run", {add_run}},
+      {"Policy", {add_init, add_check, add_explain, add_test, add_suggest, add_services}},
+      {"Serve", {add_serve, add_status, add_reload, add_guard, add_unguard, add_pause, add_watch}},
+      {"Operate", {add_doctor, add_verify, add_ca, add_agents, add_completion, add_help, add_version}},
+  };
+  for (const Group& group : groups) {
+    for (const auto add : group.commands) {
+      add(program, invocation);
+      program.get_subcommands([](const CLI::App*) { return true; }).back()->group(group.title);
+    }
+  }
+  for (CLI::Option* option : program.get_options([](CLI::Option*) { return true; })) {
+    const bool own = option->check_lname("help") || option->check_lname("version");
+    if (!own) option->group(kUnshownGroup);  // those of serving are on its own page
+  }
 }
 
 bool takes_value(const CLI::App& command, const std::string& argument) {
@@ -124,12 +125,32 @@ std::string unexpected_argument(const CLI::App& program) {
   return fmt::format("unexpected argument '{}'", base::shown(extra));
 }
 
+// The command that the arguments name, before they are parsed.
+const CLI::App& named_command(const CLI::App& program, const std::vector<std::string>& arguments) {
+  for (const CLI::App* command : program.get_subcommands([](const CLI::App*) { return true; })) {
+    if (!arguments.empty() && command->get_name() == arguments.front()) return *command;
+  }
+  return program;
+}
+
 int usage_problem(const CLI::App& program, const std::string& message) {
   const CLI::App& command = innermost(program);
-  const std::string name = &command == &program ? "" : " " + command.get_name();
+  // Options without a command are those of serving.
+  const std::string_view without_command = message.starts_with("unknown command") ? "" : " serve";
+  const std::string name = &command == &program ? std::string(without_command) : " " + command.get_name();
   return report({.message = fmt::format("{}\nTry 'gateway{} --help'.", message, name),
                  .kind = base::ErrorKind::kUsage,
                  .sys_errno = 0});
+}
+
+// What was given before the command, as an example of where it belongs.
+std::vector<std::string> options_of(const std::vector<std::string>& given, const CLI::App& command) {
+  std::vector<std::string> options;
+  for (const std::string& argument : given) {
+    if (argument == command.get_name()) break;
+    options.push_back(base::shown(argument));
+  }
+  return options;
 }
 
 // "gateway --workers 2 explain …": the options before a command would have no effect, and nobody would notice.
@@ -146,12 +167,52 @@ int run_body(const Invocation& invocation) {
     return written ? status : report(base::system_error(kCannotWrite).error());
   } catch (const std::exception& error) {
     if (std::ferror(stdout) != 0) return report(base::system_error(kCannotWrite).error());  // more than fits its buffer
-    return report(base::Error{fmt::format("the system cannot: {}", error.what()), base::ErrorKind::kSystem, 0});
+    return report(base::Error{fmt::format("system error: {}", error.what()), base::ErrorKind::kSystem, 0});
   }
+}
+
+// CLI11's words for a value that does not fit, in ours.
+std::string parse_problem(const CLI::App& command, const std::vector<std::string>& given, std::string message) {
+  constexpr std::string_view kTheirs = "Could not convert: ";
+  if (const auto equals = message.find(" = "); message.starts_with(kTheirs) && equals != std::string::npos) {
+    message = fmt::format("{}: invalid value '{}'", message.substr(kTheirs.size(), equals - kTheirs.size()),
+                          base::shown(message.substr(equals + 3)));
+  }
+  return with_variable_name(command, given, std::move(message));
+}
+
+bool reads_variables_closely(const CLI::App& command) {
+  const std::string& name = command.get_name();
+  return command.get_parent() == nullptr || name == "serve" || name == "run" || name == "guard";
+}
+
+int run_parsed(const CLI::App& program, Invocation& invocation, const std::vector<std::string>& given) {
+  const CLI::App& command = innermost(program);
+  if (options_before_command(program, given)) {
+    return usage_problem(
+        program, fmt::format("put options after the command: gateway {} {}{}", command.get_name(),
+                             fmt::join(options_of(given, command), " "), command.get_name() == "run" ? " -- CMD" : ""));
+  }
+  if (invocation.had_dashes && command.get_name() != "run") {
+    return usage_problem(program, "only 'gateway run' accepts a command after '--'");
+  }
+  if (!invocation.body) invocation.body = invocation.serve;
+  if (reads_variables_closely(command)) {
+    for (const std::string& warning : misspelt_variables(program)) warn(warning);
+  }
+  const NamesInReports names(
+      [&](std::string message) { return with_variable_name(command, given, std::move(message)); });
+  return run_body(invocation);
 }
 
 int parse_and_run(CLI::App& program, Invocation& invocation, std::vector<std::string> arguments) {
   const std::vector<std::string> given = arguments;
+  if (given.empty() && !invocation.had_dashes && !serving_variable_is_set()) {
+    fmt::print("{}", overview(program));
+    return run_body({.body = [] { return kExitDone; }});
+  }
+  const CLI::App& command = named_command(program, given);
+  read_variables_of_only(program, command);
   std::ranges::reverse(arguments);  // CLI11 takes them from the back
   try {
     program.parse(std::move(arguments));
@@ -159,15 +220,9 @@ int parse_and_run(CLI::App& program, Invocation& invocation, std::vector<std::st
     return usage_problem(program, unexpected_argument(program));
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return program.exit(error);  // --help, --version
-    return usage_problem(program, error.what());
+    return usage_problem(program, parse_problem(command, given, error.what()));
   }
-  if (options_before_command(program, given)) {
-    return usage_problem(program, fmt::format("options of '{}' belong behind it", innermost(program).get_name()));
-  }
-  if (invocation.had_dashes && innermost(program).get_name() != "run") {
-    return usage_problem(program, "only 'gateway run' takes a command behind '--'");
-  }
-  return run_body(invocation);
+  return run_parsed(program, invocation, given);
 }
 
 }  // namespace
@@ -175,9 +230,10 @@ int parse_and_run(CLI::App& program, Invocation& invocation, std::vector<std::st
 int run_program(int argc, char** argv) {
   Invocation invocation;
   CLI::App program(kSummary, "gateway");
+  program.formatter(make_help_formatter());
   program.footer(kFooter);
-  program.set_version_flag("--version", fmt::format("gateway {}", version_and_commit()));
-  program.get_formatter()->column_width(34);
+  program.set_help_flag("-h,--help", "show this help");
+  program.set_version_flag("-V,--version", fmt::format("gateway {}", version_and_commit()), "show the version");
   program.require_subcommand(0, 1);
   add_commands(program, invocation);
   const std::span<char*> arguments(argv, static_cast<std::size_t>(argc));

@@ -68,13 +68,11 @@ int reload(const std::string& control) {
 
 void add_reload(CLI::App& program, Invocation& invocation) {
   const auto control = std::make_shared<std::string>(serve::kDefaultControlSocket);
-  CLI::App& command = add_command(
-      program, invocation, "reload",
-      "Make a running gateway or guard read its policy again, as SIGHUP does, and say what came of it; exit "
-      "status 1 if the policy is wrong: the one from before stays in force",
-      "docker compose exec proxy gateway reload\n"
-      "  kubectl exec agent -c gateway -- gateway reload",
-      [control] { return reload(*control); });
+  CLI::App& command = add_command(program, invocation, "reload", "reload the policy of a running gateway",
+                                  "docker compose exec proxy gateway reload\n"
+                                  "  kubectl exec agent -c gateway -- gateway reload\n\n"
+                                  "Does the same as SIGHUP. If the new policy is wrong, the previous one stays active.",
+                                  [control] { return reload(*control); });
   add_control_option(command, *control, "control socket of the gateway");
 }
 

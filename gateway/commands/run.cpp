@@ -55,14 +55,14 @@ int run_body(const RunArguments& arguments, std::vector<std::string> command) {
 void add_serving_options(CLI::App& command, ServeArguments& to) {
   add_policy_option(command, to.policy);
   add_list_option(command, "--resolver", "GATEWAY_RESOLVER", to.resolver, "ADDR[:PORT]",
-                  "upstream DNS; default: /etc/resolv.conf");
-  add_ca_option(command, to.ca_dir, "keep the CA there; default: a new one for each run, in memory");
-  add_trust_option(command, to.trust, "PEM file with further roots, for the command and for origins");
-  command.add_option("--explicit-proxy", to.explicit_proxy, "port inside for clients that do set HTTPS_PROXY")
+                  "upstream DNS server (default: from /etc/resolv.conf)");
+  add_ca_option(command, to.ca_dir, "directory of the CA (default: a new CA for each run, in memory)");
+  add_trust_option(command, to.trust, "PEM file of additional roots to trust, inside and outside");
+  command.add_option("--explicit-proxy", to.explicit_proxy, "port of the explicit HTTP proxy inside")
       ->capture_default_str()
       ->envname("GATEWAY_EXPLICIT_PROXY")
       ->type_name("PORT|off");
-  command.add_option("--workers", to.workers, "threads; default: one a processor, at most 4")
+  command.add_option("--workers", to.workers, "worker threads (default: number of CPUs, at most 4)")
       ->envname("GATEWAY_WORKERS")
       ->type_name("N")
       ->check(CLI::Range(1, jail::kMaxJailWorkers));
@@ -78,21 +78,20 @@ void add_serving_options(CLI::App& command, ServeArguments& to) {
 void add_run(CLI::App& program, Invocation& invocation) {
   const auto arguments = std::make_shared<RunArguments>();
   CLI::App& command = add_command(
-      program, invocation, "run", "Run one command in a network whose only way out is the gateway",
+      program, invocation, "run", "run one command that can reach only what the policy allows",
       "gateway run --policy policy.yaml npm install\n\n"
-      "The first argument that is not an option begins the command; '--' before it is optional.\n"
-      "Without --policy: .devcontainer/policy.yaml or policy.yaml of this directory, else everything is denied.\n"
-      "The command runs as you, without privilege; its exit status is passed on (128+N: ended by signal N).",
+      "The first argument that is not an option begins the command; '--' before it is optional. Without --policy: "
+      ".devcontainer/policy.yaml or policy.yaml in this directory; without either, all network access is blocked. The "
+      "command runs as you, without privileges. Its exit status is passed on (128+N: ended by signal N).",
       [arguments, &invocation] { return run_body(*arguments, invocation.jailed_command); });
   add_serving_options(command, arguments->serve);
   add_list_option(command, "--unix-socket", "GATEWAY_UNIX_SOCKET", arguments->unix_sockets, "PATH",
-                  "Unix socket of the host that stays reachable; the others are hidden");
-  command.add_option("--decisions", arguments->decisions, "append every decision to it as a line of JSON")
+                  "allow access to this Unix socket (all others are blocked)");
+  command.add_option("--decisions", arguments->decisions, "append each decision to this file as a line of JSON")
       ->envname("GATEWAY_DECISIONS")
       ->type_name("FILE");
-  CLI::Option* summary =
-      command.add_flag("--summary", arguments->summary, "end with what was allowed and denied, terminal or not");
-  command.add_flag("--no-summary", arguments->no_summary, "no summary on a terminal either")->excludes(summary);
+  CLI::Option* summary = command.add_flag("--summary", arguments->summary, "always print a summary");
+  command.add_flag("--no-summary", arguments->no_summary, "never print a summary")->excludes(summary);
 }
 
 }  // namespace soleroute::gateway::commands

@@ -202,62 +202,70 @@ base::Result<serve::ServeOptions> parse_serve_options(const ServeArguments& argu
   return options;
 }
 
-void add_serve(CLI::App& program, Invocation& invocation) {
-  const auto arguments = std::make_shared<ServeArguments>();
-  ServeArguments& to = *arguments;
+void add_serve_options(CLI::App& program, ServeArguments& to) {
   add_policy_option(program, to.policy);
-  program
-      .add_option("--topology", to.topology,
-                  "how the gateway stands in the path; proxy: not at all, it is asked; jail and guard with --dry-run")
+  program.add_option("--topology", to.topology, "deployment mode; jail and guard only with --dry-run")
+      ->capture_default_str()
       ->envname("GATEWAY_TOPOLOGY")
       ->type_name("router|sidecar|proxy");
-  program
-      .add_option("--mode", to.mode,
-                  "observe: let everything public pass and log what enforcing would deny; over the files")
+  program.add_option("--mode", to.mode, "override the policy's mode (observe: log, do not block)")
       ->envname("GATEWAY_MODE")
       ->type_name("enforce|observe");
-  program.add_option("--inside", to.inside, "where the agents are; default: where the claimed address belongs")
+  program
+      .add_option("--inside", to.inside,
+                  "interface facing the agents (default: the one on the claimed address's subnet)")
       ->envname("GATEWAY_INSIDE")
       ->type_name("IFACE");
   add_list_option(program, "--claim", "GATEWAY_CLAIM", to.claim, "ADDR/PREFIX",
-                  "address to claim as the agents' route when ready");
+                  "address to claim as the agents' gateway once ready, one per family");
   add_list_option(program, "--resolver", "GATEWAY_RESOLVER", to.resolver, "ADDR[:PORT]",
-                  "upstream DNS; default: /etc/resolv.conf");
-  add_ca_option(program, to.ca_dir, "private directory of the CA; default: /var/lib/soleroute/ca, or the user's own");
-  program.add_option("--ca-out", to.ca_out, "where the CA's certificate goes, for agents; default: nowhere")
+                  "upstream DNS server (default: from /etc/resolv.conf)");
+  add_ca_option(program, to.ca_dir,
+                "private directory of the CA (default: /var/lib/soleroute/ca for root, else "
+                "~/.local/share/soleroute/ca)");
+  program.add_option("--ca-out", to.ca_out, "write the CA certificate for agents to this directory (default: off)")
       ->envname("GATEWAY_CA_OUT")
       ->type_name("DIR");
-  add_trust_option(program, to.trust, "PEM file with further roots for origins of inspected hosts");
-  add_control_option(program, to.control, "control socket, asked by 'gateway status' and 'gateway reload'");
-  program.add_option("--metrics", to.metrics, "serve Prometheus metrics and health there; default: nowhere")
+  add_trust_option(program, to.trust, "PEM file of additional roots to trust in inspected hosts' certificates");
+  add_control_option(program, to.control, "control socket for 'gateway status' and 'gateway reload'");
+  program.add_option("--metrics", to.metrics, "serve Prometheus metrics and health at this address (default: off)")
       ->envname("GATEWAY_METRICS")
       ->type_name("ADDR:PORT");
-  program.add_option("--explicit-proxy", to.explicit_proxy, "port for clients that do set HTTPS_PROXY")
+  program.add_option("--explicit-proxy", to.explicit_proxy, "port of the explicit HTTP proxy")
       ->capture_default_str()
       ->envname("GATEWAY_EXPLICIT_PROXY")
       ->type_name("PORT|off");
-  program.add_option("--listen", to.listen, "where redirected connections arrive; default: any free port")
+  program.add_option("--listen", to.listen, "port for redirected connections (default: any free port)")
       ->envname("GATEWAY_LISTEN")
       ->type_name("PORT");
-  program.add_flag("--no-rules", to.no_rules, "program no nftables rules: somebody else does, or nothing is held")
-      ->envname("GATEWAY_NO_RULES");
-  program
-      .add_flag("--close", to.close,
-                "with --topology sidecar: program the closed rules and end; nothing passes until a gateway serves here")
-      ->envname("GATEWAY_CLOSE");
+  program.add_flag("--no-rules", to.no_rules, "do not install nftables rules")->envname("GATEWAY_NO_RULES");
+  program.add_flag("--close", to.close, "install the deny-all rules and exit (sidecar only)")->envname("GATEWAY_CLOSE");
   add_this_machine_option(program, to.this_machine);
-  program.add_option("--workers", to.workers, "threads; default: one a processor")
+  program.add_option("--workers", to.workers, "worker threads (default: number of CPUs)")
       ->envname("GATEWAY_WORKERS")
       ->type_name("N")
       ->check(CLI::Range(1, kMaxWorkers).description(""));
-  program.add_option("--log", to.log, "quiet: denials only")
+  program.add_option("--log", to.log, "log level; quiet: denials only")
       ->capture_default_str()
       ->envname("GATEWAY_LOG")
       ->type_name("quiet|normal|debug");
   add_secrets_option(program, to.secrets_dir);
-  program.add_flag("--dry-run", to.dry_run, "print the rules that serving would program and stop; also --dry-run=json")
+  program.add_flag("--dry-run", to.dry_run, "print the nftables rules and exit (--dry-run=json: as JSON)")
       ->type_name("");
-  invocation.body = [arguments] { return serve_body(*arguments); };
+}
+
+void add_serve(CLI::App& program, Invocation& invocation) {
+  const auto arguments = std::make_shared<ServeArguments>();
+  CLI::App& command = add_command(program, invocation, "serve", "enforce the policy for a container, pod or network",
+                                  "gateway serve --policy policy.yaml --claim 10.77.0.1/24\n"
+                                  "  gateway serve --policy policy.yaml --topology sidecar\n"
+                                  "  gateway serve --policy policy.yaml --dry-run | nft -c -f -\n\n"
+                                  "The command name may be left out: gateway --claim 10.77.0.1/24",
+                                  [arguments] { return serve_body(*arguments); });
+  add_serve_options(command, *arguments);
+  const auto unnamed = std::make_shared<ServeArguments>();
+  add_serve_options(program, *unnamed);
+  invocation.serve = [unnamed] { return serve_body(*unnamed); };
 }
 
 }  // namespace soleroute::gateway::commands

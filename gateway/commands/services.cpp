@@ -71,10 +71,10 @@ int services(const ServicesOptions& options) {
 void add_services(CLI::App& program, Invocation& invocation) {
   auto options = std::make_shared<ServicesOptions>();
   CLI::App& command =
-      add_command(program, invocation, "services", "List the services that a policy can name, with their hosts",
+      add_command(program, invocation, "services", "list the services that a policy can name, with their hosts",
                   "gateway services github", [options] { return services(*options); });
-  command.add_option("name", options->names, "Only these")->type_name("NAME");
-  command.add_flag("--json", options->json, "As JSON");
+  command.add_option("name", options->names, "services to show (default: all)")->type_name("NAME");
+  command.add_flag("--json", options->json, "print JSON");
 }
 
 }  // namespace soleroute::gateway::commands

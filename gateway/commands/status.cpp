@@ -171,13 +171,11 @@ int status(const StatusOptions& options) {
 void add_status(CLI::App& program, Invocation& invocation) {
   const auto options = std::make_shared<StatusOptions>();
   CLI::App& command =
-      add_command(program, invocation, "status",
-                  "Ask a running gateway for its health, counters, and rules in the kernel against rules "
-                  "intended; exit status 1 if it is not healthy",
+      add_command(program, invocation, "status", "show health, counters and rule integrity of a running gateway",
                   "gateway status --json", [options] { return status(*options); });
   add_control_option(command, options->control, "control socket of the gateway");
-  command.add_flag("--json", options->json, "the gateway's answer as it is, one JSON object");
-  command.add_flag("--alive", options->alive, "exit status 0 if it answers, whatever its health: what a restart mends");
+  command.add_flag("--json", options->json, "print JSON");
+  command.add_flag("--alive", options->alive, "exit with status 0 if it answers, healthy or not (liveness probe)");
 }
 
 }  // namespace soleroute::gateway::commands

@@ -80,14 +80,13 @@ int suggest_body(const SuggestOptions& options) {
 
 void add_suggest(CLI::App& program, Invocation& invocation) {
   const auto options = std::make_shared<SuggestOptions>();
-  CLI::App& command = add_command(program, invocation, "suggest",
-                                  "From decision logs, the smallest policy that would allow what was denied",
+  CLI::App& command = add_command(program, invocation, "suggest", "generate a policy from a log of denials",
                                   "gateway suggest decisions.json --policy policy.yaml > more.yaml\n"
                                   "  gateway check policy.yaml more.yaml\n\n"
-                                  "Its output is a layer over --policy. Read it before use: the log says what was "
+                                  "The output is a layer over --policy. Review it before use: the log shows what was "
                                   "tried, not what should be allowed.",
                                   [options] { return suggest_body(*options); });
-  command.add_option("log", options->logs, "Decision logs; default and -: standard input")->type_name("FILE");
+  command.add_option("log", options->logs, "decision logs (default: standard input, also -)")->type_name("FILE");
   add_policy_option(command, options->policy_files);
 }
 

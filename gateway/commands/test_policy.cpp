@@ -62,15 +62,15 @@ int test(const TestOptions& options) {
 void add_test(CLI::App& program, Invocation& invocation) {
   auto options = std::make_shared<TestOptions>();
   CLI::App& command =
-      add_command(program, invocation, "test", "Run tables of expectations against a policy",
+      add_command(program, invocation, "test", "test a policy against tables of expected decisions",
                   "gateway test --policy policy.yaml policy-tests.yaml", [options] { return test(*options); });
-  command.add_option("table", options->tables, "Tables of tests (docs/policy/testing.md)")
+  command.add_option("table", options->tables, "tables of tests (docs/policy/testing.md)")
       ->type_name("FILE")
       ->required();
-  command.add_option("--format", options->format, "human, tap or junit")
+  command.add_option("--format", options->format, "output format")
       ->check(CLI::IsMember({"human", "tap", "junit"}))
       ->capture_default_str();
-  command.add_flag("--verbose", options->verbose, "Name also the tests that passed");
+  command.add_flag("-v,--verbose", options->verbose, "list the tests that passed too");
   add_policy_option(command, options->policy_files);
 }
 

@@ -84,17 +84,15 @@ int verify(const VerifyOptions& options) {
 void add_verify(CLI::App& program, Invocation& invocation) {
   const auto options = std::make_shared<VerifyOptions>();
   CLI::App& command =
-      add_command(program, invocation, "verify",
-                  "From inside the agents' network: prove that what must pass passes and what must not does "
-                  "not; exit status 1 if one check fails",
+      add_command(program, invocation, "verify", "check from inside the sandbox that the policy is enforced",
                   "gateway run -- gateway verify --allowed example.com", [options] { return verify(*options); });
   add_list_option(command, "--allowed", "GATEWAY_VERIFY_ALLOWED", options->allowed, "NAME",
-                  "name that the policy allows and that must pass");
-  command.add_option("--denied", options->denied, "name that the policy must not allow")
+                  "host that the policy allows and that must be reachable");
+  command.add_option("--denied", options->denied, "host that the policy must not allow")
       ->capture_default_str()
       ->envname("GATEWAY_VERIFY_DENIED")
       ->type_name("NAME");
-  command.add_option("--guard", options->guard, "check that this network namespace has rules of its own")
+  command.add_option("--guard", options->guard, "check the guard's rules in this network namespace too, or only them")
       ->capture_default_str()
       ->envname("GATEWAY_VERIFY_GUARD")
       ->type_name("off|check|only")

@@ -42,14 +42,15 @@ int watch(const WatchOptions& options) {
 
 void add_watch(CLI::App& program, Invocation& invocation) {
   const auto options = std::make_shared<WatchOptions>();
-  CLI::App& command = add_command(program, invocation, "watch", "Show decisions as they are made, readable",
-                                  "docker logs -f gateway | gateway watch --denied\n"
-                                  "  gateway watch /var/log/gateway.json",
-                                  [options] { return watch(*options); });
-  command.add_option("file", options->file, "The decision log, followed as it grows; default and -: standard input")
+  CLI::App& command =
+      add_command(program, invocation, "watch", "show decisions of a log as readable lines, as they are made",
+                  "docker logs -f gateway | gateway watch --denied\n"
+                  "  gateway watch /var/log/gateway.json",
+                  [options] { return watch(*options); });
+  command.add_option("file", options->file, "decision log to follow (default: standard input, also -)")
       ->type_name("FILE");
-  command.add_flag("--denied", options->denied, "Only refusals, those that only observing let pass, and errors");
-  command.add_flag("--no-follow", options->no_follow, "Stop at the end of the file");
+  command.add_flag("--denied", options->denied, "show only denials, also those that observe mode let pass, and errors");
+  command.add_flag("--no-follow", options->no_follow, "stop at the end of the file");
 }
 
 }  // namespace soleroute::gateway::commands

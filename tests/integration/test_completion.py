@@ -83,7 +83,7 @@ def completion(gateway_binary, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def commands(completion):
-    text = run(completion.program, "--help").split("Subcommands:\n")[1].split("\n\n")[0]
+    text = run(completion.program, "--help").split("\nOptions:")[0]
     found = re.findall(r"^  ([a-z][a-z-]*)\b", text, re.MULTILINE)
     assert {"run", "check", "completion"} <= set(found)
     return found
@@ -106,7 +106,7 @@ def test_every_option_of_every_help_page_is_in_the_script(completion, commands, 
     script = (completion.folder / f"completion.{shell}").read_text()
     for command in ("", *commands):
         page = run(completion.program, *command.split(), "--help")
-        for option in set(re.findall(r"^ +(?:-\w,)?--([a-z][a-z-]+)", page, re.MULTILINE)):
+        for option in set(re.findall(r"^ +(?:-\w, )?--([a-z][a-z-]+)", page, re.MULTILINE)):
             if shell == "bash":
                 assert option in {name.removeprefix("--") for name in completion.bash(f"gateway {command} --".replace("  ", " "))}
             else:

@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 struct Outcome {
   int exit_code = -1;
@@ -34,18 +35,42 @@ Outcome run(std::vector<std::string> arguments) {
   return outcome;
 }
 
-constexpr const char* kCommands[] = {"run",   "check", "explain", "test", "verify", "services", "status",  "ca",
-                                     "guard", "pause", "doctor",  "init", "agents", "watch",    "suggest", "reload"};
+constexpr const char* kCommands[] = {"run",     "check",  "explain", "test",   "verify", "services", "status",
+                                     "ca",      "guard",  "pause",   "doctor", "init",   "agents",   "watch",
+                                     "suggest", "reload", "version", "help",   "serve"};
 
 TEST(Program, ShowsEveryCommandInItsHelp) {
   const Outcome help = run({"--help"});
   EXPECT_EQ(help.exit_code, 0);
   for (const char* command : kCommands) EXPECT_THAT(help.out, HasSubstr(std::string("\n  ") + command + " "));
+  EXPECT_THAT(help.err, IsEmpty());
+  const Outcome serve = run({"serve", "--help"});
   for (const char* option :
        {"--policy", "--topology", "--claim", "--resolver", "--control", "--metrics", "--dry-run"}) {
-    EXPECT_THAT(help.out, HasSubstr(option));
+    EXPECT_THAT(serve.out, HasSubstr(option));
+    EXPECT_THAT(help.out, Not(HasSubstr(std::string("\n      ") + option))) << "on the page of serve alone";
   }
-  EXPECT_THAT(help.err, IsEmpty());
+}
+
+TEST(Program, ShowsItsCommandsWhenNothingIsAsked) {
+  const Outcome bare = run({});
+  EXPECT_EQ(bare.exit_code, 0);
+  EXPECT_THAT(bare.err, IsEmpty());
+  EXPECT_EQ(bare.out, run({"help"}).out);
+  for (const char* command : kCommands) EXPECT_THAT(bare.out, HasSubstr(command));
+}
+
+TEST(Program, NamesTheVariableWhoseValueIsWrong) {
+  ASSERT_EQ(::setenv("GATEWAY_LOG", "loud", 1), 0);
+  const Outcome variable = run({"serve", "--dry-run"});
+  const Outcome option = run({"serve", "--dry-run", "--log", "shout"});
+  ASSERT_EQ(::setenv("SOLEROUTE_LOG", "whisper", 1), 0);
+  const Outcome other = run({"serve", "--dry-run"});
+  ::unsetenv("SOLEROUTE_LOG");
+  ::unsetenv("GATEWAY_LOG");
+  EXPECT_THAT(variable.err, HasSubstr("gateway: GATEWAY_LOG: 'loud'"));
+  EXPECT_THAT(option.err, HasSubstr("gateway: --log: 'shout'"));
+  EXPECT_THAT(other.err, HasSubstr("gateway: SOLEROUTE_LOG: 'whisper'"));
 }
 
 TEST(Program, ShowsAnExampleInTheHelpOfEveryCommand) {
@@ -58,7 +83,7 @@ TEST(Program, ShowsAnExampleInTheHelpOfEveryCommand) {
 }
 
 TEST(Program, NamesTheVariableOfEveryServingOption) {
-  const Outcome help = run({"--help"});
+  const Outcome help = run({"serve", "--help"});
   for (const char* variable : {"POLICY", "TOPOLOGY", "INSIDE", "CLAIM", "RESOLVER", "CONTROL", "METRICS",
                                "EXPLICIT_PROXY", "LISTEN", "NO_RULES", "WORKERS", "LOG", "CA_DIR", "CA_OUT", "TRUST"}) {
     EXPECT_THAT(help.out, HasSubstr(std::string("GATEWAY_") + variable));
@@ -85,8 +110,14 @@ TEST(Program, RefusesWhatItDoesNotKnowWithTheLikelySpelling) {
       {{"run"}, "missing command to run"},
       {{"run", "--"}, "missing command to run"},
       {{"run", "--summry", "curl"}, "unknown option '--summry', did you mean '--summary'?"},
-      {{"--workers", "2", "status"}, "options of 'status' belong behind it"},
-      {{"status", "--", "x"}, "only 'gateway run' takes a command behind '--'"},
+      {{"--pol", "x"}, "unknown option '--pol', did you mean '--policy'?"},
+      {{"run", "--xyzzy", "x"}, "unknown option '--xyzzy'\n"},
+      {{"stats"}, "unknown command 'stats', did you mean 'status'?"},
+      {{"xyzzy"}, "unknown command 'xyzzy'\n"},
+      {{"--workers", "2", "status"}, "put options after the command: gateway status --workers 2\n"},
+      {{"--policy", "p.yaml", "run", "--", "true"},
+       "put options after the command: gateway run --policy p.yaml -- CMD\n"},
+      {{"status", "--", "x"}, "only 'gateway run' accepts a command after '--'"},
       {{"--workers", "0"}, "--workers"},
       {{"--policy"}, "--policy"},
       {{"--dry-run=xml"}, "--dry-run=json"},

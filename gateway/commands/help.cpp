@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <fmt/format.h>
+#include <sys/utsname.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/text.h"
+#include "gateway/commands/command.h"
+#include "gateway/commands/help_format.h"
+#include "gateway/commands/version.h"
+#include "netrules/kernel.h"
+#include "policy/source_text.h"
+
+namespace soleroute::gateway::commands {
+namespace {
+
+int help(const CLI::App& program, const std::string& name) {
+  if (name.empty()) {
+    fmt::print("{}", overview(program));
+    return kExitDone;
+  }
+  std::vector<std::string_view> names;
+  for (const CLI::App* command : program.get_subcommands([](const CLI::App*) { return true; })) {
+    if (command->get_name() == name) {
+      fmt::print("{}", command->help("gateway"));
+      return kExitDone;
+    }
+    names.push_back(command->get_name());
+  }
+  return report({.message = fmt::format("unknown command '{}'{}", base::shown(name), policy::did_you_mean(name, names)),
+                 .kind = base::ErrorKind::kUsage});
+}
+
+void print_feature(std::string_view name, bool there) {
+  fmt::print("{:<16} {}\n", name, there ? "yes" : "no");
+}
+
+int version(bool verbose) {
+  fmt::print("gateway {}\n", version_and_commit());
+  if (!verbose) return kExitDone;
+  utsname system{};
+  if (::uname(&system) == 0) fmt::print("kernel           {} ({})\n", system.release, system.machine);
+  const auto features = netrules::probe_in_scratch_namespace();
+  fmt::print("user namespaces  {}\n", features ? "yes" : "no: " + features.error().message);
+  if (!features) return kExitDone;
+  print_feature("nftables", features->inet_family && features->nat_redirect && features->reject && features->fib);
+  print_feature("packet queue", features->native_queue || features->compat_queue);
+  print_feature("IPv6", features->ipv6);
+  return kExitDone;
+}
+
+}  // namespace
+
+void add_help(CLI::App& program, Invocation& invocation) {
+  const auto name = std::make_shared<std::string>();
+  CLI::App& command = add_command(program, invocation, "help", "show the commands, or the help page of one",
+                                  "gateway help run", [&program, name] { return help(program, *name); });
+  command.add_option("command", *name, "command to describe")->type_name("COMMAND");
+}
+
+void add_version(CLI::App& program, Invocation& invocation) {
+  const auto verbose = std::make_shared<bool>(false);
+  CLI::App& command = add_command(program, invocation, "version", "show the version and the commit it was built from",
+                                  "gateway version -v", [verbose] { return version(*verbose); });
+  command.add_flag("-v,--verbose", *verbose, "show the kernel's version and features too");
+}
+
+}  // namespace soleroute::gateway::commands

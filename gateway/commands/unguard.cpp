@@ -49,13 +49,12 @@ base::Status remove_rules(const std::string& control) {
 
 void add_unguard(CLI::App& program, Invocation& invocation) {
   const auto control = std::make_shared<std::string>(serve::kDefaultControlSocket);
-  CLI::App& command = add_command(program, invocation, "unguard",
-                                  "remove the nftables rules that a gateway or guard left in this network namespace; "
-                                  "refused while one runs",
-                                  "gateway unguard", [control] {
-                                    const auto removed = remove_rules(*control);
-                                    return removed ? kExitDone : report(removed.error());
-                                  });
+  CLI::App& command =
+      add_command(program, invocation, "unguard", "remove nftables rules that are left over in this network namespace",
+                  "gateway unguard\n\nRefuses while a gateway or guard runs.", [control] {
+                    const auto removed = remove_rules(*control);
+                    return removed ? kExitDone : report(removed.error());
+                  });
   add_control_option(command, *control, "control socket of the gateway");
 }
 

@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
+#include "gateway/commands/allow_layer.h"
 #include "gateway/commands/command.h"
+#include "gateway/commands/policy_suggestion.h"
 #include "gateway/commands/serve_options.h"
 #include "gateway/jail/jail.h"
 
@@ -17,15 +26,110 @@ namespace {
 
 struct RunArguments {
   ServeArguments serve;  // those that make sense for one command
+  std::vector<std::string> allow;
   std::vector<std::string> unix_sockets;
   std::string decisions;
-  bool summary = false;
+  std::string save;
+  bool observe = false;
+  std::string summary;  // as given: empty, "true" (alone) or a name
   bool no_summary = false;
+  std::string summary_file;
+  std::string summary_format;
 };
 
-jail::Summary summary_of(const RunArguments& arguments) {
+template <class T>
+struct Choice {
+  std::string_view name;
+  T value;
+};
+constexpr std::array kSummaries{Choice{"on-denial", jail::Summary::kOnDenial}, Choice{"always", jail::Summary::kAlways},
+                                Choice{"never", jail::Summary::kNever}};
+constexpr std::array kFormats{Choice{"text", jail::SummaryFormat::kText}, Choice{"md", jail::SummaryFormat::kMarkdown},
+                              Choice{"json", jail::SummaryFormat::kJson}};
+
+template <class T, std::size_t N>
+base::Result<T> pick(std::string_view option, std::string_view text, const std::array<Choice<T>, N>& choices) {
+  std::vector<std::string_view> names;
+  for (const auto& choice : choices) {
+    if (choice.name == text) return choice.value;
+    names.push_back(choice.name);
+  }
+  return base::usage_error(fmt::format("{}: '{}' is not one of {}", option, base::shown(text), fmt::join(names, ", ")));
+}
+
+base::Result<jail::Summary> summary_of(const RunArguments& arguments) {
   if (arguments.no_summary) return jail::Summary::kNever;
-  return arguments.summary ? jail::Summary::kAlways : jail::Summary::kOnTerminal;
+  if (arguments.summary.empty()) return jail::Summary::kOnDenial;
+  return pick("--summary", arguments.summary == "true" ? "always" : arguments.summary, kSummaries);
+}
+
+// Not given: as the file's name says.
+base::Result<jail::SummaryFormat> format_of(const RunArguments& arguments) {
+  if (!arguments.summary_format.empty()) return pick("--summary-format", arguments.summary_format, kFormats);
+  if (arguments.summary_file.ends_with(".md")) return jail::SummaryFormat::kMarkdown;
+  return arguments.summary_file.ends_with(".json") ? jail::SummaryFormat::kJson : jail::SummaryFormat::kText;
+}
+
+base::Result<std::optional<policy::Mode>> mode_of(const RunArguments& arguments, const serve::ServeOptions& serve) {
+  if (!arguments.observe) return serve.mode;
+  if (serve.mode == policy::Mode::kEnforce && !arguments.serve.mode.empty()) {
+    return base::usage_error("--observe and --mode enforce contradict each other: give one of them");
+  }
+  return policy::Mode::kObserve;
+}
+
+constexpr std::string_view kLearnedHeader =
+    "# Written by 'gateway run --save': what the command used and the policy did not allow.\n"
+    "# Read it before you use it: it says what was tried, not what should be allowed.\n";
+
+// Collects on the workers' threads.
+struct Learned {
+  std::mutex mutex;
+  Refusals refusals;
+};
+
+jail::PolicyLearner make_learner(const std::string& allowed) {
+  const auto learned = std::make_shared<Learned>();
+  jail::PolicyLearner learner;
+  learner.take = [learned](const audit::DecisionRecord& record) {
+    const std::lock_guard lock(learned->mutex);
+    learned->refusals.add(record);
+  };
+  learner.text = [learned, allowed](const std::vector<policy::PolicySource>& layers) -> base::Result<std::string> {
+    const std::lock_guard lock(learned->mutex);
+    SR_LET(suggestion, suggest(learned->refusals, layers));
+    const std::string lines = merged_lines(allowed, suggestion->yaml);
+    return fmt::format("{}{}", kLearnedHeader, lines.empty() ? "# Nothing was denied.\n" : lines);
+  };
+  return learner;
+}
+
+base::Result<jail::JailOptions> jail_options(const RunArguments& arguments, std::vector<std::string> command) {
+  SR_LET(serve, parse_serve_options(arguments.serve));
+  SR_LET(summary, summary_of(arguments));
+  SR_LET(format, format_of(arguments));
+  SR_LET(mode, mode_of(arguments, *serve));
+  SR_LET(allowed, allow_layer(arguments.allow));
+  jail::JailOptions options{.command = std::move(command),
+                            .policy_files = serve->policy_files,
+                            .resolvers = serve->resolvers,
+                            .trust_files = serve->trust_files,
+                            .ca_directory = serve->ca_directory,
+                            .unix_sockets = arguments.unix_sockets,
+                            .decisions_file = arguments.decisions,
+                            .explicit_proxy_port = serve->explicit_proxy_port,
+                            .workers = serve->workers,
+                            .summary = *summary,
+                            .summary_format = *format,
+                            .colour = use_colour(STDERR_FILENO),
+                            .log = serve->log,
+                            .secrets_directory = serve->secrets_directory,
+                            .allowed = std::move(*allowed),
+                            .mode = *mode,
+                            .summary_file = arguments.summary_file,
+                            .save_file = arguments.save};
+  if (!options.save_file.empty()) options.learner = make_learner(options.allowed);
+  return options;
 }
 
 int run_body(const RunArguments& arguments, std::vector<std::string> command) {
@@ -33,31 +137,33 @@ int run_body(const RunArguments& arguments, std::vector<std::string> command) {
     return report({.message = "missing command to run\nTry 'gateway run CMD ARGS', or 'gateway run --help'.",
                    .kind = base::ErrorKind::kUsage});
   }
-  const auto serve = parse_serve_options(arguments.serve);
-  if (!serve) return report(serve.error());
-  const jail::JailOptions options{.command = std::move(command),
-                                  .policy_files = serve->policy_files,
-                                  .resolvers = serve->resolvers,
-                                  .trust_files = serve->trust_files,
-                                  .ca_directory = serve->ca_directory,
-                                  .unix_sockets = arguments.unix_sockets,
-                                  .decisions_file = arguments.decisions,
-                                  .explicit_proxy_port = serve->explicit_proxy_port,
-                                  .workers = serve->workers,
-                                  .summary = summary_of(arguments),
-                                  .colour = use_colour(STDERR_FILENO),
-                                  .log = serve->log,
-                                  .secrets_directory = serve->secrets_directory};
-  const auto status = jail::run_in_jail(options);
+  const auto options = jail_options(arguments, std::move(command));
+  if (!options) return report(options.error());
+  const auto status = jail::run_in_jail(*options);
   return status ? *status : report(status.error());
 }
 
+void add_policy_options(CLI::App& command, RunArguments& to) {
+  add_policy_option(command, to.serve.policy);
+  add_list_option(command, "--allow", "GATEWAY_ALLOW", to.allow, "HOST|SERVICE",
+                  "allow this host, *.host, HOST:PORT, URL or service as well");
+  CLI::Option* mode =
+      command.add_option("--mode", to.serve.mode, "override the policy's mode (observe: log, do not block)")
+          ->envname("GATEWAY_MODE")
+          ->type_name("enforce|observe");
+  command.add_flag("--observe", to.observe, "same as --mode observe")->excludes(mode);
+  command
+      .add_option("--save", to.save,
+                  "write the lines that allow what was denied (or observed) to a new file")
+      ->type_name("FILE");
+}
+
 void add_serving_options(CLI::App& command, ServeArguments& to) {
-  add_policy_option(command, to.policy);
   add_list_option(command, "--resolver", "GATEWAY_RESOLVER", to.resolver, "ADDR[:PORT]",
                   "upstream DNS server (default: from /etc/resolv.conf)");
   add_ca_option(command, to.ca_dir, "directory of the CA (default: a new CA for each run, in memory)");
   add_trust_option(command, to.trust, "PEM file of additional roots to trust, inside and outside");
+  to.explicit_proxy = "off";
   command.add_option("--explicit-proxy", to.explicit_proxy, "port of the explicit HTTP proxy inside")
       ->capture_default_str()
       ->envname("GATEWAY_EXPLICIT_PROXY")
@@ -66,11 +172,29 @@ void add_serving_options(CLI::App& command, ServeArguments& to) {
       ->envname("GATEWAY_WORKERS")
       ->type_name("N")
       ->check(CLI::Range(1, jail::kMaxJailWorkers));
-  command.add_option("--log", to.log, "what --decisions writes; quiet: denials only")
+  add_secrets_option(command, to.secrets_dir);
+}
+
+void add_output_options(CLI::App& command, RunArguments& to) {
+  command.add_option("--decisions", to.decisions, "append each decision to this file as a line of JSON")
+      ->envname("GATEWAY_DECISIONS")
+      ->type_name("FILE");
+  command.add_option("--log", to.serve.log, "what --decisions writes; quiet: denials only")
       ->capture_default_str()
       ->envname("GATEWAY_LOG")
       ->type_name("quiet|normal|debug");
-  add_secrets_option(command, to.secrets_dir);
+  CLI::Option* summary =
+      command.add_flag("--summary", to.summary, "print a summary at the end (default: on-denial; alone: always)")
+          ->envname("GATEWAY_SUMMARY")
+          ->type_name("on-denial|always|never");
+  command.add_flag("--no-summary", to.no_summary, "same as --summary=never")->excludes(summary);
+  command.add_option("--summary-file", to.summary_file, "write the summary to this file as well")
+      ->envname("GATEWAY_SUMMARY_FILE")
+      ->type_name("FILE");
+  command
+      .add_option("--summary-format", to.summary_format, "format of the summary (default: by the file's name, or text)")
+      ->envname("GATEWAY_SUMMARY_FORMAT")
+      ->type_name("text|md|json");
 }
 
 }  // namespace
@@ -79,19 +203,18 @@ void add_run(CLI::App& program, Invocation& invocation) {
   const auto arguments = std::make_shared<RunArguments>();
   CLI::App& command = add_command(
       program, invocation, "run", "run one command that can reach only what the policy allows",
-      "gateway run --policy policy.yaml npm install\n\n"
+      "gateway run --policy policy.yaml npm install\n"
+      "  gateway run --allow github.com --allow npm npm ci\n"
+      "  gateway run --observe --save policy.yaml npm ci\n\n"
       "The first argument that is not an option begins the command; '--' before it is optional. Without --policy: "
       ".devcontainer/policy.yaml or policy.yaml in this directory; without either, all network access is blocked. The "
       "command runs as you, without privileges. Its exit status is passed on (128+N: ended by signal N).",
       [arguments, &invocation] { return run_body(*arguments, invocation.jailed_command); });
+  add_policy_options(command, *arguments);
   add_serving_options(command, arguments->serve);
   add_list_option(command, "--unix-socket", "GATEWAY_UNIX_SOCKET", arguments->unix_sockets, "PATH",
                   "allow access to this Unix socket (all others are blocked)");
-  command.add_option("--decisions", arguments->decisions, "append each decision to this file as a line of JSON")
-      ->envname("GATEWAY_DECISIONS")
-      ->type_name("FILE");
-  CLI::Option* summary = command.add_flag("--summary", arguments->summary, "always print a summary");
-  command.add_flag("--no-summary", arguments->no_summary, "never print a summary")->excludes(summary);
+  add_output_options(command, *arguments);
 }
 
 }  // namespace soleroute::gateway::commands

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <ranges>
+#include <set>
 
 #include "base/text.h"
 #include "base/web_ports.h"
 #include "gateway/audit/probe.h"
 #include "gateway/audit/suggestion.h"
+#include "gateway/jail/denial_words.h"
 
 namespace soleroute::gateway::jail {
 namespace {
@@ -38,10 +40,18 @@ std::vector<HostSummary> most_used_first(std::vector<HostSummary> hosts) {
   return hosts;
 }
 
-std::string why_denied(const HostSummary& host, const policy::Policy& policy) {
-  std::string out = base::shown_ascii(host.example.reason, kMaxSubject);
-  if (const auto use = audit::optional_use(host.example, policy)) out += ", " + policy::describe(*use);
-  return out;
+// "db.example" was looked up for "db.example:5432": the second says it all.
+std::vector<HostSummary> without_lookups_before_use(std::vector<HostSummary> hosts) {
+  std::set<std::string> used;
+  for (const HostSummary& host : hosts) {
+    if (host.uses != 0) used.insert(host.example.host);
+  }
+  std::erase_if(hosts, [&used](const HostSummary& host) { return host.uses == 0 && used.contains(host.example.host); });
+  return hosts;
+}
+
+std::string count_of(std::size_t number, std::string_view noun) {
+  return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
 }
 
 std::string host_list(const std::vector<HostSummary>& hosts, std::size_t most, const policy::Policy* why) {
@@ -49,8 +59,8 @@ std::string host_list(const std::vector<HostSummary>& hosts, std::size_t most, c
   for (const HostSummary& host : hosts | std::views::take(most)) {
     const std::uint64_t count = host.uses != 0 ? host.uses : host.lookups;
     out += fmt::format("    {:<40} {:>6}", host.subject, fmt::format("{}x", count));
-    if (why != nullptr) out += fmt::format("  {}", why_denied(host, *why));
-    if (why == nullptr && host.uses == 0) out += "  looked up only";
+    if (why != nullptr) out += fmt::format("  {}", why_denied(host.example, *why));
+    if (why == nullptr && host.uses == 0) out += "  DNS only";
     out += '\n';
   }
   if (hosts.size() > most) out += fmt::format("    and {} more\n", hosts.size() - most);
@@ -61,9 +71,11 @@ std::string host_list(const std::vector<HostSummary>& hosts, std::size_t most, c
 
 void SummaryLog::decision(const audit::DecisionRecord& record) {
   next_->decision(record);
+  if (listener_) listener_(record);
   if (audit::is_probe(record)) return;
   const bool lookup = record.phase == policy::Phase::kDns;
-  std::pair<bool, std::string> key(record.allowed, subject_of(record));
+  const Outcome outcome = record.allowed ? Outcome::kAllowed : is_failure(record) ? Outcome::kFailed : Outcome::kDenied;
+  std::pair<Outcome, std::string> key(outcome, subject_of(record));
   const std::lock_guard lock(mutex_);
   auto found = hosts_.find(key);
   if (found == hosts_.end()) {
@@ -82,11 +94,17 @@ DecisionSummary SummaryLog::summary() const {
   DecisionSummary summary;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [key, host] : hosts_) (key.first ? summary.allowed : summary.denied).push_back(host);
+    for (const auto& [key, host] : hosts_) {
+      auto& list = key.first == Outcome::kAllowed  ? summary.allowed
+                   : key.first == Outcome::kDenied ? summary.denied
+                                                   : summary.failed;
+      list.push_back(host);
+    }
     summary.not_kept = not_kept_;
   }
   summary.allowed = most_used_first(std::move(summary.allowed));
-  summary.denied = most_used_first(std::move(summary.denied));
+  summary.denied = most_used_first(without_lookups_before_use(std::move(summary.denied)));
+  summary.failed = most_used_first(std::move(summary.failed));
   return summary;
 }
 
@@ -103,20 +121,22 @@ std::string summary_text(const DecisionSummary& summary, const policy::Policy& p
   };
   const bool observe = policy.mode() == policy::Mode::kObserve;
   const std::string_view denied = observe ? "would be denied" : "denied";
-  std::string out = fmt::format("{} {} allowed, {} {}\n", paint(kBold, "gateway:"), summary.allowed.size(),
-                                summary.denied.size(), denied);
-  if (!summary.allowed.empty()) {
-    out += fmt::format("  {}\n{}", paint(kGreen, "allowed"), host_list(summary.allowed, style.most_hosts, nullptr));
-  }
-  if (!summary.denied.empty()) {
-    out += fmt::format("  {}\n{}", paint(kRed, denied), host_list(summary.denied, style.most_hosts, &policy));
-  }
+  std::string out = fmt::format("{} {} allowed, {} {}{}\n", paint(kBold, "gateway:"),
+                                count_of(summary.allowed.size(), "host"), summary.denied.size(), denied,
+                                summary.failed.empty() ? "" : fmt::format(", {} failed", summary.failed.size()));
+  const auto add = [&](const std::vector<HostSummary>& hosts, std::string_view colour, std::string_view heading,
+                       const policy::Policy* why) {
+    if (!hosts.empty()) out += fmt::format("  {}\n{}", paint(colour, heading), host_list(hosts, style.most_hosts, why));
+  };
+  add(summary.allowed, kGreen, "allowed", nullptr);
+  add(summary.denied, kRed, denied, &policy);
+  add(summary.failed, kRed, "failed", &policy);
   if (summary.not_kept != 0)
     out += fmt::format("  {} decisions about further hosts are not listed\n", summary.not_kept);
   const std::string lines = lines_to_allow(summary, policy);
   if (lines.empty()) return out;
-  return out + fmt::format("  to allow what {}, add to the policy:\n{}", observe ? "would be denied" : "was denied",
-                           base::indented(lines, "    "));
+  return out + fmt::format("  to allow what {}, add to {}:\n{}", observe ? "would be denied" : "was denied",
+                           base::shown(style.policy_file), base::indented(lines, "    "));
 }
 
 }  // namespace soleroute::gateway::jail

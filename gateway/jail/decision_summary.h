@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -28,16 +29,20 @@ struct HostSummary {
 struct DecisionSummary {
   std::vector<HostSummary> allowed;  // most used first
   std::vector<HostSummary> denied;
-  std::uint64_t not_kept = 0;  // decisions about hosts beyond the bound
-  [[nodiscard]] bool empty() const { return allowed.empty() && denied.empty(); }
+  std::vector<HostSummary> failed;  // allowed, but a name server or a host did not answer, and the like
+  std::uint64_t not_kept = 0;       // decisions about hosts beyond the bound
+  [[nodiscard]] bool empty() const { return allowed.empty() && denied.empty() && failed.empty(); }
 };
 
 class SummaryLog final : public audit::DecisionLog {
  public:
   static constexpr std::size_t kMaxHosts = 1000;
 
-  // Everything goes on to `next`.
-  explicit SummaryLog(std::unique_ptr<audit::DecisionLog> next) : next_(std::move(next)) {}
+  using Listener = std::function<void(const audit::DecisionRecord&)>;
+
+  // Everything goes on to `next`, and every decision to `listener` if there is one, on any thread.
+  explicit SummaryLog(std::unique_ptr<audit::DecisionLog> next, Listener listener = {})
+      : next_(std::move(next)), listener_(std::move(listener)) {}
 
   void decision(const audit::DecisionRecord& record) override;
   void lifecycle(std::string_view event, std::string_view detail) override { next_->lifecycle(event, detail); }
@@ -48,8 +53,10 @@ class SummaryLog final : public audit::DecisionLog {
 
  private:
   std::unique_ptr<audit::DecisionLog> next_;
+  Listener listener_;
   mutable std::mutex mutex_;
-  std::map<std::pair<bool, std::string>, HostSummary> hosts_;  // by allowed and subject
+  enum class Outcome : std::uint8_t { kAllowed, kDenied, kFailed };
+  std::map<std::pair<Outcome, std::string>, HostSummary> hosts_;  // by subject too
   std::uint64_t not_kept_ = 0;
 };
 
@@ -58,7 +65,8 @@ class SummaryLog final : public audit::DecisionLog {
 
 struct SummaryStyle {
   bool colour = false;
-  std::size_t most_hosts = 8;  // of each kind; the rest are counted
+  std::string_view policy_file = "policy.yaml";  // to which lines are to be added
+  std::size_t most_hosts = 8;                    // of each kind; the rest are counted
 };
 // A few lines for people; empty where nothing was decided. Plain ASCII whatever the command asked for.
 [[nodiscard]] std::string summary_text(const DecisionSummary& summary, const policy::Policy& policy,

@@ -75,7 +75,8 @@ std::string first_of(std::span<const std::string> paths) {
 
 }  // namespace
 
-base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& files, const host::FileReader& read) {
+base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& files, const host::FileReader& read,
+                                            std::span<const policy::PolicySource> over) {
   LoadedPolicy loaded;
   loaded.by_default = files.empty();
   std::vector<std::string> names = files;
@@ -83,7 +84,9 @@ base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& file
     if (auto found = host::find_default_policy("")) names.push_back(std::move(*found));
   }
   SR_LET(sources, host::read_policy_files(names, read));
-  SR_LET(compiled, policy::Policy::compile(*sources));
+  std::vector<policy::PolicySource> layers = *sources;
+  layers.insert(layers.end(), over.begin(), over.end());
+  SR_LET(compiled, policy::Policy::compile(layers));
   loaded.sources = std::move(*sources);
   loaded.policy = std::move(*compiled);
   if (!loaded.by_default) return loaded;

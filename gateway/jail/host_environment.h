@@ -21,14 +21,15 @@ namespace soleroute::gateway::jail {
 
 // A policy and the very text it was made of.
 struct LoadedPolicy {
-  std::vector<policy::PolicySource> sources;
+  std::vector<policy::PolicySource> sources;  // the files
   std::shared_ptr<const policy::Policy> policy;
   bool by_default = false;    // nobody named the files
   std::string directory{};    // by_default: in which they were looked for
   bool second_found = false;  // by_default: there is another, which is not used
 };
 [[nodiscard]] base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& files,
-                                                          const host::FileReader& read = host::read_settled_file);
+                                                          const host::FileReader& read = host::read_settled_file,
+                                                          std::span<const policy::PolicySource> over = {});
 // One line for each policy file that is not any more what it was, and for one that the next run would take instead.
 [[nodiscard]] std::vector<std::string> policy_changes(const LoadedPolicy& loaded);
 

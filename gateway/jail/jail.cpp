@@ -2,6 +2,7 @@
 #include "gateway/jail/jail.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <linux/capability.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "base/fd.h"
 #include "base/mount_info.h"
 #include "base/standard_error.h"
+#include "base/text.h"
 #include "gateway/audit/counters.h"
 #include "gateway/host/network.h"
 #include "gateway/host/origin_roots.h"
@@ -25,14 +27,18 @@
 #include "gateway/inspect/authority.h"
 #include "gateway/inspect/ca_directory.h"
 #include "gateway/inspect/inspection.h"
+#include "gateway/jail/command_environment.h"
 #include "gateway/jail/credentials.h"
 #include "gateway/jail/decision_summary.h"
+#include "gateway/jail/end_files.h"
 #include "gateway/jail/host_environment.h"
 #include "gateway/jail/judged_file.h"
 #include "gateway/jail/network.h"
 #include "gateway/jail/outside.h"
 #include "gateway/jail/process_state.h"
 #include "gateway/jail/protected_paths.h"
+#include "gateway/jail/run_report.h"
+#include "gateway/jail/socket_hint.h"
 #include "gateway/jail/standard_descriptors.h"
 #include "gateway/jail/trust.h"
 #include "gateway/netlink/links.h"
@@ -43,6 +49,7 @@ namespace soleroute::gateway::jail {
 namespace {
 
 constexpr std::uint16_t kDnsPort = 53;
+constexpr const char* kJobSummaryVariable = "GITHUB_STEP_SUMMARY";
 // A verdict on a queued packet needs it over the jail's network, which is the host's own where there is no user
 // namespace; with one, its maker has it anyway.
 constexpr std::uint64_t kVerdictCapability = std::uint64_t{1} << CAP_NET_ADMIN;
@@ -91,6 +98,7 @@ class Run {
     SR_TRY(prepare());
     SR_LET(signals, take_signals());
     auto status = jailed(*signals);
+    if (!status) end_files_.forget_policy();
     report_lost();
     SR_TRY(restore_signals(*signals));
     return status;
@@ -111,17 +119,51 @@ class Run {
     const host::FileReader read = [&](const std::string& path, std::size_t max_bytes) {
       return read_judged_file(path, max_bytes, judged->judged, identity_);
     };
-    SR_LET(policy, load_jail_policy(options_.policy_files, read));
+    SR_LET(policy, load_jail_policy(options_.policy_files, read, layers_over_the_files()));
     policy_ = std::move(*policy);
     const secrets::SecretStore secrets(options_.secrets_directory);
     SR_TRY(secrets.check(*policy_.policy));
     SR_LET(resolvers, choose_resolvers(options_, *policy_.policy));
     resolvers_ = std::move(*resolvers);
     SR_TRY(read_trust(read));
-    if (options_.decisions_file.empty()) return {};
-    SR_LET(decisions, open_judged_log(options_.decisions_file, judged->judged, identity_));
-    decisions_ = std::move(*decisions);
+    if (!options_.decisions_file.empty()) {
+      SR_LET(decisions, open_judged_log(options_.decisions_file, judged->judged, identity_));
+      decisions_ = std::move(*decisions);
+    }
+    return open_end_files();
+  }
+
+  // What the command line adds to the files.
+  std::vector<policy::PolicySource> layers_over_the_files() const {
+    std::vector<policy::PolicySource> layers;
+    if (!options_.allowed.empty()) layers.push_back({"--allow", options_.allowed});
+    if (options_.mode) {
+      const bool observe = *options_.mode == policy::Mode::kObserve;
+      layers.push_back({"--mode", observe ? "mode: observe\n" : "mode: enforce\n"});
+    }
+    return layers;
+  }
+
+  base::Status open_end_files() {
+    const char* job_summary = std::getenv(kJobSummaryVariable);
+    const bool wanted = job_summary != nullptr && options_.summary != Summary::kNever;
+    SR_LET(files, EndFiles::open({.summary = options_.summary_file,
+                                  .job_summary = wanted ? job_summary : "",
+                                  .policy = options_.save_file},
+                                 identity_, mounts_));
+    end_files_ = std::move(*files);
+    if (!end_files_.skipped().empty()) say(end_files_.skipped());
     return {};
+  }
+
+  CommandEnvironment environment_inside() const {
+    const bool proxy = options_.explicit_proxy_port != 0;
+    CommandEnvironment inside = command_environment(identity_environment(current_environment(), identity_), proxy);
+    if (!end_files_.has_job_summary()) return inside;
+    // It cannot write there, and programs that look for the variable would try to.
+    std::erase_if(inside.variables,
+                  [](const std::string& entry) { return entry.starts_with(fmt::format("{}=", kJobSummaryVariable)); });
+    return inside;
   }
 
   // Of everything that the command line names, and of the policy that was found.
@@ -136,6 +178,7 @@ class Run {
     trusted.push_back({.path = options_.decisions_file, .kind = TrustedKind::kLog});
     trusted.push_back({.path = options_.secrets_directory, .kind = TrustedKind::kFolder});
     trusted.push_back({.path = options_.ca_directory, .kind = TrustedKind::kFolder});
+    for (TrustedPath& path : end_files_.paths()) trusted.push_back(std::move(path));
     return protect(trusted, identity_, mounts_);
   }
 
@@ -158,7 +201,7 @@ class Run {
         {.roots_pem = origin_roots_, .ca_pem = authority_->certificate_pem(), .environment = current_environment()});
   }
 
-  base::Result<MountPlan> mount_plan() const {
+  base::Result<MountPlan> mount_plan() {
     SR_LET(environment, plan_mounts({.uid = identity_.uid,
                                      .home = home_of(identity_),
                                      .environment = current_environment(),
@@ -169,6 +212,8 @@ class Run {
     if (const std::string cut = say_cut(environment->cut_searches); !cut.empty()) say(cut);
     SR_LET(guarded, protection());
     MountPlan mounts = std::move(environment->mounts);
+    hidden_sockets_ = mounts.masked_sockets;
+    append(hidden_sockets_, mounts.empty_directories);
     mounts.pinned_folders = std::move(guarded->pinned_folders);
     mounts.read_only_files = std::move(guarded->read_only_files);
     append(mounts.masked_sockets, guarded->masked);
@@ -178,8 +223,14 @@ class Run {
     return mounts;
   }
 
-  base::Result<InsidePlan> inside_plan(const SignalState& signals) const {
+  base::Result<InsidePlan> inside_plan(const SignalState& signals) {
     SR_LET(mounts, mount_plan());
+    CommandEnvironment environment = environment_inside();
+    if (!environment.ignored_proxies.empty()) {
+      say(fmt::format("{} {} ignored inside: the gateway connects directly",
+                      fmt::join(environment.ignored_proxies, ", "),
+                      environment.ignored_proxies.size() == 1 ? "is" : "are"));
+    }
     const NetworkRequest network{.intent = intent_of(*policy_.policy),
                                  .explicit_proxy_port = options_.explicit_proxy_port,
                                  .workers = worker_count(options_)};
@@ -188,7 +239,7 @@ class Run {
     plan.identity = identity_;
     plan.mounts = std::move(*mounts);
     plan.command = options_.command;
-    plan.environment = identity_environment(current_environment(), identity_);
+    plan.environment = std::move(environment.variables);
     plan.signals = signals;
     plan.prepare = [network] { return prepare_network(network); };
     return plan;
@@ -204,14 +255,14 @@ class Run {
     // From here on there are threads, and nothing forks.
     auto sink = decisions_ ? audit::make_json_log(std::move(decisions_), options_.log, &counters_)
                            : audit::make_discarding_log();
-    SummaryLog log(std::move(sink));
+    SummaryLog log(std::move(sink), options_.save_file.empty() ? nullptr : options_.learner.take);
     SR_LET(serving, runtime_options());
     SR_TRY(jail->complete(*trust));
     SR_LET(runtime, start_runtime(std::move(*serving), jail->take_prepared(), log));
     say_what_it_holds();
     auto status = jail->run();
     (*runtime)->stop(std::chrono::milliseconds(0));
-    report(log.summary());
+    if (status) report(log.summary(), *status);
     return status;
   }
 
@@ -249,29 +300,75 @@ class Run {
   // Only what nobody would expect: a policy that allows something and holds the rest needs no words.
   void say_what_it_holds() const {
     if (policy_.policy->mode() == policy::Mode::kObserve) {
-      return say("mode observe: NOTHING THAT IS PUBLIC IS DENIED, only logged");
+      return say("observe mode: nothing public is blocked; would-be denials are logged");
     }
     if (policy_.second_found)
-      say(fmt::format("policy: {}; policy.yaml here is not used", policy_.sources.front().name));
+      say(fmt::format("warning: using {}; policy.yaml is ignored", policy_.sources.front().name));
     if (!policy_.policy->denies_everything()) return;
     say(policy_.sources.empty() && policy_.by_default
-            ? "no .devcontainer/policy.yaml nor policy.yaml here: everything is denied"
-            : "the policy is empty: everything is denied");
+            ? "warning: no policy file found (.devcontainer/policy.yaml, policy.yaml): all network access is blocked"
+            : "warning: the policy is empty: all network access is blocked");
   }
 
   // Once the log has written, or given up.
   void report_lost() const {
     const auto lost = counters_.log_records_dropped.load();
     if (lost == 0) return;
-    say(fmt::format("{} decisions could not be written to {}: is its disk full?", lost, options_.decisions_file));
+    say(fmt::format("cannot write {} decisions to {}: check for a full disk", lost, options_.decisions_file));
   }
 
-  void report(const DecisionSummary& summary) const {
+  RunEnd end_of(DecisionSummary decisions, int status) const {
+    RunEnd end{.decisions = std::move(decisions), .status = status};
+    if (!policy_.sources.empty()) end.policy_file = policy_.sources.back().name;
+    for (const std::string& file : options_.policy_files) end.policy_options += fmt::format("--policy {} ", file);
+    std::vector<std::string> servers;
+    for (const base::Endpoint& resolver : resolvers_) servers.push_back(resolver.address.to_string());
+    end.name_servers = fmt::format("{}", fmt::join(servers, ", "));
+    const bool has_run = status != 0 && status != kCannotExecute && status != kNotFound;
+    if (has_run) end.hint = socket_hint(options_.command, current_environment(), hidden_sockets_);
+    return end;
+  }
+
+  std::string lines_for_stderr(const RunEnd& end) const {
+    const policy::Policy& policy = *policy_.policy;
+    if (options_.summary == Summary::kNever) return {};
+    const bool whole = options_.summary == Summary::kAlways || ::isatty(STDERR_FILENO) == 1;
+    if (!whole && (end.status == 0 || (!has_obstacle(end.decisions) && end.hint.empty()))) return {};
+    const bool other_format = options_.summary_file.empty() && options_.summary_format != SummaryFormat::kText;
+    if (!whole && !other_format) return end_lines(end, policy, options_.colour);
+    const SummaryFormat format = other_format ? options_.summary_format : SummaryFormat::kText;
+    return formatted_summary(format, end, policy, options_.colour);
+  }
+
+  // The command has run: what goes wrong here is said, and its exit status stays.
+  void report(DecisionSummary summary, int status) const {
     for (const std::string& change : policy_changes(policy_)) say(change);
-    const bool wanted = options_.summary == Summary::kAlways ||
-                        (options_.summary == Summary::kOnTerminal && ::isatty(STDERR_FILENO) == 1);
-    if (!wanted) return;
-    base::to_standard_error(summary_text(summary, *policy_.policy, {.colour = options_.colour}));
+    const RunEnd end = end_of(std::move(summary), status);
+    base::to_standard_error(lines_for_stderr(end));
+    for (const base::Status& written : {write_summary(end), write_job_summary(end), save_policy()}) {
+      if (!written) say(written.error().message);
+    }
+  }
+
+  base::Status write_summary(const RunEnd& end) const {
+    if (!end_files_.has_summary()) return {};
+    return end_files_.write_summary(formatted_summary(options_.summary_format, end, *policy_.policy, false));
+  }
+
+  base::Status write_job_summary(const RunEnd& end) const {
+    const bool obstacle = !end.decisions.denied.empty() || !end.decisions.failed.empty();
+    if (!end_files_.has_job_summary() || !(obstacle || options_.summary == Summary::kAlways)) return {};
+    return end_files_.write_job_summary(formatted_summary(SummaryFormat::kMarkdown, end, *policy_.policy, false));
+  }
+
+  base::Status save_policy() const {
+    if (options_.save_file.empty()) return {};
+    std::vector<policy::PolicySource> layers = policy_.sources;
+    if (!options_.allowed.empty()) layers.push_back({"--allow", options_.allowed});
+    SR_LET(text, options_.learner.text(layers));
+    SR_TRY(end_files_.write_policy(*text));
+    say(fmt::format("saved {}: read it before you use it", base::shown(options_.save_file)));
+    return {};
   }
 
   const JailOptions& options_;
@@ -283,6 +380,8 @@ class Run {
   std::optional<inspect::Authority> authority_;  // until the runtime has it
   std::string origin_roots_;
   base::Fd decisions_;
+  EndFiles end_files_;
+  std::vector<std::string> hidden_sockets_;  // and emptied folders
   audit::Counters counters_;
 };
 

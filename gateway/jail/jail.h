@@ -4,16 +4,29 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "gateway/audit/decision_log.h"
+#include "gateway/jail/run_report.h"
+#include "policy/policy.h"
 
 namespace soleroute::gateway::jail {
 
-enum class Summary : std::uint8_t { kOnTerminal, kAlways, kNever };
+// kOnDenial: a few lines where the command failed and something was denied; on a terminal the whole, in any case.
+enum class Summary : std::uint8_t { kOnDenial, kAlways, kNever };
+
+// What becomes of the decisions of a run: a policy that would have allowed what was denied. Plain functions, called on
+// any thread, and at the end on the caller's.
+struct PolicyLearner {
+  std::function<void(const audit::DecisionRecord&)> take;
+  // The text of a policy file; `layers` is the policy that the run was under.
+  std::function<base::Result<std::string>(const std::vector<policy::PolicySource>& layers)> text;
+};
 
 struct JailOptions {
   std::vector<std::string> command;       // the program and its arguments; never empty
@@ -25,10 +38,16 @@ struct JailOptions {
   std::string decisions_file;             // JSON lines are appended to it; empty: none
   std::uint16_t explicit_proxy_port = 0;  // inside; 0: off
   int workers = 0;                        // 0: one a processor, at most kMaxJailWorkers
-  Summary summary = Summary::kOnTerminal;
-  bool colour = false;  // in what is written to stderr
+  Summary summary = Summary::kOnDenial;
+  SummaryFormat summary_format = SummaryFormat::kText;  // of summary_file; without one, on stderr
+  bool colour = false;                                  // in what is written to stderr
   audit::Verbosity log = audit::Verbosity::kNormal;
-  std::string secrets_directory{};  // hidden from the command; empty: none
+  std::string secrets_directory{};     // hidden from the command; empty: none
+  std::string allowed{};               // a layer of policy over the files; empty: none
+  std::optional<policy::Mode> mode{};  // over what the files say
+  std::string summary_file{};          // empty: none
+  std::string save_file{};             // where `learner` writes; empty: nowhere
+  PolicyLearner learner{};
 };
 
 inline constexpr int kMaxJailWorkers = 4;  // one command, not a fleet

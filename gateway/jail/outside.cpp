@@ -16,14 +16,13 @@
 #include <system_error>
 
 #include "base/standard_error.h"
+#include "base/text.h"
 #include "gateway/jail/descendants.h"
 
 namespace soleroute::gateway::jail {
 namespace {
 
 constexpr int kSignalBase = 128;  // what shells add to the number of a signal
-constexpr int kCannotExecute = 126;
-constexpr int kNotFound = 127;
 
 // A signal that would have ended us by now, had it not been blocked while the jail was made.
 std::optional<int> ended_before_the_start() {
@@ -196,8 +195,9 @@ void Jail::stop_ourselves(int signal) {
 }
 
 int Jail::cannot_execute(int err) const {
-  const std::string reason = err == ENOENT ? "not found" : std::generic_category().message(err);
-  base::to_standard_error(fmt::format("gateway: {}: {}\n", command_name_, reason));
+  const std::string reason = err == ENOENT ? "command not found" : std::generic_category().message(err);
+  base::to_standard_error(
+      fmt::format("gateway: {}: {}\n", command_name_.empty() ? "''" : base::shown(command_name_), reason));
   return err == ENOENT ? kNotFound : kCannotExecute;
 }
 

@@ -13,6 +13,10 @@
 
 namespace soleroute::gateway::jail {
 
+// Exit statuses of a command that could not be executed, as in shells.
+inline constexpr int kCannotExecute = 126;
+inline constexpr int kNotFound = 127;
+
 class Jail {
  public:
   // Returns when the inside has its namespaces and prepares its network; nothing forks from then on. All signals are

@@ -31,7 +31,7 @@ def test_what_it_denies_gets_the_page_that_says_how_to_allow_it(any_jail):
 
 
 def test_a_denied_name_on_the_proxys_port_gets_the_page_too(jail):
-    page = jail.call("get", "http://sub.denied.test:8080/secret")
+    page = jail.call("get", "http://sub.denied.test:8080/secret", args=["--explicit-proxy", "8080"])
     assert (page["status"], page["reason"]) == (403, "host_not_allowed")
     assert page["body"].splitlines()[0] == "Blocked by proxy policy: sub.denied.test"
     assert "{host: sub.denied.test, port: 8080, protocol: tcp}" in page["body"]
@@ -89,12 +89,31 @@ def test_services_of_the_commands_own_work_on_loopback(any_jail):
     assert any_jail.calls(("own_service", 3000), ("own_service", 8000)) == ["own", "own"]
 
 
-def test_the_explicit_proxy_works_inside(jail):
-    allowed = jail.call("get", "http://allowed.test/", "http://100.64.0.1:8080")
-    assert allowed["status"] == 200
-    assert jail.call("get", "http://denied.test/", "http://100.64.0.1:8080")["status"] == 403
-    off = jail.call("get", "http://allowed.test/", "http://100.64.0.1:8080", args=["--explicit-proxy", "off"])
-    assert off["status"] == 0
+@pytest.mark.parametrize("port", [3128, 8080])
+def test_the_explicit_proxy_works_inside_where_it_is_asked_for(jail, port):
+    proxy, on = f"http://100.64.0.1:{port}", ["--explicit-proxy", str(port)]
+    assert jail.call("get", "http://allowed.test/", proxy, args=on)["status"] == 200
+    assert jail.call("get", "http://denied.test/", proxy, args=on)["status"] == 403
+    assert jail.call("get", "http://allowed.test/", proxy)["status"] == 0, "it is off by default"
+
+
+def test_a_server_of_the_command_takes_port_8080(any_jail):
+    assert any_jail.call("own_service", 8080) == "own"
+
+
+def test_a_proxy_of_the_caller_is_left_out_and_that_is_said(jail):
+    proxies = {"HTTPS_PROXY": "http://proxy.test:3128", "http_proxy": "http://127.0.0.1:9", "ALL_PROXY": "", "NO_PROXY": "x"}
+    show = ["sh", "-c", "env | grep -i _proxy; curl -sS http://allowed.test/"]
+    done = jail.run(*show, env=proxies)
+    assert done.stdout.splitlines() == ["NO_PROXY=x", "AL"]
+    assert done.stderr.count("HTTPS_PROXY") == 1 and "ignored inside" in done.stderr
+    kept = jail.run("sh", "-c", "echo $HTTPS_PROXY", env=proxies, args=["--explicit-proxy", "3128"])
+    assert (kept.stdout, kept.stderr) == ("http://proxy.test:3128\n", ""), "the control: with a proxy inside"
+
+
+def test_a_variable_names_the_gateways_page(any_jail):
+    done = any_jail.run("sh", "-c", "curl -sS $SOLEROUTE", env={"SOLEROUTE": "http://other.test/"})
+    assert "http://gateway.internal/policy" in done.stdout, done.stderr
 
 
 def test_endpoints_work_inside(jail_of, lab):
@@ -121,7 +140,7 @@ def test_decisions_that_could_not_be_written_are_counted_aloud(jail, folder):
     for file, lost in (("/dev/full", True), (folder / "decisions.jsonl", False)):
         done = jail.run("curl", "-sS", "http://allowed.test/", args=["--decisions", str(file)])
         assert (done.returncode, done.stdout) == (0, "AL\n"), "the command is none the worse"
-        assert ("decisions could not be written to /dev/full" in done.stderr) == lost, done.stderr
+        assert ("cannot write 3 decisions to /dev/full" in done.stderr) == lost, done.stderr
 
 
 def test_a_refused_packet_is_named_in_the_decisions(jail, folder):
@@ -138,9 +157,9 @@ class TestSummary:
                         args=["--summary"])  # fmt: skip
         assert done.returncode == 0
         lines = done.stderr.splitlines()
-        assert lines[0] == "gateway: 1 allowed, 1 denied"
+        assert lines[0] == "gateway: 1 host allowed, 1 denied"
         assert ["allowed.test", "3x"] in [line.split() for line in lines]
-        assert ["denied.test", "2x", "host_not_allowed"] in [line.split() for line in lines]
+        assert ["denied.test", "2x", "not", "in", "the", "policy"] in [line.split() for line in lines]
         assert "    domains:\n      - denied.test" in done.stderr
         assert "\x1b" not in done.stderr
 
@@ -152,7 +171,7 @@ class TestSummary:
 
     def test_what_it_suggests_allows_it(self, jail, folder):
         done = jail.run(*jail.python("get", "http://denied.test/"), args=["--summary"])
-        suggested = done.stderr.split("add to the policy:\n")[1]
+        suggested = done.stderr.split("add to policy.yaml:\n")[1].split("  or for one run")[0]
         (folder / "more.yaml").write_text("".join(line[4:] + "\n" for line in suggested.splitlines()))
         args = ["--policy", "policy.yaml", "--policy", "more.yaml"]
         assert jail.call("get", "http://denied.test/", args=args)["status"] != 403
@@ -172,13 +191,13 @@ class TestSummary:
         assert told.returncode == 1 and "endpoint_not_allowed" in told.stdout and web.strip() in told.stdout, told.stdout
         suggested = subprocess.run([jail.program, "suggest", str(log)], cwd=folder, capture_output=True, text=True, check=False).stdout
         assert "endpoints:\n" + web + secure in re.sub(r"  # \d+x", "", suggested), suggested
-        lines = done.stderr.split("add to the policy:\n")[1]
+        lines = done.stderr.split("add to policy.yaml:\n")[1].split("  or for one run")[0]
         more.write_text("".join(line[4:] + "\n" for line in lines.splitlines()))
         assert more.read_text() == "endpoints:\n" + web + secure
         both = jail.run("sh", "-c", ask, args=["--policy", "policy.yaml", "--policy", "more.yaml"])
         assert both.stdout == "AL\nAL\n", both.stderr
 
-    def test_without_a_terminal_there_is_none(self, jail):
+    def test_without_a_terminal_there_is_none_for_a_command_that_succeeds(self, jail):
         assert jail.run(*jail.python("get", "http://denied.test/")).stderr == ""
 
     def test_a_command_that_used_no_network_gets_none(self, jail):

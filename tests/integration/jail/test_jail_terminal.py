@@ -270,7 +270,7 @@ def test_keystrokes_cannot_be_injected_for_the_shell_outside(shell, jail):
 
 def test_the_summary_appears_on_a_terminal_and_only_there(shell):
     shown = shell.run("jail curl -s -o /dev/null http://denied.test/")
-    assert "0 allowed, 1 denied" in shown
+    assert "0 hosts allowed, 1 denied" in shown
     assert "- denied.test" in shown
     assert "\x1b[" not in shown, "TERM is dumb"
     assert "1 denied" not in shell.run("jail curl -s -o /dev/null http://denied.test/ 2> err")

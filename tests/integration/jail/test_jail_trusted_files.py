@@ -313,10 +313,10 @@ class TestFoundPolicy:
         shutil.rmtree(jail.folder)
 
     def test_the_one_that_is_not_used_is_named(self, jail, folder):
-        assert "is not used" not in jail.run("true").stderr
+        assert "is ignored" not in jail.run("true").stderr
         (folder / ".devcontainer").mkdir()
         (folder / ".devcontainer/policy.yaml").write_text(POLICY)
-        assert "policy: .devcontainer/policy.yaml; policy.yaml here is not used" in jail.run("true").stderr
+        assert "warning: using .devcontainer/policy.yaml; policy.yaml is ignored" in jail.run("true").stderr
 
 
 class TestStillWorks:

@@ -1,0 +1,21 @@
+// What `--allow` adds to a policy.
+// Pure functions.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace soleroute::gateway::commands {
+
+// A layer of policy for the items: a host, "*.host", HOST:PORT, ADDR:PORT, a URL or the name of a service. A URL's path
+// allows that path, or everything below it if it ends with a slash. Errors are kUsage and name the item.
+[[nodiscard]] base::Result<std::string> allow_layer(std::span<const std::string> items);
+
+// Two pieces of policy, block style, as one: each heading once, each item once.
+[[nodiscard]] std::string merged_lines(std::string_view first, std::string_view second);
+
+}  // namespace soleroute::gateway::commands

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/jail/end_files.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "base/text.h"
+#include "gateway/jail/judged_file.h"
+
+namespace soleroute::gateway::jail {
+namespace {
+
+base::Result<Protection> judge(const std::string& path, const Identity& command, std::span<const base::Mount> mounts) {
+  const std::array<TrustedPath, 1> one{{{.path = path, .kind = TrustedKind::kLog}}};
+  return protect(one, command, mounts);
+}
+
+base::Result<base::Fd> open_one(const std::string& path, const Identity& command, std::span<const base::Mount> mounts) {
+  if (path.empty()) return base::Fd();
+  SR_LET(judged, judge(path, command, mounts));
+  return open_judged_log(path, judged->judged, command);
+}
+
+base::Result<base::Fd> open_new(const std::string& path, const Identity& command, std::span<const base::Mount> mounts) {
+  struct stat there{};
+  if (!path.empty() && ::lstat(path.c_str(), &there) == 0) {
+    return base::usage_error(
+        fmt::format("{} exists and would be overwritten: choose another name for --save", base::shown(path)));
+  }
+  return open_one(path, command, mounts);
+}
+
+base::Status write_all(int fd, std::string_view text, const std::string& path) {
+  while (!text.empty()) {
+    const ssize_t count = ::write(fd, text.data(), text.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return base::errno_error(fmt::format("cannot write {}", base::shown(path)));
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+}  // namespace
+
+base::Result<EndFiles> EndFiles::open(EndFileNames names, const Identity& command,
+                                      std::span<const base::Mount> mounts) {
+  EndFiles files;
+  SR_LET(summary, open_one(names.summary, command, mounts));
+  files.summary_ = std::move(*summary);
+  // A summary of an earlier run must not be taken for this one's. Pipes and devices have no length.
+  if (files.summary_ && ::ftruncate(files.summary_.get(), 0) != 0 && errno != EINVAL) {
+    return base::errno_error(fmt::format("cannot write {}", base::shown(names.summary)));
+  }
+  SR_LET(policy, open_new(names.policy, command, mounts));
+  files.policy_ = std::move(*policy);
+  if (auto job = open_one(names.job_summary, command, mounts)) {
+    files.job_summary_ = std::move(*job);
+  } else {
+    files.skipped_ = fmt::format("no job summary: {}", job.error().message);
+    names.job_summary.clear();
+  }
+  files.names_ = std::move(names);
+  return files;
+}
+
+std::vector<TrustedPath> EndFiles::paths() const {
+  std::vector<TrustedPath> out;
+  for (const std::string& path : {names_.summary, names_.job_summary, names_.policy}) {
+    if (!path.empty()) out.push_back({.path = path, .kind = TrustedKind::kLog});
+  }
+  return out;
+}
+
+base::Status EndFiles::write_summary(std::string_view text) const {
+  return write_all(summary_.get(), text, names_.summary);
+}
+
+base::Status EndFiles::write_job_summary(std::string_view text) const {
+  return write_all(job_summary_.get(), text, names_.job_summary);
+}
+
+base::Status EndFiles::write_policy(std::string_view text) const {
+  return write_all(policy_.get(), text, names_.policy);
+}
+
+void EndFiles::forget_policy() {
+  struct stat facts{};
+  const bool empty = policy_ && ::fstat(policy_.get(), &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_size == 0;
+  if (empty) ::unlink(names_.policy.c_str());
+  policy_.reset();
+}
+
+}  // namespace soleroute::gateway::jail

@@ -152,9 +152,7 @@ void add_policy_options(CLI::App& command, RunArguments& to) {
           ->envname("GATEWAY_MODE")
           ->type_name("enforce|observe");
   command.add_flag("--observe", to.observe, "same as --mode observe")->excludes(mode);
-  command
-      .add_option("--save", to.save,
-                  "write the lines that allow what was denied (or observed) to a new file")
+  command.add_option("--save", to.save, "write the lines that allow what was denied (or observed) to a new file")
       ->type_name("FILE");
 }
 
@@ -184,7 +182,9 @@ void add_output_options(CLI::App& command, RunArguments& to) {
       ->envname("GATEWAY_LOG")
       ->type_name("quiet|normal|debug");
   CLI::Option* summary =
-      command.add_flag("--summary", to.summary, "print a summary at the end (default: on-denial; alone: always)")
+      command
+          .add_flag("--summary", to.summary,
+                    "print a summary at the end: --summary=on-denial|always|never (default: on-denial; alone: always)")
           ->envname("GATEWAY_SUMMARY")
           ->type_name("on-denial|always|never");
   command.add_flag("--no-summary", to.no_summary, "same as --summary=never")->excludes(summary);

@@ -32,9 +32,10 @@ constexpr std::uint64_t kNeeded =
 constexpr std::uint64_t kFileCapabilities = bit(CAP_CHOWN) | bit(CAP_DAC_OVERRIDE) | bit(CAP_FOWNER) | bit(CAP_FSETID) |
                                             bit(CAP_KILL) | bit(CAP_SETGID) | bit(CAP_SETUID);
 
+// SECBIT_KEEP_CAPS is not locked: ping sets and clears it and ends if it may not, and there is no capability to keep.
 constexpr unsigned long kLockedBits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
-                                      SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
-                                      SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+                                      SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
+                                      SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
 
 struct Capabilities {
   std::uint64_t effective = 0;

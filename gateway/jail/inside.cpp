@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "gateway/jail/descendants.h"
+#include "gateway/jail/ping.h"
 #include "gateway/jail/syscall_filter.h"
 #include "gateway/jail/trust.h"
 
@@ -88,6 +89,8 @@ void prepare(InsidePlan& plan, Channel& channel) {
   if (!prepared) fail(channel, prepared.error());
   await_trust(plan, channel);
   if (auto covered = cover_host_paths(plan.mounts); !covered) fail(channel, covered.error());
+  ignore_file_capabilities();
+  allow_echo_sockets(plan.namespaces.user ? KnownGroups::kOne : KnownGroups::kAll, plan.identity.gid);
   if (plan.identity.uid == 0) {
     if (auto guarded = guard_kernel_files(); !guarded) fail(channel, guarded.error());
   }

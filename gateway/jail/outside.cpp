@@ -195,7 +195,8 @@ void Jail::stop_ourselves(int signal) {
 }
 
 int Jail::cannot_execute(int err) const {
-  const std::string reason = err == ENOENT ? "command not found" : std::generic_category().message(err);
+  std::string reason = err == ENOENT ? "command not found" : std::generic_category().message(err);
+  if (err == EPERM) reason += "; it may need a capability, such as CAP_NET_RAW, which a sandboxed command never has";
   base::to_standard_error(
       fmt::format("gateway: {}: {}\n", command_name_.empty() ? "''" : base::shown(command_name_), reason));
   return err == ENOENT ? kNotFound : kCannotExecute;

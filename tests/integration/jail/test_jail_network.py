@@ -151,6 +151,28 @@ def test_a_refused_packet_is_named_in_the_decisions(jail, folder):
     assert [(r["action"], r["destination"]) for r in packets] == [("blocked", f"{at.EV}:9999")]
 
 
+class TestPing:
+    @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+    def test_loopback_answers(self, any_jail, address):
+        done = any_jail.run("ping", "-c1", "-W2", address)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "1 received" in done.stdout
+
+    def test_an_address_outside_is_refused_at_once_and_recorded(self, any_jail, folder):
+        log = folder / "decisions.jsonl"
+        done = any_jail.run("ping", "-c1", "-W20", at.EV, args=["--decisions", str(log)], timeout=15)
+        assert done.returncode != 0
+        assert f"gateway: blocked {at.EV}: ICMP is not forwarded" in done.stderr, done.stdout + done.stderr
+        packets = [r for r in map(json.loads, log.read_text().splitlines()) if r.get("phase") == "packet"]
+        assert packets and packets[0]["action"] == "blocked" and packets[0]["detail"].startswith("icmp")
+
+    def test_no_program_gains_by_its_file(self, any_jail):
+        """A set-user-ID program starts, as it would without the bit."""
+        done = any_jail.run("sh", "-c", "ping -V > /dev/null && grep -c nosuid /proc/self/mountinfo && id -u")
+        mounts, user = done.stdout.split()
+        assert int(mounts) > 1 and int(user) == any_jail.uid
+
+
 class TestSummary:
     def test_it_says_what_was_denied_and_how_to_allow_it(self, jail):
         done = jail.run(*jail.python("get_all", ["http://allowed.test/"] * 3 + ["http://denied.test/"] * 2),

@@ -73,6 +73,8 @@ void await_trust(InsidePlan& plan, Channel& channel) {
   if (!trust) fail(channel, trust.error());
   if (trust->bundle) plan.mounts.files.push_back(std::move(*trust->bundle));
   if (trust->additions) plan.mounts.lone_files.push_back(std::move(*trust->additions));
+  for (FileReplacement& store : trust->stores) plan.mounts.files.push_back(std::move(store));
+  plan.mounts.added_files = std::move(trust->added_files);
   plan.environment = with_variables(std::move(plan.environment), trust->variables);
 }
 

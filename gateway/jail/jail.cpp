@@ -197,8 +197,9 @@ class Run {
       SR_LET(fresh, inspect::Authority::create(std::chrono::system_clock::now()));
       authority_.emplace(std::move(*fresh));
     }
-    return make_trust(
-        {.roots_pem = origin_roots_, .ca_pem = authority_->certificate_pem(), .environment = current_environment()});
+    const std::vector<std::string> environment = current_environment();
+    return make_trust({.roots_pem = origin_roots_, .ca_pem = authority_->certificate_pem(), .environment = environment},
+                      system_trust_places(environment));
   }
 
   base::Result<MountPlan> mount_plan() {

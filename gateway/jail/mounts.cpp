@@ -24,7 +24,7 @@ namespace {
 // Where a small tmpfs stands while the files that others are covered with are made; a fresh /proc follows.
 constexpr const char* kProc = "/proc";
 constexpr const char* kStage = kProc;
-constexpr const char* kStageOptions = "size=4m,nr_inodes=64,mode=0755";
+constexpr const char* kStageOptions = "size=16m,nr_inodes=64,mode=0755";
 // What a socket becomes: everybody may write to it, and it is no socket, so connect(2) says ECONNREFUSED.
 constexpr const char* kNobody = "/dev/null";
 
@@ -147,6 +147,9 @@ base::Status cover_all(const MountPlan& plan) {
   for (const LoneFile& file : plan.lone_files) {
     SR_TRY(place_alone(file));
   }
+  for (const AddedFile& file : plan.added_files) {
+    add_file(file);
+  }
   for (const Automount& automount : plan.automounts) {
     SR_TRY(stop_automount(automount));
   }
@@ -173,6 +176,7 @@ bool covers(const MountPlan& plan, const std::string& folder) {
   const auto holds = [&folder](const std::string& covered) { return base::is_in(folder, covered); };
   return std::ranges::any_of(plan.pinned_folders, holds) || std::ranges::any_of(plan.empty_directories, holds) ||
          std::ranges::any_of(plan.lone_files, holds, &LoneFile::directory) ||
+         std::ranges::any_of(plan.added_files, holds, &AddedFile::floor) ||
          std::ranges::any_of(plan.automounts, holds, &Automount::point);
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "gateway/jail/added_file.h"
 #include "gateway/jail/automounts.h"
 
 namespace soleroute::gateway::jail {
@@ -31,6 +32,7 @@ struct MountPlan {
   std::vector<std::string> empty_directories;  // become empty, private and writable
   std::vector<FileReplacement> files;
   std::vector<LoneFile> lone_files;
+  std::vector<AddedFile> added_files;
   std::vector<Automount> automounts;  // mount nothing any more
 };
 

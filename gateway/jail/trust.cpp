@@ -18,6 +18,8 @@
 
 #include "gateway/host/origin_roots.h"
 #include "gateway/host/policy_files.h"
+#include "gateway/jail/browser_policies.h"
+#include "gateway/jail/java_stores.h"
 
 namespace soleroute::gateway::jail {
 namespace {
@@ -40,9 +42,26 @@ constexpr std::array<std::string_view, 3> kAnchors{
 constexpr const char* kAdditionsName = "soleroute-ca.crt";
 
 // A bundle replaces a program's own roots, so these variables name the whole bundle and never the CA alone.
-constexpr std::array<std::string_view, 7> kBundleVariables{"SSL_CERT_FILE",  "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
-                                                           "GIT_SSL_CAINFO", "PIP_CERT",           "CARGO_HTTP_CAINFO",
-                                                           "AWS_CA_BUNDLE"};
+// docker/base/Dockerfile sets the same; tests/lint/trust_variables.py compares them.
+constexpr std::array<std::string_view, 17> kBundleVariables{
+    "SSL_CERT_FILE",                       // OpenSSL, Go, Ruby, Haskell, uv
+    "REQUESTS_CA_BUNDLE",                  // Python requests
+    "CURL_CA_BUNDLE",                      // curl
+    "GIT_SSL_CAINFO",                      // git
+    "PIP_CERT",                            // pip
+    "CARGO_HTTP_CAINFO",                   // cargo
+    "AWS_CA_BUNDLE",                       // AWS tools
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",    // gRPC
+    "NIX_SSL_CERT_FILE",                   // Nix
+    "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",  // Google Cloud SDK
+    "HEX_CACERTS_PATH",                    // Hex, mix
+    "npm_config_cafile",                   // npm, pnpm
+    "YARN_HTTPS_CA_FILE_PATH",             // Yarn
+    "BUNDLE_SSL_CA_CERT",                  // Bundler
+    "COMPOSER_CAFILE",                     // Composer
+    "PERL_LWP_SSL_CA_FILE",                // Perl
+    "JULIA_SSL_CA_ROOTS_PATH",             // Julia
+};
 constexpr std::array<std::string_view, 2> kAdditionVariables{"NODE_EXTRA_CA_CERTS", "DENO_CERT"};
 
 base::Result<FileReplacement> system_bundle(std::span<const std::string_view> bundles) {
@@ -90,7 +109,24 @@ std::string named_roots(const std::vector<std::string>& environment, const std::
   return pem;
 }
 
-constexpr std::size_t kFixedFields = 3;  // of a packed trust; its variables follow
+// Java would fail without its store, so one that cannot be read is left as it is.
+void add_java_stores(const std::vector<std::string>& stores, const std::string& added, const std::string& all,
+                     Trust& trust) {
+  for (const std::string& path : stores) {
+    const auto store = host::read_small_file(path, kMaxJavaStore);
+    if (!store) continue;
+    if (auto more = with_certificates(*store, added, all)) trust.stores.push_back({path, std::move(*more)});
+  }
+}
+
+// A packed trust is a list of fields: for each file its kind, where it goes (two fields) and one descriptor; then
+// kVariables and the variables.
+constexpr std::size_t kFileFields = 3;
+constexpr std::string_view kBundle = "bundle";
+constexpr std::string_view kAdditions = "additions";
+constexpr std::string_view kStore = "store";
+constexpr std::string_view kAdded = "added";
+constexpr std::string_view kVariables = "variables";
 constexpr std::string_view kBetween{"\0", 1};
 
 base::Result<base::Fd> memory_file(std::string_view text) {
@@ -127,10 +163,30 @@ std::vector<std::string> split(std::string_view text) {
   }
 }
 
+std::unexpected<base::Error> not_whole() {
+  return base::system_error("the trusted certificates did not arrive whole");
+}
+
+base::Status take_file(std::string_view kind, const std::string& where, const std::string& name, std::string text,
+                       Trust& trust) {
+  if (kind == kBundle) {
+    trust.bundle = FileReplacement{where, std::move(text)};
+  } else if (kind == kAdditions) {
+    trust.additions = LoneFile{where, name, std::move(text)};
+  } else if (kind == kStore) {
+    trust.stores.push_back({where, std::move(text)});
+  } else if (kind == kAdded) {
+    trust.added_files.push_back({where, name, std::move(text)});
+  } else {
+    return not_whole();
+  }
+  return {};
+}
+
 }  // namespace
 
-TrustPlaces system_trust_places() {
-  return {.bundles = kBundles, .anchors = kAnchors};
+TrustPlaces system_trust_places(const std::vector<std::string>& environment) {
+  return {.bundles = kBundles, .anchors = kAnchors, .java_stores = find_java_stores(environment), .browsers = true};
 }
 
 base::Result<Trust> make_trust(const TrustRequest& request, const TrustPlaces& places) {
@@ -153,6 +209,8 @@ base::Result<Trust> make_trust(const TrustRequest& request, const TrustPlaces& p
   for (const std::string_view name : kAdditionVariables) {
     trust.variables.push_back(fmt::format("{}={}", name, additions));
   }
+  add_java_stores(places.java_stores, added, bundle->text, trust);
+  if (places.browsers) trust.added_files = browser_policies(added);
   const std::string directory = std::filesystem::path(bundle->path).parent_path().string();
   trust.variables.push_back(fmt::format("SSL_CERT_DIR={}", directory));
   trust.bundle = std::move(*bundle);
@@ -160,22 +218,28 @@ base::Result<Trust> make_trust(const TrustRequest& request, const TrustPlaces& p
 }
 
 base::Result<Message> pack_trust(const Trust& trust) {
-  std::vector<std::string> fields(kFixedFields);
+  std::vector<std::string> fields;
   Message message{.kind = MessageKind::kTrust, .value = 0, .text = {}, .fds = {}};
-  const auto carry = [&message](const std::string& text) -> base::Status {
+  const auto carry = [&](std::string_view kind, const std::string& where, const std::string& name,
+                         const std::string& text) -> base::Status {
     SR_LET(file, memory_file(text));
     message.fds.push_back(std::move(*file));
+    fields.insert(fields.end(), {std::string(kind), where, name});
     return {};
   };
   if (trust.bundle) {
-    fields[0] = trust.bundle->path;
-    SR_TRY(carry(trust.bundle->text));
+    SR_TRY(carry(kBundle, trust.bundle->path, "", trust.bundle->text));
   }
   if (trust.additions) {
-    fields[1] = trust.additions->directory;
-    fields[2] = trust.additions->name;
-    SR_TRY(carry(trust.additions->text));
+    SR_TRY(carry(kAdditions, trust.additions->directory, trust.additions->name, trust.additions->text));
   }
+  for (const FileReplacement& store : trust.stores) {
+    SR_TRY(carry(kStore, store.path, "", store.text));
+  }
+  for (const AddedFile& file : trust.added_files) {
+    SR_TRY(carry(kAdded, file.floor, file.name, file.text));
+  }
+  fields.emplace_back(kVariables);
   fields.insert(fields.end(), trust.variables.begin(), trust.variables.end());
   message.text = fmt::format("{}", fmt::join(fields, kBetween));
   if (message.text.size() > kMaxMessageText) return base::system_error("the variables that name roots are too long");
@@ -183,20 +247,17 @@ base::Result<Message> pack_trust(const Trust& trust) {
 }
 
 base::Result<Trust> unpack_trust(const Message& message) {
-  std::vector<std::string> fields = split(message.text);
-  const bool known = fields.size() >= kFixedFields;
-  const std::size_t expected = known ? (fields[0].empty() ? 0U : 1U) + (fields[1].empty() ? 0U : 1U) : 0;
-  if (!known || message.fds.size() != expected) return base::system_error("what to trust was not handed over whole");
-  std::vector<std::string> texts;
-  for (const base::Fd& file : message.fds) {
-    SR_LET(text, text_of(file));
-    texts.push_back(std::move(*text));
-  }
+  const std::vector<std::string> fields = split(message.text);
   Trust trust;
-  if (!fields[0].empty()) trust.bundle = FileReplacement{fields[0], std::move(texts.front())};
-  if (!fields[1].empty()) trust.additions = LoneFile{fields[1], fields[2], std::move(texts.back())};
-  fields.erase(fields.begin(), fields.begin() + kFixedFields);
-  trust.variables = std::move(fields);
+  auto field = fields.begin();
+  for (const base::Fd& file : message.fds) {
+    if (fields.end() - field < static_cast<std::ptrdiff_t>(kFileFields)) return not_whole();
+    SR_LET(text, text_of(file));
+    SR_TRY(take_file(field[0], field[1], field[2], std::move(*text), trust));
+    field += kFileFields;
+  }
+  if (field == fields.end() || *field != kVariables) return not_whole();
+  trust.variables.assign(field + 1, fields.end());
   return trust;
 }
 

@@ -23,6 +23,8 @@ struct TrustRequest {
 struct Trust {
   std::optional<FileReplacement> bundle;  // what the jail sees in place of the system's bundle
   std::optional<LoneFile> additions;      // the same without the system's roots
+  std::vector<FileReplacement> stores{};  // Java's, likewise with more
+  std::vector<AddedFile> added_files{};   // browsers' policies
   std::vector<std::string> variables;     // "NAME=value"; replaces what was there
 };
 
@@ -30,8 +32,10 @@ struct Trust {
 struct TrustPlaces {
   std::span<const std::string_view> bundles;
   std::span<const std::string_view> anchors;  // directories for certificates that were added by hand
+  std::vector<std::string> java_stores{};
+  bool browsers = false;  // whether installed browsers are told
 };
-[[nodiscard]] TrustPlaces system_trust_places();
+[[nodiscard]] TrustPlaces system_trust_places(const std::vector<std::string>& environment);
 
 // Nothing asked for: nothing changes. Otherwise the bundle is the system's roots, then the CA, the further roots and
 // those that the environment's variables named. It covers the system's own file in the jail's private mount namespace,
@@ -39,8 +43,7 @@ struct TrustPlaces {
 // (Node, Deno) is given the additions alone, where there is a place for them: all roots take Node 50 ms at every start.
 // Where the system has no bundle to add to, nothing changes for the CA alone, and for further roots it is kSystem: they
 // were asked for.
-[[nodiscard]] base::Result<Trust> make_trust(const TrustRequest& request,
-                                             const TrustPlaces& places = system_trust_places());
+[[nodiscard]] base::Result<Trust> make_trust(const TrustRequest& request, const TrustPlaces& places);
 
 // For the jail's first process, which is there before anybody knows what it is to trust: the texts travel as files in
 // memory.

@@ -55,7 +55,7 @@ def test_the_base_image_runs_as_dev_with_the_tools_and_the_environment(engine, i
     environment = dict(entry.split("=", 1) for entry in engine.inspect("soleroute/base:0.1.0")["Config"]["Env"])
     bundle = "/etc/ssl/certs/ca-certificates.crt"
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT", "CARGO_HTTP_CAINFO",
-                 "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "DENO_CERT"):  # fmt: skip
+                 "AWS_CA_BUNDLE", "NIX_SSL_CERT_FILE", "npm_config_cafile", "NODE_EXTRA_CA_CERTS", "DENO_CERT"):  # fmt: skip
         assert environment[name] == bundle
     owned = engine.docker(*run, "stat -c '%U %n' /home/dev/.config/soleroute/dotfiles /home/dev/.config/soleroute/shell.d /home/dev/.local/bin /workspace")
     assert {line.split()[0] for line in owned.stdout.splitlines()} == {"dev"}

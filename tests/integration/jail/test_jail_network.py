@@ -234,7 +234,8 @@ class TestSummary:
 
 class TestTrust:
     BUNDLE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT",
-                        "CARGO_HTTP_CAINFO", "AWS_CA_BUNDLE")  # fmt: skip
+                        "CARGO_HTTP_CAINFO", "AWS_CA_BUNDLE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "NIX_SSL_CERT_FILE",
+                        "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE", "HEX_CACERTS_PATH", "npm_config_cafile")  # fmt: skip
 
     def test_a_further_root_is_trusted_without_being_named(self, any_jail, lab):
         ca = str(lab.ca.certificate)

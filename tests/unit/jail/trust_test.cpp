@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "gateway/inspect/authority.h"
+#include "gateway/jail/java_stores.h"
 #include "tests/support/temporary_folder.h"
 
 namespace soleroute::gateway::jail {
@@ -149,6 +150,16 @@ TEST_F(Trusting, IsHandedOverWhole) {
     EXPECT_EQ(arrived->additions->name, trust->additions->name);
     EXPECT_EQ(arrived->additions->text, trust->additions->text);
   }
+  trust->stores = {{"/java/cacerts", "store"}, {"/java/other", ""}};
+  trust->added_files = {{"/etc/x", "policies/x.json", "{}"}};
+  const auto more = handed_over(*trust);
+  ASSERT_TRUE(more.has_value()) << more.error().message;
+  ASSERT_EQ(more->stores.size(), 2U);
+  EXPECT_EQ(more->stores[0].path + more->stores[0].text, "/java/cacertsstore");
+  ASSERT_EQ(more->added_files.size(), 1U);
+  EXPECT_EQ(more->added_files[0].floor + more->added_files[0].name + more->added_files[0].text,
+            "/etc/xpolicies/x.json{}");
+  EXPECT_EQ(more->variables, trust->variables);
   const auto nothing = handed_over({});
   ASSERT_TRUE(nothing.has_value());
   EXPECT_FALSE(nothing->bundle || nothing->additions);
@@ -167,6 +178,16 @@ TEST(UnpackTrust, RefusesWhatIsNotWhole) {
 
 TEST(WithVariables, ReplacesWholeNamesOnly) {
   EXPECT_THAT(with_variables({"A=1", "AB=2", "A=3"}, {"A=4", "C=5"}), ElementsAre("AB=2", "A=4", "C=5"));
+}
+
+TEST_F(Trusting, TellsJavaAndBrowsersWhereThereAreSome) {
+  const std::string store = folder_.write("cacerts", with_certificates("", "", real_certificate()).value());
+  places_.java_stores = {store, absent_};
+  const auto trust = make_trust({.roots_pem = {}, .ca_pem = real_certificate(), .environment = {}}, places_);
+  ASSERT_TRUE(trust.has_value()) << trust.error().message;
+  ASSERT_EQ(trust->stores.size(), 1U) << "one that cannot be read is left as it is";
+  EXPECT_EQ(trust->stores[0].path, store);
+  EXPECT_THAT(trust->added_files, IsEmpty()) << "browsers were not asked for";
 }
 
 }  // namespace

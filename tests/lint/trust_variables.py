@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fails when the variables that name root certificates differ between the jail and the image: gateway/jail/trust.cpp has the list."""
+
+import re
+import sys
+
+from source_tree import ROOT
+
+SOURCE = ROOT / "gateway/jail/trust.cpp"
+IMAGE = ROOT / "docker/base/Dockerfile"
+
+
+def of_the_jail(text):
+    lists = re.findall(r"k(?:Bundle|Addition)Variables\{(.*?)\};", text, re.DOTALL)
+    assert len(lists) == 2, f"{SOURCE} has no longer the two lists"
+    return {name for part in lists for name in re.findall(r'"(\w+)"', part)} | {"SSL_CERT_DIR"}
+
+
+def of_the_image(text):
+    return set(re.findall(r"^\s+(\w+)=/etc/ssl/certs\S*", text, re.MULTILINE))
+
+
+def self_test():
+    jail = of_the_jail('kBundleVariables{\n"A_CERT",\n};\nkAdditionVariables{"B_CERT"};')
+    assert jail == {"A_CERT", "B_CERT", "SSL_CERT_DIR"}
+    assert of_the_image("ENV X=1 \\\n    A_CERT=/etc/ssl/certs/x.crt \\\n    C=/etc/other\n") == {"A_CERT"}
+    return 0
+
+
+def main():
+    if "--self-test" in sys.argv:
+        return self_test()
+    jail, image = of_the_jail(SOURCE.read_text()), of_the_image(IMAGE.read_text())
+    for name in sorted(jail - image):
+        print(f"docker/base/Dockerfile: set {name}, as gateway/jail/trust.cpp does")
+    for name in sorted(image - jail):
+        print(f"gateway/jail/trust.cpp: set {name}, as docker/base/Dockerfile does")
+    if jail == image:
+        print(f"{len(jail)} variables name root certificates, in jail and image")
+    return jail != image
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -218,9 +218,13 @@ Decision Decider::connect() const {
 Decision Decider::named_endpoint(const base::HostName& name) const {
   const auto found = data_.table.find(name.text());
   if (found.endpoints != HostTable::kNone) {
+    const EndpointRecord* first = nullptr;
     for (const auto index : data_.groups[found.endpoints].endpoints) {
-      if (serves(data_.endpoints[index], facts_.port)) return allowed_by(data_.endpoints[index]);
+      const auto& endpoint = data_.endpoints[index];
+      if (!serves(endpoint, facts_.port)) continue;
+      if (first == nullptr || (first->addresses.empty() && !endpoint.addresses.empty())) first = &endpoint;
     }
+    if (first != nullptr) return allowed_by(*first);
   }
   const bool known = found.record != HostTable::kNone || found.endpoints != HostTable::kNone;
   return deny(known ? Reason::kEndpointNotAllowed : Reason::kHostNotAllowed);
@@ -251,6 +255,7 @@ Decision Decider::endpoint_of_resolved_name(const base::Endpoint& destination) c
       refused = allowed_by(endpoint);
       refused.action = Action::kDeny;
       refused.reason = Reason::kPrivateAddress;
+      refused.refused_address = destination.address;
     }
   }
   return refused;

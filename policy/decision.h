@@ -94,6 +94,7 @@ struct Decision {
   bool by_method = false;                             // the rule that admits is about methods
   bool by_path = false;                               // likewise about paths or queries
   std::string_view override_header{};                 // with kOverrideHeader: its name; static text
+  std::optional<base::IpAddress> refused_address{};   // a private one that the name resolves to
 
   [[nodiscard]] bool allowed() const { return action == Action::kAllow; }
 };

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "policy/decision_query.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 
+#include "base/text.h"
 #include "base/web_ports.h"
 #include "policy/host_pattern.h"
 #include "policy/source_text.h"
@@ -32,6 +35,13 @@ const UrlScheme* find_scheme(std::string_view name) {
   return found == kSchemes.end() ? nullptr : &*found;
 }
 
+std::optional<std::uint16_t> port_in(std::string_view digits) {
+  std::uint16_t port = 0;
+  const auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  const bool sound = fault == std::errc{} && end == digits.data() + digits.size() && port != 0;
+  return sound ? std::optional(port) : std::nullopt;
+}
+
 // Clients disagree about these: some end the host at a backslash, some strip controls and blanks.
 bool is_doubtful(char c) {
   return static_cast<unsigned char>(c) <= ' ' || c == 0x7f || c == '\\';
@@ -50,6 +60,27 @@ std::optional<base::HostName> to_name(std::string_view host) {
 }
 
 }  // namespace
+
+base::Status check_url(std::string_view url) {
+  const auto wrong = [&](std::string_view what) {
+    return base::usage_error(fmt::format("'{}' {}", base::shown(url.substr(0, 200)), what));
+  };
+  const auto separator = url.find("://");
+  if (separator == std::string_view::npos) return wrong("is not a URL");
+  const auto* scheme = find_scheme(url.substr(0, separator));
+  if (scheme == nullptr) return wrong("has an unknown scheme (known: http, https, ws, wss, tcp, udp)");
+  if (std::ranges::any_of(url, is_doubtful)) return wrong("has spaces, control characters or backslashes");
+  auto authority = url.substr(separator + 3);
+  authority = authority.substr(0, std::min(authority.find_first_of("/?#"), authority.size()));
+  authority.remove_prefix(std::min(authority.rfind('@') + 1, authority.size()));
+  const auto bracket = authority.starts_with('[') ? authority.find(']') : 0;
+  if (authority.empty() || bracket == std::string_view::npos) return wrong("names no host");
+  const auto colon = authority.find(':', bracket);
+  const bool has_port = colon != std::string_view::npos && colon + 1 < authority.size();
+  if (has_port && !port_in(authority.substr(colon + 1))) return wrong("has no valid port (1 to 65535)");
+  if (!has_port && scheme->port == 0) return wrong("needs a port: HOST:PORT");
+  return {};
+}
 
 PreparedQuery::PreparedQuery(DecisionQuery question) : question_(std::move(question)), host_(question_.host) {
   facts_.port = question_.port;
@@ -77,9 +108,9 @@ bool PreparedQuery::split_authority(std::string_view authority) {
   const auto colon = authority.find(':', bracket);
   host_ = authority.substr(0, colon);
   if (colon == std::string_view::npos || colon + 1 == authority.size()) return true;
-  const auto digits = authority.substr(colon + 1);
-  const auto [end, fault] = std::from_chars(digits.data(), digits.data() + digits.size(), facts_.port);
-  return fault == std::errc{} && end == digits.data() + digits.size() && facts_.port != 0;
+  const auto port = port_in(authority.substr(colon + 1));
+  facts_.port = port.value_or(0);
+  return port.has_value();
 }
 
 void PreparedQuery::prepare_url() {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "policy/decision.h"
 #include "policy/policy.h"
 
@@ -22,6 +23,9 @@ struct DecisionQuery {
   std::uint16_t port = 0;
   Transport protocol = Transport::kTcp;
 };
+
+// An error where no gateway could be asked about `url`: another scheme, a port that is none, no host.
+[[nodiscard]] base::Status check_url(std::string_view url);
 
 // Owns what its facts borrow, so it stays where it was made.
 class PreparedQuery {

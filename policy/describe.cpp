@@ -15,8 +15,8 @@ namespace soleroute::policy {
 namespace {
 
 std::string meaning_of_pattern(std::string_view pattern) {
-  if (!pattern.starts_with(kStar)) return "this host alone";
-  return fmt::format("{} and every name below it", pattern.substr(kStar.size()));
+  if (!pattern.starts_with(kStar)) return "this host only";
+  return fmt::format("{} and its subdomains", pattern.substr(kStar.size()));
 }
 
 std::string_view meaning_of_https(const HostRecord& record) {
@@ -28,7 +28,7 @@ std::string addresses_text(std::span<const base::Cidr> addresses) {
   if (addresses.empty()) return {};
   std::vector<std::string> texts;
   for (const auto& range : addresses) texts.push_back(range.to_string());
-  return fmt::format("; may resolve to {}", fmt::join(texts, " "));
+  return fmt::format("; may resolve to the private {}", fmt::join(texts, " "));
 }
 
 std::string_view transport_name(Transport transport) {
@@ -50,7 +50,7 @@ bool covers(std::string_view pattern, std::string_view name) {
 
 std::string Policy::describe() const {
   const Data& data = *data_;
-  if (denies_everything()) return "Everything is denied: the policy allows nothing.\n";
+  if (denies_everything()) return "The policy is empty: all network access is blocked.\n";
   std::size_t width = 0;
   for (const auto& record : data.records) width = std::max(width, record.pattern.size());
   width = std::min<std::size_t>(width, 40);
@@ -73,8 +73,8 @@ std::string Policy::describe() const {
   }
   out += unused_groups_text(*this);
   if (data.ech == EchMode::kDeny)
-    out += "ech deny: TLS that is passed through must not have an encrypted hello inside.\n";
-  if (data.mode == Mode::kObserve) out += "Mode observe: what is not allowed is logged and passes.\n";
+    out += "ech deny: TLS with Encrypted Client Hello is blocked unless it is inspected.\n";
+  if (data.mode == Mode::kObserve) out += "Observe mode: nothing public is blocked; would-be denials are logged.\n";
   return out;
 }
 
@@ -86,33 +86,37 @@ std::vector<std::string> Policy::warnings() const {
   };
   for (const auto& record : data_->records) {
     if (record.narrowed) {
-      warn(record.origin,
-           fmt::format("{} is allowed without limits, whatever rules other entries give it", record.pattern));
+      warn(record.origin, fmt::format("{} is allowed without limits: the rules of other entries for it have no effect",
+                                      record.pattern));
     }
     const bool wildcard = !record.from_service && record.pattern.starts_with(kStar);
     if (wildcard && is_shared_suffix(record.pattern.substr(kStar.size()))) {
-      warn(record.origin, fmt::format("{}: anybody can register names there", record.pattern));
+      warn(record.origin, fmt::format("{}: anyone can register names below it", record.pattern));
     }
     const auto resolver =
         std::ranges::find_if(kDnsOverHttps, [&](std::string_view name) { return covers(record.pattern, name); });
     if (resolver != kDnsOverHttps.end()) {
-      warn(record.origin, fmt::format("{} covers {}, which resolves any name over https", record.pattern, *resolver));
+      warn(record.origin,
+           fmt::format("{} is a DNS-over-HTTPS resolver: it lets the agent look up any name{}", *resolver,
+                       record.pattern == *resolver ? "" : fmt::format(" ({} covers it)", record.pattern)));
     }
     if (record.sets_headers && record.pattern.starts_with(kStar)) {
-      warn(record.origin, fmt::format("{}: every name below it is sent a secret", record.pattern));
+      warn(record.origin, fmt::format("{}: all of its subdomains are sent a secret", record.pattern));
     }
   }
   for (const auto& endpoint : data_->endpoints) {
     if (endpoint.by_address && endpoint.cidr.prefix_length() == 0) {
-      warn(endpoint.origin, fmt::format("{}: everything passes unread on this port", endpoint.name));
+      warn(endpoint.origin, fmt::format("{}: all traffic to every address on this port is allowed", endpoint.name));
     }
     if (std::ranges::binary_search(endpoint.ports, kDnsPort)) {
-      warn(endpoint.origin, fmt::format("{} port 53: DNS always ends at the gateway", endpoint.name));
+      warn(endpoint.origin,
+           fmt::format("{} port 53: DNS is always answered by the gateway, so this has no effect", endpoint.name));
     } else if (endpoint.transport == Transport::kUdp) {
-      warn(endpoint.origin, fmt::format("{}: UDP is not forwarded yet, so this is denied", endpoint.name));
+      warn(endpoint.origin, fmt::format("{}: UDP is not supported yet, so this is blocked", endpoint.name));
     }
   }
-  if (data_->mode == Mode::kObserve) out.emplace_back("mode is observe: nothing is denied, only logged");
+  if (data_->mode == Mode::kObserve)
+    out.emplace_back("mode is observe: nothing public is blocked; would-be denials are logged");
   return out;
 }
 

@@ -55,7 +55,7 @@ Json json_of(const EndpointRecord& endpoint) {
 
 std::string line_of(const Policy::Data& data, const HostRecord& record) {
   std::string out(record.pattern);
-  if (record.pattern.starts_with("*.")) out += fmt::format(" ({} and every name below it)", record.pattern.substr(2));
+  if (record.pattern.starts_with("*.")) out += fmt::format(" ({} and its subdomains)", record.pattern.substr(2));
   if (record.open) out += ": everything, http and https";
   out += '\n';
   if (record.open) return out;
@@ -63,7 +63,7 @@ std::string line_of(const Policy::Data& data, const HostRecord& record) {
     RuleTerms asked = rule.terms;
     asked.transforms.clear();
     out += fmt::format("    {}{}\n", describe(asked),
-                       rule.terms.sets_headers() ? "; the gateway adds credentials, send none" : "");
+                       rule.terms.sets_headers() ? "; the gateway adds credentials, so send none" : "");
   }
   return out;
 }
@@ -81,8 +81,8 @@ std::string effective_text(const Policy& policy) {
   }
   out += unused_groups_text(policy);
   if (data.ech == EchMode::kDeny)
-    out += "ech deny: TLS that is passed through must not have an encrypted hello inside.\n";
-  if (policy.mode() == Mode::kObserve) out += "Mode observe: what is public and not allowed passes, and is logged.\n";
+    out += "ech deny: TLS with Encrypted Client Hello is blocked unless it is inspected.\n";
+  if (policy.mode() == Mode::kObserve) out += "Observe mode: nothing public is blocked; would-be denials are logged.\n";
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "policy/address_class.h"
 #include "policy/host_pattern.h"
 #include "policy/optional_hosts.h"
 #include "policy/policy_data.h"
@@ -19,35 +20,38 @@ std::string subject(const FlowFacts& facts) {
   if (facts.host) return facts.host->text();
   if (facts.sni) return facts.sni->text();
   if (facts.host_address) return facts.host_address->to_string();
+  if (!facts.resolved_names.empty()) return facts.resolved_names.front().text();
   return facts.original_destination ? facts.original_destination->address.to_string() : "unknown";
 }
+
+constexpr std::uint16_t kSshPort = 22;
 
 std::string no_endpoint_sentence(const FlowFacts& facts) {
   const auto port =
       facts.phase == Phase::kPacket && facts.original_destination ? facts.original_destination->port : facts.port;
   switch (facts.transport) {
     case Transport::kTcp:
-      return fmt::format("No endpoint of the policy allows TCP port {} there.", port);
+      return fmt::format("The policy does not allow TCP port {} on {}.{}", port, subject(facts),
+                         port == kSshPort ? " Use https instead of ssh, or allow this port." : "");
     case Transport::kUdp:
-      return "UDP is not forwarded; only DNS is answered, by the gateway itself.";
+      return "UDP is blocked; only DNS works, answered by the gateway.";
     case Transport::kIcmp:
-      return "ICMP is never forwarded.";
+      return "ICMP is blocked.";
     case Transport::kOther:
       break;
   }
-  return "This protocol is never forwarded.";
+  return "This protocol is blocked.";
 }
 
 std::string mismatch_sentence(const FlowFacts& facts) {
-  if (!facts.sni || !facts.host) return "The names of this connection disagree.";
-  return fmt::format("The names of this connection disagree: TLS names {}, the request names {}.", facts.sni->text(),
-                     facts.host->text());
+  if (!facts.sni || !facts.host) return "Host mismatch between TLS SNI and the request.";
+  return fmt::format("Host mismatch: TLS SNI is {}, Host header is {}.", facts.sni->text(), facts.host->text());
 }
 
 std::string no_rule_sentence(const FlowFacts& facts) {
-  std::string out = "The policy allows this host, but none of its rules allows this request.";
+  std::string out = subject(facts) + " is allowed, but no rule matches this method and path.";
   if (facts.target && !parse_target(*facts.target).path) {
-    out += " Its path can be read in more than one way, so no rule with a path matches it.";
+    out += " The path is ambiguous, so no rule with a path matches it.";
   }
   return out;
 }
@@ -55,10 +59,27 @@ std::string no_rule_sentence(const FlowFacts& facts) {
 std::string inspection_sentence(const Policy& policy, const FlowFacts& facts) {
   const auto& name = facts.phase == Phase::kTls ? facts.sni : facts.host;
   const auto* record = name ? policy.data().record(policy.data().table.find(name->text())) : nullptr;
-  if (record != nullptr && record->inspect_wanted) {
-    return "The policy wants https to this host inspected, and this gateway has no CA to do it with.";
+  const bool wanted = record != nullptr && record->inspect_wanted;
+  return fmt::format("{} https to {}, but this gateway has no CA.",
+                     wanted ? "The policy inspects" : "The rules need to inspect", subject(facts));
+}
+
+// Loopback, link-local and metadata addresses are not told, nor is it advised to list them.
+bool is_told(const Decision& decision) {
+  return decision.refused_address && !is_never_suggested(*decision.refused_address);
+}
+
+std::string leads_inside(const FlowFacts& facts, const Decision& decision) {
+  return fmt::format("{} resolves to a private address ({}).", subject(facts), decision.refused_address->to_string());
+}
+
+std::string private_sentence(const FlowFacts& facts, const Decision& decision) {
+  if (decision.refused_address && !is_told(decision)) {
+    return subject(facts) + " resolves to a loopback, link-local or metadata address, which is blocked.";
   }
-  return "The rules for this host look inside https requests, and this gateway has no CA to do it with.";
+  if (!is_told(decision)) return subject(facts) + " resolves to a private address, which is blocked.";
+  return fmt::format("{} To allow it, list {} under `addresses:`.", leads_inside(facts, decision),
+                     decision.refused_address->to_string());
 }
 
 std::string joined(std::span<const HeaderTransform> transforms, std::string HeaderTransform::* part) {
@@ -80,46 +101,55 @@ std::string rules_text(const Policy& policy, const HostRecord& record) {
   constexpr std::size_t kMostShown = 20;
   const auto rules = policy.data().rules_of(record);
   if (rules.empty()) return {};
-  std::string out = fmt::format("Rules for {}:\n", record.pattern);
+  std::string out = fmt::format("\nRules for {}:\n", record.pattern);
   for (const auto& rule : rules.first(std::min(rules.size(), kMostShown))) {
     out += fmt::format("  {}  ({})\n", describe(rule.terms), base::shown(place_of(policy.data().line(rule.origin))));
   }
   if (rules.size() > kMostShown) out += fmt::format("  and {} more\n", rules.size() - kMostShown);
-  return out + "\n";
+  return out;
 }
 
-// " To allow it, add to policy.yaml: domains: [a.test]", where the lines are a heading and one item of one line.
-std::string remedy(std::string_view lines) {
+// "domains: [a.test]", where the lines are a heading and one item of one line; empty otherwise.
+std::string in_one_line(std::string_view lines) {
   constexpr std::string_view kItem = "  - ";
   constexpr std::string_view kComment = "  # ";
-  if (lines.empty()) return {};
   const auto heading = lines.substr(0, lines.find('\n'));
   auto item = lines.substr(std::min(heading.size() + 1, lines.size()));
-  const bool one_line = item.starts_with(kItem) && item.find('\n') == item.size() - 1 && !item.contains(kComment);
-  if (!one_line) return " http://gateway.internal/denials has the lines for policy.yaml that allow it.";
+  if (!item.starts_with(kItem) || item.find('\n') != item.size() - 1) return {};
   item.remove_prefix(kItem.size());
   item.remove_suffix(1);
-  return fmt::format(" To allow it, add to policy.yaml: {} [{}]", heading, item);
+  item = item.substr(0, item.rfind(kComment));
+  return fmt::format("{} [{}]", heading, item);
+}
+
+constexpr std::size_t kLongestRemedy = 400;
+
+// "to allow it, add to policy.yaml: domains: [a.test]"; empty where nothing would.
+std::string remedy(const Policy& policy, std::string_view lines) {
+  if (lines.empty()) return {};
+  const auto line = in_one_line(lines);
+  if (line.empty() || line.size() > kLongestRemedy) return "to allow it, see http://gateway.internal/denials";
+  return fmt::format("to allow it, add to {}: {}", policy_file(policy), line);
 }
 
 std::string sentence(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
+  const std::string host = subject(facts);
   switch (decision.reason) {
     case Reason::kAllowed:
-      return decision.request_rules_pending ? "The policy allows this host, within its rules."
-                                            : "The policy allows this host.";
     case Reason::kRequestRuleMatched:
-      return decision.request_rules_pending ? "The policy allows this so far; the request decides."
-                                            : "A rule of the policy allows this request.";
+      if (decision.request_rules_pending) return "Host allowed; each request is checked too.";
+      return decision.reason == Reason::kAllowed ? "The policy allows " + host + "."
+                                                 : "A rule in the policy allows this request.";
     case Reason::kEndpointAllowed:
-      return "An endpoint of the policy allows this.";
+      return "An endpoint in the policy allows this connection.";
     case Reason::kHostNotAllowed:
       return policy.data().records.empty() && policy.data().endpoints.empty()
-                 ? "The policy allows nothing."
-                 : "No entry of the policy allows this host.";
+                 ? "The policy is empty: all network access is blocked."
+                 : host + " is not in the policy.";
     case Reason::kHttpsNotPermitted:
-      return "The policy allows this host over http, not over https.";
+      return host + " is allowed over http only, not over https.";
     case Reason::kSchemeNotPermitted:
-      return "The policy allows this host over https, not over http.";
+      return host + " is allowed over https only, not over http.";
     case Reason::kNoRuleMatched:
       return no_rule_sentence(facts);
     case Reason::kInspectionNeeded:
@@ -127,44 +157,42 @@ std::string sentence(const Policy& policy, const FlowFacts& facts, const Decisio
     case Reason::kNameMismatch:
       return mismatch_sentence(facts);
     case Reason::kInvalidName:
-      return "What was asked for is not a valid host name.";
+      return "Not a valid host name.";
     case Reason::kNoSni:
-      return "The TLS connection does not name its host (no SNI), so nothing can allow it.";
+      return "The TLS connection sends no host name (SNI), so the policy cannot match it.";
     case Reason::kEndpointNotAllowed:
       return no_endpoint_sentence(facts);
     case Reason::kPrivateAddress:
-      return "The name leads to an address that is not public, and its entry lists no 'addresses:' that permit it.";
+      return private_sentence(facts, decision);
     case Reason::kQuicRefused:
-      return "QUIC cannot be inspected and is refused; the same request over TCP is decided.";
+      return "QUIC (HTTP/3) is blocked because it cannot be inspected. Use https over TCP.";
     case Reason::kUdpNotForwarded:
-      return "An endpoint of the policy is about this, but UDP is not forwarded yet.";
+      return "The policy lists this endpoint, but UDP is not supported yet.";
     case Reason::kMalformed:
-      return "What was sent is not the protocol it should be.";
+      return "Not valid HTTP or TLS.";
     case Reason::kTimedOut:
-      return "Nothing that could be decided arrived in time.";
+      return "Timed out waiting for a request.";
     case Reason::kTooLarge:
-      return "What was sent is larger than the gateway reads before it decides.";
+      return "Request headers are too large.";
     case Reason::kUpstreamFailed:
-      return "The policy allows this, but the host could not be reached.";
+      return host + " is allowed, but the gateway cannot reach it.";
     case Reason::kHeaderNotPermitted:
-      return fmt::format("The gateway sets {} on this request itself, and the request brings its own.",
+      return fmt::format("The gateway sets {} on this request; requests may not set this header themselves.",
                          joined(decision.transforms, &HeaderTransform::name));
     case Reason::kOverrideHeader:
       return fmt::format(
-          "A rule would allow this request, but its header {} makes servers act on another method or path than the "
-          "rule "
-          "is about. Send the request without it.",
+          "A rule matches this request, but its header {0} can change the method or path that the server uses. "
+          "Send the request without {0}.",
           decision.override_header);
     case Reason::kSecretUnavailable:
-      return fmt::format("The policy allows this with a secret that the gateway sends, and cannot send now: {}.",
+      return fmt::format("Allowed, but the secret {} could not be read.",
                          joined(decision.transforms, &HeaderTransform::secret));
     case Reason::kEchNotPermitted:
-      return "The policy allows this host, but says 'ech: deny', and the TLS hello has another one inside that is "
-             "encrypted (ECH) and may name another host.";
+      return host + " is allowed, but this connection uses Encrypted Client Hello and the policy says 'ech: deny'.";
     case Reason::kCertificateRefused:
-      return "The policy allows this host within its rules, but the client does not trust the gateway's CA.";
+      return host + " is allowed, but the client does not trust the gateway's CA.";
   }
-  return "Denied.";
+  return "Blocked.";
 }
 
 }  // namespace
@@ -175,27 +203,55 @@ std::string reason_sentence(const Policy& policy, const FlowFacts& facts, const 
   return out;
 }
 
+std::string policy_file(const Policy& policy) {
+  constexpr std::size_t kLongest = 200;
+  const auto& files = policy.data().files;
+  return files.empty() || files.back().empty() ? "policy.yaml" : base::shown_ascii(files.back(), kLongest);
+}
+
+std::string refusal_subject(const FlowFacts& facts) {
+  return subject(facts);
+}
+
+std::string refusal_headline(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
+  const auto cure = remedy(policy, how_to_allow(policy, facts, decision));
+  return fmt::format("Blocked by proxy policy: {}{}", subject(facts), cure.empty() ? "" : " (" + cure + ")");
+}
+
 std::string refusal_page(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
-  std::string out = fmt::format("Blocked by proxy policy: {}\n\n{}\nReason: {}\n", subject(facts),
+  std::string out = fmt::format("{}\n\n{}\nReason: {}\n", refusal_headline(policy, facts, decision),
                                 reason_sentence(policy, facts, decision), to_string(decision.reason));
   if (decision.rule.line != 0) {
     out += fmt::format("Decided by: {} ({})\n", base::shown(place_of(decision.rule)), decision.matched_host);
   }
-  out += "\n";
-  if (const auto* record = matched_record(policy, decision)) out += rules_text(policy, *record);
+  const auto* record = matched_record(policy, decision);
+  if (record != nullptr) out += rules_text(policy, *record);
   const std::string lines = how_to_allow(policy, facts, decision);
-  if (!lines.empty()) out += "To allow it, add to policy.yaml:\n\n" + lines;
+  if (!lines.empty()) out += fmt::format("\nTo allow it, add to {}:\n\n{}", policy_file(policy), lines);
   return out;
 }
 
-std::string refusal_message(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
-  return fmt::format("Blocked by proxy policy: {}. {}{}", subject(facts), reason_sentence(policy, facts, decision),
-                     remedy(how_to_allow(policy, facts, decision)));
+std::string reason_and_remedy(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
+  std::string cure = remedy(policy, how_to_allow(policy, facts, decision));
+  if (cure.empty()) return reason_sentence(policy, facts, decision);
+  cure = " T" + cure.substr(1);
+  const bool said_twice = decision.reason == Reason::kPrivateAddress && is_told(decision);
+  return (said_twice ? leads_inside(facts, decision) : reason_sentence(policy, facts, decision)) + cure;
 }
 
-std::string refusal_json(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
+std::string refusal_message(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
+  return fmt::format("Blocked by proxy policy: {}. {}", subject(facts), reason_and_remedy(policy, facts, decision));
+}
+
+// The members of RFC 9457 first.
+std::string refusal_json(const Policy& policy, const FlowFacts& facts, const Decision& decision, int status) {
   nlohmann::ordered_json body;
-  body["error"] = "Blocked by proxy policy: " + subject(facts);
+  body["type"] = fmt::format("http://gateway.internal/policy#{}", to_string(decision.reason));
+  body["title"] = "Blocked by proxy policy";
+  body["status"] = status;
+  body["detail"] = reason_sentence(policy, facts, decision);
+  body["instance"] = "http://gateway.internal/denials";
+  body["error"] = refusal_headline(policy, facts, decision);
   body["host"] = subject(facts);
   body["reason"] = to_string(decision.reason);
   body["message"] = refusal_message(policy, facts, decision);

@@ -20,17 +20,24 @@ const base::HostName* name_of(const FlowFacts& facts) {
   return facts.host ? &*facts.host : nullptr;
 }
 
-// Host patterns hold nothing that YAML needs quoted but the star; some names look like numbers or booleans ("1.e5").
-std::string quoted_host(std::string_view pattern) {
+// Host patterns and methods hold nothing that YAML needs quoted but a star or a dash in front; some look like numbers
+// or booleans ("1.e5", "NO").
+std::string quoted(std::string_view pattern) {
   YamlNode node;
   node.kind = YamlNode::Kind::kScalar;
   node.text = pattern;
-  return is_text(node) && !pattern.starts_with('*') ? node.text : fmt::format("\"{}\"", pattern);
+  const bool plain = is_text(node) && !pattern.starts_with('*') && !pattern.starts_with('-');
+  return plain ? node.text : fmt::format("\"{}\"", pattern);
+}
+
+// Colons may end a key in YAML's flow style.
+std::string range_text(const base::Cidr& range) {
+  return range.address().is_v6() ? fmt::format("\"{}\"", range.to_string()) : range.to_string();
 }
 
 std::string ranges_text(std::span<const base::Cidr> ranges) {
   std::vector<std::string> texts;
-  for (const auto& range : ranges) texts.push_back(fmt::format("\"{}\"", range.to_string()));
+  for (const auto& range : ranges) texts.push_back(range_text(range));
   return fmt::format("[{}]", fmt::join(texts, ", "));
 }
 
@@ -38,30 +45,38 @@ base::Cidr just(const base::IpAddress& address) {
   return base::Cidr::make(address, address.bits()).value_or(base::Cidr{});
 }
 
+// ", addresses: [10.0.0.7/32]"
+std::string listed(const base::IpAddress& address) {
+  return fmt::format(", addresses: [{}]", range_text(just(address.unmapped())));
+}
+
 const HostRecord* record_for(const Policy& policy, const base::HostName& name) {
   return policy.data().record(policy.data().table.find(name.text()));
 }
 
 std::string whole_host(const base::HostName& name) {
-  return fmt::format("domains:\n  - {}\n", quoted_host(name.text()));
+  return fmt::format("domains:\n  - {}\n", quoted(name.text()));
+}
+
+// Every item is one line in flow style, so that a client that shows one line shows all of it.
+std::string domain(std::string_view pattern, std::string_view terms, std::string_view remark = {}) {
+  return fmt::format("domains:\n  - {{host: {}, {}}}{}\n", quoted(pattern), terms, remark);
 }
 
 // https without looking inside, which cannot be where headers are set. A new entry for one name of a wildcard keeps
 // that wildcard's addresses.
 std::string uninspected(const base::HostName& name, const HostRecord* record, const Decision& decision) {
   if (record != nullptr && record->sets_headers) return {};
-  std::string out =
-      fmt::format("domains:\n  - host: {}  # everything on this host, not inspected\n    tls: passthrough\n",
-                  quoted_host(name.text()));
+  std::string terms = "tls: passthrough";
   if (!decision.permitted_addresses.empty()) {
-    out += fmt::format("    addresses: {}\n", ranges_text(decision.permitted_addresses));
+    terms += fmt::format(", addresses: {}", ranges_text(decision.permitted_addresses));
   }
-  return out;
+  return domain(name.text(), terms, "  # everything on this host, not inspected");
 }
 
 std::string https_rule(const HostRecord& record) {
-  return fmt::format("domains:\n  - host: {}\n{}    rules:\n      - schemes: [https]\n", quoted_host(record.pattern),
-                     record.inspect_wanted ? "    tls: passthrough\n" : "");
+  return domain(record.pattern,
+                fmt::format("{}rules: [{{schemes: [https]}}]", record.inspect_wanted ? "tls: passthrough, " : ""));
 }
 
 bool is_usual_method(std::string_view method) {
@@ -70,23 +85,22 @@ bool is_usual_method(std::string_view method) {
 
 // A rule for exactly this request, with any query.
 std::string request_rule(const HostRecord& record, const FlowFacts& facts) {
-  std::string out = fmt::format("domains:\n  - host: {}\n    rules:\n      - schemes: [{}]\n",
-                                quoted_host(record.pattern), to_string(facts.scheme));
+  std::string rule = fmt::format("schemes: [{}]", to_string(facts.scheme));
   if (facts.method) {
     if (!is_usual_method(*facts.method)) return {};  // methods keep their case in requests, and rules know upper case
-    out += fmt::format("        methods: [\"{}\"]\n", *facts.method);
+    rule += fmt::format(", methods: [{}]", quoted(*facts.method));
   }
   if (facts.target) {
     const auto path = parse_target(*facts.target).path;
     if (!path) return {};  // no rule could say which path is meant
-    out += fmt::format("        path: {{exact: \"{}\"}}\n", *path);
+    rule += fmt::format(", path: {{exact: \"{}\"}}", *path);
   }
-  return out;
+  return domain(record.pattern, fmt::format("rules: [{{{}}}]", rule));
 }
 
 std::string endpoint(std::string_view who, std::uint16_t port, Transport transport, std::string_view addresses) {
   if (port == 0 || transport != Transport::kTcp) return {};
-  return fmt::format("endpoints:\n  - {{{}, port: {}, protocol: tcp{}}}\n", who, port, addresses);
+  return fmt::format("endpoints:\n  - {{{}, port: {}{}}}\n", who, port, addresses);
 }
 
 bool is_web(std::uint16_t port) {
@@ -96,7 +110,7 @@ bool is_web(std::uint16_t port) {
 std::string named_endpoint(const base::HostName& name, std::uint16_t port, Transport transport,
                            std::string_view addresses = {}) {
   if (is_web(port)) return {};  // `domains:` decides those
-  return endpoint("host: " + quoted_host(name.text()), port, transport, addresses);
+  return endpoint("host: " + quoted(name.text()), port, transport, addresses);
 }
 
 std::string packet_endpoint(const FlowFacts& facts) {
@@ -105,12 +119,10 @@ std::string packet_endpoint(const FlowFacts& facts) {
   const auto port = facts.original_destination->port;
   if (is_never_suggested(address)) return {};
   if (!facts.resolved_names.empty() && !is_web(port)) {
-    const base::Cidr only = just(address);
-    const std::string addresses =
-        is_public(address) ? std::string{} : ", addresses: " + ranges_text(std::span(&only, 1));
+    const std::string addresses = is_public(address) ? std::string{} : listed(address);
     return named_endpoint(facts.resolved_names.front(), port, facts.transport, addresses);
   }
-  return endpoint(fmt::format("cidr: \"{}\"", just(address).to_string()), port, facts.transport, {});
+  return endpoint("cidr: " + range_text(just(address)), port, facts.transport, {});
 }
 
 std::string destination_endpoint(const FlowFacts& facts) {
@@ -127,18 +139,56 @@ bool is_web_flow(const FlowFacts& facts) {
 }
 
 // An entry with addresses and no rules would admit everything, so one of the host's own rules is said again.
-std::string private_addresses(const Policy& policy, const HostRecord& record, const FlowFacts& facts) {
-  if (!facts.original_destination || is_public(facts.original_destination->address)) return {};
-  if (is_never_suggested(facts.original_destination->address)) return {};
-  const base::Cidr only = just(facts.original_destination->address.unmapped());
-  std::string out = fmt::format("domains:\n  - host: {}\n    addresses: {}\n", quoted_host(record.pattern),
-                                ranges_text(std::span(&only, 1)));
-  if (record.open) return out;
+std::string host_at(const Policy& policy, const HostRecord& record, const base::IpAddress& address) {
+  const std::string addresses = listed(address).substr(std::string_view(", ").size());
+  if (record.open) return domain(record.pattern, addresses);
   for (const auto& rule : policy.data().rules_of(record)) {
     const std::string written = to_yaml(rule.terms);
-    if (!written.empty()) return out + fmt::format("    rules:\n      - {}\n", written);
+    if (!written.empty()) return domain(record.pattern, fmt::format("{}, rules: [{}]", addresses, written));
   }
   return {};
+}
+
+// Of a name that only endpoints are about, where it is not known which of them is meant: all of their ports.
+std::string endpoints_at(const Policy& policy, const base::HostName& name, const base::IpAddress& address) {
+  const auto found = policy.data().table.find(name.text());
+  if (found.endpoints == HostTable::kNone) return {};
+  std::vector<std::uint16_t> ports;
+  for (const auto index : policy.data().groups[found.endpoints].endpoints) {
+    const auto& endpoint = policy.data().endpoints[index];
+    if (endpoint.transport == Transport::kTcp) ports.insert(ports.end(), endpoint.ports.begin(), endpoint.ports.end());
+  }
+  std::ranges::sort(ports);
+  ports.erase(std::ranges::unique(ports).begin(), ports.end());
+  if (ports.empty()) return {};
+  const std::string which =
+      ports.size() == 1 ? fmt::format("port: {}", ports.front()) : fmt::format("ports: [{}]", fmt::join(ports, ", "));
+  return fmt::format("endpoints:\n  - {{host: {}, {}{}}}\n", quoted(name.text()), which, listed(address));
+}
+
+bool is_loopback_name(const base::HostName& name) {
+  return name.text() == "localhost" || name.text().ends_with(".localhost");
+}
+
+// Loopback is the client's own, whatever a policy says.
+std::string unknown_host(const base::HostName& name, const FlowFacts& facts, const Decision& decision) {
+  if (is_loopback_name(name)) return {};
+  const auto& address = decision.refused_address;
+  const auto addresses = address && !is_never_suggested(*address) ? listed(*address) : std::string{};
+  if (!is_web_flow(facts)) return named_endpoint(name, facts.port, facts.transport, addresses);
+  return addresses.empty() ? whole_host(name) : domain(name.text(), addresses.substr(std::string_view(", ").size()));
+}
+
+// The name is allowed, and so are public addresses of it.
+std::string private_address(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
+  const auto& address = decision.refused_address;
+  const auto* name = name_of(facts);
+  if (!address || is_never_suggested(*address) || name == nullptr) return {};
+  if (facts.phase != Phase::kDns && !is_web_flow(facts)) {
+    return named_endpoint(*name, facts.port, facts.transport, listed(*address));
+  }
+  const HostRecord* record = record_for(policy, *name);
+  return record != nullptr ? host_at(policy, *record, *address) : endpoints_at(policy, *name, *address);
 }
 
 }  // namespace
@@ -155,9 +205,9 @@ std::string how_to_allow(const Policy& policy, const FlowFacts& facts, const Dec
   const HostRecord* record = record_for(policy, *name);
   switch (decision.reason) {
     case Reason::kHostNotAllowed:
-      return is_web_flow(facts) ? whole_host(*name) : named_endpoint(*name, facts.port, facts.transport);
+      return unknown_host(*name, facts, decision);
     case Reason::kPrivateAddress:
-      return record == nullptr ? "" : private_addresses(policy, *record, facts);
+      return private_address(policy, facts, decision);
     case Reason::kInspectionNeeded:
       return uninspected(*name, record, decision);
     case Reason::kHttpsNotPermitted:

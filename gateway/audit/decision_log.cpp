@@ -63,6 +63,7 @@ void render(std::string& out, const DecisionRecord& record, SystemClock::time_po
   line.text("method", record.method);
   line.text("path", record.path);
   line.text("destination", record.destination);
+  line.text("resolved", record.resolved);
   line.text("matched_host", record.matched_host);
   line.text("rule", record.rule);
   line.text("detail", record.detail);

@@ -39,6 +39,7 @@ struct DecisionRecord {
   std::string rule;         // "policy.yaml:12" or empty
   std::string detail;       // for people: "quic", "dns type TXT", "tcp, this gateway" (kOwnAddress)
   std::string destination;  // original destination where known, "45.33.32.66:9999"
+  std::string resolved;     // with private_address: the address that the allowed name has, "10.0.0.7"
   std::optional<int> status;
   std::optional<std::uint64_t> bytes_in;   // from the client
   std::optional<std::uint64_t> bytes_out;  // to the client

@@ -30,6 +30,7 @@ void set_decision(DecisionRecord& record, const policy::Decision& decision) {
   record.reason = policy::to_string(decision.reason);
   record.matched_host = decision.matched_host;
   record.rule = policy::place_of(decision.rule);
+  record.resolved = decision.refused_address ? decision.refused_address->to_string() : "";
   if (!decision.override_header.empty()) record.detail = decision.override_header;
 }
 

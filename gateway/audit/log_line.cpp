@@ -65,6 +65,7 @@ std::optional<DecisionRecord> decision_of(const Json& object) {
   record.rule = text_of(object, "rule");
   record.detail = text_of(object, "detail");
   record.destination = text_of(object, "destination");
+  record.resolved = text_of(object, "resolved");
   record.status = number_of<int>(object, "status");
   record.duration_ms = number_of<std::int64_t>(object, "duration_ms");
   return record;

@@ -2,6 +2,7 @@
 #include "gateway/audit/suggestion.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -42,10 +43,24 @@ std::optional<base::Endpoint> address_asked(const DecisionRecord& record,
   return http || tls ? destination : std::nullopt;
 }
 
-// The gateway's own address, where denied names lead: it says nothing about where the flow was going, a name does.
+// Of the ranges from which denied names get their addresses (100.64.0.0/10 and a ULA of the gateway's).
+bool stands_for_a_name(const base::IpAddress& address) {
+  static const auto kV4 = base::Cidr::parse("100.64.0.0/10").value();
+  static const auto kV6 = base::Cidr::parse("fd73:6f6c:6572::/48").value();
+  return kV4.contains(address.unmapped()) || kV6.contains(address);
+}
+
+// Where denied names lead: the address says nothing about where the flow was going, a name does.
 bool went_to_the_gateway(const DecisionRecord& record) {
   const bool may = record.phase == policy::Phase::kPacket || record.phase == policy::Phase::kConnect;
-  return may && record.detail.contains(kOwnAddress);
+  if (!may) return false;
+  if (record.detail.contains(kOwnAddress)) return true;
+  const auto destination = base::Endpoint::parse(record.destination);
+  return destination && !record.host.empty() && stands_for_a_name(destination->address);
+}
+
+bool lists(std::span<const base::Cidr> permitted, const base::IpAddress& address) {
+  return std::ranges::any_of(permitted, [&](const base::Cidr& range) { return range.contains(address.unmapped()); });
 }
 
 // The facts as far as the record tells; borrows from it and from `names`. An address is asked about as `gateway
@@ -78,6 +93,18 @@ policy::FlowFacts facts_of(const DecisionRecord& record, std::vector<base::HostN
   return facts;
 }
 
+// With the address that the name had: what the policy allows by name may still lead to one that it does not.
+policy::Decision decide(const policy::Policy& policy, const policy::FlowFacts& facts, const DecisionRecord& record) {
+  policy::Decision decision = policy.decide(facts);
+  const auto address = base::IpAddress::parse(record.resolved);
+  if (!address || lists(decision.permitted_addresses, *address)) return decision;
+  decision.refused_address = *address;
+  if (!decision.allowed()) return decision;
+  decision.action = policy::Action::kDeny;
+  decision.reason = policy::Reason::kPrivateAddress;
+  return decision;
+}
+
 // As the DNS server remarks on names that it never asks for.
 constexpr std::string_view kSpecialName = "special-use name";
 
@@ -89,17 +116,28 @@ bool is_below_the_probe(std::string_view host) {
   return host == kProbeName || (host.ends_with(kProbeName) && host[host.size() - kProbeName.size() - 1] == '.');
 }
 
-// "  - a.test" and "# 3x", in front of what the line already remarks.
-std::string with_count(std::string_view item, std::uint64_t count) {
-  if (count == 0) return std::string(item);
+// "  - a.test" and "# 3 times, GET", in front of what the line already remarks.
+std::string with_remark(std::string_view item, std::string_view remark) {
+  if (remark.empty()) return std::string(item);
   constexpr std::string_view kComment = "  # ";
   const auto line_end = std::min(item.find('\n'), item.size());
-  const auto remark = item.substr(0, line_end).find(kComment);
-  if (remark == std::string_view::npos) {
-    return fmt::format("{}{}{}x{}", item.substr(0, line_end), kComment, count, item.substr(line_end));
+  const auto own = item.substr(0, line_end).rfind(kComment);
+  if (own == std::string_view::npos) {
+    return fmt::format("{}{}{}{}", item.substr(0, line_end), kComment, remark, item.substr(line_end));
   }
-  const auto rest = item.substr(remark + kComment.size());
-  return fmt::format("{}{}{}x, {}", item.substr(0, remark), kComment, count, rest);
+  return fmt::format("{}{}{}, {}", item.substr(0, own), kComment, remark, item.substr(own + kComment.size()));
+}
+
+// The method of a request, or the protocol; a log is not trusted.
+std::string way_of(const DecisionRecord& record) {
+  constexpr std::size_t kLongestMethod = 20;
+  const auto is_usual = [](char c) { return (c >= 'A' && c <= 'Z') || c == '-'; };
+  if (record.phase == policy::Phase::kDns) return "DNS only";
+  const bool method = !record.method.empty() && record.method.size() <= kLongestMethod && record.method != "CONNECT" &&
+                      std::ranges::all_of(record.method, is_usual);
+  if (method) return record.method;
+  if (scheme_of(record.scheme) != policy::Scheme::kNone) return record.scheme;
+  return {};
 }
 
 }  // namespace
@@ -141,12 +179,12 @@ std::string lines_to_allow(const DecisionRecord& refused, const policy::Policy& 
   if (!is_curable(refused)) return {};
   std::vector<base::HostName> names;
   const policy::FlowFacts facts = facts_of(refused, names);
-  return policy::how_to_allow(policy, facts, policy.decide(facts));
+  return policy::how_to_allow(policy, facts, decide(policy, facts, refused));
 }
 
 bool is_allowed_now(const DecisionRecord& record, const policy::Policy& policy) {
   std::vector<base::HostName> names;
-  return policy.decide(facts_of(record, names)).allowed();
+  return decide(policy, facts_of(record, names), record).allowed();
 }
 
 std::string lines_to_allow(std::span<const DecisionRecord> refused, const policy::Policy& policy,
@@ -156,13 +194,25 @@ std::string lines_to_allow(std::span<const DecisionRecord> refused, const policy
   return lines.text();
 }
 
-bool PolicyLines::add(std::string_view snippet, std::uint64_t count) {
+void Demand::add(const DecisionRecord& refused, std::uint64_t count) {
+  count_ += count;
+  auto way = way_of(refused);
+  if (!way.empty() && ways_.size() < kMostWays) ways_.insert(std::move(way));
+}
+
+std::string Demand::text() const {
+  if (count_ == 0) return {};
+  return fmt::format("{} {}{}{}", count_, count_ == 1 ? "time" : "times", ways_.empty() ? "" : ", ",
+                     fmt::join(ways_, ", "));
+}
+
+bool PolicyLines::add(std::string_view snippet, const Demand& demand) {
   const std::size_t heading_end = snippet.find('\n');
   if (heading_end == std::string_view::npos || seen_.size() == most_) return false;
   std::string heading(snippet.substr(0, heading_end));
   std::string item(snippet.substr(heading_end + 1));
   if (!seen_.emplace(heading, item).second) return false;
-  items_[std::move(heading)].push_back({std::move(item), count});
+  items_[std::move(heading)].push_back({std::move(item), demand.count(), demand.text()});
   return true;
 }
 
@@ -173,7 +223,10 @@ std::string PolicyLines::text() const {
     std::vector<std::pair<std::uint64_t, std::size_t>> order;  // equal ones as they came
     for (const auto& item : items) order.emplace_back(item.count, items.size() - order.size());
     std::ranges::sort(order, std::ranges::greater{});
-    for (const auto& [count, rank] : order) out.append(with_count(items[items.size() - rank].text, count));
+    for (const auto& [count, rank] : order) {
+      const auto& item = items[items.size() - rank];
+      out += with_remark(item.text, item.remark);
+    }
   }
   return out;
 }

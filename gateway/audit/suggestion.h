@@ -37,14 +37,29 @@ namespace soleroute::gateway::audit {
 // What `policy` says today of the flow, as far as the record tells it.
 [[nodiscard]] bool is_allowed_now(const DecisionRecord& record, const policy::Policy& policy);
 
+// How often something was denied, and how it was asked for.
+class Demand {
+ public:
+  static constexpr std::size_t kMostWays = 4;
+
+  void add(const DecisionRecord& refused, std::uint64_t count);
+  [[nodiscard]] std::uint64_t count() const { return count_; }
+  // "3 times, GET, https"; "1 time, DNS only".
+  [[nodiscard]] std::string text() const;
+
+ private:
+  std::uint64_t count_ = 0;
+  std::set<std::string> ways_;
+};
+
 // Snippets of policy, "domains:\n  - a\n" and "domains:\n  - b\n", merged into one list a heading, each item once.
 class PolicyLines {
  public:
   explicit PolicyLines(std::size_t most_items) : most_(most_items) {}
 
-  // False: nothing new, or no room. `count`: how often it was wanted; 0: not told.
-  bool add(std::string_view snippet, std::uint64_t count = 0);
-  // Under each heading what was wanted most comes first, with its count as a comment.
+  // False: nothing new, or no room. `demand`: for the item's comment; empty: there is none.
+  bool add(std::string_view snippet, const Demand& demand = {});
+  // Under each heading what was wanted most comes first.
   [[nodiscard]] std::string text() const;
   [[nodiscard]] std::size_t size() const { return seen_.size(); }
 
@@ -52,6 +67,7 @@ class PolicyLines {
   struct Item {
     std::string text;
     std::uint64_t count = 0;
+    std::string remark;
   };
   std::size_t most_;
   std::map<std::string, std::vector<Item>> items_;  // by heading

@@ -2,16 +2,23 @@
 #include "gateway/commands/explain.h"
 
 #include <fmt/format.h>
+#include <netdb.h>
+#include <sys/socket.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <iostream>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <ranges>
 
+#include "base/standard_error.h"
 #include "base/text.h"
 #include "base/web_ports.h"
 #include "gateway/commands/command.h"
 #include "gateway/commands/policy_input.h"
+#include "gateway/http/internal_site.h"
 #include "policy/address_class.h"
 #include "policy/decision_query.h"
 #include "policy/explanation.h"
@@ -47,6 +54,7 @@ std::string as_json(const policy::Policy& policy, const policy::DecisionQuery& a
   }
   if (!decision.matched_host.empty()) object["matched_host"] = decision.matched_host;
   if (decision.rule.line != 0) object["rule"] = policy::place_of(decision.rule);
+  if (decision.refused_address) object["resolved"] = decision.refused_address->to_string();
   if (const auto use = policy::optional_use(policy, facts, decision)) {
     object["optional"] = {{"service", use->service}, {"group", use->group}};
   }
@@ -70,10 +78,68 @@ bool passes_observed(const policy::Policy& policy, const policy::FlowFacts& fact
   return !web && policy::is_public(address);
 }
 
+bool is_loopback(const PreparedQuery& question) {
+  const auto& host = question.host();
+  const auto address = base::IpAddress::parse(host);
+  return host == "localhost" || host.ends_with(".localhost") ||
+         (address && policy::address_class(*address) == "loopback");
+}
+
+// What the gateway answers itself, before it asks any policy.
+bool is_for_the_gateway(const PreparedQuery& question) {
+  return http::is_own_name(question.facts().host) && base::is_web_port(question.facts().port);
+}
+
+// What the name resolves to, as far as it was asked.
+struct Resolution {
+  std::string text;
+  bool asked = false;
+};
+
+std::string list_of(const std::vector<base::IpAddress>& addresses) {
+  constexpr std::size_t kMostShown = 4;
+  std::string out;
+  for (const auto& address : addresses | std::views::take(kMostShown)) {
+    out += (out.empty() ? "" : ", ") + address.to_string();
+  }
+  return out + (addresses.size() > kMostShown ? ", …" : "");
+}
+
+// Turns an allowed decision into a denial where the name has private addresses alone that the policy does not list.
+Resolution resolve(const ExplainOptions& options, const PreparedQuery& question, Decision& decision) {
+  if (!options.addresses_of || !decision.allowed() || !question.facts().host) return {};
+  const auto found = options.addresses_of(question.host());
+  if (!found) return {fmt::format("{}\n", found.error().message), true};
+  const auto usable = [&](const base::IpAddress& address) {
+    return policy::may_dial(address, decision.permitted_addresses);
+  };
+  Resolution out{fmt::format("{} resolves to {} on this machine.\n", question.host(), list_of(*found)), true};
+  if (std::ranges::any_of(*found, usable)) return out;
+  const auto refused = std::ranges::find_if_not(*found, policy::is_never_suggested);
+  decision.action = policy::Action::kDeny;
+  decision.reason = policy::Reason::kPrivateAddress;
+  decision.refused_address = refused == found->end() ? found->front() : *refused;
+  return out;
+}
+
+// Names are allowed, addresses only if they are public.
+std::string if_private(const policy::Policy& policy, const PreparedQuery& question, Decision decision) {
+  const bool name_alone = decision.allowed() && question.facts().host && decision.permitted_addresses.empty();
+  if (!name_alone || is_for_the_gateway(question)) return {};
+  decision.action = policy::Action::kDeny;
+  decision.reason = policy::Reason::kPrivateAddress;
+  decision.refused_address = base::IpAddress::parse("10.0.0.1").value();
+  const auto lines = policy::how_to_allow(policy, question.facts(), decision);
+  if (lines.empty()) return {};
+  return fmt::format("\nPrivate addresses of {} are blocked. To allow one (10.0.0.1, for example), add to {}:\n\n{}",
+                     question.host(), policy::policy_file(policy), lines);
+}
+
 std::string as_text(const policy::Policy& policy, const policy::DecisionQuery& asked, const PreparedQuery& question,
-                    const Decision& decision) {
+                    const Decision& decision, const Resolution& resolution) {
   const auto& facts = question.facts();
   std::string out = fmt::format("{}  {}\n", decision.allowed() ? "allowed" : "blocked", base::shown(subject(asked)));
+  if (is_for_the_gateway(question)) return out + "The gateway answers this itself (GET and HEAD only).\n";
   out += fmt::format("{}\nReason: {}\n", policy::reason_sentence(policy, facts, decision),
                      policy::to_string(decision.reason));
   if (decision.rule.line != 0) {
@@ -82,10 +148,13 @@ std::string as_text(const policy::Policy& policy, const policy::DecisionQuery& a
   for (const auto& transform : decision.transforms) {
     out += fmt::format("The gateway {} {}\n", transform.replace ? "replaces" : "sets", policy::describe(transform));
   }
+  out += resolution.text;
+  if (is_loopback(question)) out += "Inside 'gateway run', loopback is the command's own: it is not blocked there.\n";
   const auto lines = policy::how_to_allow(policy, facts, decision);
-  if (!lines.empty()) out += "\nTo allow it, add to policy.yaml:\n\n" + lines;
+  if (!lines.empty()) out += fmt::format("\nTo allow it, add to {}:\n\n{}", policy::policy_file(policy), lines);
+  if (!resolution.asked) out += if_private(policy, question, decision);
   if (passes_observed(policy, facts, decision)) {
-    out += "\nThe policy's mode is observe: it is logged, and passes, if it leads to a public address.\n";
+    out += "\nObserve mode: if it leads to a public address, it is logged, and passes.\n";
   }
   return out;
 }
@@ -93,10 +162,12 @@ std::string as_text(const policy::Policy& policy, const policy::DecisionQuery& a
 std::string answer(const ExplainOptions& options, const policy::Policy& policy, const policy::DecisionQuery& asked,
                    int& exit_code) {
   PreparedQuery question(asked);
-  const auto decision = question.ask(policy);
+  auto decision = question.ask(policy);
+  if (is_for_the_gateway(question)) decision = {.action = policy::Action::kAllow, .reason = policy::Reason::kAllowed};
+  const auto resolution = resolve(options, question, decision);
   if (!decision.allowed()) exit_code = std::max(exit_code, kExitNo);
   if (options.format == ExplainFormat::kJson) return as_json(policy, asked, question, decision);
-  return as_text(policy, asked, question, decision);
+  return as_text(policy, asked, question, decision, resolution);
 }
 
 base::Status text_field(const Json& value, const std::string& key, std::string& out) {
@@ -143,6 +214,7 @@ base::Result<policy::DecisionQuery> read_question(const ExplainOptions& options,
     SR_TRY(read_field(key, value, question));
   }
   if (question.url.empty() == question.host.empty()) return base::usage_error("needs either \"url\" or \"host\"");
+  if (!question.url.empty()) SR_TRY(policy::check_url(question.url));
   if (!question.host.empty() && question.port == 0) return base::usage_error("\"host\" needs \"port\"");
   return question;
 }
@@ -160,21 +232,57 @@ struct CommandLine {
   std::vector<std::string> policy_files;
   std::string format;
   bool from_stdin = false;
+  bool resolve = false;
 };
 
-base::Status is_url(const std::string& text) {
-  if (text.contains("://")) return {};
-  if (text.empty()) return base::usage_error("an empty text is no URL");
-  return base::usage_error(fmt::format("'{0}' is no URL: write https://{0}/, or tcp://HOST:PORT", base::shown(text)));
+// "example.com" is meant as https://example.com/, "put" as PUT: said, so that nobody takes it for what was written.
+base::Status as_meant(ExplainOptions& options) {
+  constexpr std::array<std::string_view, 7> kMethods{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+  const auto said = [](std::string_view what, std::string_view meaning) {
+    base::to_standard_error(fmt::format("gateway: '{}' means {}\n", base::shown(what), base::shown(meaning)));
+  };
+  for (auto& url : options.urls) {
+    if (url.empty()) return base::usage_error("the URL is empty");
+    if (!url.contains("://")) {
+      std::string whole = "https://" + url + (url.contains('/') ? "" : "/");
+      if (auto known = policy::check_url(whole); !known) return known;
+      said(url, whole);
+      url = std::move(whole);
+    }
+    SR_TRY(policy::check_url(url));
+  }
+  std::string upper = options.method;
+  std::ranges::transform(upper, upper.begin(), [](char c) { return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c; });
+  if (upper != options.method && std::ranges::find(kMethods, upper) != kMethods.end()) {
+    said(options.method, upper);
+    options.method = std::move(upper);
+  }
+  return {};
+}
+
+base::Result<std::vector<base::IpAddress>> system_addresses(const std::string& host) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* list = nullptr;
+  if (const int fault = ::getaddrinfo(host.c_str(), nullptr, &hints, &list); fault != 0) {
+    return base::system_error(fmt::format("{} was not resolved: {}", host, ::gai_strerror(fault)));
+  }
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
+  std::vector<base::IpAddress> out;
+  for (const addrinfo* each = list; each != nullptr; each = each->ai_next) {
+    const auto address = base::Endpoint::from_sockaddr(*each->ai_addr).address;
+    if (std::ranges::find(out, address) == out.end()) out.push_back(address);
+  }
+  if (out.empty()) return base::system_error(host + " has no address");
+  return out;
 }
 
 int run(CommandLine options) {
   if (options.from_stdin != options.explain.urls.empty()) {
     return report(base::Error{"explain needs a URL, or --stdin", base::ErrorKind::kUsage, 0});
   }
-  for (const auto& url : options.explain.urls) {
-    if (auto known = is_url(url); !known) return report(known.error());
-  }
+  if (auto meant = as_meant(options.explain); !meant) return report(meant.error());
+  if (options.resolve) options.explain.addresses_of = system_addresses;
   const auto policy = load_policy_or_default(options.policy_files);
   if (!policy) return report(policy.error());
   const bool json = options.format.empty() ? options.from_stdin : options.format == "json";
@@ -237,6 +345,7 @@ void add_explain(CLI::App& program, Invocation& invocation) {
                    "read requests from standard input as JSON lines, {\"url\": …, \"method\": …}");
   command.add_option("--format", options->format, "output format (default: text, or json with --stdin)")
       ->check(CLI::IsMember({"text", "json"}));
+  command.add_flag("--resolve", options->resolve, "also resolve the name here, and check its addresses");
   add_policy_option(command, options->policy_files);
 }
 

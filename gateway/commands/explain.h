@@ -3,21 +3,28 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <functional>
 #include <iosfwd>
 #include <string>
 #include <vector>
 
+#include "base/ip_address.h"
+#include "base/result.h"
 #include "policy/policy.h"
 
 namespace soleroute::gateway::commands {
 
 enum class ExplainFormat { kText, kJson };
 
+// What the system's resolver says; an error if it does not answer.
+using AddressesOf = std::function<base::Result<std::vector<base::IpAddress>>(const std::string& host)>;
+
 struct ExplainOptions {
   std::vector<std::string> urls;
   std::string method = "GET";
   std::vector<std::string> headers{};  // names of those that the request brings
   ExplainFormat format = ExplainFormat::kText;
+  AddressesOf addresses_of{};  // null: names are not resolved
 };
 
 // Longer input lines are answered with an error, and skipped.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,23 +21,54 @@ constexpr std::size_t kMaxItems = 500;
 
 using Compiled = base::Result<std::shared_ptr<const policy::Policy>>;
 
-using Demand = std::map<std::string, std::uint64_t>;
+using Demands = std::map<std::string, audit::Demand>;
 
 bool is_lookup(const Refusals::Kind& kind) {
   return kind.record.phase == policy::Phase::kDns;
 }
 
-// What each line would allow of what was used, or of what was only looked up if nobody used it.
-Demand demand_of(const Refusals& refusals, const policy::Policy& policy) {
-  Demand uses;
-  Demand lookups;
+// How often each line is wanted by what was used, or by what was only looked up if nobody used it.
+Demands demands_of(const Refusals& refusals, const policy::Policy& policy) {
+  Demands uses;
+  Demands lookups;
   for (const auto& kind : refusals.kinds()) {
     const std::string line = audit::lines_to_allow(kind.record, policy);
-    if (!line.empty()) (is_lookup(kind) ? lookups : uses)[line] += kind.count;
+    if (!line.empty()) (is_lookup(kind) ? lookups : uses)[line].add(kind.record, kind.count);
   }
   uses.merge(lookups);
   return uses;
 }
+
+// Names that a resolver made of others by its search domains: "a.test.corp.example", where the log or the policy has
+// "a.test". Only looked up; nothing is there.
+class SearchNames {
+ public:
+  SearchNames(const Refusals& refusals, const policy::Policy& policy) : policy_(policy) {
+    for (const auto& kind : refusals.kinds()) known_.insert(kind.record.host);
+  }
+  [[nodiscard]] bool made(const Refusals::Kind& kind) const {
+    if (!is_lookup(kind)) return false;
+    const std::string& host = kind.record.host;
+    for (auto dot = host.rfind('.'); dot != std::string::npos && dot > 0; dot = host.rfind('.', dot - 1)) {
+      if (is_meant(host.substr(0, dot))) return true;
+    }
+    return false;
+  }
+
+ private:
+  [[nodiscard]] bool is_meant(const std::string& name) const {
+    if (!name.contains('.')) return false;
+    if (known_.contains(name)) return true;
+    auto host = base::HostName::parse(name);
+    if (!host) return false;
+    policy::FlowFacts facts;
+    facts.host = std::move(*host);
+    return policy_.decide(facts).allowed();
+  }
+
+  const policy::Policy& policy_;
+  std::set<std::string> known_;
+};
 
 // A policy that grows by what proves to help.
 class Draft {
@@ -44,15 +76,17 @@ class Draft {
   Draft(std::vector<policy::PolicySource> layers, std::shared_ptr<const policy::Policy> policy)
       : layers_(std::move(layers)), policy_(std::move(policy)) {}
 
-  // False: no line helps. `demand`: how often each line is wanted.
-  bool allow(const Refusals::Kind& kind, const Demand& demand) {
+  // False: no line helps. `demands`: how often each line is wanted.
+  bool allow(const Refusals::Kind& kind, const Demands& demands) {
     const auto& refused = kind.record;
     if (!audit::is_curable(refused)) return false;
     if (audit::is_allowed_now(refused, *policy_)) return true;
     audit::PolicyLines grown = lines_;
     const std::string line = audit::lines_to_allow(refused, *policy_);
-    const auto wanted = demand.find(line);
-    if (!grown.add(line, wanted == demand.end() ? kind.count : wanted->second)) return false;
+    audit::Demand alone;
+    alone.add(refused, kind.count);
+    const auto wanted = demands.find(line);
+    if (!grown.add(line, wanted == demands.end() ? alone : wanted->second)) return false;
     const Compiled fresh = with(grown.text());
     if (!fresh || !audit::is_allowed_now(refused, **fresh)) return false;
     lines_ = std::move(grown);
@@ -94,14 +128,16 @@ void Refusals::add(const audit::DecisionRecord& record) {
 
 base::Result<PolicySuggestion> suggest(const Refusals& refusals, std::vector<policy::PolicySource> layers) {
   SR_LET(policy, policy::Policy::compile(layers));
-  const Demand demand = demand_of(refusals, **policy);
+  const Demands demands = demands_of(refusals, **policy);
+  const auto in_force = *policy;
+  const SearchNames searched(refusals, *in_force);
   Draft draft(std::move(layers), std::move(*policy));
   PolicySuggestion out;
   // A look-up alone says least: it is asked about last, when what followed it may have allowed the name already.
   for (const bool lookups : {false, true}) {
     for (const auto& kind : refusals.kinds()) {
-      if (is_lookup(kind) != lookups) continue;
-      if (!draft.allow(kind, demand)) out.without[kind.record.reason] += kind.count;
+      if (is_lookup(kind) != lookups || searched.made(kind)) continue;
+      if (!draft.allow(kind, demands)) out.without[kind.record.reason] += kind.count;
     }
   }
   out.yaml = draft.yaml();

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@ namespace {
 struct SuggestOptions {
   std::vector<std::string> logs;
   std::vector<std::string> policy_files;
+  std::string format = "text";
 };
 
 base::Status read_log(const std::string& path, Refusals& refusals) {
@@ -35,9 +37,8 @@ base::Status read_log(const std::string& path, Refusals& refusals) {
     ++records;
     if (line->type == audit::LineType::kDecision) refusals.add(line->decision);
   }
-  if (records > 0) return {};
+  if (records > 0 || lines == 0) return {};
   const std::string name = path == "-" ? "standard input" : base::shown(path);
-  if (lines == 0) return base::usage_error(fmt::format("nothing was read: {} is empty", name));
   return base::usage_error(fmt::format("{} is not a decision log: none of its {} lines is a record", name, lines));
 }
 
@@ -52,14 +53,44 @@ void tell_what_is_left(const Refusals& refusals, const PolicySuggestion& suggest
   }
 }
 
+std::size_t count_of(const PolicySuggestion& suggestion) {
+  std::size_t out = 0;
+  for (const auto& [reason, count] : suggestion.without) out += count;
+  return out;
+}
+
+// For a review, a chat or the summary of a CI job. What comes from a log is in `yaml` as this program wrote it.
+std::string as_markdown(const PolicySuggestion& suggestion, std::string_view file) {
+  std::string out = "### Blocked network access\n\n";
+  if (suggestion.yaml.empty()) {
+    out += "Nothing to suggest.\n";
+  } else {
+    out += fmt::format("To allow what was blocked, review these lines and add them to `{}`:\n\n```yaml\n{}```\n",
+                       base::shown_ascii(file, 200), suggestion.yaml);
+  }
+  if (const auto others = count_of(suggestion); others > 0) {
+    out += fmt::format("\n{} denial{} cannot be allowed by a policy.\n", others, others == 1 ? "" : "s");
+  }
+  return out;
+}
+
+std::string as_json(const PolicySuggestion& suggestion) {
+  nlohmann::ordered_json out;
+  out["suggestion"] = suggestion.yaml;
+  out["not_allowable"] = nlohmann::ordered_json::object();
+  for (const auto& [reason, count] : suggestion.without) out["not_allowable"][reason] = count;
+  return out.dump(2, ' ', true, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
 int suggest_body(const SuggestOptions& options) {
   const std::vector<std::string> logs = options.logs.empty() ? std::vector<std::string>{"-"} : options.logs;
   if (options.logs.empty() && ::isatty(STDIN_FILENO) == 1) {
-    return report({.message = "name the log's file, or pipe a log in: docker logs GATEWAY | gateway suggest",
+    return report({.message = "missing FILE (or pipe a log: docker logs GATEWAY | gateway suggest)",
                    .kind = base::ErrorKind::kUsage});
   }
   auto layers = host::read_policy_files(options.policy_files);
   if (!layers) return report(layers.error());
+  const std::string file = layers->empty() ? "policy.yaml" : layers->back().name;
   Refusals refusals;
   for (const auto& log : logs) {
     if (auto read = read_log(log, refusals); !read) return report(read.error());
@@ -71,7 +102,9 @@ int suggest_body(const SuggestOptions& options) {
                                                              ? "no denials in the log; nothing to suggest"
                                                              : "nothing to suggest"));
   }
-  fmt::print("{}", suggestion->yaml);
+  fmt::print("{}", options.format == "md"     ? as_markdown(*suggestion, file)
+                   : options.format == "json" ? as_json(*suggestion)
+                                              : suggestion->yaml);
   tell_what_is_left(refusals, *suggestion);
   return kExitDone;
 }
@@ -87,6 +120,8 @@ void add_suggest(CLI::App& program, Invocation& invocation) {
                                   "tried, not what should be allowed.",
                                   [options] { return suggest_body(*options); });
   command.add_option("log", options->logs, "decision logs (default: standard input, also -)")->type_name("FILE");
+  command.add_option("--format", options->format, "output format (default: text, a policy)")
+      ->check(CLI::IsMember({"text", "md", "json"}));
   add_policy_option(command, options->policy_files);
 }
 

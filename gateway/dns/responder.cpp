@@ -281,11 +281,7 @@ Message Responder::addresses_reply(const PendingLookup& question, const RecordSe
   std::ranges::copy_if(set.addresses, std::back_inserter(told),
                        [&](const base::IpAddress& address) { return may_tell(question, *here, address); });
   if (told.empty()) {
-    const auto& refused = set.addresses.front();
-    log_failed(question, policy::to_string(policy::Reason::kPrivateAddress),
-               fmt::format("{} is {}", refused.to_string(),
-                           policy::is_public(refused) ? "an address of the gateway's machine"
-                                                      : policy::address_class(refused)));
+    log_private_address(question, set.addresses.front());
     return sniffer::build_dns_reply(question.query, negative(DnsRcode::kNoError, kDenialTtl), question.limit);
   }
   // The name may have been let go since it came: endpoints are decided by these names.
@@ -334,6 +330,15 @@ void Responder::log_allowed(const PendingLookup& question, std::string_view deta
 void Responder::log_failed(const PendingLookup& question, std::string_view reason, std::string_view detail) {
   auto record = record_of(question, reason);
   record.detail = fmt::format("{}, {}", type_detail(question.query.question.type), detail);
+  log_denied(std::move(record));
+}
+
+void Responder::log_private_address(const PendingLookup& question, const base::IpAddress& refused) {
+  auto record = record_of(question, policy::to_string(policy::Reason::kPrivateAddress));
+  record.resolved = refused.to_string();
+  record.detail =
+      fmt::format("{}, {} is {}", type_detail(question.query.question.type), record.resolved,
+                  policy::is_public(refused) ? "an address of the gateway's machine" : policy::address_class(refused));
   log_denied(std::move(record));
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/flow/connector.h"
 
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -25,7 +26,7 @@ using Outcome = std::expected<Dialled, DialFailure>;
 
 constexpr std::size_t kMaxAddresses = 6;  // addresses tried for one dial
 constexpr const char* kOwnUnlisted =
-    " is an address of the gateway's own machine, which a range does not mean; if it is meant, list the address itself";
+    "an address of the gateway's own machine, which no range covers: list the address itself";
 using Charge = net::DescriptorBudget::Charge;
 
 // A socket on its way to `remote`; the connection is complete once it is writable without error.
@@ -51,10 +52,25 @@ int socket_error(int fd) {
   return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
 }
 
+DialFault fault_of(int error) {
+  switch (error) {
+    case ECONNREFUSED:
+      return DialFault::kRefused;
+    case ETIMEDOUT:
+      return DialFault::kTimedOut;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+      return DialFault::kUnroutable;
+    default:
+      return DialFault::kOther;
+  }
+}
+
 DialFailure connect_failure(const base::Endpoint& remote, const base::Error& error) {
   const bool late = error.sys_errno == ETIMEDOUT;
   return {late ? policy::Reason::kTimedOut : policy::Reason::kUpstreamFailed,
-          "connect to " + remote.to_string() + ": " + std::generic_category().message(error.sys_errno)};
+          "connect to " + remote.to_string() + ": " + std::generic_category().message(error.sys_errno),
+          fault_of(error.sys_errno)};
 }
 
 // Connects, and has written `first` when it is done. Writing tells of a failed connect as well as SO_ERROR does, and to
@@ -62,7 +78,7 @@ DialFailure connect_failure(const base::Endpoint& remote, const base::Error& err
 asio::awaitable<Outcome> attempt(asio::io_context& io, net::DeadlineWheel& wheel, base::Endpoint remote,
                                  std::uint32_t mark, std::span<const std::byte> first, Charge charge) {
   auto fd = begin_connect(remote, mark);
-  if (!fd) co_return dial_failed(policy::Reason::kUpstreamFailed, fd.error().message);
+  if (!fd) co_return dial_failed(policy::Reason::kUpstreamFailed, fd.error().message, fault_of(fd.error().sys_errno));
   auto stream = std::make_unique<net::TcpStream>(io, wheel, std::move(*fd));
   stream->charge(std::move(charge));
   stream->expires_after(Connector::kDialTimeout);
@@ -92,6 +108,12 @@ std::vector<base::IpAddress> ordered(const dns::Addresses& addresses, const std:
   std::erase(out, *preferred);
   out.insert(out.begin(), *preferred);
   return out;
+}
+
+// The one of a name's addresses that a policy would list to reach it.
+base::IpAddress to_be_listed(const std::vector<base::IpAddress>& found) {
+  const auto usual = std::ranges::find_if_not(found, policy::is_never_suggested);
+  return usual == found.end() ? found.front() : *usual;
 }
 
 // The attempts of one race; alive until the last of them has ended, whoever won.
@@ -126,7 +148,7 @@ std::optional<Charge> charged(net::DescriptorBudget* descriptors, const base::Ip
 }
 
 std::unexpected<DialFailure> over_its_share() {
-  return dial_failed(policy::Reason::kUpstreamFailed, "this client has too many connections open");
+  return dial_failed(policy::Reason::kUpstreamFailed, "this client has too many connections open", DialFault::kLimit);
 }
 
 // An attempt's end is in the race that it belongs to.
@@ -142,8 +164,8 @@ DialRequest dial_request(const policy::Decision& decision, base::HostName name, 
   return request;
 }
 
-std::unexpected<DialFailure> dial_failed(policy::Reason reason, std::string message) {
-  return std::unexpected(DialFailure{reason, std::move(message)});
+std::unexpected<DialFailure> dial_failed(policy::Reason reason, std::string message, DialFault fault) {
+  return std::unexpected(DialFailure{reason, std::move(message), fault});
 }
 
 Connector::Connector(asio::io_context& io, net::DeadlineWheel& wheel, dns::Resolver& resolver, dns::ReverseNames& names,
@@ -161,13 +183,13 @@ asio::awaitable<Outcome> Connector::dial(DialRequest request) {
   std::shared_ptr<const dns::Addresses> resolved = resolver_.cached(request.name);
   if (!resolved) {
     auto fresh = co_await resolver_.resolve(request.name, request.client);
-    if (!fresh) co_return dial_failed(policy::Reason::kUpstreamFailed, fresh.error().message);
+    if (!fresh) co_return dial_failed(policy::Reason::kUpstreamFailed, fresh.error().message, DialFault::kName);
     resolved = std::make_shared<const dns::Addresses>(std::move(*fresh));
   }
   if (request.preferred && !names_.leads_to(request.name, *request.preferred)) request.preferred.reset();
   auto candidates = ordered(*resolved, request.preferred);
   if (candidates.empty()) {
-    co_return dial_failed(policy::Reason::kUpstreamFailed, request.name.text() + " has no address");
+    co_return dial_failed(policy::Reason::kUpstreamFailed, request.name.text() + " has no address", DialFault::kName);
   }
   auto tried = to_be_tried(std::move(candidates), request);
   if (!tried) co_return std::unexpected(std::move(tried.error()));
@@ -188,7 +210,7 @@ asio::awaitable<Outcome> Connector::dial(DialRequest request) {
 // The kernel is asked about those that would be tried, not about all that a name has.
 std::expected<std::vector<base::IpAddress>, DialFailure> Connector::to_be_tried(std::vector<base::IpAddress> found,
                                                                                 const DialRequest& request) {
-  const base::IpAddress first = found.front();
+  const base::IpAddress first = to_be_listed(found);
   std::erase_if(found, [&](const auto& address) { return !policy::may_dial(address, request.permitted); });
   found.resize(std::min(found.size(), kMaxAddresses));
   std::optional<base::Error> unknown;
@@ -199,14 +221,12 @@ std::expected<std::vector<base::IpAddress>, DialFailure> Connector::to_be_tried(
   });
   if (!found.empty()) return found;
   if (unknown) return dial_failed(policy::Reason::kUpstreamFailed, unknown->message);
-  if (is_here(first).value_or(false)) {
-    return dial_failed(policy::Reason::kPrivateAddress,
-                       request.name.text() + " resolves to " + first.to_string() + ", which" + kOwnUnlisted);
-  }
-  return dial_failed(policy::Reason::kPrivateAddress,
-                     request.name.text() +
-                         " resolves to non-public addresses only; if that is meant, list them "
-                         "under `addresses:` of its entry");
+  const bool here = is_here(first).value_or(false);
+  DialFailure failure{policy::Reason::kPrivateAddress,
+                      fmt::format("{} resolves to {}, {}", request.name.text(), first.to_string(),
+                                  here ? kOwnUnlisted : "a private address that the policy does not list")};
+  failure.refused_address = first;
+  return std::unexpected(std::move(failure));
 }
 
 base::Result<bool> Connector::may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted) {
@@ -241,7 +261,7 @@ asio::awaitable<Outcome> Connector::dial_address(base::Endpoint remote, std::opt
   const bool meant = range && net::means_own_address(std::span(&*range, 1), remote.address);
   const auto here = meant ? base::Result<bool>(false) : is_here(remote.address);
   if (!here) co_return dial_failed(policy::Reason::kUpstreamFailed, here.error().message);
-  if (*here) co_return dial_failed(policy::Reason::kPrivateAddress, remote.address.to_string() + kOwnUnlisted);
+  if (*here) co_return dial_failed(policy::Reason::kPrivateAddress, remote.address.to_string() + " is " + kOwnUnlisted);
   auto charge = charged(descriptors_, client);
   if (!charge) co_return over_its_share();
   co_return co_await attempt(io_, wheel_, remote, mark_, {}, std::move(*charge));

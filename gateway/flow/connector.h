@@ -41,12 +41,18 @@ struct DialRequest {
 [[nodiscard]] DialRequest dial_request(const policy::Decision& decision, base::HostName name, std::uint16_t port,
                                        base::IpAddress client);
 
+// In which step a dial failed.
+enum class DialFault : std::uint8_t { kOther, kName, kRefused, kUnroutable, kTimedOut, kLimit, kTls, kCertificate };
+
 // Why a dial failed, as the log and the client are told.
 struct DialFailure {
   policy::Reason reason = policy::Reason::kUpstreamFailed;  // or kPrivateAddress, kTimedOut
   std::string message;                                      // "example.com: no address", "connect to …: refused"
+  DialFault fault = DialFault::kOther;
+  std::optional<base::IpAddress> refused_address{};  // with kPrivateAddress: one of the name's
 };
-[[nodiscard]] std::unexpected<DialFailure> dial_failed(policy::Reason reason, std::string message);
+[[nodiscard]] std::unexpected<DialFailure> dial_failed(policy::Reason reason, std::string message,
+                                                       DialFault fault = DialFault::kOther);
 
 struct Dialled {
   std::unique_ptr<net::Stream> stream;

@@ -15,12 +15,11 @@ constexpr std::size_t kHostsShown = 20;
 
 std::string allowed_in_short(const policy::Policy& policy) {
   if (policy.mode() == policy::Mode::kObserve) {
-    return "Everything that is not private passes for now (mode observe), and what the policy does not allow is "
-           "logged.\n";
+    return "Observe mode: nothing public is blocked; would-be denials are logged.\n";
   }
   if (policy.denies_everything()) return "Nothing is allowed.\n";
   const auto hosts = policy::host_patterns(policy);
-  std::string out = "Allowed, some of it within rules:\n\n";
+  std::string out = "Allowed hosts (some only with rules, see /policy):\n\n";
   for (const auto host : std::span(hosts).first(std::min(hosts.size(), kHostsShown)))
     out += fmt::format("  {}\n", host);
   if (hosts.size() > kHostsShown) out += fmt::format("  and {} more\n", hosts.size() - kHostsShown);

@@ -29,6 +29,7 @@ audit::DecisionRecord shortened(const audit::DecisionRecord& record) {
   keep(out.rule, record.rule);
   keep(out.detail, record.detail);
   keep(out.destination, record.destination);
+  keep(out.resolved, record.resolved);
   return out;
 }
 

@@ -33,6 +33,7 @@ void log_refusal(Context& context, const ClientConnection& client, const Refusal
   record.matched_host = refusal.matched_host;
   record.rule = policy::place_of(refusal.rule);
   record.detail = refusal.detail;
+  if (refusal.refused_address) record.resolved = refusal.refused_address->to_string();
   // Unknown inside an explicit proxy's tunnel, where only the port is.
   if (const auto destination = client.destination()) record.destination = destination->to_string();
   record.status = refusal.status;

@@ -28,6 +28,7 @@ struct Refusal {
   policy::SourceLine rule{};
   std::optional<int> status{};
   bool ech = false;
+  std::optional<base::IpAddress> refused_address{};  // with kPrivateAddress: one of the host's
 };
 
 void log_refusal(Context& context, const ClientConnection& client, const Refusal& refusal);

@@ -12,6 +12,7 @@
 #include "gateway/audit/json_line.h"
 #include "gateway/audit/suggestion.h"
 #include "gateway/dns/special_names.h"
+#include "policy/explanation.h"
 
 namespace soleroute::gateway::http {
 namespace {
@@ -68,17 +69,17 @@ std::shared_ptr<const flow::DenialsPage> denials_of(const SiteRequest& request, 
 Page home(const SiteRequest& request, const SiteSources& sources) {
   const auto denials = denials_of(request, sources);
   std::string out =
-      "This is the gateway, the only way out of this network. It passes what its policy allows and refuses the rest.\n"
-      "Nothing in this network can change the policy or lead around it.\n\n";
+      "Network access here is restricted by an allowlist. It cannot be changed or bypassed from inside.\n\n";
   out += sources.pages->in_short;
   out +=
-      "\n  http://gateway.internal/policy   all that is allowed (as JSON: /policy.json)\n"
-      "  http://gateway.internal/denials  what was refused to you lately, as JSON\n"
-      "  http://gateway.internal/ca.pem   the certificate that inspected https is signed by\n\n"
-      "To get more, ask whoever runs the gateway to add lines to its policy.yaml; a refusal names them.\n";
-  if (denials->count == 0) return text_page(200, out + "Nothing was refused to you lately.\n");
-  out += fmt::format("Refused to you lately: {}.{}\n", denials->count,
-                     denials->lines.empty() ? "" : " These lines would allow what a policy can allow of it:\n");
+      "\n  http://gateway.internal/policy   what is allowed (JSON: /policy.json)\n"
+      "  http://gateway.internal/denials  your recent denials, and how to allow them (JSON)\n"
+      "  http://gateway.internal/ca.pem   CA certificate for inspected https\n\n";
+  out += fmt::format("To get access, ask the operator to add the suggested lines to {}.\n",
+                     policy::policy_file(sources.policy));
+  if (denials->count == 0) return text_page(200, out + "Recently denied: nothing.\n");
+  out += fmt::format("Recently denied: {}. {}\n", denials->count,
+                     denials->lines.empty() ? "No policy would allow them." : "To allow them, add:\n");
   return text_page(200, out + base::indented(denials->lines, "  "));
 }
 
@@ -93,7 +94,7 @@ Page refusals(const SiteRequest& request, const SiteSources& sources) {
 
 Page certificate(const SiteSources& sources) {
   if (sources.ca_pem.empty()) {
-    return text_page(404, "This gateway has no CA: https passes with the origins' own certificates.\n");
+    return text_page(404, "This gateway has no CA: it does not inspect https.\n");
   }
   Page page = text_page(200, std::string(sources.ca_pem));
   page.content_type = "application/x-pem-file";
@@ -108,7 +109,7 @@ bool is_own_name(const std::optional<base::HostName>& host) {
 
 Page internal_site_page(const SiteRequest& request, const SiteSources& sources) {
   if (request.method != "GET" && request.method != "HEAD") {
-    Page page = text_page(405, "gateway.internal can be read, not written: GET or HEAD.\n");
+    Page page = text_page(405, "gateway.internal is read-only: use GET or HEAD.\n");
     page.allow = "GET, HEAD";
     return page;
   }
@@ -122,7 +123,7 @@ Page internal_site_page(const SiteRequest& request, const SiteSources& sources) 
   if (path == "/policy") return shared_page(sources.pages->text);
   if (path == "/denials") return refusals(request, sources);
   if (path == "/ca.pem") return certificate(sources);
-  return text_page(404, "gateway.internal has /, /policy, /policy.json, /denials and /ca.pem.\n");
+  return text_page(404, "Not found. Pages of gateway.internal: /, /policy, /policy.json, /denials, /ca.pem.\n");
 }
 
 Page internal_site_page(const flow::Context& context, const policy::Policy& policy, const SiteRequest& request) {

@@ -21,7 +21,7 @@ namespace soleroute::gateway::http {
 [[nodiscard]] bool is_own_name(const std::optional<base::HostName>& host);
 
 // Ends a refusal page.
-inline constexpr std::string_view kWhereToLook = "\nAll that is allowed: http://gateway.internal/policy\n";
+inline constexpr std::string_view kWhereToLook = "\nWhat is allowed: http://gateway.internal/policy\n";
 
 struct SiteRequest {
   std::string_view method;

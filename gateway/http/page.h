@@ -3,12 +3,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "policy/decision.h"
 #include "sniffer/http1_head.h"
 
 namespace soleroute::gateway::http {
@@ -22,6 +24,8 @@ struct Page {
   std::string_view content_type{};  // empty: as `json` says
   std::string_view allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";  // with 405
   bool closes = false;                                                      // the connection of HTTP/1 ends with it
+  std::string phrase{};                       // of HTTP/1, as reason_phrase() makes it; empty: the status's own
+  std::string proxy_status{};                 // with a link to the policy; empty: both are left out
   std::shared_ptr<const std::string> rest{};  // the end of the body, shared with others and not copied; null: none
 
   [[nodiscard]] std::size_t size() const { return body.size() + (rest ? rest->size() : 0); }
@@ -34,24 +38,33 @@ struct Page {
 // stays unless `close`.
 [[nodiscard]] std::string render(const Page& page, bool to_head, bool close);
 
-// "400 Bad Request: two Hosts". `fault` is static text.
-[[nodiscard]] Page fault_page(int status, std::string_view reason, std::string_view fault);
-// An allowed request whose origin could not be reached or gave no usable answer.
-[[nodiscard]] Page upstream_page(int status, std::string_view reason, const std::string& host,
-                                 const std::string& cause);
+enum class BodyForm : std::uint8_t { kText, kJson };
 
-// What a client accepts: all values of its Accept fields.
+// "400 Bad Request: two Hosts". `fault` is static text.
+[[nodiscard]] Page fault_page(int status, policy::Reason reason, std::string_view fault, BodyForm form);
+
+// An allowed request whose origin could not be reached or gave no usable answer.
+struct UpstreamFault {
+  policy::Reason reason = policy::Reason::kUpstreamFailed;
+  std::string_view error{};  // of RFC 9209
+  std::string_view host{};
+  std::string_view cause{};
+};
+[[nodiscard]] Page upstream_page(int status, const UpstreamFault& fault, BodyForm form);
+
+// What a client accepts: all values of its Accept fields (RFC 9110 section 12.5.1).
 class AcceptedTypes {
  public:
   void see(std::string_view accept);
-  [[nodiscard]] bool json_alone() const { return types_ > 0 && json_ == types_; }
+  // JSON of some kind is named, and no kind of text is preferred to it: by its quality, or by coming first.
+  [[nodiscard]] bool prefers_json() const { return json_ > 0 && (json_ > text_ || (json_ == text_ && json_first_)); }
 
  private:
-  int types_ = 0;
-  int json_ = 0;
+  int json_ = 0;  // the highest quality, in thousandths
+  int text_ = 0;
+  bool json_first_ = false;
 };
 
-// The client takes application/json and nothing else.
 [[nodiscard]] bool wants_json(const sniffer::RequestHead& head);
 
 }  // namespace soleroute::gateway::http

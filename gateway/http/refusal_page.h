@@ -16,7 +16,7 @@ namespace soleroute::gateway::http {
 
 // How the client wants to be told.
 struct PageForm {
-  bool json = false;
+  BodyForm body = BodyForm::kText;
   bool one_line = false;  // it shows no body: the page's `message` is needed
 };
 
@@ -25,8 +25,8 @@ struct PageForm {
                                 const policy::Decision& decision, int status, PageForm form);
 // 504 for kTimedOut, else 502.
 [[nodiscard]] int upstream_status(policy::Reason reason);
-// An allowed request whose origin could not be dialled. `decision` has the failure's reason. A name that leads to
-// non-public addresses alone gets the page that says how to list them.
+// An allowed request whose origin could not be dialled. `decision` has the failure's reason. A name that resolves to
+// private addresses alone gets the page that says how to list one of them.
 [[nodiscard]] Page dial_failure_page(const policy::Policy& policy, const policy::FlowFacts& facts,
                                      const policy::Decision& decision, const std::string& host,
                                      const flow::DialFailure& failure, PageForm form);

@@ -7,6 +7,7 @@
 #include "gateway/audit/decision_record.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/http/internal_site.h"
+#include "gateway/http/proxy_status.h"
 #include "policy/observe.h"
 
 namespace soleroute::gateway::http {
@@ -83,7 +84,8 @@ std::optional<Page> RequestFlow::decide() {
     }
     audit::set_decision(record_, {.action = policy::Action::kAllow, .reason = Reason::kAllowed});
     record_.detail = audit::kOwnAddress;
-    Page page = internal_site_page(context_, *policy_, {*facts_.method, *facts_.target, facts_.client, form_.json});
+    Page page = internal_site_page(context_, *policy_,
+                                   {*facts_.method, *facts_.target, facts_.client, form_.body == BodyForm::kJson});
     record_.status = page.status;
     return page;
   }
@@ -119,11 +121,12 @@ Page RequestFlow::fault(const Fault& fault) {
   record_.reason = policy::to_string(fault.reason);
   record_.detail = fault.text;
   if (fault.status != 0) record_.status = fault.status;
-  return fault_page(fault.status, policy::to_string(fault.reason), fault.text);
+  return fault_page(fault.status, fault.reason, fault.text, form_.body);
 }
 
 Page RequestFlow::dial_failed(const flow::DialFailure& failure) {
   upstream_failed_ = true;
+  if (decision_.allowed()) decision_.refused_address = failure.refused_address;  // of others, agents are told nothing
   deny(failure.reason, failure.message);
   Page page = dial_failure_page(*policy_, facts_, decision_, record_.host, failure, form_);
   record_.status = page.status;
@@ -146,7 +149,8 @@ std::optional<Page> RequestFlow::finish(Outcome outcome) {
   if (outcome.status != 0) record_.status = outcome.status;
   if (failed && outcome.answerable) {
     record_.status = upstream_status(outcome.failure);
-    page = upstream_page(*record_.status, policy::to_string(outcome.failure), record_.host, outcome.detail);
+    const UpstreamFault fault{outcome.failure, response_error(outcome.failure), record_.host, outcome.detail};
+    page = upstream_page(*record_.status, fault, form_.body);
   }
   record_.bytes_in = outcome.from_client;
   record_.bytes_out = outcome.to_client;

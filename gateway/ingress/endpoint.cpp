@@ -82,7 +82,8 @@ void refuse_endpoint(flow::Context& context, flow::ClientConnection& client, con
                               .host = name ? name->text() : "",
                               .detail = std::move(detail),
                               .matched_host = std::string(decision.matched_host),
-                              .rule = decision.rule};
+                              .rule = decision.rule,
+                              .refused_address = decision.refused_address};
   flow::log_refusal(context, client, refusal);
   client.stream->reset();
 }
@@ -96,7 +97,7 @@ bool is_endpoint(const flow::Context& context, const flow::ClientConnection& cli
 asio::awaitable<flow::TunnelPtr> serve_endpoint(flow::Context& context, flow::ClientConnection client) {
   const auto snapshot = context.policy;  // the decision borrows from it
   EndpointQuery query = query_of(context, client);
-  const auto decision = query.ask(*snapshot);
+  auto decision = query.ask(*snapshot);
   const bool passes = decision.allowed() || is_observed_address(context, *snapshot, query, decision);
   if (!passes) {
     refuse_endpoint(context, client, decision, decision.reason, {});
@@ -107,6 +108,7 @@ asio::awaitable<flow::TunnelPtr> serve_endpoint(flow::Context& context, flow::Cl
   auto dialled = co_await context.connector.dial_endpoint(decision, std::move(name), query.destination, query.client);
   if (!dialled) {
     ++context.counters.upstream_failures;
+    decision.refused_address = dialled.error().refused_address;
     refuse_endpoint(context, client, decision, dialled.error().reason, dialled.error().message);
     co_return nullptr;
   }

@@ -62,6 +62,7 @@ asio::awaitable<void> answer_dial_failure(flow::Context& context, net::Stream& c
                                           const policy::Policy& policy, policy::Decision decision,
                                           const flow::DialFailure& failure, http::PageForm form) {
   ++context.counters.upstream_failures;
+  if (decision.allowed()) decision.refused_address = failure.refused_address;  // of others, agents are told nothing
   decision.action = policy::Action::kDeny;
   decision.reason = failure.reason;
   auto record = record_of(to, decision);
@@ -109,7 +110,7 @@ asio::awaitable<flow::TunnelPtr> serve_connect(flow::Context& context, flow::Cli
                                                flow::ReadAhead read, http::h1::ConnectAsked asked) {
   const Destination to{client.peer.address, asked.authority.host, asked.authority.address,
                        asked.authority.port.value_or(0)};
-  const http::PageForm form{.json = asked.wants_json};
+  const http::PageForm form{.body = asked.form};
   const auto snapshot = context.policy;  // the decision borrows from it
   auto decision = require_ca(context, snapshot->decide(to.facts()));
   const bool observed_address = to.address && !to.host && context.connector.may_dial(*to.address);

@@ -10,6 +10,7 @@
 #include "gateway/http/h1/io.h"
 #include "gateway/http/h1/session.h"
 #include "gateway/http/h2/session.h"
+#include "gateway/http/internal_site.h"
 #include "gateway/ingress/inspected_origin.h"
 #include "gateway/ingress/tls_alert.h"
 #include "gateway/inspect/agent_tls.h"
@@ -90,7 +91,7 @@ struct Accepted {
 };
 
 asio::awaitable<Accepted> accept(flow::Context& context, std::unique_ptr<net::Stream> below, flow::ReadAhead read,
-                                 TlsAsked asked, http::HttpVersion version) {
+                                 TlsAsked asked, http::HttpVersion version, inspect::LeafUse use) {
   const auto inspection = context.inspection;
   if (!net::has_room(below->buffers())) {
     Accepted none{nullptr, {.reason = Reason::kTooLarge, .host = asked.name.text()}};
@@ -98,7 +99,7 @@ asio::awaitable<Accepted> accept(flow::Context& context, std::unique_ptr<net::St
     co_await flow::send_and_close(*below, alert_record(Alert::kInternalError));
     co_return none;
   }
-  auto leaf = co_await inspection->leaves->leaf_for(asked.name);
+  auto leaf = co_await inspection->leaves->leaf_for(asked.name, use);
   if (!leaf) {
     Accepted none{nullptr, {.reason = Reason::kUpstreamFailed, .host = asked.name.text()}};
     none.refusal.detail = "no certificate could be made: " + leaf.error().message;
@@ -168,7 +169,8 @@ asio::awaitable<void> serve_inspected(flow::Context& context, flow::ClientConnec
   } else {
     origin.fail_next(std::move(connected.error()));  // the client is told over TLS of its own
   }
-  auto accepted = co_await accept(context, std::move(client.stream), std::move(read), asked, version);
+  auto accepted = co_await accept(context, std::move(client.stream), std::move(read), asked, version,
+                                  inspect::LeafUse::kInspection);
   held.set(0);
   if (!accepted.stream) co_return flow::log_refusal(context, client, accepted.refusal);
   client.stream = std::move(accepted.stream);
@@ -191,7 +193,8 @@ asio::awaitable<void> serve_refused(flow::Context& context, flow::ClientConnecti
     co_return co_await flow::send_and_close(*client.stream, alert_record(Alert::kAccessDenied));
   }
   const http::HttpVersion version = alpn_to_client(asked, http::HttpVersion::kHttp1);
-  auto accepted = co_await accept(context, std::move(client.stream), std::move(read), asked, version);
+  const auto use = http::is_own_name(asked.name) ? inspect::LeafUse::kInspection : inspect::LeafUse::kRefusal;
+  auto accepted = co_await accept(context, std::move(client.stream), std::move(read), asked, version, use);
   if (!accepted.stream) {
     refusal.detail = accepted.refusal.detail;
     co_return flow::log_refusal(context, client, refusal);

@@ -83,14 +83,15 @@ asio::awaitable<std::expected<http::OriginConnection, flow::DialFailure>> Inspec
   auto connected = co_await connect_anew(std::move(http2));
   if (!connected || connected->version == http::HttpVersion::kHttp1) co_return connected;
   auto translated = http::h2::http1_over_http2(context_, client_, std::move(connected->stream));
-  if (translated == nullptr) co_return flow::dial_failed(Reason::kUpstreamFailed, "no descriptors are left");
+  if (translated == nullptr)
+    co_return flow::dial_failed(Reason::kUpstreamFailed, "no descriptors are left", flow::DialFault::kLimit);
   co_return http::OriginConnection{std::move(translated), http::HttpVersion::kHttp1};
 }
 
 asio::awaitable<std::expected<http::OriginConnection, flow::DialFailure>> InspectedOrigin::connect_anew(
     std::vector<http::HttpVersion> offered) {
   if (!net::has_room(buffers_)) {
-    co_return flow::dial_failed(Reason::kUpstreamFailed, std::string(flow::kNoRoom));
+    co_return flow::dial_failed(Reason::kUpstreamFailed, std::string(flow::kNoRoom), flow::DialFault::kLimit);
   }
   auto dialled = co_await dial();
   if (!dialled) co_return std::unexpected(std::move(dialled.error()));
@@ -105,7 +106,8 @@ asio::awaitable<std::expected<http::OriginConnection, flow::DialFailure>> Inspec
   if (!stream) {
     http2_alone_ = http2_alone_ || stream.error().no_common_protocol;
     const Reason reason = stream.error().timed_out ? Reason::kTimedOut : Reason::kUpstreamFailed;
-    co_return flow::dial_failed(reason, std::move(stream.error().message));
+    const auto fault = stream.error().certificate ? flow::DialFault::kCertificate : flow::DialFault::kTls;
+    co_return flow::dial_failed(reason, std::move(stream.error().message), fault);
   }
   const bool http2 = (*stream)->alpn() == alpn_name(http::HttpVersion::kHttp2);
   co_return http::OriginConnection{std::move(*stream), http2 ? http::HttpVersion::kHttp2 : http::HttpVersion::kHttp1};

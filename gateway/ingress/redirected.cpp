@@ -37,13 +37,14 @@ std::optional<Protocol> first_bytes(net::Stream& stream, flow::ReadAhead& read) 
 
 // HTTP in clear on the port of HTTPS: named in the log as far as it can be read, and told so.
 asio::awaitable<void> refuse_clear_text(flow::Context& context, flow::ClientConnection client, flow::ReadAhead read) {
-  constexpr std::string_view kFault = "this is port 443: speak TLS here, or use http://";
+  constexpr std::string_view kFault = "port 443 expects TLS: use https://, or http:// for plain HTTP";
   flow::Refusal refusal{
       .phase = policy::Phase::kHttp, .reason = Reason::kMalformed, .detail = "plain HTTP on port 443", .status = 400};
   const auto head = sniffer::parse_request_head(read);
   if (head.complete() && head.value().host) refusal.host = head.value().host->text();
   flow::log_refusal(context, client, refusal);
-  const auto page = http::fault_page(400, policy::to_string(refusal.reason), kFault);
+  const bool json = head.complete() && http::wants_json(head.value());
+  const auto page = http::fault_page(400, refusal.reason, kFault, json ? http::BodyForm::kJson : http::BodyForm::kText);
   const bool to_head = head.complete() && head.value().method == "HEAD";
   co_await flow::send_and_close(*client.stream, http::render(page, to_head, true));
 }
@@ -51,7 +52,7 @@ asio::awaitable<void> refuse_clear_text(flow::Context& context, flow::ClientConn
 // HTTP/2 without TLS and without asking first: its client reads no page, but shows why a connection ends.
 asio::awaitable<void> refuse_http2_in_clear(flow::Context& context, flow::ClientConnection client) {
   constexpr std::string_view kWhy =
-      "Blocked by proxy policy: HTTP/2 without TLS cannot be decided. Use HTTP/1.1, or https.";
+      "Blocked by proxy policy: HTTP/2 without TLS is not supported. Use HTTP/1.1, or https.";
   constexpr std::size_t kFrameHead = 9;  // RFC 9113 section 4.1
   constexpr char kSettings = 0x4;
   constexpr char kGoaway = 0x7;

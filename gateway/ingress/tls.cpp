@@ -163,6 +163,7 @@ asio::awaitable<std::unique_ptr<net::Stream>> dial_origin(flow::Context& context
   refusal.ech = query.encrypted_client_hello;
   refusal.reason = dialled.error().reason;
   refusal.detail = dialled.error().message;
+  refusal.refused_address = dialled.error().refused_address;
   co_await refuse_with_alert(context, client, std::move(refusal), Alert::kInternalError);
   co_return nullptr;
 }

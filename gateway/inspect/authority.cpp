@@ -60,12 +60,16 @@ base::Status check_belongs(X509& certificate, EVP_PKEY& key) {
 
 // Whether OpenSSL could fill in everything. The name is the common name too where it fits: some programs show nothing
 // else. Not where the CA has the very same name: the leaf would look self-signed.
-bool fill_leaf(X509& leaf, X509& issuer, const base::HostName& name, EVP_PKEY& key) {
+bool fill_leaf(X509& leaf, X509& issuer, const base::HostName& name, EVP_PKEY& key, LeafUse use) {
   X509_NAME* subject = X509_get_subject_name(&leaf);
   bool named = name.text().size() <= kMaxCommonName && add_name_entry(*subject, "CN", name.text());
   if (named && X509_NAME_cmp(subject, X509_get_subject_name(&issuer)) == 0) {
     X509_NAME_ENTRY_free(X509_NAME_delete_entry(subject, 0));
     named = false;
+  }
+  if (use == LeafUse::kRefusal) {
+    if (!add_name_entry(*subject, "O", "Blocked by policy")) return false;
+    named = true;
   }
   return X509_set_version(&leaf, X509_VERSION_3) == 1 && set_random_serial(leaf) &&
          X509_set_issuer_name(&leaf, X509_get_subject_name(&issuer)) == 1 && X509_set_pubkey(&leaf, &key) == 1 &&
@@ -142,7 +146,7 @@ base::Result<std::string> Authority::secret_pem() const {
   return text;
 }
 
-base::Result<Leaf> Authority::issue(const base::HostName& name, EVP_PKEY& leaf_key, TimePoint now) const {
+base::Result<Leaf> Authority::issue(const base::HostName& name, EVP_PKEY& leaf_key, TimePoint now, LeafUse use) const {
   X509& issuer = certificate();
   if (now >= valid_until()) {
     return base::system_error(fmt::format("the CA expired on {}; {}", date_text(valid_until()), kRotate));
@@ -150,7 +154,7 @@ base::Result<Leaf> Authority::issue(const base::HostName& name, EVP_PKEY& leaf_k
   X509Ptr certificate(X509_new());
   const TimePoint from = std::max(now - kLeafBackdate, valid_from(issuer));
   const TimePoint until = std::min(now + kLeafLife, valid_until());
-  const bool made = certificate && fill_leaf(*certificate, issuer, name, leaf_key) &&
+  const bool made = certificate && fill_leaf(*certificate, issuer, name, leaf_key, use) &&
                     set_validity(*certificate, from, until) &&
                     X509_sign(certificate.get(), key_.get(), EVP_sha256()) > 0;
   if (!made) return crypto_error(fmt::format("no certificate can be made for {}", name.text()));

@@ -34,7 +34,8 @@ class Authority {
   [[nodiscard]] base::Result<std::string> secret_pem() const;
 
   // A leaf for exactly this name, with the public half of `leaf_key`.
-  [[nodiscard]] base::Result<Leaf> issue(const base::HostName& name, EVP_PKEY& leaf_key, TimePoint now) const;
+  [[nodiscard]] base::Result<Leaf> issue(const base::HostName& name, EVP_PKEY& leaf_key, TimePoint now,
+                                         LeafUse use = LeafUse::kInspection) const;
 
  private:
   Authority(KeyPtr key, std::vector<X509Ptr> certificates);

@@ -6,6 +6,7 @@
 #include <openssl/types.h>
 
 #include <boost/asio/awaitable.hpp>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -23,6 +24,10 @@ struct KeyDeleter {
 using X509Ptr = std::unique_ptr<X509, X509Deleter>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, KeyDeleter>;
 
+// What a leaf is for. One that only shows a refusal says so in its subject (O=Blocked by policy), because some tools
+// show the certificate and nothing else.
+enum class LeafUse : std::uint8_t { kInspection, kRefusal };
+
 struct Leaf {
   X509Ptr certificate;
   std::vector<X509Ptr> chain;  // above it, as sent: the CA itself is in the client's store and not among them
@@ -35,8 +40,8 @@ class LeafSource {
   virtual ~LeafSource() = default;
   // Cached, or made on another thread while the caller waits; resumes on the caller's executor. kSystem: no leaf can be
   // made, and the flow must be refused. Only asked for names that the policy has already decided about.
-  [[nodiscard]] virtual boost::asio::awaitable<base::Result<std::shared_ptr<const Leaf>>> leaf_for(
-      base::HostName name) = 0;
+  [[nodiscard]] virtual boost::asio::awaitable<base::Result<std::shared_ptr<const Leaf>>> leaf_for(base::HostName name,
+                                                                                                   LeafUse use) = 0;
 };
 
 }  // namespace soleroute::gateway::inspect

@@ -54,7 +54,8 @@ LeafIssuer::LeafIssuer(Authority authority, KeyPtr leaf_key, LeafLimits limits, 
       leaf_key_(std::move(leaf_key)),
       limits_(limits),
       clock_(std::move(clock)),
-      cache_(limits.kept) {}
+      inspections_(limits.kept),
+      refusals_(limits.kept) {}
 
 base::Result<std::shared_ptr<LeafIssuer>> LeafIssuer::start(Authority authority, LeafLimits limits, Clock clock) {
   SR_LET(key, make_key());
@@ -84,19 +85,20 @@ std::uint64_t LeafIssuer::signed_count() const {
   return signed_count_;
 }
 
-std::shared_ptr<const Leaf> LeafIssuer::kept(const base::HostName& name) {
+std::shared_ptr<const Leaf> LeafIssuer::kept(const Order& order) {
   const TimePoint now = clock_();
   const std::lock_guard lock(mutex_);
-  return cache_.find(name.text(), now);
+  return cache_of(order).find(order.name.text(), now);
 }
 
-std::optional<LeafIssuer::Answer> LeafIssuer::ask(const base::HostName& name, std::shared_ptr<Waiter> waiter) {
+std::optional<LeafIssuer::Answer> LeafIssuer::ask(const Order& order, std::shared_ptr<Waiter> waiter) {
   const TimePoint now = clock_();
+  const std::string key = order.key();
   {
     const std::lock_guard lock(mutex_);
     // It may have been made since the caller looked.
-    if (auto ready = cache_.find(name.text(), now)) return Answer(std::move(ready));
-    const auto line = waiting_.find(name.text());
+    if (auto ready = cache_of(order).find(order.name.text(), now)) return Answer(std::move(ready));
+    const auto line = waiting_.find(key);
     if (line != waiting_.end()) {
       line->second.push_back(std::move(waiter));
       return std::nullopt;
@@ -104,29 +106,30 @@ std::optional<LeafIssuer::Answer> LeafIssuer::ask(const base::HostName& name, st
     if (waiting_.size() >= limits_.waiting) {
       return Answer(base::system_error("too many certificates are being made at once; try again"));
     }
-    waiting_[name.text()].push_back(std::move(waiter));
-    queue_.push_back(name);
+    waiting_[key].push_back(std::move(waiter));
+    queue_.push_back(order);
   }
   asked_.notify_one();
   return std::nullopt;
 }
 
-asio::awaitable<base::Result<std::shared_ptr<const Leaf>>> LeafIssuer::leaf_for(base::HostName name) {
-  if (auto ready = kept(name)) co_return ready;
+asio::awaitable<base::Result<std::shared_ptr<const Leaf>>> LeafIssuer::leaf_for(base::HostName name, LeafUse use) {
+  const Order order{std::move(name), use};
+  if (auto ready = kept(order)) co_return ready;
   asio::steady_timer timer(co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
   const auto waiter = std::make_shared<Waiter>(timer);
   const struct Leaving {
     Waiter& waiter;
     ~Leaving() { waiter.leave(); }
   } leaving{*waiter};
-  if (auto answer = ask(name, waiter)) co_return std::move(*answer);
+  if (auto answer = ask(order, waiter)) co_return std::move(*answer);
   co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
   co_return waiter->take();
 }
 
-LeafIssuer::Answer LeafIssuer::sign(const base::HostName& name) {
+LeafIssuer::Answer LeafIssuer::sign(const Order& order) {
   const TimePoint now = clock_();
-  SR_LET(leaf, authority_.issue(name, *leaf_key_, now));
+  SR_LET(leaf, authority_.issue(order.name, *leaf_key_, now, order.use));
   X509& certificate = *leaf->certificate;
   const TimePoint from = valid_from(certificate);
   // With half of its life left it is made anew: who resumes a session must not meet one that has just expired.
@@ -134,7 +137,7 @@ LeafIssuer::Answer LeafIssuer::sign(const base::HostName& name) {
   auto shared = std::make_shared<const Leaf>(std::move(*leaf));
   const std::lock_guard lock(mutex_);
   ++signed_count_;
-  cache_.put(name.text(), {shared, from, until});
+  cache_of(order).put(order.name.text(), {shared, from, until});
   return shared;
 }
 
@@ -143,13 +146,13 @@ void LeafIssuer::run() {
   for (;;) {
     asked_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
     if (stopping_) return;
-    const base::HostName name = std::move(queue_.front());
+    const Order order = std::move(queue_.front());
     queue_.pop_front();
     lock.unlock();
-    const Answer answer = sign(name);
+    const Answer answer = sign(order);
     lock.lock();
-    auto waiters = std::move(waiting_[name.text()]);
-    waiting_.erase(name.text());
+    auto waiters = std::move(waiting_[order.key()]);
+    waiting_.erase(order.key());
     lock.unlock();
     for (const auto& waiter : waiters) waiter->answer(answer);
     waiters.clear();

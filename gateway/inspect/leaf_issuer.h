@@ -23,7 +23,7 @@
 namespace soleroute::gateway::inspect {
 
 struct LeafLimits {
-  std::size_t kept = 1024;     // leaves; about 6 KB each
+  std::size_t kept = 1024;     // leaves for each use; about 6 KB each
   std::size_t waiting = 1024;  // names that are being signed; more are refused
 };
 
@@ -37,20 +37,29 @@ class LeafIssuer final : public LeafSource {
                                                                        Clock clock = std::chrono::system_clock::now);
   ~LeafIssuer() override;
 
-  [[nodiscard]] boost::asio::awaitable<base::Result<std::shared_ptr<const Leaf>>> leaf_for(
-      base::HostName name) override;
+  [[nodiscard]] boost::asio::awaitable<base::Result<std::shared_ptr<const Leaf>>> leaf_for(base::HostName name,
+                                                                                           LeafUse use) override;
   // Since the start.
   [[nodiscard]] std::uint64_t signed_count() const;
 
  private:
   using Answer = base::Result<std::shared_ptr<const Leaf>>;
   class Waiter;
+  struct Order {
+    base::HostName name;
+    LeafUse use = LeafUse::kInspection;
+
+    [[nodiscard]] std::string key() const { return (use == LeafUse::kRefusal ? "!" : "") + name.text(); }
+  };
 
   LeafIssuer(Authority authority, KeyPtr leaf_key, LeafLimits limits, Clock clock);
   // The answer, where it is known at once; else the waiter is in line for it.
-  std::optional<Answer> ask(const base::HostName& name, std::shared_ptr<Waiter> waiter);
-  [[nodiscard]] std::shared_ptr<const Leaf> kept(const base::HostName& name);
-  Answer sign(const base::HostName& name);  // on the issuer's thread
+  std::optional<Answer> ask(const Order& order, std::shared_ptr<Waiter> waiter);
+  [[nodiscard]] std::shared_ptr<const Leaf> kept(const Order& order);
+  [[nodiscard]] LeafCache& cache_of(const Order& order) {
+    return order.use == LeafUse::kRefusal ? refusals_ : inspections_;
+  }
+  Answer sign(const Order& order);  // on the issuer's thread
   void run();
 
   const Authority authority_;
@@ -60,9 +69,10 @@ class LeafIssuer final : public LeafSource {
 
   mutable std::mutex mutex_;  // guards all below; never held while signing
   std::condition_variable asked_;
-  LeafCache cache_;
-  std::deque<base::HostName> queue_;
-  std::unordered_map<std::string, std::vector<std::shared_ptr<Waiter>>> waiting_;
+  LeafCache inspections_;
+  LeafCache refusals_;  // apart, so that refusals push out no leaf of an allowed host
+  std::deque<Order> queue_;
+  std::unordered_map<std::string, std::vector<std::shared_ptr<Waiter>>> waiting_;  // by Order::key()
   std::uint64_t signed_count_ = 0;
   bool stopping_ = false;
   std::thread thread_;

@@ -218,7 +218,7 @@ asio::awaitable<std::expected<std::unique_ptr<TlsStream>, OriginFault>> OriginTl
     co_return std::move(stream);
   }
   const bool refused = done.error().kind == Kind::kAlert && done.error().alert == kNoApplicationProtocol;
-  OriginFault fault{done.error().kind == Kind::kTimedOut, refused,
+  OriginFault fault{done.error().kind == Kind::kTimedOut, refused, !connecting->certificate_fault.empty(),
                     name.text() + ": " + sentence(done.error(), *connecting)};
   co_return std::unexpected(std::move(fault));
 }

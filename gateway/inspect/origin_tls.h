@@ -22,6 +22,7 @@ namespace soleroute::gateway::inspect {
 struct OriginFault {
   bool timed_out = false;
   bool no_common_protocol = false;  // it speaks none of those that were offered
+  bool certificate = false;         // its certificate was refused
   std::string message;  // what exactly is wrong, with the name: "a.test: its certificate expired on 2026-11-01"
 };
 

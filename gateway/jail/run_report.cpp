@@ -68,13 +68,13 @@ const YamlNode* value_of(const YamlNode& mapping, std::string_view key) {
   return nullptr;
 }
 
-// "{host: H, port: P, protocol: tcp}" or "{cidr: "A/32", port: P, protocol: tcp}" as "H:P".
+// "{host: H, port: P}" or "{cidr: A/32, port: P}" as "H:P", with `protocol: tcp` or without.
 std::string host_and_port(const YamlNode& item) {
-  constexpr std::size_t kFields = 3;
   const YamlNode* port = value_of(item, "port");
   const YamlNode* host = value_of(item, "host");
   const YamlNode* cidr = value_of(item, "cidr");
-  if (item.children.size() != 2 * kFields || port == nullptr || (host == nullptr) == (cidr == nullptr)) return {};
+  const std::size_t fields = value_of(item, "protocol") != nullptr ? 3 : 2;
+  if (item.children.size() != 2 * fields || port == nullptr || (host == nullptr) == (cidr == nullptr)) return {};
   if (host != nullptr) return fmt::format("{}:{}", host->text, port->text);
   const std::string address = cidr->text.substr(0, cidr->text.find('/'));
   return address.contains(':') ? fmt::format("[{}]:{}", address, port->text)

@@ -55,11 +55,26 @@ def test_status_of_a_healthy_router_agrees_with_its_json(router, gateway_binary)
     assert json.loads(answer.stdout)["health"] == "healthy"
 
 
-@pytest.mark.parametrize(("url", "said"), [("a.test", "write https://a.test/"), ("", "no URL"), ("a.test/x\x1b[31m", "a.test/x")])
-def test_explain_of_no_url_says_what_to_write(gateway_binary, url, said):
+@pytest.mark.parametrize(("url", "said"), [
+    ("", "the URL is empty"), ("a.test/x\x1b[31m", "a.test/x"), ("ftp://a.test/", "unknown scheme"),
+    ("https://a.test:99999/", "no valid port (1 to 65535)"), ("tcp://a.test", "needs a port"),
+])  # fmt: skip
+def test_explain_of_no_url_is_a_usage_error(gateway_binary, url, said):
     done = subprocess.run([gateway_binary, "explain", "https://b.test/", url], capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 2 and said in done.stderr and "\x1b" not in done.stderr
     assert done.stdout == "", "nothing is half answered"
+
+
+def test_explain_says_what_it_takes_a_bare_host_and_a_method_for(gateway_binary, tmp_path):
+    (tmp_path / "policy.yaml").write_text("domains: [{host: a.test, rules: [{methods: [PUT]}]}]\n")
+
+    def explain(*arguments):
+        return subprocess.run([gateway_binary, "explain", *arguments], capture_output=True, text=True, timeout=20, check=False, cwd=tmp_path)
+
+    done = explain("a.test", "--method", "put")
+    assert done.returncode == 0 and done.stdout.startswith("allowed  https://a.test/\n"), done
+    assert "'a.test' means https://a.test/" in done.stderr and "'put' means PUT" in done.stderr
+    assert explain("a.test").returncode == 1, "the control: GET is not allowed"
 
 
 @pytest.mark.parametrize("arguments", [["services"], ["check"], ["explain", "https://a.test/"]])

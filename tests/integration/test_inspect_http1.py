@@ -56,7 +56,7 @@ def test_requests_are_decided_by_path_and_method(case, lab, get):
     for path, method in (("/no", "GET"), ("/ok", "GET"), ("/ok/../no", "GET"), ("/ok/%2e%2e/no", "GET"), ("/ok/a", "POST")):
         response = get("allowed.test", path, method=method)
         assert response.status == 403, (path, method)
-        assert response.first_line == "Blocked by proxy policy: allowed.test"
+        assert response.first_line.startswith("Blocked by proxy policy: allowed.test")
     assert [r.target for r in lab.al.since(mark)] == ["/ok/a", "/ok/"]
     record = case.record(action="blocked", path="/no")
     assert (record["phase"], record["scheme"], record["reason"], record["status"]) == ("http", "https", "no_rule_matched", 403)
@@ -142,7 +142,7 @@ def test_a_request_for_another_host_is_misdirected(case, lab, router):
             link.sendall(web.request_bytes(host, f"/{case.canary}"))
             response = reader.response()
             assert response.status == 421
-            assert response.first_line == f"Blocked by proxy policy: {host}"
+            assert response.first_line.startswith(f"Blocked by proxy policy: {host}")
         link.sendall(web.request_bytes("CDN-allowed.test.", "/same"))
         assert reader.response().body == b"CDN\n"
     assert [r.target for r in lab.cdn.since(cdn)] == ["/same"]
@@ -279,7 +279,7 @@ def test_a_websocket_to_an_origin_of_http2_that_takes_none_is_a_page_that_says_s
         upgrade = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
         response = get("spare.wild.test", "/ok/socket", headers=upgrade)
         assert response.status == 502
-        assert "The policy allows spare.wild.test" in response.body.decode() and "takes no WebSocket" in response.body.decode()
+        assert "spare.wild.test is allowed, but" in response.body.decode() and "supports no WebSocket" in response.body.decode()
         assert case.record(host="spare.wild.test", path="/ok/socket")["status"] == 502
         assert get("spare.wild.test", "/ok/a").body == b"HTTP2\n", "the control: it is there, and is asked for the rest"
         assert origin.asked("/ok/a") and not origin.asked("/ok/socket")

@@ -27,7 +27,7 @@ def policy(router, request):
 @threat("T186")
 def test_over_plain_http(case, lab, policy):
     page = web.http(lab.agent, "gateway.internal", "/")
-    assert page.status == 200 and b"the only way out" in page.body
+    assert page.status == 200 and b"restricted by an allowlist" in page.body
     case.no_query("gateway.internal")
     case.no_syn()
     del policy
@@ -39,7 +39,7 @@ def test_over_https(case, lab, router, policy, alpn):
     with web.tls(lab.agent, "gateway.internal", router.folder / "ca" / "mitmproxy-ca-cert.pem", alpn=alpn) as link:
         link.sendall(web.request_bytes("gateway.internal", "/"))
         page = web.Reader(link).response()
-    assert page.status == 200 and b"the only way out" in page.body
+    assert page.status == 200 and b"restricted by an allowlist" in page.body
     case.no_query("gateway.internal")
     case.no_syn()
     del policy
@@ -59,7 +59,7 @@ def test_to_a_client_of_http2_alone(case, lab, router, policy):
     with h2.linked(lab.agent, at.GW, "gateway.internal", str(public)) as link:
         link.send(h2.get(1, "gateway.internal", "/"))
         how, body = link.end_of(1)
-    assert how == "end" and b"the only way out" in body
+    assert how == "end" and b"restricted by an allowlist" in body
     case.no_query("gateway.internal")
     del policy
 
@@ -69,7 +69,7 @@ def test_through_the_explicit_proxy(case, lab, router, policy):
     proxy = f"http://{at.GW}:8080"
     for url in ("http://gateway.internal/", "https://gateway.internal/"):
         code, said = curl(lab, router, "--proxy", proxy, url)
-        assert code == 0 and "the only way out" in said, (url, said)
+        assert code == 0 and "restricted by an allowlist" in said, (url, said)
     found, _, _ = talk(lab, b"CONNECT gateway.internal:22 HTTP/1.1\r\nHost: gateway.internal:22\r\n\r\n", at.GW)
     assert found == [403] or found == [405]
     case.no_query("gateway.internal")

@@ -27,8 +27,8 @@ def denials(lab):
 def test_it_says_what_it_is_and_what_is_allowed(case, lab):
     assert web.resolve(lab.agent, "gateway.internal").addresses() == [at.GW]
     home = get(lab, "/")
-    assert home.status == 200 and b"the only way out" in home.body and b"*.wild.test" in home.body
-    assert b"every name below it" in get(lab, "/policy").body
+    assert home.status == 200 and b"restricted by an allowlist" in home.body and b"*.wild.test" in home.body
+    assert b"its subdomains" in get(lab, "/policy").body
     allowed = json.loads(get(lab, "/policy.json").body)
     assert [d["host"] for d in allowed["domains"]] == ["allowed.test", "*.wild.test", "cdn-allowed.test"]
     assert json.loads(get(lab, "/policy", headers=["Accept: application/json"]).body) == allowed
@@ -97,7 +97,7 @@ def test_no_policy_can_shadow_or_remove_it(lab, make_gateway):
     for policy in ("domains: [gateway.internal]\n", "domains: []\n", "mode: observe\ndomains: [{host: gateway.internal, addresses: [45.33.32.0/24]}]\n"):
         one = make_gateway(policy=policy).start()
         case = Case(lab, one.log)
-        assert b"the only way out" in get(lab, "/").body, policy
+        assert b"restricted by an allowlist" in get(lab, "/").body, policy
         status = web.talk(lab.agent, at.GW, 8080, b"CONNECT gateway.internal:443 HTTP/1.1\r\nHost: gateway.internal:443\r\n\r\n" + b"x" * 10)[0]
         assert not status.startswith(b"HTTP/1.1 200") or b"\x15" in status
         case.no_syn()

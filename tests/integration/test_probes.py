@@ -101,13 +101,16 @@ def test_an_agent_hides_nothing_behind_the_probes(started, tmp_path):
 
 
 def test_input_that_is_no_log_is_an_error(gateway_binary, tmp_path):
-    for text, said in ((b"", "nothing was read"), (b"\x00\xff\n" * 3, "none of its 3 lines is a record"), (b"{}\n", "none of its 1 lines")):
+    for text, said in ((b"\x00\xff\n" * 3, "none of its 3 lines is a record"), (b"{}\n", "none of its 1 lines")):
         log = tmp_path / "log"
         log.write_bytes(text)
         for given, stdin in (([str(log)], None), (["-"], log.open("rb"))):
             done = subprocess.run([gateway_binary, "suggest", *given], stdin=stdin, capture_output=True, text=True, timeout=60, check=False)
             assert (done.returncode, done.stdout) == (2, ""), done
             assert said in done.stderr, done.stderr
+    log.write_text("")
+    done = subprocess.run([gateway_binary, "suggest", str(log)], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "") and "no denials in the log" in done.stderr, done
     log.write_text('{"type":"lifecycle","event":"healthy"}\n')
     done = subprocess.run([gateway_binary, "suggest", str(log)], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "") and "no denials in the log; nothing to suggest" in done.stderr

@@ -19,7 +19,7 @@ threat = pytest.mark.threat
 def test_a_denied_host_gets_the_page_that_says_so(case, lab):
     response = web.http(lab.agent, "denied.test", f"/{case.canary}")
     assert response.status == 403
-    assert response.first_line == "Blocked by proxy policy: denied.test"
+    assert response.first_line.startswith("Blocked by proxy policy: denied.test")
     headers = response.headers
     assert headers["content-type"] == "text/plain; charset=utf-8"
     assert headers["cache-control"] == "no-store"
@@ -56,7 +56,7 @@ def test_the_page_is_framed_right_for_every_request(case, lab, method, extra, bo
 def test_a_client_that_wants_only_json_gets_json(case, lab):
     response = web.http(lab.agent, "denied.test", address=at.EV, headers=["Accept: application/json"])
     assert response.status == 403
-    assert response.headers["content-type"].startswith("application/json")
+    assert response.headers["content-type"].startswith("application/problem+json")
     assert "denied.test" in json.dumps(json.loads(response.body))
     del case
 

@@ -109,8 +109,8 @@ def test_a_denied_name_on_the_proxys_port_gets_the_page(case, lab):
     response = web.http(lab.agent, f"sub.evil.test:{PROXY}", f"/{case.canary}", address, port=PROXY)
     assert response.status == 403
     text = response.body.decode()
-    assert text.startswith("Blocked by proxy policy: sub.evil.test\n")
-    assert "endpoints:\n  - {host: sub.evil.test, port: 8080, protocol: tcp}\n" in text
+    assert text.startswith("Blocked by proxy policy: sub.evil.test (to allow it, add to ")
+    assert "endpoints:\n  - {host: sub.evil.test, port: 8080}\n" in text
     record = case.one_record(phase="http", action="blocked", host="sub.evil.test")
     assert (record["port"], record["reason"], record["status"]) == (PROXY, "host_not_allowed", 403)
     for host in ("allowed.test", "gateway.internal", f"{at.GW}:{PROXY}"):

@@ -98,7 +98,7 @@ def test_the_gateway_tells_about_itself(case):
     address = web.resolve(case.lab.agent, "gateway.internal").addresses()[0]
     web.http(case.lab.agent, f"{case.canary}.evil.test", "/", address=at.EV)
     home = web.http(case.lab.agent, "gateway.internal", "/", address)
-    assert home.status == 200 and b"the only way out" in home.body
+    assert home.status == 200 and b"restricted by an allowlist" in home.body
     told = web.http(case.lab.agent, "gateway.internal", "/denials", address)
     assert case.canary.encode() in told.body
     case.no_query("gateway.internal")

@@ -11,6 +11,7 @@
 #include "gateway/http/h1/io.h"
 #include "gateway/http/h1/upload.h"
 #include "gateway/http/page.h"
+#include "gateway/http/proxy_status.h"
 
 namespace soleroute::gateway::http::h1 {
 namespace {
@@ -276,10 +277,11 @@ asio::awaitable<Answer::Delivery> Answer::deliver_bulk() {
 }
 
 asio::awaitable<void> Answer::answer_failure(bool bad_request) {
-  const auto reason = policy::to_string(result.outcome.failure);
+  const Reason reason = result.outcome.failure;
   const int status = bad_request ? 400 : result.outcome.failure == Reason::kTimedOut ? 504 : 502;
-  const Page page = bad_request ? fault_page(status, reason, result.outcome.detail)
-                                : upstream_page(status, reason, request_.host, result.outcome.detail);
+  const UpstreamFault fault{reason, response_error(reason), request_.host, result.outcome.detail};
+  const Page page = bad_request ? fault_page(status, reason, result.outcome.detail, request_.form)
+                                : upstream_page(status, fault, request_.form);
   const std::string out = render(page, request_.is_head(), true);
   const auto written = co_await write_out(to_client(base::as_bytes(out)));
   if (written == Written::kAll) result.outcome.status = status;

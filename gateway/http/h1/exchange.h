@@ -15,6 +15,7 @@
 #include "gateway/http/h1/buffer.h"
 #include "gateway/http/h1/upstream.h"
 #include "gateway/http/outcome.h"
+#include "gateway/http/page.h"
 #include "gateway/http/websocket_handshake.h"
 #include "gateway/net/stream.h"
 #include "policy/decision.h"
@@ -36,6 +37,7 @@ struct Request {
   bool keep_alive = true;
   std::optional<WebSocketOffer> websocket{};  // asked for, and may be granted
   bool may_repeat = false;                    // idempotent (RFC 9110 section 9.2.2)
+  BodyForm form = BodyForm::kText;            // of the gateway's own answer
 
   [[nodiscard]] bool is_head() const { return method == "HEAD"; }
 };

@@ -141,7 +141,8 @@ asio::awaitable<std::optional<ConnectAsked>> Session::connect_asked(const sniffe
     co_await answer_fault(fault);
     co_return std::nullopt;
   }
-  ConnectAsked asked{{{}, head.host, head.host_address, head.port}, head.http11, wants_json(head)};
+  ConnectAsked asked{
+      {{}, head.host, head.host_address, head.port}, head.http11, wants_json(head) ? BodyForm::kJson : BodyForm::kText};
   received_.consume(head.size);
   co_return asked;
 }
@@ -152,7 +153,8 @@ void Session::begin(const sniffer::RequestHead& head) {
               .host = head.host ? head.host->text() : "",
               .http11 = head.http11,
               .keep_alive = head.keep_alive,
-              .may_repeat = sniffer::http1::is_idempotent(head.method)};
+              .may_repeat = sniffer::http1::is_idempotent(head.method),
+              .form = wants_json(head) ? BodyForm::kJson : BodyForm::kText};
   if (head.upgrade == sniffer::Upgrade::kWebSocket) request_.websocket = websocket_offer(head);
   flow_.begin({.host = head.host,
                .host_address = head.host_address,
@@ -161,7 +163,7 @@ void Session::begin(const sniffer::RequestHead& head) {
                .method = request_.method,
                .target = request_.target,
                .overrides = policy::override_headers(head.fields, head.method),
-               .form = {.json = wants_json(head)}});
+               .form = {.body = request_.form}});
 }
 
 // What no policy can allow.

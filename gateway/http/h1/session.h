@@ -31,7 +31,7 @@ enum class Entrance : std::uint8_t { kRedirected, kExplicitProxy, kInspected };
 struct ConnectAsked {
   sniffer::Authority authority;  // `text` is not to be used: its bytes are gone
   bool http11 = true;
-  bool wants_json = false;
+  BodyForm form = BodyForm::kText;
 };
 
 class Session {

@@ -298,8 +298,10 @@ asio::awaitable<Next> Translation::write_answer() {
 
 // In the origin's place, which has no words for it: what it cannot do is known before it is asked.
 asio::awaitable<void> Translation::refuse_websocket() {
-  const Page page = upstream_page(502, policy::to_string(policy::Reason::kUpstreamFailed), request_.authority,
-                                  "it speaks HTTP/2 alone, and takes no WebSocket over it (RFC 8441)");
+  const UpstreamFault fault{.error = "http_upgrade_failed",
+                            .host = request_.authority,
+                            .cause = "it speaks HTTP/2 only, and supports no WebSocket over it (RFC 8441)"};
+  const Page page = upstream_page(502, fault, BodyForm::kText);
   const std::string answer = render(page, false, true);
   const auto written = co_await client_->write_all(base::as_bytes(answer));
   (void)written;  // the connection is over either way

@@ -100,7 +100,7 @@ std::expected<Request, Fault> read_request(Fields head) {
       request.fields.push_back(std::move(field));
     }
   }
-  request.wants_json = accepted.json_alone();
+  request.wants_json = accepted.prefers_json();
   request.authority = authority ? *authority : host.value_or("");
   if (const auto wrong = read_authority(request)) return std::unexpected(*wrong);
   if (authority && host && *authority != *host) return fault(400, ":authority and host differ");

@@ -109,7 +109,7 @@ std::optional<Page> Session::decide(Exchange& exchange) {
               .method = asked.method,
               .target = asked.path,
               .overrides = policy::override_headers(asked.fields, asked.method),
-              .form = {.json = asked.wants_json, .one_line = asked.grpc}});
+              .form = {.body = asked.wants_json ? BodyForm::kJson : BodyForm::kText, .one_line = asked.grpc}});
   if (auto page = flow.decide()) return page;
   if (auto page = flow.inject(asked.fields)) return page;
   auto& body = *exchange.stream->received();

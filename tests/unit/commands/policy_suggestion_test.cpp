@@ -44,7 +44,7 @@ TEST(PolicySuggestion, SaysEachHostOnceHoweverItWasRefused) {
   const auto made = suggestion_for({refused(policy::Phase::kDns, "a.test"), refused(policy::Phase::kTls, "a.test", 443),
                                     refused(policy::Phase::kTls, "a.test", 443), request("a.test", "GET", "/"),
                                     refused(policy::Phase::kDns, "b.test")});
-  EXPECT_EQ(made.yaml, "domains:\n  - a.test  # 3x\n  - b.test  # 1x\n");
+  EXPECT_EQ(made.yaml, "domains:\n  - a.test  # 3 times, GET, https\n  - b.test  # 1 time, DNS only\n");
   EXPECT_THAT(made.without, IsEmpty());
 }
 
@@ -54,7 +54,7 @@ TEST(PolicySuggestion, AddsOnlyRequestsToAHostThatHasRules) {
   const auto made = suggestion_for({request("api.test", "POST", "/v1/x"), request("api.test", "GET", "/v2/"),
                                     request("api.test", "GET", "/v1/seen")},
                                    policy);
-  EXPECT_THAT(made.yaml, HasSubstr("methods: [\"POST\"]"));
+  EXPECT_THAT(made.yaml, HasSubstr("methods: [POST]"));
   EXPECT_THAT(made.yaml, HasSubstr("/v2/"));
   EXPECT_THAT(made.yaml, Not(HasSubstr("seen"))) << "the policy of today allows it";
   const std::vector<policy::PolicySource> layers{{"policy.yaml", policy}, {"more.yaml", made.yaml}};
@@ -70,8 +70,7 @@ TEST(PolicySuggestion, NamesEndpointsByTheirPorts) {
   packet.destination = "45.33.32.7:5432";
   packet.detail = "tcp, looked up as db.test";
   packet.reason = "endpoint_not_allowed";
-  EXPECT_THAT(suggestion_for({packet}).yaml,
-              HasSubstr("endpoints:\n  - {host: db.test, port: 5432, protocol: tcp}  # 1x\n"));
+  EXPECT_THAT(suggestion_for({packet}).yaml, HasSubstr("endpoints:\n  - {host: db.test, port: 5432}  # 1 time\n"));
 }
 
 TEST(PolicySuggestion, CountsWhatNoPolicyWouldAllow) {
@@ -84,7 +83,7 @@ TEST(PolicySuggestion, CountsWhatNoPolicyWouldAllow) {
   auto nameless = refused(policy::Phase::kTls, "", 443);
   nameless.reason = "no_sni";
   const auto made = suggestion_for({quic, local, nameless, refused(policy::Phase::kTls, "a.test", 443)});
-  EXPECT_EQ(made.yaml, "domains:\n  - a.test  # 1x\n");
+  EXPECT_EQ(made.yaml, "domains:\n  - a.test  # 1 time, https\n");
   EXPECT_EQ(made.without.at("no_sni"), 1U);
   EXPECT_EQ(made.without.at("host_not_allowed"), 1U);
 }
@@ -104,10 +103,10 @@ TEST(PolicySuggestion, NamesAddressesThatWereAskedForAsSuch) {
   tunnel.reason = "endpoint_not_allowed";
   const auto made = suggestion_for({http, http, https, v6, tunnel});
   EXPECT_EQ(made.yaml,
-            "endpoints:\n  - {cidr: \"45.33.32.1/32\", port: 80, protocol: tcp}  # 2x\n"
-            "  - {cidr: \"45.33.32.1/32\", port: 443, protocol: tcp}  # 1x\n"
-            "  - {cidr: \"2001:4860::1/128\", port: 80, protocol: tcp}  # 1x\n"
-            "  - {cidr: \"45.33.32.1/32\", port: 8000, protocol: tcp}  # 1x\n");
+            "endpoints:\n  - {cidr: 45.33.32.1/32, port: 80}  # 2 times, GET\n"
+            "  - {cidr: 45.33.32.1/32, port: 443}  # 1 time, https\n"
+            "  - {cidr: \"2001:4860::1/128\", port: 80}  # 1 time, GET\n"
+            "  - {cidr: 45.33.32.1/32, port: 8000}  # 1 time\n");
   EXPECT_THAT(made.without, IsEmpty());
   EXPECT_EQ(suggestion_for({http, https, v6, tunnel}, made.yaml).yaml, "") << "the policy of today allows it";
 }
@@ -148,7 +147,9 @@ TEST(PolicySuggestion, PutsFirstWhatWasDeniedMost) {
   const auto once = refused(policy::Phase::kTls, "once.test", 443);
   const auto often = refused(policy::Phase::kTls, "often.test", 443);
   const auto made = suggestion_for({once, often, often, held, often});
-  EXPECT_EQ(made.yaml, "domains:\n  - looked-up.test  # 7x\n  - often.test  # 3x\n  - once.test  # 1x\n");
+  EXPECT_EQ(made.yaml,
+            "domains:\n  - looked-up.test  # 7 times, DNS only\n  - often.test  # 3 times, https\n  - once.test  # 1 "
+            "time, https\n");
 }
 
 TEST(PolicySuggestion, NeverNamesAnAddressThatNoPolicyIsMeantToList) {
@@ -182,7 +183,16 @@ TEST(PolicySuggestion, NeverNamesTheGatewaysOwnAddress) {
   EXPECT_EQ(suggestion_for({nameless}).yaml, "");
   auto named = packet("10.77.0.2:22", "git.test");
   named.detail = "tcp, this gateway";
-  EXPECT_EQ(suggestion_for({named}).yaml, "endpoints:\n  - {host: git.test, port: 22, protocol: tcp}  # 1x\n");
+  EXPECT_EQ(suggestion_for({named}).yaml, "endpoints:\n  - {host: git.test, port: 22}  # 1 time\n");
+}
+
+TEST(PolicySuggestion, NamesNoAddressThatStandsForADeniedName) {
+  for (const char* destination : {"100.64.3.4:6379", "[fd73:6f6c:6572::1:7]:6379"}) {
+    EXPECT_EQ(suggestion_for({packet(destination, "redis.test")}).yaml,
+              "endpoints:\n  - {host: redis.test, port: 6379}  # 1 time\n");
+  }
+  EXPECT_THAT(suggestion_for({packet("10.0.0.5:6379", "redis.test")}).yaml, HasSubstr("addresses: [10.0.0.5/32]"))
+      << "control";
 }
 
 TEST(PolicySuggestion, LeavesOutProbesAndNamesThatAreNoHosts) {
@@ -192,7 +202,31 @@ TEST(PolicySuggestion, LeavesOutProbesAndNamesThatAreNoHosts) {
   auto service = refused(policy::Phase::kDns, "_http._tcp.registry.example");
   service.detail = "dns type SRV";
   const auto made = suggestion_for({probe, below, service, refused(policy::Phase::kTls, "a.test", 443)});
-  EXPECT_EQ(made.yaml, "domains:\n  - a.test  # 1x\n");
+  EXPECT_EQ(made.yaml, "domains:\n  - a.test  # 1 time, https\n");
+}
+
+// What only a resolver's search domains made of names that are meant.
+TEST(PolicySuggestion, LeavesOutNamesThatASearchDomainMade) {
+  const std::vector<audit::DecisionRecord> log{
+      refused(policy::Phase::kDns, "known.test.corp.example"), refused(policy::Phase::kDns, "a.test.svc.corp.example"),
+      refused(policy::Phase::kTls, "a.test", 443), refused(policy::Phase::kDns, "wiki.corp.example")};
+  const auto made = suggestion_for(log, "domains: [known.test]");
+  EXPECT_EQ(made.yaml, "domains:\n  - a.test  # 1 time, https\n  - wiki.corp.example  # 1 time, DNS only\n");
+  EXPECT_THAT(made.without, IsEmpty());
+  EXPECT_THAT(suggestion_for({log[0]}).yaml, HasSubstr("known.test.corp.example")) << "control: nothing makes it so";
+}
+
+TEST(PolicySuggestion, ListsThePrivateAddressOfAnAllowedName) {
+  auto lookup = refused(policy::Phase::kDns, "db.test");
+  lookup.reason = "private_address";
+  lookup.resolved = "10.0.0.7";
+  const std::string line = "domains:\n  - {host: db.test, addresses: [10.0.0.7/32]}  # 1 time, DNS only\n";
+  EXPECT_EQ(suggestion_for({lookup}, "domains: [db.test]").yaml, line);
+  EXPECT_EQ(suggestion_for({lookup}, "domains: [{host: db.test, addresses: [10.0.0.0/8]}]").yaml, "") << "listed";
+  EXPECT_EQ(suggestion_for({lookup}, "endpoints: [{host: db.test, port: 5432}]").yaml,
+            "endpoints:\n  - {host: db.test, port: 5432, addresses: [10.0.0.7/32]}  # 1 time, DNS only\n");
+  lookup.resolved = "169.254.169.254";
+  EXPECT_EQ(suggestion_for({lookup}, "domains: [db.test]").yaml, "") << "no policy is meant to list it";
 }
 
 // Without the policy that was in force, the reason alone tells that no line is missing.
@@ -210,8 +244,8 @@ TEST(PolicySuggestion, HasNoLineForAReasonThatNoneCures) {
 TEST(PolicySuggestion, NamesTheOptionalGroupOfAServiceThatThePolicyLists) {
   const auto log = refused(policy::Phase::kTls, "play.googleapis.com", 443);
   EXPECT_EQ(suggestion_for({log, log}, "services: [gemini]").yaml,
-            "services:\n  - {name: gemini, optional: [telemetry]}  # 2x\n");
-  EXPECT_EQ(suggestion_for({log}).yaml, "domains:\n  - play.googleapis.com  # 1x\n");
+            "services:\n  - {name: gemini, optional: [telemetry]}  # 2 times, https\n");
+  EXPECT_EQ(suggestion_for({log}).yaml, "domains:\n  - play.googleapis.com  # 1 time, https\n");
 }
 
 TEST(PolicySuggestion, TakesNothingFromALineThatWouldForgeYaml) {

@@ -37,7 +37,8 @@ domains:
 class LeavesOnTheSpot final : public inspect::LeafSource {
  public:
   explicit LeavesOnTheSpot(const TestAuthority& authority) : authority_(authority) {}
-  boost::asio::awaitable<base::Result<std::shared_ptr<const inspect::Leaf>>> leaf_for(base::HostName name) override {
+  boost::asio::awaitable<base::Result<std::shared_ptr<const inspect::Leaf>>> leaf_for(
+      base::HostName name, inspect::LeafUse /*use*/) override {
     ++made;
     auto issued = authority_.issue_for(name.text());
     co_return std::make_shared<const inspect::Leaf>(std::move(issued.certificate), std::vector<inspect::X509Ptr>{},
@@ -115,8 +116,8 @@ TEST_F(Inspected, EachRequestIsDecidedByItsPath) {
 
   ends.agent.send(wire("GET /no HTTP/1.1|Host: api.test||"));
   const std::string page = ends.agent.message();
-  EXPECT_THAT(page, StartsWith("HTTP/1.1 403 Forbidden\r\n"));
-  EXPECT_THAT(page, HasSubstr("\r\n\r\nBlocked by proxy policy: api.test\n"));
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 403 Blocked by policy: "));
+  EXPECT_THAT(page, HasSubstr("\r\n\r\nBlocked by proxy policy: api.test"));
   EXPECT_THAT(page, HasSubstr("X-Soleroute-Reason: no_rule_matched\r\n"));
   EXPECT_THAT(page, HasSubstr("path: {exact: \"/no\"}")) << "the lines to add";
 
@@ -144,7 +145,7 @@ TEST_F(Inspected, ARequestForAnotherHostIsMisdirected) {
   for (const char* const host : {"other.test", "plain.test", "denied.test"}) {
     ends.agent.send(wire(std::string("GET /ok/CANARY HTTP/1.1|Host: ") + host + "||"));
     const std::string page = ends.agent.message();
-    EXPECT_THAT(page, StartsWith("HTTP/1.1 421 Misdirected Request\r\n"));
+    EXPECT_THAT(page, StartsWith("HTTP/1.1 421 Host mismatch: "));
     EXPECT_THAT(page, HasSubstr(std::string("Blocked by proxy policy: ") + host));
   }
   ends.agent.send(wire("GET /ok/ HTTP/1.1|Host: API.TEST.||"));
@@ -194,7 +195,7 @@ TEST_F(Inspected, ABadCertificateOfTheOriginIsAPage) {
   ASSERT_TRUE(up.get()) << TlsPeer::error();
   client.send(wire("POST /ok/ HTTP/1.1|Host: api.test|Content-Length: 6||CANARY"));
   const std::string page = client.message();
-  EXPECT_THAT(page, StartsWith("HTTP/1.1 502 Bad Gateway\r\n"));
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 502 Cannot reach: "));
   EXPECT_THAT(page, HasSubstr("api.test: its certificate expired on 20"));
   const auto record = records(1).at(0);
   EXPECT_FALSE(record.allowed);
@@ -221,8 +222,8 @@ TEST_F(Inspected, ADeniedHostGetsThePageAndIsNeverDialled) {
   ASSERT_TRUE(client.connect("denied.test", test::alpn_list({"h2", "http/1.1"}))) << TlsPeer::error();
   client.send(wire("GET /CANARY HTTP/1.1|Host: denied.test||"));
   const std::string page = client.message();
-  EXPECT_THAT(page, StartsWith("HTTP/1.1 403 Forbidden\r\n"));
-  EXPECT_THAT(page, HasSubstr("\r\n\r\nBlocked by proxy policy: denied.test\n"));
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 403 Blocked by policy: "));
+  EXPECT_THAT(page, HasSubstr("\r\n\r\nBlocked by proxy policy: denied.test"));
   EXPECT_THAT(page, HasSubstr("- denied.test"));
   client.cut();
   const auto record = records(1).at(0);
@@ -242,8 +243,8 @@ TEST_F(Inspected, ADeniedHostsPageIsForClientsWithoutAlpnToo) {
   EXPECT_EQ(size, 0u) << "what was not asked for is not answered (RFC 7301 section 3.1)";
   client.send(wire("GET /CANARY HTTP/1.1|Host: denied.test||"));
   const std::string page = client.message();
-  EXPECT_THAT(page, StartsWith("HTTP/1.1 403 Forbidden\r\n"));
-  EXPECT_THAT(page, HasSubstr("\r\n\r\nBlocked by proxy policy: denied.test\n"));
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 403 Blocked by policy: "));
+  EXPECT_THAT(page, HasSubstr("\r\n\r\nBlocked by proxy policy: denied.test"));
   client.cut();
   const auto record = records(1).at(0);
   EXPECT_EQ(record.reason, "host_not_allowed");
@@ -513,7 +514,7 @@ TEST_F(InspectedWithSecrets, ARequestWithSuchAHeaderIsRefusedOrLosesIt) {
   const std::string page = ends.agent.message();
   EXPECT_THAT(page, StartsWith("HTTP/1.1 403 "));
   EXPECT_THAT(page, HasSubstr("X-Soleroute-Reason: header_not_permitted\r\n"));
-  EXPECT_THAT(page, HasSubstr("The gateway sets Authorization on this request itself"));
+  EXPECT_THAT(page, HasSubstr("The gateway sets Authorization on this request; requests may not set"));
   EXPECT_THAT(page, Not(HasSubstr("mine")));
   ends.agent.send(wire("GET /replace/a HTTP/1.1|Host: api.test|x_key: mine|X-KEY: mine|A: b||"));
   EXPECT_EQ(ends.origin.head(), wire("GET /replace/a HTTP/1.1|Host: api.test|A: b|X-Key: s3cr3t||"))
@@ -525,7 +526,7 @@ TEST_F(InspectedWithSecrets, WithoutItsSecretNothingIsSent) {
   remove();
   ends.agent.send(wire("GET /ok/a HTTP/1.1|Host: api.test||"));
   const std::string page = ends.agent.message();
-  EXPECT_THAT(page, StartsWith("HTTP/1.1 502 Bad Gateway\r\n"));
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 502 Secret not readable: "));
   EXPECT_THAT(page, HasSubstr("X-Soleroute-Reason: secret_unavailable\r\n"));
   EXPECT_THAT(page, HasSubstr("token")) << "the ID";
   write("two\nlines");

@@ -27,7 +27,7 @@ std::string get(const std::string& path, const std::string& more = "") {
 TEST_F(GatewayInternal, AnswersEachPageOnOneConnection) {
   auto& agent = client();
   for (const auto& [path, type, text] : {
-           std::tuple{"/", "text/plain; charset=utf-8", "the only way out of this network"},
+           std::tuple{"/", "text/plain; charset=utf-8", "restricted by an allowlist"},
            std::tuple{"/?x", "text/plain; charset=utf-8", "allowed.test"},
            std::tuple{"/policy", "text/plain; charset=utf-8", "http only, GET HEAD, paths beginning with /ok/"},
            std::tuple{"/policy.json", "application/json", "\"prefix\": \"/ok/\""},
@@ -116,7 +116,8 @@ TEST_F(GatewayInternal, TellsAClientItsOwnRefusalsNewestFirst) {
   EXPECT_THAT(page, Not(HasSubstr("neighbour"))) << "another client's";
   EXPECT_THAT(page, Not(HasSubstr("token"))) << "queries are kept nowhere";
   agent.send(get("/"));
-  EXPECT_THAT(agent.message(), AllOf(HasSubstr("Refused to you lately: 2"), HasSubstr("    - second.test")));
+  EXPECT_THAT(agent.message(),
+              AllOf(HasSubstr("Recently denied: 2. To allow them, add:"), HasSubstr("    - second.test")));
 }
 
 TEST_F(GatewayInternal, CanNeitherBeShadowedNorOpenedByAPolicy) {
@@ -124,7 +125,7 @@ TEST_F(GatewayInternal, CanNeitherBeShadowedNorOpenedByAPolicy) {
   use("domains: [gateway.internal, \"*.gateway.internal\", allowed.test]\nmode: observe\n");
   auto& agent = client();
   agent.send(get("/"));
-  EXPECT_THAT(agent.message(), HasSubstr("This is the gateway"));
+  EXPECT_THAT(agent.message(), HasSubstr("restricted by an allowlist"));
   auto& post = client();
   post.send(wire("POST / HTTP/1.1|Host: gateway.internal|Content-Length: 0||"));
   EXPECT_THAT(post.message(), StartsWith("HTTP/1.1 405"));

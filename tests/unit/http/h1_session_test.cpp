@@ -28,12 +28,12 @@ TEST_F(Http1Requests, ADeniedHostGetsThePageAndTheConnectionStays) {
   auto& agent = client();
   agent.send(wire("GET /CANARY?token=SECRET HTTP/1.1|Host: denied.test|Authorization: SECRET||"));
   const std::string page = agent.message();
-  EXPECT_THAT(page, StartsWith("HTTP/1.1 403 Forbidden\r\n"));
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 403 Blocked by policy: "));
   EXPECT_THAT(page, HasSubstr("Content-Type: text/plain; charset=utf-8\r\n"));
   EXPECT_THAT(page, HasSubstr("Cache-Control: no-store\r\n"));
   EXPECT_THAT(page, HasSubstr("X-Content-Type-Options: nosniff\r\n"));
   EXPECT_THAT(page, HasSubstr("X-Soleroute-Reason: host_not_allowed\r\n"));
-  EXPECT_THAT(page, HasSubstr("\r\n\r\nBlocked by proxy policy: denied.test\n"));
+  EXPECT_THAT(page, HasSubstr("\r\n\r\nBlocked by proxy policy: denied.test"));
   EXPECT_THAT(page, HasSubstr("- denied.test")) << "the line to add";
   EXPECT_THAT(page, Not(HasSubstr("CANARY")));
   EXPECT_THAT(page, Not(HasSubstr("SECRET")));
@@ -65,10 +65,10 @@ TEST_F(Http1Requests, ThePageKeepsItsShapeInEveryForm) {
 
   agent.send(wire("GET / HTTP/1.1|Host: denied.test|Accept: application/json||"));
   const std::string json = agent.message();
-  EXPECT_THAT(json, HasSubstr("Content-Type: application/json\r\n"));
+  EXPECT_THAT(json, HasSubstr("Content-Type: application/problem+json\r\n"));
   EXPECT_THAT(json, HasSubstr("\"reason\": \"host_not_allowed\""));
-  agent.send(wire("GET / HTTP/1.1|Host: denied.test|Accept: application/json, text/html||"));
-  EXPECT_THAT(agent.message(), HasSubstr("text/plain")) << "who takes more than JSON gets text";
+  agent.send(wire("GET / HTTP/1.1|Host: denied.test|Accept: text/html, application/json||"));
+  EXPECT_THAT(agent.message(), HasSubstr("text/plain")) << "the client prefers text";
 
   auto& old = client();
   old.send(wire("GET / HTTP/1.0|Host: denied.test||"));
@@ -137,7 +137,7 @@ TEST_F(Http1Requests, AnAddressThatIsAskedByItselfIsAMatterOfEndpoints) {
     const std::string page = agent.message();
     EXPECT_THAT(page, StartsWith("HTTP/1.1 403")) << mode;
     EXPECT_THAT(page, HasSubstr("X-Soleroute-Reason: endpoint_not_allowed")) << mode;
-    EXPECT_THAT(page, HasSubstr("\r\n\r\nBlocked by proxy policy: 127.0.0.2\n")) << mode;
+    EXPECT_THAT(page, HasSubstr("\r\n\r\nBlocked by proxy policy: 127.0.0.2")) << mode;
     EXPECT_THAT(page, Not(HasSubstr("endpoints:"))) << "loopback is never suggested" << mode;
     EXPECT_THAT(page, Not(HasSubstr("CANARY"))) << mode;
   }
@@ -248,7 +248,7 @@ TEST_F(Http1Requests, AnOriginThatCannotBeReachedIsNamedWithTheCause) {
   auto& agent = client();
   agent.send(wire("GET / HTTP/1.1|Host: closed.test||"));
   const std::string page = agent.rest();
-  EXPECT_THAT(page, StartsWith("HTTP/1.1 502 Bad Gateway"));
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 502 Cannot reach: "));
   EXPECT_THAT(page, HasSubstr("X-Soleroute-Reason: upstream_failed"));
   EXPECT_THAT(page, HasSubstr("closed.test"));
   EXPECT_THAT(page, HasSubstr("Connection refused"));
@@ -263,7 +263,7 @@ TEST_F(Http1Requests, ANameThatLeadsInsideIsRefusedAndSaysHowToAllowIt) {
   auto& agent = client("127.0.0.6");
   agent.send(wire("GET / HTTP/1.1|Host: hidden.test||"));
   const std::string page = agent.message();
-  EXPECT_THAT(page, StartsWith("HTTP/1.1 502 Bad Gateway"));
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 502 Blocked by policy: hidden.test (private address)"));
   EXPECT_THAT(page, HasSubstr("X-Soleroute-Reason: private_address"));
   EXPECT_THAT(page, HasSubstr("hidden.test"));
   EXPECT_FALSE(was_dialled("127.0.0.6"));

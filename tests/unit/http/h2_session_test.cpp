@@ -61,7 +61,7 @@ TEST_F(Http2Streams, ThatAreRefusedGetThePageThatSaysWhereToLook) {
   const auto denied = ask(head("GET", "/other"));
   answered(denied);
   EXPECT_EQ(status(*denied), "403");
-  EXPECT_THAT(text(*denied), StartsWith("Blocked by proxy policy: allowed.test\n"));
+  EXPECT_THAT(text(*denied), StartsWith("Blocked by proxy policy: allowed.test"));
   EXPECT_THAT(text(*denied), HasSubstr("http://gateway.internal/policy\n"));
 }
 
@@ -125,7 +125,7 @@ TEST_F(Http2Streams, ToADeniedHostGetThePage) {
     EXPECT_EQ(status(*each), "403");
     EXPECT_EQ(http2::find(each->head(), "x-soleroute-reason")->value, "host_not_allowed");
   }
-  EXPECT_THAT(text(*asked), StartsWith("Blocked by proxy policy: denied.test\n"));
+  EXPECT_THAT(text(*asked), StartsWith("Blocked by proxy policy: denied.test"));
   EXPECT_EQ(http2::find(asked->head(), "cache-control")->value, "no-store");
   EXPECT_THAT(text(*json), StartsWith("{"));
   EXPECT_EQ(text(*to_head), "");

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ca_lab.h"
+#include "gateway/inspect/certificate_facts.h"
 #include "tests/support/await.h"
 
 namespace soleroute::gateway::inspect {
@@ -53,12 +54,25 @@ class Issuing : public ::testing::Test {
 
 TEST_F(Issuing, SignsOnceAndThenGivesWhatItHas) {
   const auto source = issuer();
-  const Answer first = await(io_, source->leaf_for(host("a.example")));
+  const Answer first = await(io_, source->leaf_for(host("a.example"), LeafUse::kInspection));
   ASSERT_TRUE(first.has_value()) << first.error().message;
-  const Answer again = await(io_, source->leaf_for(host("a.example")));
+  const Answer again = await(io_, source->leaf_for(host("a.example"), LeafUse::kInspection));
   EXPECT_EQ(*first, *again);
-  const Answer other = await(io_, source->leaf_for(host("b.example")));
+  const Answer other = await(io_, source->leaf_for(host("b.example"), LeafUse::kInspection));
   EXPECT_NE(*first, *other);
+  EXPECT_EQ(source->signed_count(), 2U);
+}
+
+// The subject is all that `openssl s_client` and a browser's certificate view show.
+TEST_F(Issuing, SaysInTheSubjectOfALeafThatItOnlyShowsARefusal) {
+  const auto source = issuer();
+  const auto subject = [&](LeafUse use) {
+    const Answer leaf = await(io_, source->leaf_for(host("a.example"), use));
+    return describe(*(*leaf)->certificate).subject;
+  };
+  EXPECT_EQ(subject(LeafUse::kInspection), "CN = a.example");
+  EXPECT_EQ(subject(LeafUse::kRefusal), "CN = a.example, O = Blocked by policy");
+  EXPECT_EQ(subject(LeafUse::kInspection), "CN = a.example") << "each has a cache to itself";
   EXPECT_EQ(source->signed_count(), 2U);
 }
 
@@ -66,7 +80,8 @@ TEST_F(Issuing, SignsOnceForAllWhoAskAtTheSameTime) {
   const auto source = issuer();
   clock_.hold(true);
   std::vector<std::optional<Answer>> answers(50);
-  for (auto& answer : answers) soleroute::testing::start(io_, source->leaf_for(host("a.example")), answer);
+  for (auto& answer : answers)
+    soleroute::testing::start(io_, source->leaf_for(host("a.example"), LeafUse::kInspection), answer);
   io_.poll();  // all of them wait now
   EXPECT_FALSE(answers.front().has_value());
   clock_.hold(false);
@@ -86,7 +101,7 @@ TEST_F(Issuing, ServesSeveralLoopsEachOnItsOwnThread) {
       for (int name = 0; name < 50; ++name) {
         const auto ask = [](LeafIssuer& from, base::HostName which, std::thread::id mine,
                             std::atomic<int>& count) -> asio::awaitable<bool> {
-          const auto leaf = co_await from.leaf_for(std::move(which));
+          const auto leaf = co_await from.leaf_for(std::move(which), LeafUse::kInspection);
           if (!leaf || std::this_thread::get_id() != mine) ++count;
           co_return true;
         };
@@ -101,20 +116,20 @@ TEST_F(Issuing, ServesSeveralLoopsEachOnItsOwnThread) {
 
 TEST_F(Issuing, MakesALeafAnewLongBeforeItExpires) {
   const auto source = issuer();
-  const Answer first = await(io_, source->leaf_for(host("a.example")));
+  const Answer first = await(io_, source->leaf_for(host("a.example"), LeafUse::kInspection));
   clock_.advance(hours(23));
-  EXPECT_EQ(*first, *await(io_, source->leaf_for(host("a.example")))) << "the control";
+  EXPECT_EQ(*first, *await(io_, source->leaf_for(host("a.example"), LeafUse::kInspection))) << "the control";
   clock_.advance(hours(2));
-  const Answer second = await(io_, source->leaf_for(host("a.example")));
+  const Answer second = await(io_, source->leaf_for(host("a.example"), LeafUse::kInspection));
   EXPECT_NE(*first, *second);
   EXPECT_GT(valid_until(*(*second)->certificate), valid_until(*(*first)->certificate));
 }
 
 TEST_F(Issuing, MakesALeafAnewWhenTheClockWasSetBack) {
   const auto source = issuer();
-  const Answer first = await(io_, source->leaf_for(host("a.example")));
+  const Answer first = await(io_, source->leaf_for(host("a.example"), LeafUse::kInspection));
   clock_.advance(-kLeafBackdate - hours(1));
-  const Answer second = await(io_, source->leaf_for(host("a.example")));
+  const Answer second = await(io_, source->leaf_for(host("a.example"), LeafUse::kInspection));
   ASSERT_TRUE(second.has_value());
   EXPECT_NE(*first, *second);
 }
@@ -123,12 +138,13 @@ TEST_F(Issuing, MakesALeafAnewWhenTheClockWasSetBack) {
 TEST_F(Issuing, KeepsNoMoreLeavesThanItMay) {
   const auto source = issuer({.kept = 10, .waiting = 10});
   for (int i = 0; i < 100; ++i) {
-    ASSERT_TRUE(await(io_, source->leaf_for(host("h" + std::to_string(i) + ".example"))).has_value());
+    ASSERT_TRUE(
+        await(io_, source->leaf_for(host("h" + std::to_string(i) + ".example"), LeafUse::kInspection)).has_value());
   }
   const std::uint64_t before = source->signed_count();
-  ASSERT_TRUE(await(io_, source->leaf_for(host("h99.example"))).has_value());
+  ASSERT_TRUE(await(io_, source->leaf_for(host("h99.example"), LeafUse::kInspection)).has_value());
   EXPECT_EQ(source->signed_count(), before) << "the control: the last ten are kept";
-  ASSERT_TRUE(await(io_, source->leaf_for(host("h0.example"))).has_value());
+  ASSERT_TRUE(await(io_, source->leaf_for(host("h0.example"), LeafUse::kInspection)).has_value());
   EXPECT_EQ(source->signed_count(), before + 1);
 }
 
@@ -137,7 +153,8 @@ TEST_F(Issuing, RefusesMoreNamesThanMayWait) {
   clock_.hold(true);
   std::vector<std::optional<Answer>> answers(30);
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    soleroute::testing::start(io_, source->leaf_for(host("h" + std::to_string(i) + ".example")), answers[i]);
+    soleroute::testing::start(io_, source->leaf_for(host("h" + std::to_string(i) + ".example"), LeafUse::kInspection),
+                              answers[i]);
   }
   io_.poll();
   EXPECT_FALSE(answers[0].has_value());
@@ -146,14 +163,15 @@ TEST_F(Issuing, RefusesMoreNamesThanMayWait) {
   EXPECT_THAT(answers[29]->error().message, HasSubstr("too many"));
   clock_.hold(false);
   run_until(io_, [&] { return std::ranges::all_of(answers, [](const auto& answer) { return answer.has_value(); }); });
-  EXPECT_TRUE(await(io_, source->leaf_for(host("h29.example"))).has_value()) << "there is room again";
+  EXPECT_TRUE(await(io_, source->leaf_for(host("h29.example"), LeafUse::kInspection)).has_value())
+      << "there is room again";
 }
 
 TEST_F(Issuing, SaysThatTheCaHasExpired) {
   const auto source = issuer({}, {.until = std::chrono::system_clock::now() + hours(5)});
-  ASSERT_TRUE(await(io_, source->leaf_for(host("a.example"))).has_value());
+  ASSERT_TRUE(await(io_, source->leaf_for(host("a.example"), LeafUse::kInspection)).has_value());
   clock_.advance(hours(6));
-  const Answer late = await(io_, source->leaf_for(host("a.example")));
+  const Answer late = await(io_, source->leaf_for(host("a.example"), LeafUse::kInspection));
   ASSERT_FALSE(late.has_value());
   EXPECT_EQ(late.error().kind, base::ErrorKind::kSystem);
   EXPECT_THAT(late.error().message, HasSubstr("gateway ca rotate"));
@@ -165,12 +183,12 @@ TEST_F(Issuing, OutlivesLoopsThatEndWhileTheirFlowsWait) {
   for (int i = 0; i < 20; ++i) {
     asio::io_context short_lived;
     std::optional<Answer> answer;
-    soleroute::testing::start(short_lived, source->leaf_for(host("a.example")), answer);
+    soleroute::testing::start(short_lived, source->leaf_for(host("a.example"), LeafUse::kInspection), answer);
     short_lived.poll();
     EXPECT_FALSE(answer.has_value());
   }
   clock_.hold(false);
-  EXPECT_TRUE(await(io_, source->leaf_for(host("a.example"))).has_value());
+  EXPECT_TRUE(await(io_, source->leaf_for(host("a.example"), LeafUse::kInspection)).has_value());
 }
 
 TEST_F(Issuing, EndsWhileNamesWait) {
@@ -181,7 +199,8 @@ TEST_F(Issuing, EndsWhileNamesWait) {
   {
     asio::io_context short_lived;
     for (std::size_t i = 0; i < answers.size(); ++i) {
-      soleroute::testing::start(short_lived, source->leaf_for(host("h" + std::to_string(i) + ".example")), answers[i]);
+      soleroute::testing::start(
+          short_lived, source->leaf_for(host("h" + std::to_string(i) + ".example"), LeafUse::kInspection), answers[i]);
     }
     short_lived.poll();
   }

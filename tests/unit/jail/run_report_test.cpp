@@ -182,7 +182,7 @@ TEST(RunReport, WritesLinesOfPolicyInFlowStyle) {
 }
 
 TEST(RunReport, OffersOptionsOnlyForAllOfTheLines) {
-  EXPECT_EQ(as_allow_options("domains:\n  - a.example\nendpoints:\n  - {host: c.example, port: 1, protocol: tcp}\n"
+  EXPECT_EQ(as_allow_options("domains:\n  - a.example\nendpoints:\n  - {host: c.example, port: 1}\n"
                              "  - {cidr: \"2001:db8::1/128\", port: 2, protocol: tcp}\n"),
             "--allow a.example --allow c.example:1 --allow [2001:db8::1]:2");
   EXPECT_EQ(as_allow_options("domains:\n  - \"*.a.example\"\n"), "--allow '*.a.example'");

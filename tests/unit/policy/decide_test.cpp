@@ -300,9 +300,8 @@ TEST(Decide, SaysThatNoEndpointIsAboutAnAddressThatARequestNames) {
                   .method = "GET",
                   .target = "/"};
   EXPECT_EQ(reason(*policy, facts), "endpoint_not_allowed");
-  EXPECT_EQ(how_to_allow(*policy, facts, policy->decide(facts)),
-            "endpoints:\n  - {cidr: \"45.33.32.1/32\", port: 80, protocol: tcp}\n");
-  EXPECT_EQ(refusal_page(*policy, facts, policy->decide(facts)).substr(0, 36), "Blocked by proxy policy: 45.33.32.1\n");
+  EXPECT_EQ(how_to_allow(*policy, facts, policy->decide(facts)), "endpoints:\n  - {cidr: 45.33.32.1/32, port: 80}\n");
+  EXPECT_EQ(refusal_page(*policy, facts, policy->decide(facts)).substr(0, 37), "Blocked by proxy policy: 45.33.32.1 (");
   auto explained = packet("45.33.32.1", 80);
   EXPECT_EQ(how_to_allow(*policy, facts, policy->decide(facts)),
             how_to_allow(*policy, explained, policy->decide(explained)));

@@ -116,5 +116,16 @@ TEST(DecisionQuery, TakesAHostWithPortAndProtocol) {
   EXPECT_EQ(reason_of("a b", 443, Transport::kTcp), "invalid_name");
 }
 
+TEST(CheckUrl, RefusesWhatNoGatewayCouldBeAskedAbout) {
+  for (const std::string_view url : {"ftp://a.test/", "https://a.test:99999/", "https://a.test:0/", "tcp://a.test",
+                                     "https://", "a.test", "https://a.test/ x", "https://[::1", "gopher://a"}) {
+    EXPECT_FALSE(check_url(url)) << url;
+  }
+  for (const std::string_view url : {"https://a.test", "HTTP://a.test/", "https://a.test:8443/x?y", "tcp://a.test:22",
+                                     "udp://[2001:db8::1]:53", "https://user@a.test:443/", "wss://a.test/"}) {
+    EXPECT_TRUE(check_url(url)) << url;
+  }
+}
+
 }  // namespace
 }  // namespace soleroute::policy::testing

@@ -63,7 +63,7 @@ TEST(EffectivePolicy, DescribesWhatOnlyTheCatalogCanSay) {
 
 TEST(EffectivePolicy, IsReadableLineByLine) {
   const auto text = effective_text(*compile(kPolicy));
-  EXPECT_THAT(text, HasSubstr("*.wild.test (wild.test and every name below it): everything, http and https\n"));
+  EXPECT_THAT(text, HasSubstr("*.wild.test (wild.test and its subdomains): everything, http and https\n"));
   EXPECT_THAT(text, HasSubstr("rules.test\n    http only, GET HEAD, paths beginning with /a/\n"));
   EXPECT_THAT(text, HasSubstr("192.0.2.0/28: tcp port 8000, 8001\n"));
   EXPECT_THAT(text, Not(HasSubstr("policy.yaml")));

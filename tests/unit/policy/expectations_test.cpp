@@ -96,7 +96,7 @@ TEST(ExpectationOutput, IsReadableByPeople) {
   EXPECT_EQ(to_human(two(), false),
             "FAILED  wrong\\u{001b}[2J \"q\"  (table.yaml:4)\n"
             "        expected denied, got allowed: host_allowed, policy.yaml:2\n"
-            "        The policy allows this host.\n"
+            "        The policy allows allowed.test.\n"
             "1 of 2 passed\n");
   EXPECT_THAT(to_human(two(), true), StartsWith("ok      fine # <&>  (allowed: host_allowed, policy.yaml:2)\n"));
 }
@@ -111,7 +111,7 @@ TEST(ExpectationOutput, IsTap) {
             "  at: \"table.yaml:4\"\n"
             "  message: |\n"
             "    expected denied, got allowed: host_allowed, policy.yaml:2\n"
-            "    The policy allows this host.\n"
+            "    The policy allows allowed.test.\n"
             "  ...\n");
 }
 
@@ -124,7 +124,7 @@ TEST(ExpectationOutput, IsJUnit) {
             "    <testcase classname=\"table.yaml\" name=\"wrong\\u{001b}[2J &quot;q&quot;\">\n"
             "      <failure message=\"expected denied, got allowed: host_allowed, policy.yaml:2\">table.yaml:4\n"
             "expected denied, got allowed: host_allowed, policy.yaml:2\n"
-            "The policy allows this host.\n"
+            "The policy allows allowed.test.\n"
             "</failure>\n"
             "    </testcase>\n"
             "  </testsuite>\n"

@@ -143,7 +143,7 @@ TEST(Transform, WarnsOfWildcards) {
       "domains:\n  - host: \"*.api.test\"\n    transform: {request: {headers: {X-Key: {secret: k, "
       "transform: {type: raw}}}}}\n");
   ASSERT_EQ(policy->warnings().size(), 1u);
-  EXPECT_EQ(policy->warnings()[0], "policy.yaml:2: *.api.test: every name below it is sent a secret");
+  EXPECT_EQ(policy->warnings()[0], "policy.yaml:2: *.api.test: all of its subdomains are sent a secret");
 }
 
 TEST(SecretId, IsAFileNameAndNothingElse) {

@@ -5,13 +5,15 @@ if(NOT TARGET gateway)
   return()
 endif()
 
-set(man_page ${CMAKE_BINARY_DIR}/gateway.1)
-add_custom_command(OUTPUT ${man_page}
-  COMMAND ${CMAKE_COMMAND} -DGATEWAY=$<TARGET_FILE:gateway> -DOUTPUT=${man_page} -DVERSION=${PROJECT_VERSION}
-          -P ${CMAKE_CURRENT_LIST_DIR}/man.cmake
-  COMMAND gzip -9nkf ${man_page}  # as Debian wants it installed
-  BYPRODUCTS ${man_page}.gz
-  DEPENDS gateway ${CMAKE_CURRENT_LIST_DIR}/man.cmake
+set(man_pages ${CMAKE_BINARY_DIR}/man)
+set(man_stamp ${CMAKE_BINARY_DIR}/man.stamp)
+add_custom_command(OUTPUT ${man_stamp}
+  COMMAND ${CMAKE_COMMAND} -E rm -rf ${man_pages}
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${man_pages}
+  COMMAND gateway help --write-man ${man_pages}
+  COMMAND gzip -9nrk ${man_pages}  # as Debian wants them installed
+  COMMAND ${CMAKE_COMMAND} -E touch ${man_stamp}
+  DEPENDS gateway
   VERBATIM)
 set(completions "")
 foreach(shell bash zsh fish)
@@ -20,11 +22,11 @@ foreach(shell bash zsh fish)
   list(APPEND completions ${script})
 endforeach()
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/completion)
-add_custom_target(man ALL DEPENDS ${man_page} ${completions})
+add_custom_target(man ALL DEPENDS ${man_stamp} ${completions})
 
 set(package_files ${PROJECT_SOURCE_DIR}/packaging)
 set(share ${CMAKE_INSTALL_DATADIR}/soleroute)
-install(FILES ${man_page}.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT common)
+install(DIRECTORY ${man_pages}/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT common FILES_MATCHING PATTERN "*.1.gz")
 foreach(folder services examples)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/policy/${folder} DESTINATION ${share}/policy COMPONENT common
     FILES_MATCHING PATTERN "*.yaml")

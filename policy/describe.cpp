@@ -48,6 +48,12 @@ bool covers(std::string_view pattern, std::string_view name) {
 
 }  // namespace
 
+std::vector<std::string> Policy::host_patterns() const {
+  std::vector<std::string> patterns;
+  for (const auto& record : data_->records) patterns.emplace_back(record.pattern);
+  return patterns;
+}
+
 std::string Policy::describe() const {
   const Data& data = *data_;
   if (denies_everything()) return "The policy is empty: all network access is blocked.\n";

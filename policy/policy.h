@@ -62,6 +62,8 @@ class Policy {
   [[nodiscard]] std::vector<EndpointView> endpoints() const;
   // What this policy sends secrets as, each once, in the order of first mention.
   [[nodiscard]] std::vector<SecretUse> secrets() const;
+  // The hosts of the entries in order, "*.example.com" for a host and every name below it.
+  [[nodiscard]] std::vector<std::string> host_patterns() const;
   // Effective policy for people: one entry a line with its meaning and its file:line.
   [[nodiscard]] std::string describe() const;
   // What is allowed and probably not meant, one sentence each with its file:line.

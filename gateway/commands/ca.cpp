@@ -211,8 +211,8 @@ void add_ca(CLI::App& program, Invocation& invocation) {
       program, invocation, "ca", "create, show, install or rotate the CA for inspected hosts",
       "gateway ca create --ca-dir /var/lib/soleroute/ca --ca-out /srv/agents/ca\n"
       "  gateway ca show\n"
-      "  gateway ca install --certificate /etc/mitmproxy/ca.crt   as root, in the agent\n"
-      "  gateway ca install --bundle ~/bundle.pem                 without root\n"
+      "  gateway ca install --certificate /ca/ca.crt   as root, in the agent\n"
+      "  gateway ca install --bundle ~/bundle.pem      without root\n"
       "  gateway ca rotate --ca-out /srv/agents/ca\n\n"
       "The directory has the layout of mitmproxy's confdir, so that both programs can share a CA. Its private key "
       "(mitmproxy-ca.pem) must never reach an agent; --ca-out gets only the certificate.",

@@ -11,23 +11,22 @@
 namespace soleroute::gateway::commands {
 namespace {
 
-constexpr std::string_view kBashHead = R"(# bash completion of gateway. Made by: gateway completion bash
-_gateway_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur"); }
+constexpr std::string_view kBashHead = R"bash(_gateway_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur"); }
 _gateway_files() { compopt -o default 2> /dev/null; }
+_gateway_hosts() { _gateway_words "$("${COMP_WORDS[0]}" completion hosts 2> /dev/null)"; }
 _gateway_folders() { compopt -o filenames 2> /dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); }
 _gateway() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command='' i
   COMPREPLY=()
   if [[ $cur == '=' ]]; then cur=''; elif [[ $prev == '=' ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi
   for ((i = 1; i < COMP_CWORD; i++)); do
-)";
+)bash";
 
-// What follows `--` is completed as a command line of its own, where bash-completion is there to do it.
-constexpr std::string_view kBashJailed = R"(    if [[ ${COMP_WORDS[i]} == '--' ]]; then
-      if declare -F _command_offset > /dev/null; then _command_offset $((i + 1)); return; fi
-      if ((COMP_CWORD == i + 1)); then mapfile -t COMPREPLY < <(compgen -c -- "$cur"); else _gateway_files; fi
-      return
-    fi
+// A command line of its own begins at a word: bash-completion completes it, if it is loaded.
+constexpr std::string_view kBashJailed = R"(_gateway_jailed() {
+  if declare -F _command_offset > /dev/null; then _command_offset "$1"; return; fi
+  if ((COMP_CWORD == $1)); then mapfile -t COMPREPLY < <(compgen -c -- "$cur"); else _gateway_files; fi
+}
 )";
 
 std::string action(const CompletedArgument& argument) {
@@ -38,6 +37,8 @@ std::string action(const CompletedArgument& argument) {
       return "_gateway_folders";
     case ValueKind::kChoice:
       return fmt::format("_gateway_words '{}'", fmt::join(argument.choices, " "));
+    case ValueKind::kHost:
+      return "_gateway_hosts";
     case ValueKind::kNone:
     case ValueKind::kText:
       break;
@@ -69,19 +70,40 @@ std::string words(const CompletedCommand& command, const std::string& commands) 
   for (const auto& option : command.options) options.insert(options.end(), option.names.begin(), option.names.end());
   std::string out = fmt::format("    {}:-*) _gateway_words '{}' ;;\n", command.name, fmt::join(options, " "));
   if (command.name.empty()) out += fmt::format("    :*) _gateway_words '{}' ;;\n", commands);
+  if (command.runs_command) out += fmt::format("    {}:*) _gateway_jailed $COMP_CWORD ;;\n", command.name);
   if (!command.positionals.empty()) {
     out += fmt::format("    {}:*) {} ;;\n", command.name, action(command.positionals.front()));
   }
   return out;
 }
 
+// The words before the one that is typed: which is the command, and where does a jailed command begin?
+std::string words_before(const std::vector<CompletedCommand>& program) {
+  std::string out = "    [[ ${COMP_WORDS[i]} == '--' ]] && { _gateway_jailed $((i + 1)); return; }\n";
+  for (const auto& command : program) {
+    if (!command.runs_command) continue;
+    out += fmt::format(
+        "    if [[ $command == {} ]]; then\n"
+        "      case ${{COMP_WORDS[i]}} in\n"
+        "        {}) ((i += 1)); [[ ${{COMP_WORDS[i]}} == '=' ]] && ((i += 1)) ;;\n"
+        "        -*) ;;\n"
+        "        *) _gateway_jailed $i; return ;;\n"
+        "      esac\n"
+        "    fi\n",
+        command.name, fmt::join(names_with_value(command.options), " | "));
+  }
+  out += fmt::format("    case ${{COMP_WORDS[i]}} in {}) : \"${{command:=${{COMP_WORDS[i]}}}}\" ;; esac\n",
+                     names_of(program, " | "));
+  return out + "  done\n";
+}
+
 }  // namespace
 
 std::string bash_completion(const std::vector<CompletedCommand>& program) {
-  std::string out(kBashHead);
+  std::string out = "# bash completion of gateway. Made by: gateway completion bash\n";
   out += kBashJailed;
-  out += fmt::format("    case ${{COMP_WORDS[i]}} in {}) : \"${{command:=${{COMP_WORDS[i]}}}}\" ;; esac\n  done\n",
-                     names_of(program, " | "));
+  out += kBashHead;
+  out += words_before(program);
   out += "  case $command:$prev in\n";
   for (const auto& command : program) out += values(command);
   out += "  esac\n  case $command:$cur in\n";

@@ -7,7 +7,8 @@
 
 namespace soleroute::gateway::commands {
 
-enum class ValueKind { kNone, kText, kFile, kFolder, kChoice };
+// kHost: a host of the policy that is found where the shell is; the program is asked for them.
+enum class ValueKind { kNone, kText, kFile, kFolder, kChoice, kHost };
 
 // An option, or a positional argument, whose `names` are empty.
 struct CompletedArgument {
@@ -19,13 +20,19 @@ struct CompletedArgument {
   bool repeatable = false;
 };
 
+// What prints the hosts of kHost.
+inline constexpr const char* kPrintHosts = "completion hosts 2> /dev/null";
+
+// The names of the options that take a value in the next word.
+std::vector<std::string> names_with_value(const std::vector<CompletedArgument>& options);
+
 // The first of a program is the program itself, without a name: what can stand before or in place of a command.
 struct CompletedCommand {
   std::string name;
   std::string summary;
   std::vector<CompletedArgument> options;
   std::vector<CompletedArgument> positionals;
-  bool runs_command = false;  // what follows `--` is a command line of its own
+  bool runs_command = false;  // its first word that is no option, or the one after `--`, begins a command line
 };
 
 std::string bash_completion(const std::vector<CompletedCommand>& program);

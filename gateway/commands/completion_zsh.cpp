@@ -48,6 +48,8 @@ std::string zsh_value(const CompletedArgument& argument) {
       return fmt::format(":{}:_files -/", message);
     case ValueKind::kChoice:
       return fmt::format(":{}:({})", message, fmt::join(argument.choices, " "));
+    case ValueKind::kHost:
+      return fmt::format(":{}:_gateway_hosts", message);
   }
   return "";
 }
@@ -66,6 +68,8 @@ std::string arguments(const CompletedCommand& command) {
   for (const auto& positional : command.positionals) {
     out += fmt::format(" \\\n      '{}{}'", positional.repeatable ? "*" : "", zsh_value(positional));
   }
+  // A command line of its own, which begins with its first word that is no option.
+  if (command.runs_command) out += " \\\n      '(-)1: :_command_names -e' \\\n      '*:: : _normal'";
   return out;
 }
 
@@ -87,6 +91,7 @@ std::string zsh_completion(const std::vector<CompletedCommand>& program) {
   return fmt::format(
       "#compdef gateway\n"
       "# zsh completion of gateway. Made by: gateway completion zsh\n"
+      "_gateway_hosts() {{ compadd -- ${{(f)\"$(gateway {})\"}} }}\n"
       "_gateway() {{\n"
       "  local curcontext=$curcontext state state_descr line\n"
       "  typeset -A opt_args\n"
@@ -102,7 +107,7 @@ std::string zsh_completion(const std::vector<CompletedCommand>& program) {
       "  case $words[1] in\n{}  esac\n"
       "}}\n"
       "if [[ ${{zsh_eval_context[-1]}} == loadautofunc ]]; then _gateway \"$@\"; else compdef _gateway gateway; fi\n",
-      commands, own, cases);
+      kPrintHosts, commands, own, cases);
 }
 
 }  // namespace soleroute::gateway::commands

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "gateway/commands/command.h"
 #include "gateway/commands/help_format.h"
+#include "gateway/commands/man_page.h"
 #include "gateway/commands/version.h"
 #include "netrules/kernel.h"
 #include "policy/source_text.h"
@@ -17,7 +18,17 @@
 namespace soleroute::gateway::commands {
 namespace {
 
-int help(const CLI::App& program, const std::string& name) {
+struct HelpOptions {
+  std::string command;
+  std::string man_folder;
+};
+
+int help(const CLI::App& program, const HelpOptions& options) {
+  const std::string& name = options.command;
+  if (!options.man_folder.empty()) {
+    const auto written = write_man_pages(program, options.man_folder);
+    return written ? kExitDone : report(written.error());
+  }
   if (name.empty()) {
     fmt::print("{}", overview(program));
     return kExitDone;
@@ -55,10 +66,13 @@ int version(bool verbose) {
 }  // namespace
 
 void add_help(CLI::App& program, Invocation& invocation) {
-  const auto name = std::make_shared<std::string>();
+  const auto options = std::make_shared<HelpOptions>();
   CLI::App& command = add_command(program, invocation, "help", "show the commands, or the help page of one",
-                                  "gateway help run", [&program, name] { return help(program, *name); });
-  command.add_option("command", *name, "command to describe")->type_name("COMMAND");
+                                  "gateway help run", [&program, options] { return help(program, *options); });
+  command.add_option("command", options->command, "command to describe")->type_name("COMMAND");
+  command.add_option("--write-man", options->man_folder, "write all manual pages into this folder")
+      ->type_name("DIR")
+      ->group(kUnshownGroup);  // for the build
 }
 
 void add_version(CLI::App& program, Invocation& invocation) {

@@ -25,7 +25,7 @@ class Completion:
         self.program, self.folder = program, folder
         for shell in SHELLS:
             (folder / f"completion.{shell}").write_text(run(program, "completion", shell))
-        (folder / "policy.yaml").write_text("")
+        (folder / "policy.yaml").write_text("domains: [api.allowed.test, '*.wild.test']\nendpoints: [{host: db.test, port: 5432}]\n")
         (folder / "projects").mkdir()
         (folder / "bin").mkdir()
         (folder / "bin/gateway").symlink_to(program)
@@ -125,6 +125,15 @@ def test_bash_offers_commands_options_choices_and_files(completion, commands):
     assert completion.bash("gateway completion z") == {"zsh"}
     assert "cat" in completion.bash("gateway run -- ca")
     assert completion.bash("gateway verify --denied ") == set()
+    assert completion.bash("gateway help che") == {"check"}
+    assert completion.bash("gateway explain ") == {"api.allowed.test", "wild.test"}
+    assert completion.bash("gateway verify --allowed api") == {"api.allowed.test"}
+    assert completion.bash("gateway serve --topology ") == {"router", "sidecar", "proxy"}
+    assert completion.bash("gateway test --format ju") == {"junit"}
+    assert completion.bash("gateway agents cla") == {"claude"}
+    assert "cat" in completion.bash("gateway run ca") and "cat" in completion.bash("gateway run --policy policy.yaml ca")
+    assert completion.bash("gateway run --policy policy.yaml cat --") == {"<default>"}, "options of another program"
+    assert "--policy" in completion.bash("gateway run --pol")
 
 
 def test_fish_offers_commands_options_choices_and_files(completion, commands):
@@ -137,6 +146,13 @@ def test_fish_offers_commands_options_choices_and_files(completion, commands):
     assert "github" in completion.fish("gateway services git")
     assert "cat" in completion.fish("gateway run --policy policy.yaml -- ca")
     assert completion.fish("gateway verify --denied ") == set()
+    assert completion.fish("gateway help che") == {"check"}
+    assert completion.fish("gateway explain ") == {"api.allowed.test", "wild.test"}
+    assert completion.fish("gateway verify --allowed api") == {"api.allowed.test"}
+    assert completion.fish("gateway test --format ju") == {"junit"}
+    assert "cat" in completion.fish("gateway run ca") and "cat" in completion.fish("gateway run --policy policy.yaml ca")
+    assert "--policy" not in completion.fish("gateway run --policy policy.yaml gateway --ver")
+    assert "--policy" in completion.fish("gateway run --pol")
 
 
 @pytest.mark.parametrize("line, wanted", [
@@ -144,6 +160,19 @@ def test_fish_offers_commands_options_choices_and_files(completion, commands):
     ("gateway check --policy pol", "gateway check --policy policy.yaml "), ("gateway run --ca-dir pro", "gateway run --ca-dir projects/"),
     ("gateway services githu", "gateway services github "), ("gateway completion f", "gateway completion fish "),
     ("gateway run -- gatew", "gateway run -- gateway "), ("gateway ru", "gateway run "),
+    ("gateway help che", "gateway help check "), ("gateway explain api", "gateway explain api.allowed.test "),
+    ("gateway verify --allowed wi", "gateway verify --allowed wild.test "), ("gateway test --format ju", "gateway test --format junit "),
+    ("gateway run gatew", "gateway run gateway "), ("gateway run --policy policy.yaml gateway ch", "policy.yaml gateway check "),
 ])  # fmt: skip
 def test_zsh_completes(completion, line, wanted):
     completion.zsh(line, wanted)
+
+
+def test_hosts_of_a_policy_that_is_wrong_or_missing_are_none(completion, tmp_path):
+    for text in (None, "domains: [", "domains: ['$(touch evil)']\n"):
+        if text is not None:
+            (tmp_path / "policy.yaml").write_text(text)
+        assert run(completion.program, "completion", "hosts", cwd=tmp_path) == ""
+    (tmp_path / "policy.yaml").write_text("domains: [a.test]\n")
+    assert run(completion.program, "completion", "hosts", cwd=tmp_path) == "a.test\n"
+    assert not (tmp_path / "evil").exists()

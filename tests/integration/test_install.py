@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 _DEB = Path(__file__).resolve().parents[2] / "tools/deb"
-COMMANDS = ("run", "check", "explain", "test", "verify", "services", "status")
 
 
 def run(*command, **options):
@@ -54,7 +53,7 @@ def test_installs_the_program_its_page_and_the_policy_files(installed):
     assert (share / "policy.schema.json").is_file()
     assert (share / "services/github.yaml").is_file()
     assert list((share / "examples").glob("*.yaml"))
-    for name in ("share/man/man1/gateway.1.gz", "share/bash-completion/completions/gateway", "share/zsh/site-functions/_gateway",
+    for name in ("share/man/man1/gateway.1.gz", "share/man/man1/gateway-run.1.gz", "share/bash-completion/completions/gateway", "share/zsh/site-functions/_gateway",
                  "share/fish/vendor_completions.d/gateway.fish", "share/soleroute/apparmor/soleroute"):  # fmt: skip
         assert (installed / name).stat().st_size > 0, name
 
@@ -64,19 +63,45 @@ def test_installed_examples_are_valid_policies(installed):
         run(installed / "bin/gateway", "check", "--policy", example)
 
 
-def test_man_page_is_sound_and_says_what_the_help_says(installed):
-    page = installed / "share/man/man1/gateway.1.gz"
-    shown = subprocess.run(["man", "--warnings", "-l", str(page)], capture_output=True, text=True, check=False,
-                           env={"PATH": "/usr/bin:/bin", "MANWIDTH": "400", "LC_ALL": "C.UTF-8", "MANPAGER": "cat"})
-    assert shown.returncode == 0 and not shown.stderr, shown.stderr
-    text = re.sub(r".\x08", "", shown.stdout)
+def shown_page(page, width="80"):
+    """What man shows of a page on a terminal, and its warnings."""
+    done = subprocess.run(["man", "--warnings", "-l", str(page)], capture_output=True, text=True, check=False,
+                          env={"PATH": "/usr/bin:/bin", "MANWIDTH": width, "LC_ALL": "C.UTF-8", "MANPAGER": "cat"})  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return re.sub(r".\x08", "", done.stdout), done.stderr
+
+
+def commands_of(program):
+    found = re.findall(r"^  ([a-z]+)  ", help_of(program).split("\nOptions:")[0], re.MULTILINE)
+    assert {"run", "serve", "check"} <= set(found)
+    return found
+
+
+def test_every_command_has_a_man_page_with_the_standard_sections(installed):
     program = installed / "bin/gateway"
-    options = set(re.findall(r"--[a-z][a-z-]+", help_of(program)))
-    for command in COMMANDS:
-        assert f"gateway {command}" in text
-        options |= set(re.findall(r"--[a-z][a-z-]+", help_of(program, command)))
-    assert len(options) > 15
-    assert [option for option in sorted(options) if option not in text] == []
+    folder = installed / "share/man/man1"
+    commands = commands_of(program)
+    assert {file.name for file in folder.iterdir()} == {"gateway.1.gz", *(f"gateway-{command}.1.gz" for command in commands)}
+    for name in ("gateway", *(f"gateway-{command}" for command in commands)):
+        text, warnings = shown_page(folder / f"{name}.1.gz")
+        assert not warnings, (name, warnings)
+        sections = re.findall(r"^([A-Z][A-Z ]+)$", text, re.MULTILINE)
+        wanted = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "EXAMPLES", "SEE ALSO"]
+        assert [section for section in sections if section in wanted] == wanted, name
+        assert [line for line in text.splitlines() if len(line) > 80] == [], name
+        assert not re.search(r"[\u2010\u2018\u2019]", text), f"{name}: what is copied must be what is typed"
+        assert not re.search(r"\w-$", text, re.MULTILINE), f"{name}: a name is broken over two lines"
+
+
+def test_man_pages_say_what_the_help_says(installed):
+    program = installed / "bin/gateway"
+    for command in commands_of(program):
+        page = help_of(program, command)
+        text, _ = shown_page(installed / f"share/man/man1/gateway-{command}.1.gz", "400")
+        names = set(re.findall(r"--[a-z][a-z-]+|GATEWAY_[A-Z_]*[A-Z]", page))
+        assert names and [name for name in sorted(names) if name not in text] == [], command
+        assert (installed / "share/man/man1/gateway.1.gz").exists() and f"gateway-{command}(1)" in shown_page(
+            installed / "share/man/man1/gateway.1.gz", "400")[0]
 
 
 def test_package_depends_on_the_libraries_that_the_program_needs(package):
@@ -92,7 +117,7 @@ def test_package_installs_into_an_empty_root_and_runs(package, tmp_path):
     run("dpkg-deb", "--extract", package, tmp_path)
     assert run(tmp_path / "usr/bin/gateway", "--version").startswith("gateway ")
     assert (tmp_path / "usr/share/doc/soleroute/copyright").is_file()
-    for name in ("share/man/man1/gateway.1.gz", "share/bash-completion/completions/gateway", "share/zsh/vendor-completions/_gateway",
+    for name in ("share/man/man1/gateway.1.gz", "share/man/man1/gateway-run.1.gz", "share/bash-completion/completions/gateway", "share/zsh/vendor-completions/_gateway",
                  "share/fish/vendor_completions.d/gateway.fish", "share/soleroute/apparmor/soleroute"):  # fmt: skip
         assert (tmp_path / "usr" / name).stat().st_size > 0, name
     listing = run("dpkg-deb", "--contents", package)

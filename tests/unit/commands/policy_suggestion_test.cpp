@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "gateway/audit/suggestion.h"
+#include "tests/support/golden.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -150,6 +151,24 @@ TEST(PolicySuggestion, PutsFirstWhatWasDeniedMost) {
   EXPECT_EQ(made.yaml,
             "domains:\n  - looked-up.test  # 7 times, DNS only\n  - often.test  # 3 times, https\n  - once.test  # 1 "
             "time, https\n");
+}
+
+TEST(PolicySuggestion, IsAsReviewed) {
+  auto redis = packet("100.64.3.4:6379", "redis.test");
+  auto nameless = refused(policy::Phase::kTls, "", 443);
+  nameless.reason = "no_sni";
+  nameless.destination = "45.33.32.1:443";
+  auto inside = refused(policy::Phase::kDns, "db.test");
+  inside.reason = "private_address";
+  inside.resolved = "10.0.0.7";
+  const auto often = request("often.test", "GET", "/");
+  const auto posted = request("often.test", "POST", "/x");
+  const auto made =
+      suggestion_for({redis, nameless, inside, often, often, posted, refused(policy::Phase::kDns, "a.test"),
+                      request("api.test", "POST", "/v1/x"), refused(policy::Phase::kTls, "git.test", 443)},
+                     "domains: [db.test, {host: api.test, rules: [{methods: [GET]}]}]");
+  soleroute::testing::expect_golden("suggest.yaml", made.yaml);
+  EXPECT_THAT(made.without, IsEmpty());
 }
 
 TEST(PolicySuggestion, NeverNamesAnAddressThatNoPolicyIsMeantToList) {

@@ -37,14 +37,16 @@ domains:
 class LeavesOnTheSpot final : public inspect::LeafSource {
  public:
   explicit LeavesOnTheSpot(const TestAuthority& authority) : authority_(authority) {}
-  boost::asio::awaitable<base::Result<std::shared_ptr<const inspect::Leaf>>> leaf_for(
-      base::HostName name, inspect::LeafUse /*use*/) override {
+  boost::asio::awaitable<base::Result<std::shared_ptr<const inspect::Leaf>>> leaf_for(base::HostName name,
+                                                                                      inspect::LeafUse use) override {
+    used = use;
     ++made;
     auto issued = authority_.issue_for(name.text());
     co_return std::make_shared<const inspect::Leaf>(std::move(issued.certificate), std::vector<inspect::X509Ptr>{},
                                                     std::move(issued.key));
   }
   std::atomic<int> made = 0;
+  std::atomic<inspect::LeafUse> used = inspect::LeafUse::kInspection;
 
  private:
   const TestAuthority& authority_;
@@ -182,6 +184,7 @@ TEST_F(Inspected, TheCertificateIsForTheNameAndTheProtocolIsTheOrigins) {
   SSL_get0_alpn_selected(ends.agent.ssl(), &alpn, &size);
   EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(alpn), size), "http/1.1");
   EXPECT_STREQ(SSL_get_servername(ends.origin.ssl(), TLSEXT_NAMETYPE_host_name), "api.test");
+  EXPECT_EQ(leaves_->used, inspect::LeafUse::kInspection);
 }
 
 // T113: the client is told what is wrong, over TLS that it trusts, and the origin saw no request.
@@ -245,6 +248,7 @@ TEST_F(Inspected, ADeniedHostsPageIsForClientsWithoutAlpnToo) {
   const std::string page = client.message();
   EXPECT_THAT(page, StartsWith("HTTP/1.1 403 Blocked by policy: "));
   EXPECT_THAT(page, HasSubstr("\r\n\r\nBlocked by proxy policy: denied.test"));
+  EXPECT_EQ(leaves_->used, inspect::LeafUse::kRefusal);
   client.cut();
   const auto record = records(1).at(0);
   EXPECT_EQ(record.reason, "host_not_allowed");

@@ -20,7 +20,8 @@ namespace {
 // Flattens merged hosts into the arrays of Policy::Data.
 class Flattener {
  public:
-  Flattener(Policy::Data& data, std::span<const std::string> texts) : data_(data), texts_(texts) {}
+  Flattener(Policy::Data& data, std::span<const std::string> texts, PolicyFaults* faults)
+      : data_(data), texts_(texts), faults_(faults) {}
 
   base::Status add(const MergedHost& host);
   void add_endpoints(std::vector<EndpointRecord> endpoints);
@@ -34,6 +35,7 @@ class Flattener {
 
   Policy::Data& data_;
   std::span<const std::string> texts_;
+  PolicyFaults* faults_;
 };
 
 void Flattener::add_rule(const Grant& grant, HostRecord& record) {
@@ -73,7 +75,7 @@ base::Status Flattener::decide_https(const MergedHost& host, HostRecord& record)
   }
   if (record.https == HttpsVerdict::kPassThrough) return {};
   const auto file = host.tls_origin.file;
-  const SourceText source(data_.files[file], texts_[file]);
+  const SourceText source(data_.files[file], texts_[file], faults_);
   if (record.sets_headers) {
     return source.error(host.tls_position, fmt::format("'tls: passthrough' on {} cannot hold with a transform: headers "
                                                        "are set inside https",
@@ -145,19 +147,23 @@ void Flattener::add_endpoints(std::vector<EndpointRecord> endpoints) {
 
 using Documents = std::vector<base::Result<PolicyDocument>>;
 
-base::Result<PolicyDocument> read_layer(const PolicySource& layer, std::string& text) {
-  SR_TRY(clean_text(layer.name, layer.text, text));
-  return read_policy(SourceText(layer.name, text));
+base::Result<PolicyDocument> read_layer(const PolicySource& layer, std::string& text, PolicyFaults* faults) {
+  SR_TRY(clean_text(layer.name, layer.text, text, faults));
+  return read_policy(SourceText(layer.name, text, faults));
 }
 
 // Each layer read for itself, by as many threads as there are processors if there is enough to read: parsing is most of
 // what a large policy costs. All of them are joined here.
-Documents read_layers(std::span<const PolicySource> layers, std::vector<std::string>& texts) {
+// `faults` is empty, or a list for each layer.
+Documents read_layers(std::span<const PolicySource> layers, std::vector<std::string>& texts,
+                      std::vector<PolicyFaults>& faults) {
   constexpr std::size_t kWorthAThread = std::size_t{256} << 10;  // bytes
   Documents documents(layers.size());
   std::atomic<std::size_t> next = 0;
   const auto read = [&] {
-    for (std::size_t i = next++; i < layers.size(); i = next++) documents[i] = read_layer(layers[i], texts[i]);
+    for (std::size_t i = next++; i < layers.size(); i = next++) {
+      documents[i] = read_layer(layers[i], texts[i], faults.empty() ? nullptr : &faults[i]);
+    }
   };
   std::size_t bytes = 0;
   for (const auto& layer : layers) bytes += layer.text.size();
@@ -172,16 +178,22 @@ Documents read_layers(std::span<const PolicySource> layers, std::vector<std::str
   return documents;
 }
 
-base::Status flatten(Layers& merged, Policy::Data& data, std::span<const std::string> texts) {
+base::Status flatten(Layers& merged, Policy::Data& data, std::span<const std::string> texts,
+                     PolicyFaults* faults = nullptr) {
   merged.widen_optional_hosts();
   data.mode = merged.mode();
   data.ech = merged.ech();
   data.table = HostTable(merged.hosts().size() + merged.endpoints().size());
   data.records.reserve(merged.hosts().size());
-  Flattener flat(data, texts);
+  Flattener flat(data, texts, faults);
+  base::Status first;
   for (const auto& host : merged.hosts()) {
-    SR_TRY(flat.add(host));
+    auto added = flat.add(host);
+    if (added) continue;
+    if (first) first = std::move(added);
+    if (faults == nullptr) break;
   }
+  SR_TRY(std::move(first));
   flat.add_endpoints(std::move(merged.endpoints()));
   flat.name_records(merged.hosts());
   return {};
@@ -226,10 +238,13 @@ base::Status add_unused_groups(const std::vector<ServiceUse>& services, Policy::
 
 }  // namespace
 
-base::Result<std::shared_ptr<const Policy>> Policy::compile(std::span<const PolicySource> layers) {
+base::Result<std::shared_ptr<const Policy>> Policy::compile(std::span<const PolicySource> layers,
+                                                            PolicyFaults* faults) {
   auto data = std::make_unique<Data>();
   std::vector<std::string> texts(layers.size());  // errors found while merging point into them
-  Documents documents = read_layers(layers, texts);
+  std::vector<PolicyFaults> of_layers(faults == nullptr ? 0 : layers.size());
+  Documents documents = read_layers(layers, texts, of_layers);
+  for (auto& found : of_layers) faults->add(std::move(found));
   Layers merged;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     data->files.push_back(layers[i].name);
@@ -237,7 +252,7 @@ base::Result<std::shared_ptr<const Policy>> Policy::compile(std::span<const Poli
     if (!document) return std::unexpected(document.error());
     SR_LET(status, merged.add(std::move(*document), static_cast<std::uint32_t>(i)));
   }
-  SR_TRY(flatten(merged, *data, texts));
+  SR_TRY(flatten(merged, *data, texts, faults));
   SR_TRY(add_unused_groups(merged.services(), *data));
   return std::make_shared<const Policy>(std::unique_ptr<const Data>(std::move(data)));
 }

@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "policy/decision.h"
+#include "policy/policy_faults.h"
 
 namespace soleroute::policy {
 
@@ -48,7 +49,10 @@ class Policy {
  public:
   // Later sources are layers over earlier ones. No source or empty ones: a policy that denies everything.
   // Errors: kUsage, `name:line:column: what is wrong` with a caret line and, where there is one, a suggestion.
-  [[nodiscard]] static base::Result<std::shared_ptr<const Policy>> compile(std::span<const PolicySource> layers);
+  // With `faults`, reading goes on behind an error and the list gets them all; any one still means that there is no
+  // policy.
+  [[nodiscard]] static base::Result<std::shared_ptr<const Policy>> compile(std::span<const PolicySource> layers,
+                                                                           PolicyFaults* faults = nullptr);
 
   ~Policy();
   Policy(const Policy&) = delete;

@@ -13,6 +13,7 @@
 #include "policy/rule_reader.h"
 #include "policy/service_catalog.h"
 #include "policy/source_text.h"
+#include "policy/yaml_diagnosis.h"
 #include "policy/yaml_reader.h"
 
 namespace soleroute::policy {
@@ -65,7 +66,8 @@ Status PolicyReader::host(const YamlNode& node, std::optional<HostPattern>& out)
   SR_LET(text, yaml_.text(node, "a host"));
   auto pattern = parse_host_pattern(*text);
   if (!pattern) {
-    return yaml_.error(node, fmt::format("'{}' {}", base::shown(text->substr(0, 80)), pattern.error().message));
+    return yaml_.error(node, fmt::format("'{}' {}{}", base::shown(text->substr(0, 80)), pattern.error().message,
+                                         node.quoted ? "" : spelling_hint(*text)));
   }
   out = std::move(*pattern);
   return {};
@@ -126,9 +128,7 @@ Status PolicyReader::domain(const YamlNode& node, std::vector<DomainEntry>& out,
   }
   if (!node.is_mapping()) return yaml_.wrong_type(node, "an item of domains", "a host or a mapping with 'host'");
   const YamlNode* host_node = find_key(node, "host");
-  if (host_node != nullptr) {
-    SR_TRY(host(*host_node, pattern));
-  }
+  const Status of_host = host_node == nullptr ? Status{} : host(*host_node, pattern);
   DomainEntry entry{.host = pattern.value_or(HostPattern{*base::HostName::parse("unset.invalid")}),
                     .position = node.position};
   std::vector<HeaderTransform> transforms;
@@ -140,7 +140,9 @@ Status PolicyReader::domain(const YamlNode& node, std::vector<DomainEntry>& out,
       {"transform", [&](const YamlNode& value) { return rules_.transform(value, transforms); }},
       {"merge_mode", [&](const YamlNode& value) { return merge_mode(value, entry.replace); }},
   }};
-  SR_TRY(yaml_.keys(node, "an item of domains", known));
+  const Status of_keys = yaml_.keys(node, "an item of domains", known);
+  SR_TRY(of_host);
+  SR_TRY(of_keys);
   if (host_node == nullptr) return yaml_.error(node, "an item of domains without 'host'");
   SR_TRY(settle_transforms(*host_node, transforms, entry));
   out.push_back(std::move(entry));

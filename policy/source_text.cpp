@@ -60,7 +60,18 @@ std::string_view SourceText::line(int number) const {
 }
 
 std::unexpected<base::Error> SourceText::error(Position position, std::string_view what) const {
-  if (position.line == 0) return base::usage_error(fmt::format("{}: {}", base::shown(name_), what));
+  if (faults_ == nullptr) return base::usage_error(rendered(position, what));
+  if (faults_->full()) {  // no search for lines that are not shown
+    ++faults_->count;
+    return base::usage_error(std::string(what));
+  }
+  auto text = rendered(position, what);
+  faults_->add({std::string(name_), position.line, position.column, std::string(what), text});
+  return base::usage_error(std::move(text));
+}
+
+std::string SourceText::rendered(Position position, std::string_view what) const {
+  if (position.line == 0) return fmt::format("{}: {}", base::shown(name_), what);
   std::string_view source = line(position.line);
   auto before = std::min(static_cast<std::size_t>(std::max(position.column - 1, 0)), source.size());
   if (before > kShownLine / 2) {
@@ -69,9 +80,8 @@ std::unexpected<base::Error> SourceText::error(Position position, std::string_vi
   }
   const std::string margin = fmt::format("{:>5} | ", position.line);
   const std::size_t caret = base::utf8::columns(base::shown(source.substr(0, before)));
-  return base::usage_error(fmt::format("{}:{}:{}: {}\n{}{}\n{:>{}}^", base::shown(name_), position.line,
-                                       position.column, what, margin, base::shown(source.substr(0, kShownLine)), "",
-                                       margin.size() + caret));
+  return fmt::format("{}:{}:{}: {}\n{}{}\n{:>{}}^", base::shown(name_), position.line, position.column, what, margin,
+                     base::shown(source.substr(0, kShownLine)), "", margin.size() + caret);
 }
 
 std::string_view nearest(std::string_view text, const std::vector<std::string_view>& candidates) {

@@ -13,6 +13,7 @@
 #include <unordered_map>
 
 #include "base/text.h"
+#include "policy/yaml_diagnosis.h"
 
 namespace soleroute::policy {
 namespace {
@@ -37,9 +38,12 @@ class TreeBuilder final : public YAML::EventHandler {
 
   [[nodiscard]] const std::optional<base::Error>& fault() const { return fault_; }
   [[nodiscard]] YamlNode take_root() { return std::move(root_); }
+  [[nodiscard]] Position last_quoted() const { return last_quoted_; }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (++documents_ > 1) refuse(at(mark), "a second document; a policy is one document");
+    if (++documents_ == 1) return;
+    const auto found = diagnose_second_document(source_, at(mark));
+    refuse(found.position, found.what);
   }
   void OnDocumentEnd() override {}
 
@@ -64,6 +68,7 @@ class TreeBuilder final : public YAML::EventHandler {
                 const std::string& value) override {
     if (fault_ || !tag_is_fine(mark, tag)) return;
     if (value.size() > kMaxScalarBytes) return refuse(at(mark), "a value of more than 4096 bytes");
+    if (tag == "!") last_quoted_ = at(mark);
     complete({YamlNode::Kind::kScalar, tag == "!", at(mark), value, {}}, anchor);
   }
 
@@ -155,6 +160,7 @@ class TreeBuilder final : public YAML::EventHandler {
   const SourceText& source_;
   std::optional<base::Error> fault_;
   YamlNode root_;
+  Position last_quoted_{};  // of the last quoted text or block
   std::vector<Open> open_;
   std::unordered_map<YAML::anchor_t, YamlNode> anchored_;
   std::size_t nodes_ = 0;
@@ -163,10 +169,15 @@ class TreeBuilder final : public YAML::EventHandler {
   int documents_ = 0;
 };
 
-// To YAML a bare `*.example.com` is a reference to an anchor.
-std::string with_hint(const std::string& message) {
-  const bool star = message.starts_with(YAML::ErrorMsg::UNKNOWN_ANCHOR);
-  return star ? message + "; if a wildcard is meant, quote it: \"*.example.com\"" : message;
+// The end of the file closes a quoted text for yaml-cpp. Only the last one of a text can be like that.
+base::Status last_quote_is_closed(const SourceText& source, Position quoted) {
+  if (quoted.line == 0) return {};
+  const auto line = source.line(quoted.line);
+  const auto column = static_cast<std::size_t>(quoted.column - 1);
+  if (column >= line.size()) return {};
+  const auto offset = static_cast<std::size_t>(line.data() - source.text().data()) + column;
+  if (!is_unclosed_quote(source.text().substr(offset))) return {};
+  return source.error(quoted, fmt::format("missing {} for the text that begins at line {}", line[column], quoted.line));
 }
 
 }  // namespace
@@ -182,11 +193,13 @@ base::Result<YamlNode> parse_yaml(const SourceText& source) {
   } catch (const YAML::Exception& e) {
     if (builder.fault()) return std::unexpected(*builder.fault());
     if (e.mark.is_null()) return source.error({}, e.msg);
-    return source.error({e.mark.line + 1, e.mark.column + 1}, with_hint(e.msg));
+    const auto found = diagnose_yaml(source, {e.mark.line + 1, e.mark.column + 1}, e.msg);
+    return source.error(found.position, found.what);
   } catch (const std::exception& e) {
     return source.error({}, e.what());
   }
   if (builder.fault()) return std::unexpected(*builder.fault());
+  SR_TRY(last_quote_is_closed(source, builder.last_quoted()));
   return builder.take_root();
 }
 

@@ -49,7 +49,8 @@ struct YamlNode {
 
 // LF line ends, no byte order mark; an error for what no policy text may hold: NUL, UTF-16, ill-formed UTF-8, control
 // characters, tabs as indentation, brackets nested too deeply, too many bytes. `clean` is set even on an error.
-[[nodiscard]] base::Status clean_text(std::string_view name, std::string_view text, std::string& clean);
+[[nodiscard]] base::Status clean_text(std::string_view name, std::string_view text, std::string& clean,
+                                      PolicyFaults* faults = nullptr);
 
 // The document in `source` (cleaned by clean_text()); a null node if it holds only comments or nothing at all.
 // Errors: whatever yaml-cpp refuses; duplicate keys, keys that are not plain text, `<<`, tags, several documents,

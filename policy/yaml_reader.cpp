@@ -8,6 +8,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "policy/yaml_diagnosis.h"
 
 namespace soleroute::policy {
 namespace {
@@ -25,7 +26,7 @@ constexpr std::array<Elsewhere, 8> kElsewhere{{
     {"repos", "it goes beside 'name: github' under 'services'"},
     {"transform", "it goes with an item of 'domains', or with a rule"},
     {"inject", "it is now 'transform: {request: …}'"},
-    {"credential_shim", "no policy sets it; 'client_shim' under 'auth' says that clients hold a placeholder"},
+    {"credential_shim", "a policy cannot set it; use 'client_shim' under 'auth'"},
 }};
 
 }  // namespace
@@ -34,8 +35,11 @@ std::unexpected<base::Error> YamlReader::wrong_type(const YamlNode& node, std::s
                                                     std::string_view wanted) const {
   const auto found = type_name(node);
   const bool coerced = node.is_scalar() && !node.quoted && found != "text" && wanted == "text";
+  const bool glued = node.is_scalar() && !node.quoted && !wanted.contains("text");
   return error(node, fmt::format("{} must be {}, not {}{}", what, wanted, found,
-                                 coerced && !node.text.empty() ? "; quote it if it is meant as text" : ""));
+                                 coerced && !node.text.empty() ? "; quote it if it is meant as text"
+                                 : glued                       ? spelling_hint(node.text)
+                                                               : ""));
 }
 
 base::Result<std::string_view> YamlReader::text(const YamlNode& node, std::string_view what) const {
@@ -63,21 +67,35 @@ base::Status YamlReader::each(const YamlNode& node, std::string_view what, bool 
   if (empty_ok && node.is_null()) return {};
   if (!node.is_sequence()) return wrong_type(node, what, "a list");
   if (!empty_ok && node.children.empty()) return error(node, fmt::format("{} must not be empty", what));
+  base::Status first;
   for (const auto& item : node.children) {
-    SR_TRY(visit(item));
+    if (!go_on(visit(item), first)) break;
   }
-  return {};
+  return first;
+}
+
+// Is there more to read behind `status`? Behind an error only where all errors are wanted; `first` keeps the first.
+bool YamlReader::go_on(base::Status status, base::Status& first) const {
+  if (status) return true;
+  if (first) first = std::move(status);
+  return source_.keeps_faults();
 }
 
 base::Status YamlReader::keys(const YamlNode& node, std::string_view what, std::span<const Key> known) const {
   if (!node.is_mapping()) return wrong_type(node, what, "a mapping");
+  base::Status first;
   for (std::size_t i = 0; i + 1 < node.children.size(); i += 2) {
     const auto& key = node.children[i];
     const auto found = std::ranges::find(known, key.text, &Key::name);
-    if (found == known.end()) return unknown_key(key, known);
-    SR_TRY(found->read(node.children[i + 1]));
+    base::Status status;
+    if (found == known.end()) {
+      status = unknown_key(key, known);
+    } else {
+      status = found->read(node.children[i + 1]);
+    }
+    if (!go_on(std::move(status), first)) break;
   }
-  return {};
+  return first;
 }
 
 std::unexpected<base::Error> YamlReader::unknown_key(const YamlNode& key, std::span<const Key> known) const {
@@ -87,6 +105,9 @@ std::unexpected<base::Error> YamlReader::unknown_key(const YamlNode& key, std::s
   }
   std::vector<std::string_view> names;
   for (const auto& each : known) names.push_back(each.name);
+  if (const auto hint = key.quoted ? std::string{} : spelling_hint(key.text); !hint.empty()) {
+    return error(key, fmt::format("unknown key '{}'{}", base::shown(key.text.substr(0, 80)), hint));
+  }
   const std::string suggestion = did_you_mean(key.text, names);
   return error(key,
                fmt::format("unknown key '{}'{}", base::shown(key.text.substr(0, 80)),

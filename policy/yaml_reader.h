@@ -34,6 +34,7 @@ class YamlReader {
   [[nodiscard]] base::Result<std::string_view> choice(const YamlNode& node, std::string_view what,
                                                       const std::vector<std::string_view>& choices) const;
 
+  // Where the source keeps its faults, each() and keys() go on behind an error, and return the first one.
   using Visit = std::function<base::Status(const YamlNode&)>;
   // Every item of a list. `empty_ok`: an empty list, and nothing at all, are lists of nothing.
   [[nodiscard]] base::Status each(const YamlNode& node, std::string_view what, bool empty_ok, const Visit& visit) const;
@@ -46,6 +47,7 @@ class YamlReader {
   [[nodiscard]] base::Status keys(const YamlNode& node, std::string_view what, std::span<const Key> known) const;
 
  private:
+  [[nodiscard]] bool go_on(base::Status status, base::Status& first) const;
   [[nodiscard]] std::unexpected<base::Error> unknown_key(const YamlNode& key, std::span<const Key> known) const;
 
   const SourceText& source_;

@@ -89,7 +89,7 @@ base::Status check_tabs(const SourceText& source) {
     const auto tab = line.find('\t');
     const bool blank = first == std::string_view::npos || line[first] == '#';
     if (!blank && tab < first) {
-      return source.error({number, static_cast<int>(tab) + 1}, "a tab in the indentation; use spaces");
+      return source.error({number, static_cast<int>(tab) + 1}, "tab in the indentation; use spaces");
     }
     rest.remove_prefix(newline == std::string_view::npos ? rest.size() : newline + 1);
   }
@@ -102,7 +102,8 @@ base::Status check_directives(const SourceText& source) {
   std::string_view rest = source.text();
   while (!rest.empty()) {
     ++number;
-    if (rest.starts_with('%')) return source.error({number, 1}, "a directive ('%'); policies have none");
+    if (rest.starts_with('%'))
+      return source.error({number, 1}, "a line that begins with '%' is a YAML directive; policies cannot have one");
     const auto newline = rest.find('\n');
     rest.remove_prefix(newline == std::string_view::npos ? rest.size() : newline + 1);
   }
@@ -147,14 +148,14 @@ std::string with_newlines(std::string_view text) {
 
 }  // namespace
 
-base::Status clean_text(std::string_view name, std::string_view text, std::string& clean) {
-  const auto refuse = [&](std::string_view what) { return SourceText(name, {}).error({}, what); };
+base::Status clean_text(std::string_view name, std::string_view text, std::string& clean, PolicyFaults* faults) {
+  const auto refuse = [&](std::string_view what) { return SourceText(name, {}, faults).error({}, what); };
   clean.clear();
   if (text.size() > kMaxTextBytes) return refuse("too large: a policy text may have 8 MiB at the very most");
   if (is_utf16(text)) return refuse("UTF-16 text; save it as UTF-8");
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   clean = with_newlines(text);
-  const SourceText source(name, clean);
+  const SourceText source(name, clean, faults);
   for (const auto check : {check_size, check_characters, check_tabs, check_directives, check_flow}) {
     SR_TRY(check(source));
   }

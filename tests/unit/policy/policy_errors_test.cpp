@@ -90,8 +90,8 @@ TEST(PolicyText, RefusesWhatIsNotText) {
             "cher.test]",
             "policy.yaml:1:12: not UTF-8", "Latin-1"},
            {"domains: [a.test] \x1b[2J", "policy.yaml:1:19: a control character", "an escape sequence"},
-           {"domains:\n\t- a.test\n", "policy.yaml:2:1: a tab in the indentation", "a tab"},
-           {"domains:\n  - host: a.test\n \t  tls: inspect\n", "policy.yaml:3:2: a tab", "a tab after a space"},
+           {"domains:\n\t- a.test\n", "policy.yaml:2:1: tab in the indentation", "a tab"},
+           {"domains:\n  - host: a.test\n \t  tls: inspect\n", "policy.yaml:3:2: tab", "a tab after a space"},
        }) {
     const auto policy = try_compile({row.text});
     ASSERT_FALSE(policy) << row.why;

@@ -63,12 +63,12 @@ Status TableReader::policies(const YamlNode& node, ExpectationTable& table) cons
 }
 
 Status TableReader::is_whole(const YamlNode& node, const Expectation& row, bool expected) const {
-  if (!expected) return yaml_.error(node, "a test without 'expect'");
+  if (!expected) return yaml_.error(node, "a test needs 'expect': allow or deny");
   if (row.question.url.empty() == row.question.host.empty()) {
     return yaml_.error(node, "a test needs either 'url' or 'host'");
   }
   if (row.question.host.empty() && row.question.port != 0) {
-    return yaml_.error(node, "'port' goes with 'host'; a url holds its own");
+    return yaml_.error(node, "'port' belongs to 'host'; write the port of a url into the url");
   }
   if (!row.question.host.empty() && row.question.port == 0) return yaml_.error(node, "'host' needs 'port'");
   return {};
@@ -133,7 +133,7 @@ Result<ExpectationTable> TableReader::table(const YamlNode& root) const {
        }},
   }};
   SR_TRY(yaml_.keys(root, "a table of tests", known));
-  if (table.expectations.empty()) return yaml_.error(root, "no 'tests': a table that tests nothing passes nothing");
+  if (table.expectations.empty()) return yaml_.error(root, "a table needs 'tests' with at least one test");
   return table;
 }
 
@@ -151,6 +151,8 @@ ExpectationResult run(std::string_view table_name, const Expectation& row, const
   const auto decision = question.ask(policy);
   const std::string rule = place_of(decision.rule);
   ExpectationResult result{.name = row.name,
+                           .file = std::string(table_name),
+                           .line = row.line,
                            .place = place_of({table_name, row.line}),
                            .verdict = fmt::format("{}: {}{}{}", decision.allowed() ? "allowed" : "denied",
                                                   to_string(decision.reason), rule.empty() ? "" : ", ", rule)};
@@ -171,10 +173,10 @@ ExpectationResult run(std::string_view table_name, const Expectation& row, const
 
 }  // namespace
 
-Result<ExpectationTable> read_expectations(std::string_view name, std::string_view text) {
+Result<ExpectationTable> read_expectations(std::string_view name, std::string_view text, PolicyFaults* faults) {
   std::string clean;
-  SR_TRY(clean_text(name, text, clean));
-  const SourceText source(name, clean);
+  SR_TRY(clean_text(name, text, clean, faults));
+  const SourceText source(name, clean, faults);
   SR_LET(root, parse_yaml(source));
   return TableReader(source).table(*root);
 }
@@ -184,7 +186,7 @@ std::size_t ExpectationReport::failures() const {
 }
 
 ExpectationReport run_expectations(std::string_view table_name, const ExpectationTable& table, const Policy& policy) {
-  ExpectationReport report{std::string(table_name), {}};
+  ExpectationReport report{.table = std::string(table_name)};
   for (const auto& row : table.expectations) report.results.push_back(run(table_name, row, policy));
   return report;
 }

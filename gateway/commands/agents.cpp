@@ -17,7 +17,7 @@ namespace {
 struct AgentsOptions {
   std::string name;
   std::string file;
-  bool json = false;
+  std::string format = "text";
 };
 
 base::Result<std::vector<project::Agent>> wanted(const AgentsOptions& options) {
@@ -66,7 +66,7 @@ void print_json(const std::vector<project::Agent>& agents, bool one) {
 int agents(const AgentsOptions& options) {
   const auto found = wanted(options);
   if (!found) return report(found.error());
-  if (options.json) {
+  if (options.format == "json") {
     print_json(*found, !options.name.empty() || !options.file.empty());
   } else {
     for (const auto& agent : *found) print_text(agent);
@@ -84,7 +84,7 @@ void add_agents(CLI::App& program, Invocation& invocation) {
   command.add_option("--file", options->file, "check and show this agent file instead")
       ->type_name("FILE")
       ->excludes(name);
-  command.add_flag("--json", options->json, "print JSON");
+  add_format_option(command, options->format);
 }
 
 }  // namespace soleroute::gateway::commands

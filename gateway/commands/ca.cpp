@@ -237,10 +237,8 @@ void add_ca(CLI::App& program, Invocation& invocation) {
       ->type_name("DIR");
   command.add_option("--bundle", arguments->bundle, "install: only add it to this bundle of certificates")
       ->type_name("FILE");
-  command.add_option("--format", arguments->format, "show: output format")
-      ->capture_default_str()
-      ->type_name("text|json|pem")
-      ->check(CLI::IsMember({"text", "json", "pem"}).description(""));
+  add_format_option(command, arguments->format, {"pem"});
+  command.get_option("--format")->description("show: output format");
 }
 
 }  // namespace soleroute::gateway::commands

@@ -2,14 +2,17 @@
 #include "gateway/commands/command.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
 
 #include "base/standard_error.h"
+#include "base/text.h"
 #include "gateway/commands/environment.h"
 #include "gateway/commands/help_format.h"
 
@@ -68,6 +71,22 @@ void add_ca_option(CLI::App& command, std::string& directory, const std::string&
 
 void add_trust_option(CLI::App& command, std::vector<std::string>& files, const std::string& help) {
   add_list_option(command, "--trust", "GATEWAY_TRUST", files, "FILE", help);
+}
+
+void add_format_option(CLI::App& command, std::string& format, const std::vector<std::string>& more) {
+  std::vector<std::string> names{"text", "json"};
+  names.insert(names.end(), more.begin(), more.end());
+  const auto known = [names](std::string& name) -> std::string {
+    if (name == "human") name = "text";
+    if (std::ranges::find(names, name) != names.end()) return {};
+    return fmt::format("unknown format '{}': use {}", base::shown(name), fmt::join(names, ", "));
+  };
+  const std::string help = format.empty() ? "output format (default: text)" : "output format";
+  CLI::Option* option = command.add_option("--format", format, help)
+                            ->transform(CLI::Validator(known, ""))
+                            ->type_name(fmt::format("{}", fmt::join(names, "|")));
+  if (!format.empty()) option->capture_default_str();
+  command.add_flag_callback("--json", [&format] { format = "json"; }, "same as --format json")->excludes(option);
 }
 
 int report(const base::Error& error) {

@@ -55,6 +55,10 @@ void add_trust_option(CLI::App& command, std::vector<std::string>& files, const 
 // --secrets-dir, or GATEWAY_SECRETS_DIR, or agent-sandbox's AGENTBOX_SECRET_SOURCE=file:DIR.
 void add_secrets_option(CLI::App& command, std::string& directory);
 
+// --format NAME, one of text, json and `more`, and --json for `--format json`. `human` is an old name of text.
+// `format` holds the default; empty is a default of the command's own.
+void add_format_option(CLI::App& command, std::string& format, const std::vector<std::string>& more = {});
+
 // "gateway: <message>" on stderr; returns the exit code of the error's kind.
 int report(const base::Error& error);
 // "gateway: warning: <message>" on stderr.

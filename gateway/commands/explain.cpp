@@ -343,8 +343,8 @@ void add_explain(CLI::App& program, Invocation& invocation) {
       ->allow_extra_args(false);
   command.add_flag("--stdin", options->from_stdin,
                    "read requests from standard input as JSON lines, {\"url\": …, \"method\": …}");
-  command.add_option("--format", options->format, "output format (default: text, or json with --stdin)")
-      ->check(CLI::IsMember({"text", "json"}));
+  add_format_option(command, options->format);
+  command.get_option("--format")->description("output format (default: text, or json with --stdin)");
   command.add_flag("--resolve", options->resolve, "also resolve the name here, and check its addresses");
   add_policy_option(command, options->policy_files);
 }

@@ -2,12 +2,14 @@
 #include "gateway/commands/line_source.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <system_error>
 #include <utility>
 
 #include "base/text.h"
@@ -23,7 +25,13 @@ constexpr int kLookAgainMs = 200;
 base::Result<LineSource> LineSource::open(const std::string& path, bool follow) {
   const bool standard_input = path == "-";
   base::Fd fd(standard_input ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-  if (!fd) return base::errno_error(base::shown(path) + ": cannot be opened");
+  if (!fd) {
+    const int reason = errno;
+    auto failed = base::usage_error(
+        fmt::format("cannot open {}: {}", base::shown(path), std::generic_category().message(reason)));
+    failed.error().sys_errno = reason;
+    return failed;
+  }
   return LineSource(std::move(fd), path, follow && !standard_input);
 }
 

@@ -16,7 +16,7 @@ namespace {
 
 struct ServicesOptions {
   std::vector<std::string> names;
-  bool json = false;
+  std::string format = "text";
 };
 
 void print_text(const policy::ServiceView& service) {
@@ -52,17 +52,18 @@ int services(const ServicesOptions& options) {
         {fmt::format("unknown service '{}'{}", base::shown(name), policy::did_you_mean(name, policy::service_names())),
          base::ErrorKind::kUsage});
   }
+  const bool json = options.format == "json";
   auto list = nlohmann::ordered_json::array();
   for (const auto& service : *catalog) {
     const bool wanted = options.names.empty() || std::ranges::find(options.names, service.name) != options.names.end();
     if (!wanted) continue;
-    if (options.json) {
+    if (json) {
       list.push_back(as_json(service));
     } else {
       print_text(service);
     }
   }
-  if (options.json) fmt::print("{}\n", list.dump(2));
+  if (json) fmt::print("{}\n", list.dump(2));
   return kExitDone;
 }
 
@@ -74,7 +75,7 @@ void add_services(CLI::App& program, Invocation& invocation) {
       add_command(program, invocation, "services", "list the services that a policy can name, with their hosts",
                   "gateway services github", [options] { return services(*options); });
   command.add_option("name", options->names, "services to show (default: all)")->type_name("NAME");
-  command.add_flag("--json", options->json, "print JSON");
+  add_format_option(command, options->format);
 }
 
 }  // namespace soleroute::gateway::commands

@@ -49,6 +49,19 @@ using FileReader = std::function<base::Result<std::string>(const std::string& pa
 // What cannot be looked at counts as there: reading it gives the error.
 [[nodiscard]] bool is_there(const std::string& path);
 
+// The policy files that a command reads.
+struct PolicyChoice {
+  std::vector<std::string> files{};  // none: there is no policy
+  bool guessed = false;              // no file was named, so the default places were searched
+  bool second = false;               // guessed, and the second default place has a file too
+};
+// The files that were named, or the one in a default place of the working directory.
+[[nodiscard]] PolicyChoice choose_policy(const std::vector<std::string>& named);
+// A line for standard error, if no file was found or there are two.
+[[nodiscard]] std::string policy_warning(const PolicyChoice& choice);
+// The same, and which file is read, unless the command line names it; one that GATEWAY_POLICY names is said.
+[[nodiscard]] std::string policy_notice(const PolicyChoice& choice);
+
 // Where a policy is looked for when none was named: `.devcontainer/policy.yaml`, then `policy.yaml`, in `directory`
 // ("" is the working directory, and then the path is relative). A name that exists but cannot be read is still the
 // answer: reading it gives the error. Nothing there: nullopt.

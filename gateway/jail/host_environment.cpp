@@ -22,7 +22,6 @@
 namespace soleroute::gateway::jail {
 namespace {
 
-constexpr const char* kSecondDefault = "policy.yaml";  // host::find_default_policy()
 constexpr const char* kResolvConf = "/etc/resolv.conf";
 constexpr std::size_t kMaxResolvConf = std::size_t{64} * 1024;
 
@@ -78,21 +77,16 @@ std::string first_of(std::span<const std::string> paths) {
 base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& files, const host::FileReader& read,
                                             std::span<const policy::PolicySource> over) {
   LoadedPolicy loaded;
-  loaded.by_default = files.empty();
-  std::vector<std::string> names = files;
-  if (loaded.by_default) {
-    if (auto found = host::find_default_policy("")) names.push_back(std::move(*found));
-  }
-  SR_LET(sources, host::read_policy_files(names, read));
+  loaded.choice = host::choose_policy(files);
+  SR_LET(sources, host::read_policy_files(loaded.choice.files, read));
   std::vector<policy::PolicySource> layers = *sources;
   layers.insert(layers.end(), over.begin(), over.end());
   SR_LET(compiled, policy::Policy::compile(layers));
   loaded.sources = std::move(*sources);
   loaded.policy = std::move(*compiled);
-  if (!loaded.by_default) return loaded;
+  if (!loaded.choice.guessed) return loaded;
   std::error_code failed;
   loaded.directory = std::filesystem::current_path(failed).string();
-  loaded.second_found = !names.empty() && names.front() != kSecondDefault && ::access(kSecondDefault, F_OK) == 0;
   return loaded;
 }
 
@@ -101,7 +95,7 @@ std::vector<std::string> policy_changes(const LoadedPolicy& loaded) {
   for (const policy::PolicySource& source : loaded.sources) {
     if (std::string change = what_changed(source); !change.empty()) changes.push_back(std::move(change));
   }
-  if (!loaded.by_default) return changes;
+  if (!loaded.choice.guessed) return changes;
   if (was_replaced(loaded.directory)) {
     changes.push_back(fmt::format("{}: was moved while the command ran; look at what is there before the next run",
                                   base::shown(loaded.directory)));

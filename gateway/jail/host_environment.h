@@ -23,9 +23,8 @@ namespace soleroute::gateway::jail {
 struct LoadedPolicy {
   std::vector<policy::PolicySource> sources;  // the files
   std::shared_ptr<const policy::Policy> policy;
-  bool by_default = false;    // nobody named the files
-  std::string directory{};    // by_default: in which they were looked for
-  bool second_found = false;  // by_default: there is another, which is not used
+  host::PolicyChoice choice{};
+  std::string directory{};  // of a guessed choice: where the file was looked for
 };
 [[nodiscard]] base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& files,
                                                           const host::FileReader& read = host::read_settled_file,

@@ -300,15 +300,16 @@ class Run {
 
   // Only what nobody would expect: a policy that allows something and holds the rest needs no words.
   void say_what_it_holds() const {
+    const bool blocked = policy_.policy->denies_everything();
+    const bool terminal = ::isatty(STDERR_FILENO) == 1;  // a pipe may expect the command's own words alone
+    if (blocked || !policy_.choice.files.empty()) {
+      base::to_standard_error(terminal ? host::policy_notice(policy_.choice) : host::policy_warning(policy_.choice));
+    }
     if (policy_.policy->mode() == policy::Mode::kObserve) {
       return say("observe mode: nothing public is blocked; would-be denials are logged");
     }
-    if (policy_.second_found)
-      say(fmt::format("warning: using {}; policy.yaml is ignored", policy_.sources.front().name));
-    if (!policy_.policy->denies_everything()) return;
-    say(policy_.sources.empty() && policy_.by_default
-            ? "warning: no policy file found (.devcontainer/policy.yaml, policy.yaml): all network access is blocked"
-            : "warning: the policy is empty: all network access is blocked");
+    if (!blocked || policy_.sources.empty()) return;
+    say("warning: the policy is empty: all network access is blocked");
   }
 
   // Once the log has written, or given up.

@@ -146,7 +146,7 @@ class TestCommand:
             (["show", "--bundle", "x"], "--bundle: only with"),
             (["create", "--format", "json"], "--format: only with"),
             (["install", "--certificate", "/etc/hostname"], "/etc/hostname: holds no certificate"),
-            (["install", "--certificate", "/none"], "/none: cannot be opened"),
+            (["install", "--certificate", "/none"], "cannot open /none: No such file"),
         ],
     )
     def test_what_it_cannot_mean_is_a_usage_error(self, gateway_binary, args, says):

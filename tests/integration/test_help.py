@@ -167,7 +167,7 @@ def test_a_list_in_a_variable_is_separated_by_commas_or_by_line_breaks(gateway_b
         (tmp_path / name).write_text(f"domains: [{name.replace(',', '-')}.test]\n")
 
     def allowed(value):
-        return set(re.findall(r"\S+\.test", page(gateway_binary, "check", GATEWAY_POLICY=value)))
+        return set(re.findall(r"[\w-]+\.test", page(gateway_binary, "check", "--json", "-q", GATEWAY_POLICY=value)))
 
     assert allowed(f"{tmp_path}/a,{tmp_path}/b") == {"a.test", "b.test"}
     assert allowed(f"{tmp_path}/a\n{tmp_path}/b\n") == {"a.test", "b.test"}

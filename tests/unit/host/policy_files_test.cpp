@@ -50,7 +50,7 @@ class PolicyFiles : public ::testing::Test {
     EXPECT_FALSE(result.has_value());
     if (result.has_value()) return {};
     EXPECT_EQ(result.error().kind, base::ErrorKind::kUsage);
-    EXPECT_THAT(result.error().message, StartsWith(base::shown(odd)));
+    EXPECT_THAT(result.error().message, HasSubstr(base::shown(odd)));
     return result.error();
   }
 
@@ -155,6 +155,23 @@ TEST_F(PolicyFiles, FollowsLinksAndEverySwapGivesOneWholeVersion) {
   EXPECT_TRUE(seen_b);
 }
 
+TEST_F(PolicyFiles, AreSaidUnlessTheCommandLineNamesThem) {
+  const auto notice = [](PolicyChoice choice) { return policy_notice(choice); };
+  EXPECT_EQ(notice({.files = {"a.yaml"}}), "");
+  EXPECT_EQ(notice({.files = {"policy.yaml"}, .guessed = true}), "gateway: policy: policy.yaml\n");
+  EXPECT_EQ(notice({.guessed = true}),
+            "gateway: warning: no policy file found (.devcontainer/policy.yaml, policy.yaml): all network access is "
+            "blocked\n");
+  EXPECT_EQ(notice({.files = {".devcontainer/policy.yaml"}, .guessed = true, .second = true}),
+            "gateway: policy: .devcontainer/policy.yaml\n"
+            "gateway: warning: policy.yaml is not used because .devcontainer/policy.yaml exists; pass --policy to "
+            "choose\n");
+  ::setenv("GATEWAY_POLICY", "a.yaml,b.yaml", 1);
+  EXPECT_EQ(notice({.files = {"a.yaml", "b.yaml"}}), "gateway: policy: a.yaml, b.yaml\n");
+  EXPECT_EQ(notice({.files = {"b.yaml"}}), "") << "another one than the variable's";
+  ::unsetenv("GATEWAY_POLICY");
+}
+
 TEST_F(PolicyFiles, WaitsUntilAFileIsNoLongerWritten) {
   const auto fresh = write("fresh.yaml", "domains: []");
   EXPECT_EQ(read_settled_file(fresh, 100), "domains: []");
@@ -166,7 +183,7 @@ TEST_F(PolicyFiles, WaitsUntilAFileIsNoLongerWritten) {
   EXPECT_GE(age_ms, 49);
   const auto absent = read_settled_file(path("absent.yaml"), 100);
   ASSERT_FALSE(absent.has_value());
-  EXPECT_THAT(absent.error().message, HasSubstr("cannot be opened"));
+  EXPECT_THAT(absent.error().message, HasSubstr("cannot open "));
 }
 
 TEST_F(PolicyFiles, RefusesAFileThatKeepsChanging) {

@@ -62,13 +62,13 @@ TEST(Expectations, RefuseTablesThatCouldPassWithoutTesting) {
   };
   for (const auto& row : std::initializer_list<Row>{
            {"", "table.yaml: a table of tests must be a mapping"},
-           {"{}", "table.yaml:1:1: no 'tests'"},
+           {"{}", "table.yaml:1:1: a table needs 'tests'"},
            {"tests: []", "table.yaml:1:8: tests must not be empty"},
            {"tests:", "table.yaml:1:1: tests must be a list, not nothing"},
-           {"tests: [{url: \"http://a.test/\"}]", "table.yaml:1:9: a test without 'expect'"},
+           {"tests: [{url: \"http://a.test/\"}]", "table.yaml:1:9: a test needs 'expect'"},
            {"tests: [{expect: deny}]", "table.yaml:1:9: a test needs either 'url' or 'host'"},
            {"tests: [{expect: deny, url: a, host: b, port: 1}]", "table.yaml:1:9: a test needs either"},
-           {"tests: [{expect: deny, url: a, port: 1}]", "table.yaml:1:9: 'port' goes with 'host'"},
+           {"tests: [{expect: deny, url: a, port: 1}]", "table.yaml:1:9: 'port' belongs to 'host'"},
            {"tests: [{expect: deny, host: a}]", "table.yaml:1:9: 'host' needs 'port'"},
            {"tests: [{expect: denied, url: a}]",
             "table.yaml:1:18: expect must be one of allow, deny, not 'denied', did"},
@@ -115,20 +115,61 @@ TEST(ExpectationOutput, IsTap) {
             "  ...\n");
 }
 
+std::vector<ExpectationReport> broken() {
+  auto reports = two();
+  auto& wrong = reports.emplace_back(ExpectationReport{.table = "other.yaml"});
+  wrong.faults.add({.file = "policy.yaml",
+                    .line = 3,
+                    .column = 5,
+                    .what = "unknown key 'hots'",
+                    .text = "policy.yaml:3:5: unknown key 'hots'\n    3 |   - hots: <a>\n            ^"});
+  return reports;
+}
+
+TEST(ExpectationOutput, BailsOutOfTapWhereAPolicyIsWrong) {
+  const auto tap = to_tap(broken());
+  EXPECT_THAT(tap, StartsWith("TAP version 13\n1..2\nok 1 - fine"));
+  EXPECT_THAT(tap,
+              ::testing::EndsWith("# policy.yaml:3:5: unknown key 'hots'\n#     3 |   - hots: <a>\n#             ^\n"
+                                  "Bail out! policy.yaml:3:5: unknown key 'hots'\n"));
+}
+
 TEST(ExpectationOutput, IsJUnit) {
-  EXPECT_EQ(to_junit(two()),
+  EXPECT_EQ(to_junit(broken(), {.timestamp = "2026-01-31T12:00:00", .hostname = "m"}),
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-            "<testsuites>\n"
-            "  <testsuite name=\"table.yaml\" tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\">\n"
-            "    <testcase classname=\"table.yaml\" name=\"fine # &lt;&amp;&gt;\"/>\n"
-            "    <testcase classname=\"table.yaml\" name=\"wrong\\u{001b}[2J &quot;q&quot;\">\n"
-            "      <failure message=\"expected denied, got allowed: host_allowed, policy.yaml:2\">table.yaml:4\n"
+            "<testsuites name=\"gateway test\" tests=\"3\" failures=\"1\" errors=\"1\" time=\"0.000\">\n"
+            "  <testsuite name=\"table.yaml\" tests=\"2\" failures=\"1\" errors=\"0\" time=\"0.000\" skipped=\"0\" "
+            "timestamp=\"2026-01-31T12:00:00\" hostname=\"m\" file=\"table.yaml\">\n"
+            "    <testcase classname=\"table.yaml\" name=\"fine # &lt;&amp;&gt;\" file=\"table.yaml\" line=\"3\" "
+            "time=\"0.000000\"/>\n"
+            "    <testcase classname=\"table.yaml\" name=\"wrong\\u{001b}[2J &quot;q&quot;\" file=\"table.yaml\" "
+            "line=\"4\" time=\"0.000000\">\n"
+            "      <failure type=\"policy\" message=\"expected denied, got allowed: host_allowed, policy.yaml:2\">"
+            "table.yaml:4\n"
             "expected denied, got allowed: host_allowed, policy.yaml:2\n"
             "The policy allows allowed.test.\n"
             "</failure>\n"
             "    </testcase>\n"
             "  </testsuite>\n"
+            "  <testsuite name=\"other.yaml\" tests=\"1\" failures=\"0\" errors=\"1\" time=\"0.000\" skipped=\"0\" "
+            "timestamp=\"2026-01-31T12:00:00\" hostname=\"m\" file=\"other.yaml\">\n"
+            "    <testcase classname=\"other.yaml\" name=\"policy.yaml is valid\" file=\"policy.yaml\" line=\"3\" "
+            "time=\"0.000000\">\n"
+            "      <error type=\"invalid\" message=\"policy.yaml:3:5: unknown key 'hots'\">"
+            "policy.yaml:3:5: unknown key 'hots'\n"
+            "    3 |   - hots: &lt;a&gt;\n"
+            "            ^\n"
+            "</error>\n"
+            "    </testcase>\n"
+            "  </testsuite>\n"
             "</testsuites>\n");
+}
+
+TEST(ExpectationOutput, IsJson) {
+  const auto json = to_json(broken());
+  EXPECT_THAT(json, StartsWith("{\n  \"passed\": 1,\n  \"failed\": 1,\n  \"errors\": 1,\n"));
+  EXPECT_THAT(json, ::testing::HasSubstr("\"message\": \"unknown key 'hots'\""));
+  EXPECT_THAT(json, ::testing::HasSubstr("\"name\": \"fine # <&>\""));
 }
 
 }  // namespace

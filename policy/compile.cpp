@@ -77,13 +77,13 @@ base::Status Flattener::decide_https(const MergedHost& host, HostRecord& record)
   const auto file = host.tls_origin.file;
   const SourceText source(data_.files[file], texts_[file], faults_);
   if (record.sets_headers) {
-    return source.error(host.tls_position, fmt::format("'tls: passthrough' on {} cannot hold with a transform: headers "
-                                                       "are set inside https",
+    return source.error(host.tls_position, fmt::format("'tls: passthrough' of {} contradicts its transform, which sets "
+                                                       "headers inside https",
                                                        host.pattern.text()));
   }
   return source.error(host.tls_position,
-                      fmt::format("'tls: passthrough' on {} cannot hold with rules about the methods, paths or "
-                                  "queries of https: give those rules 'schemes: [http]', or leave 'tls' out",
+                      fmt::format("'tls: passthrough' of {} contradicts its rules on methods, paths or queries of "
+                                  "https: add 'schemes: [http]' to those rules, or remove 'tls'",
                                   host.pattern.text()));
 }
 

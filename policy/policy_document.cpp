@@ -113,8 +113,8 @@ Status PolicyReader::settle_transforms(const YamlNode& host_node, const std::vec
     SR_TRY(rules_.settle(transforms, rule));
     const bool shared = entry.host.wildcard && is_shared_suffix(entry.host.name.text());
     if (!shared || !rule.terms.sets_headers()) continue;
-    return yaml_.error(host_node, fmt::format("{}: anybody can register names there, and each would be sent the secret",
-                                              entry.host.text()));
+    return yaml_.error(host_node,
+                       fmt::format("anyone can register a name below {}, and would get the secret", entry.host.text()));
   }
   return {};
 }
@@ -143,7 +143,7 @@ Status PolicyReader::domain(const YamlNode& node, std::vector<DomainEntry>& out,
   const Status of_keys = yaml_.keys(node, "an item of domains", known);
   SR_TRY(of_host);
   SR_TRY(of_keys);
-  if (host_node == nullptr) return yaml_.error(node, "an item of domains without 'host'");
+  if (host_node == nullptr) return yaml_.error(node, "an item of domains needs 'host'");
   SR_TRY(settle_transforms(*host_node, transforms, entry));
   out.push_back(std::move(entry));
   return {};
@@ -190,7 +190,7 @@ Status PolicyReader::service_entry(const YamlNode& node, std::vector<ServiceEntr
       {"api", [&](const YamlNode& value) { return github_.access(value, "api", "env", scope.api); }},
   }};
   SR_TRY(yaml_.keys(node, "an item of services", known));
-  if (entry.name.empty()) return yaml_.error(node, "an item of services without 'name'");
+  if (entry.name.empty()) return yaml_.error(node, "an item of services needs 'name'");
   if (const YamlNode* groups = find_key(node, "optional"); groups != nullptr) {
     SR_TRY(optional_groups(*groups, entry));
   }
@@ -228,15 +228,16 @@ Status PolicyReader::scope_is_whole(const YamlNode& node, const ServiceEntry& en
     return node;
   };
   if (entry.name != "github") {
-    return yaml_.error(at({"repos", "git", "api"}), fmt::format("'repos', 'git' and 'api' narrow the github service; "
-                                                                "{} has none of them",
-                                                                entry.name));
+    return yaml_.error(at({"repos", "git", "api"}),
+                       fmt::format("'repos', 'git' and 'api' are keys of the github service, "
+                                   "not of {}",
+                                   entry.name));
   }
   if (entry.scope->repositories.empty()) {
-    return yaml_.error(at({"git", "api"}), "'git' and 'api' need 'repos': the repositories that are meant");
+    return yaml_.error(at({"git", "api"}), "'git' and 'api' need 'repos': a list of repositories");
   }
   if (!entry.scope->git && !entry.scope->api) {
-    return yaml_.error(at({"repos"}), "'repos' needs 'git', 'api' or both: what may be done with them");
+    return yaml_.error(at({"repos"}), "'repos' needs 'git', 'api' or both");
   }
   if (find_key(node, "readonly") != nullptr) {
     return yaml_.error(at({"readonly"}),
@@ -273,7 +274,7 @@ Status PolicyReader::endpoint_is_whole(const YamlNode& node, EndpointEntry& entr
   if ((find_key(node, "port") == nullptr) == (find_key(node, "ports") == nullptr)) {
     return yaml_.error(node, "an endpoint needs either 'port' or 'ports'");
   }
-  if (by_address && !entry.addresses.empty()) return yaml_.error(node, "'addresses' goes with 'host', not with 'cidr'");
+  if (by_address && !entry.addresses.empty()) return yaml_.error(node, "use 'addresses' with 'host', not with 'cidr'");
   std::ranges::sort(entry.ports);
   entry.ports.erase(std::ranges::unique(entry.ports).begin(), entry.ports.end());
   if (entry.host && std::ranges::any_of(entry.ports, base::is_web_port)) {

@@ -68,7 +68,7 @@ Status RuleReader::path_text(const YamlNode& node, PathMatch match, RuleTerms& t
   SR_LET(text, yaml_.text(node, what));
   if (!text->starts_with('/')) return yaml_.error(node, fmt::format("{} must begin with '/'", what));
   if (text->find_first_of("?#") != std::string_view::npos) {
-    return yaml_.error(node, fmt::format("{} holds '?' or '#'; a query belongs under 'query:'", what));
+    return yaml_.error(node, fmt::format("{} contains '?' or '#'; put a query under 'query:'", what));
   }
   auto normalised = normalised_path(*text);
   if (!normalised) {
@@ -145,7 +145,7 @@ Status RuleReader::rule(const YamlNode& node, bool in_catalog, std::vector<Locat
   }};
   SR_TRY(yaml_.keys(node, "a rule", known));
   if (node.children.empty()) {
-    return yaml_.error(node, "an empty rule; to allow everything on this host write the host without 'rules'");
+    return yaml_.error(node, "the rule is empty; to allow everything on this host, remove 'rules'");
   }
   SR_TRY(settle({}, rule));
   out.push_back(std::move(rule));
@@ -157,8 +157,8 @@ Status RuleReader::settle(const std::vector<HeaderTransform>& of_host, LocatedRu
   if (!rule.terms.sets_headers()) return {};
   if (rule.schemes_position.line != 0 && rule.terms.http) {
     return yaml_.error(rule.schemes_position,
-                       "a rule with a transform is about https alone: a secret is never sent in "
-                       "clear text, so leave http out, or write it as a rule of its own");
+                       "a rule with a transform is for https only, because a secret is never sent in "
+                       "clear text: remove http, or write a separate rule for it");
   }
   rule.terms.http = false;
   return {};

@@ -50,8 +50,8 @@ Status TransformReader::name(const YamlNode& node, const std::vector<HeaderTrans
     return yaml_.error(node, fmt::format("'{}' is not a header name", base::shown(node.text.substr(0, 80))));
   }
   if (!is_settable(node.text)) {
-    return yaml_.error(
-        node, fmt::format("'{}' frames the message or belongs to the connection; no policy sets it", node.text));
+    return yaml_.error(node,
+                       fmt::format("a policy cannot set '{}', which frames the message or the connection", node.text));
   }
   const auto same = [&](const HeaderTransform& other) { return same_header(other.name, node.text); };
   if (std::ranges::any_of(others, same)) {
@@ -66,7 +66,7 @@ Status TransformReader::username(const YamlNode& node, HeaderTransform& out) con
   SR_LET(text, yaml_.text(node, "username"));
   const auto is_bad = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == ':'; };
   if (text->empty() || text->size() > kMaxUsername || std::ranges::any_of(*text, is_bad)) {
-    return yaml_.error(node, "a username has 1 to 256 characters, no ':' and no control characters (RFC 7617)");
+    return yaml_.error(node, "a username must have 1 to 256 characters, without ':' and control characters (RFC 7617)");
   }
   out.username = *text;
   return {};
@@ -88,7 +88,7 @@ Status TransformReader::form(const YamlNode& node, HeaderTransform& out) const {
   if (!typed) return yaml_.error(node, "a transform needs 'type': bearer, basic or raw");
   const bool basic = out.form == HeaderForm::kBasic;
   if (basic && out.username.empty()) return yaml_.error(node, "'type: basic' needs 'username'");
-  if (!basic && !out.username.empty()) return yaml_.error(node, "'username' goes with 'type: basic'");
+  if (!basic && !out.username.empty()) return yaml_.error(node, "use 'username' with 'type: basic' only");
   return {};
 }
 

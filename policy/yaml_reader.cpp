@@ -101,7 +101,7 @@ base::Status YamlReader::keys(const YamlNode& node, std::string_view what, std::
 std::unexpected<base::Error> YamlReader::unknown_key(const YamlNode& key, std::span<const Key> known) const {
   const auto elsewhere = std::ranges::find(kElsewhere, key.text, &Elsewhere::key);
   if (elsewhere != kElsewhere.end()) {
-    return error(key, fmt::format("'{}' does not belong here: {}", key.text, elsewhere->where));
+    return error(key, fmt::format("key '{}' is not allowed here: {}", key.text, elsewhere->where));
   }
   std::vector<std::string_view> names;
   for (const auto& each : known) names.push_back(each.name);

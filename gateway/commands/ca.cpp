@@ -55,15 +55,15 @@ void print_facts(const std::string& directory, const inspect::CertificateFacts& 
 
 void print_how_to_trust(const std::string& directory) {
   fmt::print(
-      "\nWhere an agent is to trust it (its certificate alone, at /etc/mitmproxy/ca.crt for example):\n"
+      "\nTo trust it in an agent's container, which gets the certificate alone (at /etc/mitmproxy/ca.crt for "
+      "example):\n"
       "  gateway ca install --certificate /etc/mitmproxy/ca.crt\n"
       "or, on Debian and Ubuntu:\n"
       "  cp {} /usr/local/share/ca-certificates/{}\n"
       "  update-ca-certificates\n"
-      "and for programs that do not ask the system: SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and their like "
-      "at\n"
-      "the system's bundle, NODE_EXTRA_CA_CERTS and DENO_CERT at the certificate. 'gateway run' does all this "
-      "itself.\n",
+      "For programs that do not use the system's store, set SSL_CERT_FILE, REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE to\n"
+      "the system's bundle, and NODE_EXTRA_CA_CERTS and DENO_CERT to the certificate. 'gateway run' does all of "
+      "this.\n",
       file_in(directory, inspect::kCertificateFile), inspect::kAnchorFile);
 }
 
@@ -93,7 +93,7 @@ base::Status export_if_asked(const CaArguments& arguments, const std::string& di
 
 base::Status create(const CaArguments& arguments, const std::string& directory) {
   SR_LET(loaded, inspect::load_or_create_ca(directory, now()));
-  fmt::print("{}\n", loaded->created ? "A new CA was made." : "There is a CA already; it was left as it is.");
+  fmt::print("{}\n", loaded->created ? "CA created." : "A CA exists already; it was not changed.");
   print_facts(directory, inspect::describe(loaded->authority.certificate()));
   return export_if_asked(arguments, directory, loaded->authority);
 }
@@ -114,12 +114,10 @@ base::Status show(const CaArguments& arguments, const std::string& directory) {
 
 base::Status rotate(const CaArguments& arguments, const std::string& directory) {
   SR_LET(authority, inspect::rotate_ca(directory, now()));
-  fmt::print("A new CA took the place of whatever was there.\n");
+  fmt::print("CA replaced. Restart running gateways to use it.\n");
   print_facts(directory, inspect::describe(authority->certificate()));
   SR_TRY(export_if_asked(arguments, directory, *authority));
-  fmt::print(
-      "\nGateways that run keep the old one: start them again. Agents trust the new one when its certificate has been\n"
-      "installed there ('gateway ca install').\n");
+  fmt::print("\nTo trust the new CA, install its certificate in each agent's container ('gateway ca install').\n");
   return {};
 }
 
@@ -142,7 +140,7 @@ base::Result<std::string> certificate_to_install(const CaArguments& arguments, c
 
 base::Status say_added(const std::string& where, const base::Result<inspect::Added>& added) {
   if (!added) return std::unexpected(added.error());
-  fmt::print("{}: {}\n", base::shown(where), *added == inspect::Added::kNow ? "written" : "holds it already");
+  fmt::print("{}: {}\n", base::shown(where), *added == inspect::Added::kNow ? "written" : "has it already");
   std::fflush(stdout);  // before what the system's program says
   return {};
 }
@@ -154,17 +152,16 @@ base::Status install(const CaArguments& arguments, const std::string& directory)
   if (!arguments.store.empty()) store = inspect::SystemStore{arguments.store, {}};
   if (!store) {
     return base::system_error(
-        "this system has no certificate store that is known here; install ca-certificates, or name a directory with "
-        "--store or a file with --bundle");
+        "no known certificate store on this system; install ca-certificates, or pass --store DIR or --bundle FILE");
   }
   const std::string file = file_in(store->anchors, inspect::kAnchorFile);
   SR_TRY(say_added(file, inspect::add_anchor(store->anchors, *pem)));
   if (store->program.empty()) {
-    fmt::print("Nothing was run: make the system's bundle from it with its own program.\n");
+    fmt::print("No program was run. Update the system's bundle yourself.\n");
     return {};
   }
   SR_TRY(inspect::update_store(*store));
-  fmt::print("{}: done; programs that ask the system trust the CA\n", store->program);
+  fmt::print("{}: done; programs that use the system's store trust the CA\n", store->program);
   return {};
 }
 

@@ -149,7 +149,7 @@ base::Result<Authority> load_ca(const std::string& directory, TimePoint now) {
   SR_LET(found, opened ? read_ca(*opened, now) : base::Result<std::optional<Authority>>(std::nullopt));
   if (*found) return std::move(**found);
   return base::usage_error(
-      fmt::format("{}: holds no CA ({}); make one with 'gateway ca create'", base::shown(directory), kSecretFile));
+      fmt::format("no CA in {} ({}); run 'gateway ca create'", base::shown(directory), kSecretFile));
 }
 
 base::Result<LoadedCa> load_or_create_ca(const std::string& directory, TimePoint now) {

@@ -68,9 +68,9 @@ class TestCommand:
 
     def test_creating_again_leaves_it_and_rotating_does_not(self, gateway_binary, confdir):
         before = facts(gateway_binary, confdir)["sha256"]
-        assert "left as it is" in ca(gateway_binary, "create", "--ca-dir", confdir).stdout
+        assert "not changed" in ca(gateway_binary, "create", "--ca-dir", confdir).stdout
         assert facts(gateway_binary, confdir)["sha256"] == before
-        assert "start them again" in ca(gateway_binary, "rotate", "--ca-dir", confdir).stdout
+        assert "CA replaced. Restart running gateways" in ca(gateway_binary, "rotate", "--ca-dir", confdir).stdout
         assert facts(gateway_binary, confdir)["sha256"] != before
 
     def test_show_without_one_says_how_to_make_it(self, gateway_binary, tmp_path):
@@ -120,7 +120,7 @@ class TestCommand:
         told = [process.communicate(timeout=30)[0] for process in many]
         assert [process.returncode for process in many] == [0] * 8
         assert len({re.search(r"SHA-256\s+(\S+)", text)[1] for text in told}) == 1
-        assert sum("A new CA was made" in text for text in told) == 1
+        assert sum("CA created" in text for text in told) == 1
         assert {file.name for file in folder.iterdir()} == PUBLIC | SECRET
 
     def test_installs_into_a_bundle_that_curl_trusts(self, gateway_binary, confdir, tmp_path):
@@ -135,7 +135,7 @@ class TestCommand:
     def test_installs_into_a_store_and_says_what_is_left_to_do(self, gateway_binary, confdir, tmp_path):
         store = tmp_path / "anchors"
         done = ca(gateway_binary, "install", "--ca-dir", confdir, "--store", store)
-        assert "Nothing was run" in done.stdout
+        assert "No program was run" in done.stdout
         assert (store / "soleroute-ca.crt").read_text() == (confdir / "mitmproxy-ca-cert.pem").read_text()
 
     @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ class TestMitmproxy:
         told = facts(gateway_binary, folder)
         assert "mitmproxy" in told["subject"]
         assert told["key"] == "RSA 2048"
-        assert "left as it is" in ca(gateway_binary, "create", "--ca-dir", folder).stdout
+        assert "not changed" in ca(gateway_binary, "create", "--ca-dir", folder).stdout
         assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
     def test_made_one_that_the_gateway_inspects_with(self, lab, make_gateway, tmp_path):

@@ -68,7 +68,7 @@ TEST(Layers, RefusePassthroughOverRulesThatNeedInspection) {
       try_compile({"domains: [{host: a.test, rules: [{methods: [GET]}]}]",
                    "domains:\n  - host: a.test\n    tls: passthrough\n    rules: [{path: {exact: /}}]\n"});
   ASSERT_FALSE(policy);
-  EXPECT_TRUE(policy.error().message.starts_with("layer1.yaml:3:10: 'tls: passthrough' on a.test cannot hold"))
+  EXPECT_TRUE(policy.error().message.starts_with("layer1.yaml:3:10: 'tls: passthrough' of a.test contradicts"))
       << policy.error().message;
 }
 

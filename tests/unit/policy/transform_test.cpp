@@ -61,7 +61,7 @@ TEST(Transform, CannotBePassedThroughByAnotherLayerEither) {
   const auto policy = try_compile({kBearer, "domains:\n  - host: api.test\n    tls: passthrough\n"});
   ASSERT_FALSE(policy);
   EXPECT_TRUE(
-      policy.error().message.starts_with("layer1.yaml:3:10: 'tls: passthrough' on api.test cannot hold with a "
+      policy.error().message.starts_with("layer1.yaml:3:10: 'tls: passthrough' of api.test contradicts its "
                                          "transform"))
       << policy.error().message;
 }

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <utility>
@@ -53,6 +54,7 @@ struct InitOptions {
   std::string path;  // the folder's on the machine
   std::string folder = ".";
   std::string build;  // a clone of the repository
+  std::string format = "text";
   bool append = false;
   bool replace = false;
 };
@@ -265,8 +267,18 @@ base::Result<Plan> planned(const InitOptions& options) {
   return plan;
 }
 
+// What `init` did, for people and for programs.
+struct Outcome {
+  std::vector<std::string> wrote;     // paths of new files
+  std::vector<std::string> added_to;  // of files that existed and got lines
+  std::vector<std::string> updated;   // of files that existed and changed
+  std::vector<std::string> kept;      // of files that are now NAME.old
+  std::vector<std::string> notes;
+  std::string next;  // the command to run
+};
+
 // Made by the engine, they would be root's.
-void make_own_folders() {
+void make_own_folders(std::vector<std::string>& notes) {
   const char* home = std::getenv("HOME");
   const bool usable = home != nullptr && std::string_view(home).starts_with('/') && std::string_view(home) != "/";
   base::Status made = base::system_error("HOME is not set");
@@ -275,72 +287,92 @@ void make_own_folders() {
     if (!made) break;
   }
   if (made) return;
-  fmt::print(
-      "note: {}. Make these folders before the first start, or the engine makes them as root:\n"
-      "        mkdir -p ~/.config/agent-sandbox/dotfiles ~/.config/agent-sandbox/shell.d\n",
-      made.error().message);
+  notes.push_back(
+      fmt::format("{}. Make these folders before the first start, or the engine makes them as root:\n"
+                  "        mkdir -p ~/.config/agent-sandbox/dotfiles ~/.config/agent-sandbox/shell.d",
+                  made.error().message));
 }
 
-void print_notes(const Plan& plan) {
-  for (const std::string& line : plan.env.notes) fmt::print("note: {}\n", line);
+void add_notes(const Plan& plan, std::vector<std::string>& notes) {
+  notes.insert(notes.end(), plan.env.notes.begin(), plan.env.notes.end());
   if (plan.env.append_possible && plan.env.action == project::EnvAction::kKeep && !plan.env.short_command) {
-    fmt::print("note: .env was not changed. To leave out -f below, add these lines to it:\n\n{}\n",
-               project::env_lines(plan.stack));
+    notes.push_back(fmt::format(".env was not changed. To leave out -f below, add these lines to it:\n\n{}",
+                                project::env_lines(plan.stack)));
   }
   if (plan.stack.build && plan.stack.build->own_agents) {
-    fmt::print(
-        "note: to build an image with an agent of the project's own, use Compose v2 (not docker-compose 1.29)\n");
+    notes.emplace_back(
+        "to build an image with an agent of the project's own, use Compose v2 (not docker-compose 1.29)");
   }
   if (const auto other = project::conflict(plan.stack.network, used_networks())) {
-    fmt::print(
-        "note: {} shares addresses with {} on {}, which this machine does not reach while the stack is up. To choose "
-        "another: --network\n",
-        project::subnet(plan.stack.network).to_string(), other->network.to_string(), base::shown(other->interface));
+    notes.push_back(fmt::format(
+        "{} shares addresses with {} on {}, which this machine does not reach while the stack is up. To choose "
+        "another: --network",
+        project::subnet(plan.stack.network).to_string(), other->network.to_string(), base::shown(other->interface)));
   }
   struct stat owner{};
   if (::stat(plan.folder.c_str(), &owner) == 0 && owner.st_uid == 0) {
-    fmt::print("note: {} belongs to root, so the agent (user 501) cannot write in it. To let it: chown -R 501:501 {}\n",
-               base::shown(plan.folder.string()), base::shown(plan.folder.string()));
+    notes.push_back(
+        fmt::format("{0} belongs to root, so the agent (user 501) cannot write in it. To let it: chown -R 501:501 {0}",
+                    base::shown(plan.folder.string())));
   }
 }
 
-void print_next(const Plan& plan) {
+std::string next_command(const Plan& plan) {
   std::string compose = "docker compose";
   if (!plan.env.short_command) {
     for (const std::string& file : project::compose_files(plan.stack)) compose += " -f .devcontainer/" + file;
   }
-  if (plan.stack.build) {
-    fmt::print("next: {0} build && {0} up -d && {0} exec agent zsh\n", compose);
-  } else {
-    fmt::print("next: {0} up -d && {0} exec agent zsh\n", compose);
+  return fmt::format("{0}{1} up -d && {1} exec agent zsh", plan.stack.build ? compose + " build && " : "", compose);
+}
+
+base::Result<Outcome> carry_out(const Plan& plan) {
+  if (auto written = project::write_new_files(plan.folder.string(), plan.files, plan.set_aside); !written) {
+    return std::unexpected(base::Error{written.error().message + ". Nothing was written", written.error().kind, 0});
   }
+  Outcome outcome;
+  for (const project::ProjectFile& file : plan.files) outcome.wrote.push_back((plan.folder / file.path).string());
+  const std::string env = (plan.folder / ".env").string();
+  if (plan.env.action == project::EnvAction::kAppend) {
+    SR_TRY(project::append_lines(env, project::env_lines(plan.stack)));
+    outcome.added_to.push_back(env);
+  }
+  if (plan.env.action == project::EnvAction::kUpdate) {
+    SR_TRY(project::replace_text(env, plan.new_env));
+    outcome.updated.push_back(env);
+  }
+  for (const std::string& path : plan.set_aside) outcome.kept.push_back((plan.folder / path).string());
+  make_own_folders(outcome.notes);
+  add_notes(plan, outcome.notes);
+  outcome.next = next_command(plan);
+  return outcome;
+}
+
+void print_text(const Outcome& outcome) {
+  for (const std::string& path : outcome.wrote) fmt::print("wrote {}\n", base::shown(path));
+  for (const std::string& path : outcome.added_to) fmt::print("added to {}\n", base::shown(path));
+  for (const std::string& path : outcome.updated) fmt::print("updated {}\n", base::shown(path));
+  for (const std::string& path : outcome.kept) fmt::print("kept {0} as {0}.old\n", base::shown(path));
+  for (const std::string& note : outcome.notes) fmt::print("note: {}\n", note);
+  fmt::print("next: {}\n", outcome.next);
+}
+
+void print_json(const Outcome& outcome) {
+  const nlohmann::ordered_json json{{"wrote", outcome.wrote},     {"added_to", outcome.added_to},
+                                    {"updated", outcome.updated}, {"kept_as_old", outcome.kept},
+                                    {"notes", outcome.notes},     {"next", outcome.next}};
+  fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 int init(const InitOptions& options) {
   const auto plan = planned(options);
   if (!plan) return report(plan.error());
-  if (auto written = project::write_new_files(plan->folder.string(), plan->files, plan->set_aside); !written) {
-    return report({written.error().message + ". Nothing was written", written.error().kind});
+  const auto outcome = carry_out(*plan);
+  if (!outcome) return report(outcome.error());
+  if (options.format == "json") {
+    print_json(*outcome);
+  } else {
+    print_text(*outcome);
   }
-  for (const project::ProjectFile& file : plan->files) {
-    fmt::print("wrote {}\n", base::shown((plan->folder / file.path).string()));
-  }
-  if (plan->env.action == project::EnvAction::kAppend) {
-    const std::string env = (plan->folder / ".env").string();
-    if (auto added = project::append_lines(env, project::env_lines(plan->stack)); !added) return report(added.error());
-    fmt::print("added to {}\n", base::shown(env));
-  }
-  if (plan->env.action == project::EnvAction::kUpdate) {
-    const std::string env = (plan->folder / ".env").string();
-    if (auto changed = project::replace_text(env, plan->new_env); !changed) return report(changed.error());
-    fmt::print("updated {}\n", base::shown(env));
-  }
-  for (const std::string& path : plan->set_aside) {
-    fmt::print("kept {0} as {0}.old\n", base::shown((plan->folder / path).string()));
-  }
-  make_own_folders();
-  print_notes(*plan);
-  print_next(*plan);
   return kExitDone;
 }
 
@@ -380,6 +412,7 @@ void add_init(CLI::App& program, Invocation& invocation) {
       ->type_name("CLONE");
   command.add_option("--path", options->path, "path of the folder on the machine, if init runs in a container")
       ->type_name("PATH");
+  add_format_option(command, options->format);
   command.add_option("folder", options->folder, "folder of the project")->capture_default_str()->type_name("DIR");
 }
 

@@ -53,7 +53,7 @@ std::vector<std::string> mounted_below(const std::string& point, std::span<const
 }
 
 std::unexpected<base::Error> cannot_stop(const std::string& path) {
-  return base::errno_error(fmt::format("cannot stop automounts of {} in the jail", path));
+  return base::errno_error(fmt::format("cannot turn off automounts of {} in the jail", path));
 }
 
 struct Kept {

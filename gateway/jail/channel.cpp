@@ -61,12 +61,12 @@ base::Result<std::pair<Channel, Channel>> Channel::make() {
   std::array<int, 2> ends{};
   // SEQPACKET keeps messages whole and still tells when the other side has gone.
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
-    return base::errno_error("cannot make a socket pair");
+    return base::errno_error("cannot create a socket pair");
   }
   const int on = 1;
   // The kernel says who sent what, numbered as the receiver numbers processes.
   if (::setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) {
-    const auto error = base::errno_error("cannot ask for the sender of messages");
+    const auto error = base::errno_error("cannot request the sender of messages");
     ::close(ends[0]);
     ::close(ends[1]);
     return error;
@@ -86,7 +86,7 @@ base::Status Channel::send(const Message& message) {
   if (!message.fds.empty()) attach_fds(header, space, message.fds);
   for (;;) {
     if (::sendmsg(socket_.get(), &header, MSG_NOSIGNAL) >= 0) return {};
-    if (errno != EINTR) return base::errno_error("the jail does not listen");
+    if (errno != EINTR) return base::errno_error("cannot send to the jail");
   }
 }
 
@@ -106,12 +106,12 @@ base::Result<std::optional<Message>> Channel::receive() {
     // A peer that ended with messages unread reads as a reset once; behind it is what it said before.
   } while (count < 0 && (errno == EINTR || errno == ECONNRESET));
   if (count == 0) return std::nullopt;
-  if (count < 0) return base::errno_error("cannot hear the jail");
+  if (count < 0) return base::errno_error("cannot receive from the jail");
   Message message{.kind = static_cast<MessageKind>(head.kind), .value = head.value, .text = {}, .fds = {}};
   take_control(header, message);  // first: descriptors of a refused message are closed with it
   if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || std::cmp_less(count, sizeof head) ||
       head.kind > static_cast<std::uint8_t>(MessageKind::kExited)) {
-    return base::system_error("a message from the jail was not whole");
+    return base::system_error("a message from the jail was incomplete");
   }
   text.resize(static_cast<std::size_t>(count) - sizeof head);
   message.text = std::move(text);

@@ -96,11 +96,11 @@ base::Status gain_nothing_more() {
 base::Status verify_dropped(const Identity* identity, std::uint64_t keep) {
   SR_LET(capabilities, current_capabilities());
   if (*capabilities != Capabilities{.effective = keep, .permitted = keep, .inheritable = 0}) {
-    return base::system_error("capabilities are left that were dropped");
+    return base::system_error("dropped capabilities are still set");
   }
-  if (::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) return base::system_error("no_new_privs is not in force");
+  if (::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) return base::system_error("no_new_privs is not active");
   if (identity != nullptr && (::getuid() != identity->uid || ::getgid() != identity->gid)) {
-    return base::system_error("the identity is not the one that was set");
+    return base::system_error("user and groups were not set as requested");
   }
   return {};
 }
@@ -137,7 +137,7 @@ std::optional<std::string> variable(const char* name) {
 
 base::Result<Invoker> examine_invoker() {
   if (::getauxval(AT_SECURE) != 0) {
-    return base::system_error("gateway must not be set-user-ID nor have file capabilities; install it plainly");
+    return base::system_error("gateway must not be set-user-ID or have file capabilities; reinstall it without them");
   }
   SR_LET(capabilities, current_capabilities());
   return Invoker{.uid = ::geteuid(),
@@ -209,12 +209,14 @@ base::Status keep_file_capabilities() {
 }
 
 base::Status die_with_parent() {
-  if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return base::errno_error("cannot tie a process to its parent");
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+    return base::errno_error("cannot make a process end with its parent");
   return {};
 }
 
 base::Status set_dumpable(bool dumpable) {
-  if (::prctl(PR_SET_DUMPABLE, dumpable ? 1 : 0, 0, 0, 0) != 0) return base::errno_error("cannot set dumpable");
+  if (::prctl(PR_SET_DUMPABLE, dumpable ? 1 : 0, 0, 0, 0) != 0)
+    return base::errno_error("cannot change whether the process can be dumped");
   return {};
 }
 

@@ -32,7 +32,7 @@ base::Result<std::vector<FileId>> identify_sockets(std::span<const std::string> 
   for (const std::string& path : paths) {
     struct stat status{};
     if (::stat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) {
-      return base::usage_error(fmt::format("{}: is not a Unix socket that is there", base::shown(path)));
+      return base::usage_error(fmt::format("{}: no such Unix socket", base::shown(path)));
     }
     ids.emplace_back(status.st_dev, status.st_ino);
   }
@@ -59,7 +59,7 @@ std::string what_changed(const policy::PolicySource& source) {
   const auto now = host::read_policy_file(source.name);
   if (!now) return now.error().message;
   if (now->text == source.text) return {};
-  return fmt::format("{}: was changed while the command ran; look at it before the next run", base::shown(source.name));
+  return fmt::format("{}: changed while the command ran: review it before the next run", base::shown(source.name));
 }
 
 std::string first_of(std::span<const std::string> paths) {
@@ -97,14 +97,14 @@ std::vector<std::string> policy_changes(const LoadedPolicy& loaded) {
   }
   if (!loaded.choice.guessed) return changes;
   if (was_replaced(loaded.directory)) {
-    changes.push_back(fmt::format("{}: was moved while the command ran; look at what is there before the next run",
+    changes.push_back(fmt::format("{}: moved while the command ran: review what is there before the next run",
                                   base::shown(loaded.directory)));
   }
   // The one that the next run would take: there was none, or another comes before it.
   const auto now = host::find_default_policy("");
   if (now && (loaded.sources.empty() || loaded.sources.front().name != *now)) {
     changes.push_back(
-        fmt::format("{}: appeared while the command ran; look at it before the next run", base::shown(*now)));
+        fmt::format("{}: appeared while the command ran: review it before the next run", base::shown(*now)));
   }
   return changes;
 }
@@ -150,12 +150,12 @@ base::Result<HostEnvironment> plan_mounts(const MountRequest& request) {
 
 std::string say_hidden(std::span<const std::string> sockets) {
   if (sockets.empty()) return {};
-  return fmt::format("hidden Unix sockets: {} (to keep one: --unix-socket PATH)", first_of(sockets));
+  return fmt::format("hidden Unix sockets: {} (to allow one: --unix-socket PATH)", first_of(sockets));
 }
 
 std::string say_cut(std::span<const std::string> folders) {
   if (folders.empty()) return {};
-  return fmt::format("too many folders and sockets to search all of {}: Unix sockets there may be reachable",
+  return fmt::format("too many folders and sockets to search {} completely: Unix sockets there may be reachable",
                      first_of(folders));
 }
 

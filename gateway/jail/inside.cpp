@@ -42,8 +42,8 @@ base::Status map_identity(const Identity& identity) {
   auto mapped = map_own_identity(identity.uid, identity.gid);
   if (mapped || identity.uid != 0 || mapped.error().sys_errno != EPERM) return mapped;
   return std::unexpected(base::Error{
-      fmt::format("{}\n  root without CAP_SETFCAP cannot have a user namespace of its own: run gateway as an ordinary "
-                  "user, or give the container that capability",
+      fmt::format("{}\n  root without CAP_SETFCAP cannot create a user namespace: run gateway as an ordinary user, or "
+                  "give the container that capability",
                   mapped.error().message),
       base::ErrorKind::kSystem, EPERM});
 }
@@ -61,7 +61,7 @@ base::Status enter(const InsidePlan& plan) {
     SR_TRY(map_identity(plan.identity));
   }
   if (!plan.namespaces.pid && ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
-    return base::errno_error("cannot adopt the command's children");
+    return base::errno_error("cannot become the parent of orphaned processes");
   }
   return leave_host_mounts();
 }
@@ -131,7 +131,7 @@ base::Status nest_for_everybody(const InsidePlan& plan, Channel& meeting) {
   SR_TRY(meeting.send(word));
   const auto answer = meeting.receive();
   if (!answer || !*answer || (*answer)->kind != MessageKind::kReady) {
-    return base::system_error("cannot separate the command from other processes");
+    return base::system_error("cannot isolate the command from other processes");
   }
   return become_in_its_namespace(plan, nested);
 }
@@ -140,8 +140,8 @@ base::Status nest_for_everybody(const InsidePlan& plan, Channel& meeting) {
 base::Status separate_by_number(const InsidePlan& plan) {
   if (plan.namespaces.pid) return hide_other_procfs();
   return base::system_error(
-      "neither a user namespace nor a /proc of its own can be made here, so nothing keeps the command from other "
-      "processes of its user");
+      "cannot create a user namespace or mount a new /proc, so nothing isolates the command from other processes of "
+      "its user");
 }
 
 void meet_the_command(const InsidePlan& plan, pid_t command, Channel& meeting, Channel& channel) {
@@ -263,7 +263,7 @@ bool obey(pid_t command, Channel& channel) {
   ::sigemptyset(&child);
   ::sigaddset(&child, SIGCHLD);
   const base::Fd children(::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!children) fail(channel, base::errno_error("cannot watch the command").error());
+  if (!children) fail(channel, base::errno_error("cannot wait for the command").error());
   std::array<pollfd, 2> waits{pollfd{children.get(), POLLIN, 0}, pollfd{channel.fd(), POLLIN, 0}};
   for (;;) {
     if (reap(command, channel)) end(plan);

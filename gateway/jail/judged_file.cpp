@@ -30,7 +30,7 @@ bool is_exposed(const JudgedPath* judged, const Identity& command) {
 
 base::Result<base::Fd> opened(base::Fd file, const std::string& path) {
   if (file) return file;
-  return base::errno_error(fmt::format("{}: cannot be opened", base::shown(path)));
+  return base::errno_error(fmt::format("cannot open {}", base::shown(path)));
 }
 
 base::Result<base::Fd> open_the_same(const JudgedPath& judged) {
@@ -39,8 +39,7 @@ base::Result<base::Fd> open_the_same(const JudgedPath& judged) {
   if (!file) return opened(std::move(file), judged.named);
   struct stat facts{};
   if (::fstat(file.get(), &facts) != 0 || facts.st_dev != judged.device || facts.st_ino != judged.inode) {
-    return base::usage_error(
-        fmt::format("{}: was exchanged while gateway started; try again", base::shown(judged.named)));
+    return base::usage_error(fmt::format("{}: replaced while gateway started; try again", base::shown(judged.named)));
   }
   return file;
 }
@@ -53,7 +52,7 @@ base::Result<base::Fd> open_judged_log(const std::string& path, std::span<const 
   if (!is_exposed(known, command)) return opened(base::Fd(::open(path.c_str(), kAppend | O_CREAT, kLogMode)), path);
   if (known != nullptr && known->there) return open_the_same(*known);
   const RightsOf rights(command);
-  if (!rights.complete()) return base::system_error("cannot take the rights of the command's user");
+  if (!rights.complete()) return base::system_error("cannot switch to the rights of the command's user");
   const std::string& at = known == nullptr ? path : known->path;
   return opened(base::Fd(::open(at.c_str(), kAppend | O_CREAT | O_NOFOLLOW, kLogMode)), path);
 }
@@ -62,7 +61,7 @@ base::Result<std::string> read_judged_file(const std::string& path, std::size_t 
                                            std::span<const JudgedPath> judged, const Identity& command) {
   if (!is_exposed(find(path, judged), command)) return host::read_settled_file(path, max_bytes);
   const RightsOf rights(command);
-  if (!rights.complete()) return base::system_error("cannot take the rights of the command's user");
+  if (!rights.complete()) return base::system_error("cannot switch to the rights of the command's user");
   return host::read_settled_file(path, max_bytes);
 }
 

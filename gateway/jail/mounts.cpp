@@ -40,15 +40,15 @@ base::Status bind_over(const std::string& from, const std::string& to) {
 
 base::Status write_file(const std::string& path, std::string_view text) {
   const base::Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444));
-  if (!file) return base::errno_error("cannot make a file for the jail");
+  if (!file) return base::errno_error("cannot create a file in the jail");
   while (!text.empty()) {
     const ssize_t count = ::write(file.get(), text.data(), text.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return base::errno_error("cannot write a file for the jail");
+    if (count < 0) return base::errno_error("cannot write a file in the jail");
     text.remove_prefix(static_cast<std::size_t>(count));
   }
   // The mode must not depend on the umask.
-  if (::fchmod(file.get(), 0444) != 0) return base::errno_error("cannot make a file for the jail readable");
+  if (::fchmod(file.get(), 0444) != 0) return base::errno_error("cannot make a file in the jail readable");
   return {};
 }
 
@@ -73,11 +73,11 @@ base::Status empty_directory(const std::string& path) {
   const std::string options = fmt::format("mode=0{:o},size=10%", status.st_mode & 07777U);
   if (::mount("tmpfs", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0) {
     if (out_of_reach(errno)) return {};
-    return base::errno_error(fmt::format("cannot empty {} in the jail", path));
+    return base::errno_error(fmt::format("cannot cover {} with an empty folder in the jail", path));
   }
   // A user namespace that maps one user can give it to that one only, who has it already.
   if (::chown(path.c_str(), status.st_uid, status.st_gid) != 0 && errno != EINVAL && errno != EPERM) {
-    return base::errno_error(fmt::format("cannot give {} to the command", path));
+    return base::errno_error(fmt::format("cannot change the owner of {} in the jail", path));
   }
   return {};
 }

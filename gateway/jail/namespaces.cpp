@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -73,7 +74,7 @@ base::Result<pid_t> fork_into(const NamespaceSet& set) {
     return std::unexpected(
         base::Error{explain_forbidden(read_user_namespace_switches(), err), base::ErrorKind::kSystem, err});
   }
-  if (pid < 0) return base::errno_error("cannot make a network namespace");
+  if (pid < 0) return base::errno_error("cannot create a network namespace");
   return static_cast<pid_t>(pid);
 }
 
@@ -90,7 +91,7 @@ base::Status map_own_identity(uid_t uid, gid_t gid) {
 }
 
 base::Status enter_nested_user_namespace(uid_t uid, gid_t gid) {
-  if (::unshare(CLONE_NEWUSER) != 0) return base::errno_error("cannot make a nested user namespace");
+  if (::unshare(CLONE_NEWUSER) != 0) return base::errno_error("cannot create a nested user namespace");
   return map_own_identity(uid, gid);
 }
 
@@ -103,12 +104,12 @@ UserNamespaceSwitches read_user_namespace_switches() {
   return {.max_user_namespaces = read_switch("/proc/sys/user/max_user_namespaces"),
           .unprivileged_clone = read_switch("/proc/sys/kernel/unprivileged_userns_clone"),
           .apparmor_restricts = read_switch("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
-          .has_proc_user_namespace = ::access("/proc/self/ns/user", F_OK) == 0};
+          .has_proc_user_namespace = ::access("/proc/self/ns/user", F_OK) == 0,
+          .no_new_privs = ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1};
 }
 
 std::string explain_forbidden(const UserNamespaceSwitches& switches, int err) {
-  std::string text = fmt::format("this system does not let a user make a user namespace ({}), which a jail needs.\n",
-                                 std::generic_category().message(err));
+  std::string text = fmt::format("cannot create a user namespace ({})\n", std::generic_category().message(err));
   if (!switches.has_proc_user_namespace) {
     text += "  The kernel is built without user namespaces (CONFIG_USER_NS).\n";
   } else if (switches.max_user_namespaces == 0) {
@@ -118,18 +119,20 @@ std::string explain_forbidden(const UserNamespaceSwitches& switches, int err) {
         "  kernel.unprivileged_userns_clone is 0. To allow them: sudo sysctl -w kernel.unprivileged_userns_clone=1\n";
   } else if (switches.apparmor_restricts.value_or(0) != 0) {
     text +=
-        "  AppArmor restricts them (kernel.apparmor_restrict_unprivileged_userns). To allow them to gateway alone, "
+        "  AppArmor restricts them (kernel.apparmor_restrict_unprivileged_userns). To allow them for gateway only, "
         "give\n"
-        "  it a profile with `userns,`; to allow them to every program:\n"
+        "  it a profile with `userns,`. To allow them for every program:\n"
         "  sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0\n";
   } else if (err == ENOSPC || err == EUSERS) {
     text += "  A limit on their number or nesting is reached (user.max_user_namespaces, or 32 levels).\n";
   } else {
     text +=
-        "  Nothing in /proc/sys forbids it, so a sandbox does: in a container, its seccomp profile (for Docker, start\n"
-        "  the container with --privileged, or use the Compose stack instead); under chroot, the kernel itself.\n";
+        "  probably blocked by a container's seccomp profile (for Docker, start the container with --privileged, or\n"
+        "  use the Compose stack instead), or by the kernel under chroot.\n";
   }
-  text += "  Without user namespaces: sudo gateway run … (the command still runs as you, without privilege).";
+  text += switches.no_new_privs ? "  Start gateway outside of this sandbox: its no_new_privs rules out sudo."
+                                : "  Without user namespaces: sudo gateway run … (the command still runs as you, "
+                                  "without privileges).";
   return text;
 }
 

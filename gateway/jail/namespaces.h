@@ -36,6 +36,7 @@ struct UserNamespaceSwitches {
   std::optional<long> unprivileged_clone = std::nullopt;   // kernel.unprivileged_userns_clone (Debian, Arch)
   std::optional<long> apparmor_restricts = std::nullopt;   // kernel.apparmor_restrict_unprivileged_userns (Ubuntu)
   bool has_proc_user_namespace = true;                     // /proc/self/ns/user exists
+  bool no_new_privs = false;                               // sudo gives nothing here
 };
 [[nodiscard]] UserNamespaceSwitches read_user_namespace_switches();
 // The error for a user: what forbids it and what to do, one remedy a line.

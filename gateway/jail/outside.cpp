@@ -71,7 +71,7 @@ base::Result<Jail> Jail::launch(InsidePlan plan) {
     return launch(std::move(plan));
   }
   if (!plan.namespaces.pid && ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) {
-    return base::errno_error("cannot adopt the jail's children");
+    return base::errno_error("cannot become the parent of orphaned processes");
   }
   jail.terminal_ = Terminal::open();
   return jail;
@@ -110,7 +110,7 @@ base::Result<int> Jail::watch() {
   ::sigdelset(&watched, SIGCHLD);
   ::sigdelset(&watched, SIGPIPE);
   const base::Fd signals(::signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals) return base::errno_error("cannot watch for signals");
+  if (!signals) return base::errno_error("cannot receive signals");
   std::array<pollfd, 2> waits{pollfd{channel_.fd(), POLLIN, 0}, pollfd{signals.get(), POLLIN, 0}};
   for (;;) {
     if (::poll(waits.data(), waits.size(), -1) < 0) {

@@ -71,7 +71,7 @@ base::Status restore_signals(const SignalState& state) {
 base::Status fill_standard_descriptors() {
   for (;;) {
     base::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    if (!null) return base::errno_error("cannot open /dev/null");
+    if (!null) return base::errno_error("cannot open /dev/null (under bwrap, add --dev /dev)");
     if (null.get() >= kFirstOther) return {};
     // The lowest free number: it stays open, for the command too.
     if (::fcntl(null.get(), F_SETFD, 0) != 0) return base::errno_error("cannot keep a standard descriptor");
@@ -81,7 +81,7 @@ base::Status fill_standard_descriptors() {
 
 base::Status detach_descriptor(int fd) {
   const base::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  if (!null) return base::errno_error("cannot open /dev/null");
+  if (!null) return base::errno_error("cannot open /dev/null (under bwrap, add --dev /dev)");
   if (::dup2(null.get(), fd) < 0) return base::errno_error("cannot detach a standard descriptor");
   return {};
 }

@@ -109,7 +109,7 @@ class Protector {
   base::Status pass(const Step& step, const TrustedPath& trusted) {
     if (step.kind == StepKind::kLink && !is_root() && may_replace(step)) {
       return base::usage_error(
-          fmt::format("{}: the command could replace the symbolic link {}; name the file that it leads to",
+          fmt::format("{}: the command could replace the symbolic link {}; use the path of the file itself",
                       base::shown(trusted.path), base::shown(step.path)));
     }
     if (step.kind == StepKind::kFolder && !is_mount_point(step.path) && may_replace(step)) {
@@ -129,7 +129,7 @@ class Protector {
     const bool writable = may_write(step.path, step.facts);
     if (step.facts.st_nlink > 1 && !is_root() && (writable || written)) {
       return base::usage_error(
-          fmt::format("{}: has {} names (hard links), and the command could change it by another; name a copy",
+          fmt::format("{}: has {} hard links, and the command could change it through another one; use a copy",
                       base::shown(trusted.path), step.facts.st_nlink));
     }
     if (writable || written) {

@@ -46,11 +46,11 @@ bool is_plain_file(int fd) {
 std::string_view fault_of(int fd) {
   struct stat facts{};
   const int flags = ::fcntl(fd, F_GETFL);
-  if (flags < 0 || ::fstat(fd, &facts) != 0) return "cannot be examined";
-  if ((flags & O_PATH) != 0) return "is a path";
+  if (flags < 0 || ::fstat(fd, &facts) != 0) return "cannot be read";
+  if ((flags & O_PATH) != 0) return "is a path descriptor";
   switch (facts.st_mode & S_IFMT) {
     case S_IFREG:
-      return is_plain_file(fd) ? "" : "is a handle of the kernel";
+      return is_plain_file(fd) ? "" : "is a kernel handle";
     case S_IFIFO:
     case S_IFBLK:
       return "";
@@ -61,7 +61,7 @@ std::string_view fault_of(int fd) {
     case S_IFDIR:
       return "is a directory";
     default:
-      return "is a handle of the kernel";
+      return "is a kernel handle";
   }
 }
 

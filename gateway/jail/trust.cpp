@@ -73,9 +73,8 @@ base::Result<FileReplacement> system_bundle(std::span<const std::string_view> bu
       return base::system_error(text.error().message);
     }
   }
-  return std::unexpected(
-      base::Error{"this system has no bundle of root certificates to add to; install ca-certificates",
-                  base::ErrorKind::kSystem, ENOENT});
+  return std::unexpected(base::Error{"no bundle of root certificates found on this system; install ca-certificates",
+                                     base::ErrorKind::kSystem, ENOENT});
 }
 
 std::optional<LoneFile> lone_file(std::span<const std::string_view> anchors, const std::string& text) {
@@ -131,10 +130,10 @@ constexpr std::string_view kBetween{"\0", 1};
 
 base::Result<base::Fd> memory_file(std::string_view text) {
   base::Fd file(::memfd_create("trust", MFD_CLOEXEC));
-  if (!file) return base::errno_error("cannot make a file in memory");
+  if (!file) return base::errno_error("cannot create a memory file");
   while (!text.empty()) {
     const ssize_t count = ::write(file.get(), text.data(), text.size());
-    if (count < 0) return base::errno_error("cannot write to a file in memory");
+    if (count < 0) return base::errno_error("cannot write a memory file");
     text.remove_prefix(static_cast<std::size_t>(count));
   }
   return file;
@@ -142,12 +141,12 @@ base::Result<base::Fd> memory_file(std::string_view text) {
 
 base::Result<std::string> text_of(const base::Fd& file) {
   struct stat status{};
-  if (::fstat(file.get(), &status) != 0) return base::errno_error("cannot read a file in memory");
+  if (::fstat(file.get(), &status) != 0) return base::errno_error("cannot read a memory file");
   std::string text(static_cast<std::size_t>(status.st_size), '\0');
   std::size_t done = 0;
   while (done < text.size()) {
     const ssize_t count = ::pread(file.get(), &text[done], text.size() - done, static_cast<off_t>(done));
-    if (count <= 0) return base::errno_error("cannot read a file in memory");
+    if (count <= 0) return base::errno_error("cannot read a memory file");
     done += static_cast<std::size_t>(count);
   }
   return text;
@@ -242,7 +241,8 @@ base::Result<Message> pack_trust(const Trust& trust) {
   fields.emplace_back(kVariables);
   fields.insert(fields.end(), trust.variables.begin(), trust.variables.end());
   message.text = fmt::format("{}", fmt::join(fields, kBetween));
-  if (message.text.size() > kMaxMessageText) return base::system_error("the variables that name roots are too long");
+  if (message.text.size() > kMaxMessageText)
+    return base::system_error("the variables that name root certificates are too long");
   return message;
 }
 

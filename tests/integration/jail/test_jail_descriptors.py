@@ -51,8 +51,8 @@ CABLES = {
     "a Unix stream that listens": (lambda: listening(socket.AF_UNIX, "\0soleroute-test-" + str(os.getpid())), "is a socket"),
     "a folder: below it are the sockets that mounts hide": (lambda: Descriptor(os.open("/", os.O_RDONLY | os.O_DIRECTORY)), "is a directory"),
     "a path": (lambda: Descriptor(os.open("/tmp", os.O_PATH)), "is a path"),
-    "a network namespace": (lambda: Descriptor(os.open("/proc/self/ns/net", os.O_RDONLY)), "is a handle of the kernel"),
-    "what waits for others": (select.epoll, "is a handle of the kernel"),
+    "a network namespace": (lambda: Descriptor(os.open("/proc/self/ns/net", os.O_RDONLY)), "is a kernel handle"),
+    "what waits for others": (select.epoll, "is a kernel handle"),
 }
 
 

@@ -63,7 +63,7 @@ class TestHidden:
         path = foreign.at(folder / "foreign.sock")
         done = any_jail.run(*any_jail.python("unix_connect", path), env={"SSH_AUTH_SOCK": path})
         assert done.stdout.strip() == '"ECONNREFUSED"'
-        assert f"hidden Unix sockets: {path} (to keep one: --unix-socket PATH)" in done.stderr
+        assert f"hidden Unix sockets: {path} (to allow one: --unix-socket PATH)" in done.stderr
         assert "hidden Unix sockets" not in any_jail.run("true").stderr
 
     @pytest.mark.parametrize("kind", ["user", "sudo"])

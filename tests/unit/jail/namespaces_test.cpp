@@ -41,6 +41,8 @@ TEST(ExplainForbidden, SuspectsNoSwitchThatIsOpen) {
   const std::string text =
       explain_forbidden({.max_user_namespaces = 100, .unprivileged_clone = 1, .apparmor_restricts = 0}, EPERM);
   EXPECT_THAT(text, Not(HasSubstr("sysctl")));
+  EXPECT_THAT(text, HasSubstr("sudo gateway run"));
+  EXPECT_THAT(explain_forbidden({.no_new_privs = true}, EPERM), Not(HasSubstr("sudo gateway run")));
 }
 
 }  // namespace

@@ -115,34 +115,46 @@ asio::awaitable<Accepted> accept(flow::Context& context, std::unique_ptr<net::St
   co_return Accepted{nullptr, handshake_refusal(asked, done.error())};
 }
 
-// For names that are denied: nothing is dialled, whatever a later policy says.
+// What the log says of it, as the client is told.
+flow::DialFailure failure_of(const flow::Refusal& refusal) {
+  if (refusal.reason != Reason::kPrivateAddress) {
+    return {Reason::kUpstreamFailed, "this connection was refused before the policy allowed the host: connect again"};
+  }
+  flow::DialFailure failure{refusal.reason, refusal.detail};
+  failure.refused_address = refusal.refused_address;
+  return failure;
+}
+
+// For names that are denied or lead to private addresses: nothing is dialled, whatever a later policy says.
 class NoOrigin final : public http::OriginSource {
  public:
+  explicit NoOrigin(flow::DialFailure failure) : failure_(std::move(failure)) {}
   asio::awaitable<std::expected<http::OriginConnection, flow::DialFailure>> connect(
       std::vector<http::HttpVersion> /*offered*/) override {
-    flow::DialFailure failure{Reason::kUpstreamFailed,
-                              "this connection was refused before the policy allowed the host: "
-                              "connect again"};
-    co_return std::unexpected(std::move(failure));
+    co_return std::unexpected(failure_);
   }
   void give_back(http::OriginConnection /*connection*/) override {}
+
+ private:
+  flow::DialFailure failure_;
 };
 
 enum class Requests : std::uint8_t { kNone, kLogged };
 
 // Sessions are not locals: the frame of whoever calls stays small.
 template <class Session>
-asio::awaitable<Requests> refuse_all(flow::Context& context, http::InspectedClient client) {
-  NoOrigin nowhere;
+asio::awaitable<Requests> refuse_all(flow::Context& context, http::InspectedClient client, flow::DialFailure failure) {
+  NoOrigin nowhere(std::move(failure));
   const auto session = std::make_unique<Session>(context, std::move(client), nowhere, std::nullopt);
   co_await session->run();
   co_return session->has_logged() ? Requests::kLogged : Requests::kNone;
 }
 
 asio::awaitable<Requests> refuse_requests(flow::Context& context, http::InspectedClient client,
-                                          http::HttpVersion version) {
-  return version == http::HttpVersion::kHttp2 ? refuse_all<http::h2::Session>(context, std::move(client))
-                                              : refuse_all<http::h1::Session>(context, std::move(client));
+                                          http::HttpVersion version, flow::DialFailure failure) {
+  return version == http::HttpVersion::kHttp2
+             ? refuse_all<http::h2::Session>(context, std::move(client), std::move(failure))
+             : refuse_all<http::h1::Session>(context, std::move(client), std::move(failure));
 }
 
 }  // namespace
@@ -202,7 +214,8 @@ asio::awaitable<void> serve_refused(flow::Context& context, flow::ClientConnecti
   client.stream = std::move(accepted.stream);
   const flow::ClientConnection who{nullptr, client.peer, client.original_destination};
   http::InspectedClient inspected{std::move(client), std::move(asked.name)};
-  const auto requests = co_await refuse_requests(context, std::move(inspected), version);
+  flow::DialFailure failure = failure_of(refusal);
+  const auto requests = co_await refuse_requests(context, std::move(inspected), version, std::move(failure));
   if (requests == Requests::kLogged) co_return;
   refusal.detail = "the client took the gateway's certificate and then asked for nothing";
   flow::log_refusal(context, who, refusal);

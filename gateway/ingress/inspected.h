@@ -26,9 +26,10 @@ struct TlsAsked {
 // Precondition: context.inspection.
 [[nodiscard]] boost::asio::awaitable<void> serve_inspected(flow::Context& context, flow::ClientConnection client,
                                                            flow::ReadAhead read, TlsAsked asked);
-// A denied connection: its requests are answered with the page of docs/refusals.md, over a leaf for the name, which is
-// never dialled. `refusal` is what the log says if the client takes no leaf. An alert tells a client that asks for too
-// many names, and any where there is no CA. Precondition: HTTP is among what the client speaks.
+// A denied connection, or an allowed one to a name that leads to private addresses: its requests are answered with the
+// page of docs/refusals.md, over a leaf for the name, which is never dialled. `refusal` is what the log says if the
+// client takes no leaf. An alert tells a client that asks for too many names, and any where there is no CA.
+// Precondition: HTTP is among what the client speaks.
 [[nodiscard]] boost::asio::awaitable<void> serve_refused(flow::Context& context, flow::ClientConnection client,
                                                          flow::ReadAhead read, TlsAsked asked, flow::Refusal refusal);
 

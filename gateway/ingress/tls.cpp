@@ -145,10 +145,12 @@ Admitted terminated(const flow::ClientConnection& client, ClientHello hello,
   return {nullptr, {client.peer.address, client.destination(), std::move(name)}, std::move(termination)};
 }
 
-// Dials and tells the log; nothing for a flow that was refused.
-asio::awaitable<std::unique_ptr<net::Stream>> dial_origin(flow::Context& context, flow::ClientConnection& client,
-                                                          const TlsQuery& query, const policy::Decision& decision,
-                                                          std::span<const std::byte> read) {
+using OriginOrRefusal = std::expected<std::unique_ptr<net::Stream>, flow::Refusal>;
+
+// Dials, and tells the log of a success.
+asio::awaitable<OriginOrRefusal> dial_origin(flow::Context& context, flow::ClientConnection& client,
+                                             const TlsQuery& query, const policy::Decision& decision,
+                                             std::span<const std::byte> read) {
   auto request = flow::dial_request(decision, *query.sni, base::kHttpsPort, query.client);
   request.preferred = client.original_destination.address;
   request.first_bytes = read;
@@ -158,14 +160,12 @@ asio::awaitable<std::unique_ptr<net::Stream>> dial_origin(flow::Context& context
     dialled->stream->account_to(client.stream->buffers());
     co_return std::move(dialled->stream);
   }
-  ++context.counters.upstream_failures;
   flow::Refusal refusal = refusal_of(decision, query.sni->text());
   refusal.ech = query.encrypted_client_hello;
   refusal.reason = dialled.error().reason;
   refusal.detail = dialled.error().message;
   refusal.refused_address = dialled.error().refused_address;
-  co_await refuse_with_alert(context, client, std::move(refusal), Alert::kInternalError);
-  co_return nullptr;
+  co_return std::unexpected(std::move(refusal));
 }
 
 // The hello read, decided and answered; nothing for a flow that was refused. `client` and `read` are the caller's.
@@ -215,8 +215,14 @@ asio::awaitable<std::optional<Admitted>> admit(flow::Context& context, flow::Cli
   const bool inspected = decision.allowed() && decision.treatment == policy::Treatment::kInspect;
   if (inspected) co_return terminated(client, std::move(*hello), snapshot, std::nullopt);
   auto origin = co_await dial_origin(context, client, query, decision, read);
-  if (!origin) co_return std::nullopt;
-  co_return Admitted{std::move(origin), std::move(query)};
+  if (origin) co_return Admitted{std::move(*origin), std::move(query)};
+  flow::Refusal refusal = std::move(origin.error());
+  // The policy's own refusal, and the line that lifts it: worth a page.
+  const bool page = refusal.reason == Reason::kPrivateAddress && context.inspection;
+  if (page) co_return terminated(client, std::move(*hello), snapshot, std::move(refusal));
+  ++context.counters.upstream_failures;
+  co_await refuse_with_alert(context, client, std::move(refusal), Alert::kInternalError);
+  co_return std::nullopt;
 }
 
 asio::awaitable<void> terminate(flow::Context& context, flow::ClientConnection client, flow::ReadAhead read,

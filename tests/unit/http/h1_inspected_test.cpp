@@ -256,6 +256,24 @@ TEST_F(Inspected, ADeniedHostsPageIsForClientsWithoutAlpnToo) {
   EXPECT_FALSE(was_dialled("127.0.0.2", 443));
 }
 
+// As through an explicit proxy, which resolves the name itself: an alert would say nothing.
+TEST_F(Inspected, ANameWithAPrivateAddressGetsThePageThatListsIt) {
+  answer("inside.test", "10.1.2.3");
+  use("domains: [inside.test]\n");
+  TlsPeer client = agent();
+  ASSERT_TRUE(client.connect("inside.test", test::alpn_list({"http/1.1"}))) << TlsPeer::error();
+  client.send(wire("GET /x HTTP/1.1|Host: inside.test||"));
+  const std::string page = client.message();
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 502 Blocked by policy: inside.test (private address)\r\n"));
+  EXPECT_THAT(page, HasSubstr("domains:\n  - {host: inside.test, addresses: [10.1.2.3/32]}\n"));
+  EXPECT_EQ(leaves_->used, inspect::LeafUse::kRefusal);
+  client.cut();
+  const auto record = records(1).at(0);
+  EXPECT_EQ(record.reason, "private_address");
+  EXPECT_EQ(record.resolved, "10.1.2.3");
+  EXPECT_FALSE(record.allowed);
+}
+
 TEST_F(Inspected, ADeniedClientOfAnotherProtocolGetsAnAlertAndNoCertificate) {
   for (const auto& offered : {test::alpn_list({"ssh"}), test::alpn_list({"dot", "acme-tls/1"})}) {
     TlsPeer client = agent();

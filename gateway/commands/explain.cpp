@@ -233,6 +233,7 @@ struct CommandLine {
   std::string format;
   bool from_stdin = false;
   bool resolve = false;
+  bool quiet = false;
 };
 
 // "example.com" is meant as https://example.com/, "put" as PUT: said, so that nobody takes it for what was written.
@@ -283,7 +284,8 @@ int run(CommandLine options) {
   }
   if (auto meant = as_meant(options.explain); !meant) return report(meant.error());
   if (options.resolve) options.explain.addresses_of = system_addresses;
-  const auto policy = load_policy_or_default(options.policy_files);
+  const auto notice = options.quiet ? PolicyNotice::kQuiet : PolicyNotice::kSay;
+  const auto policy = load_policy_or_default(options.policy_files, notice);
   if (!policy) return report(policy.error());
   const bool json = options.format.empty() ? options.from_stdin : options.format == "json";
   options.explain.format = json ? ExplainFormat::kJson : ExplainFormat::kText;
@@ -343,6 +345,7 @@ void add_explain(CLI::App& program, Invocation& invocation) {
       ->allow_extra_args(false);
   command.add_flag("--stdin", options->from_stdin,
                    "read requests from standard input as JSON lines, {\"url\": …, \"method\": …}");
+  command.add_flag("-q,--quiet", options->quiet, "do not print which policy file was read");
   add_format_option(command, options->format);
   command.get_option("--format")->description("output format (default: text, or json with --stdin)");
   command.add_flag("--resolve", options->resolve, "also resolve the name here, and check its addresses");

@@ -235,6 +235,7 @@ def test_a_policy_that_was_found_is_named_once(call, tmp_path):
     assert call("check", "-q").stderr == ""
     assert call("check", GATEWAY_POLICY="policy.yaml").stderr == "gateway: policy: policy.yaml\n", "a variable is easily forgotten"
     assert call("explain", "https://allowed.test/").stderr == "gateway: policy: policy.yaml\n"
+    assert call("explain", "-q", "https://allowed.test/").stderr == ""
     (tmp_path / ".devcontainer").mkdir()
     (tmp_path / ".devcontainer/policy.yaml").write_text("domains: []\n")
     done = call("explain", "https://allowed.test/")

@@ -120,8 +120,8 @@ void add_suggest(CLI::App& program, Invocation& invocation) {
                                   "tried, not what should be allowed.",
                                   [options] { return suggest_body(*options); });
   command.add_option("log", options->logs, "decision logs (default: standard input, also -)")->type_name("FILE");
-  command.add_option("--format", options->format, "output format (default: text, a policy)")
-      ->check(CLI::IsMember({"text", "md", "json"}));
+  add_format_option(command, options->format, {"md"});
+  command.get_option("--format")->description("output format (default: text, a policy)");
   add_policy_option(command, options->policy_files);
 }
 

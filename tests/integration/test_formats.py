@@ -28,6 +28,7 @@ def call(gateway_binary, tmp_path):
     """call(*arguments, stdin=, **environment) runs the program in a folder with a policy and a table."""
     (tmp_path / "policy.yaml").write_text(POLICY)
     (tmp_path / "wrong.yaml").write_text(WRONG_POLICY)
+    (tmp_path / "log.json").write_text('{"type": "lifecycle", "event": "healthy"}\n')
     (tmp_path / "tests.yaml").write_text(TABLE)
     (tmp_path / "passing.yaml").write_text(TABLE[: TABLE.rindex("  - {name")])
     (tmp_path / "of-wrong.yaml").write_text(TABLE.replace("policy.yaml", "wrong.yaml"))
@@ -194,7 +195,7 @@ def test_test_appends_a_table_to_the_jobs_summary(call, tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [["services"], ["agents"], ["explain", "--policy", "policy.yaml", "https://allowed.test/"], ["check", "policy.yaml"],
-                                       ["test", "passing.yaml"]], ids=lambda arguments: arguments[0])  # fmt: skip
+                                       ["suggest", "log.json"], ["test", "passing.yaml"]], ids=lambda arguments: arguments[0])  # fmt: skip
 def test_one_scheme_of_formats(call, arguments):
     text, alias, spelled = call(*arguments), call(*arguments, "--json"), call(*arguments, "--format", "json")
     assert text.returncode == alias.returncode == spelled.returncode == 0, text.stderr + alias.stderr + spelled.stderr

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/commands/command.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
@@ -103,6 +104,18 @@ void warn(std::string_view message) {
   const bool colour = use_colour(STDERR_FILENO);
   base::to_standard_error(
       fmt::format("{}gateway: warning:{} {}\n", colour ? "\x1b[1;33m" : "", colour ? "\x1b[0m" : "", message));
+}
+
+QuietOutput::QuietOutput() {
+  std::fflush(stdout);
+  output_ = base::Fd(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
+  const base::Fd nothing(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+  if (nothing) ::dup2(nothing.get(), STDOUT_FILENO);
+}
+
+QuietOutput::~QuietOutput() {
+  std::fflush(stdout);
+  if (output_) ::dup2(output_.get(), STDOUT_FILENO);
 }
 
 NamesInReports::NamesInReports(std::function<std::string(std::string)> rename) {

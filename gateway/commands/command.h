@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/fd.h"
 #include "base/result.h"
 #include "gateway/serve/options.h"
 
@@ -30,6 +31,7 @@ struct Invocation {
   bool had_dashes = false;
   std::function<int()> body{};   // set by the callback of the command that was named; returns the exit code
   std::function<int()> serve{};  // what the program does without a command
+  bool quiet = false;            // print no results, only errors
 };
 
 // Adds `name` with its summary and a footer that shows `example` in --help. Body: what the chosen subcommand does.
@@ -63,6 +65,18 @@ void add_format_option(CLI::App& command, std::string& format, const std::vector
 int report(const base::Error& error);
 // "gateway: warning: <message>" on stderr.
 void warn(std::string_view message);
+
+// Until its end, what is written to standard output is dropped.
+class QuietOutput {
+ public:
+  QuietOutput();
+  ~QuietOutput();
+  QuietOutput(const QuietOutput&) = delete;
+  QuietOutput& operator=(const QuietOutput&) = delete;
+
+ private:
+  base::Fd output_;
+};
 
 // As long as it lives, what `report` says passes through it: an option's name becomes that of the variable that set it.
 class NamesInReports {

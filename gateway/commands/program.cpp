@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <exception>
 #include <iostream>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -50,6 +51,10 @@ void add_commands(CLI::App& program, Invocation& invocation) {
       add(program, invocation);
       program.get_subcommands([](const CLI::App*) { return true; }).back()->group(group.title);
     }
+  }
+  // Of these, a script may want the exit status alone.
+  for (const char* name : {"status", "verify", "doctor"}) {
+    program.get_subcommand(name)->add_flag("-q,--quiet", invocation.quiet, "print no results, only errors");
   }
   for (CLI::Option* option : program.get_options([](CLI::Option*) { return true; })) {
     const bool own = option->check_lname("help") || option->check_lname("version");
@@ -202,6 +207,8 @@ int run_parsed(const CLI::App& program, Invocation& invocation, const std::vecto
   }
   const NamesInReports names(
       [&](std::string message) { return with_variable_name(command, given, std::move(message)); });
+  std::optional<QuietOutput> quiet;
+  if (invocation.quiet) quiet.emplace();
   return run_body(invocation);
 }
 

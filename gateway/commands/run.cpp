@@ -187,7 +187,7 @@ void add_output_options(CLI::App& command, RunArguments& to) {
                     "print a summary at the end: --summary=on-denial|always|never (default: on-denial; alone: always)")
           ->envname("GATEWAY_SUMMARY")
           ->type_name("on-denial|always|never");
-  command.add_flag("--no-summary", to.no_summary, "same as --summary=never")->excludes(summary);
+  command.add_flag("-q,--quiet,--no-summary", to.no_summary, "same as --summary=never")->excludes(summary);
   command.add_option("--summary-file", to.summary_file, "write the summary to this file as well")
       ->envname("GATEWAY_SUMMARY_FILE")
       ->type_name("FILE");

@@ -249,6 +249,8 @@ void add_serve_options(CLI::App& program, ServeArguments& to) {
       ->capture_default_str()
       ->envname("GATEWAY_LOG")
       ->type_name("quiet|normal|debug");
+  program.add_flag_callback("-q,--quiet", [&to] { to.log = "quiet"; }, "same as --log quiet");
+  program.add_flag_callback("-v,--verbose", [&to] { to.log = "debug"; }, "same as --log debug");
   add_secrets_option(program, to.secrets_dir);
   program.add_flag("--dry-run", to.dry_run, "print the nftables rules and exit (--dry-run=json: as JSON)")
       ->type_name("");

@@ -129,6 +129,14 @@ def test_version_is_said_in_every_form(gateway_binary):
     assert verbose.startswith(said) and re.search(r"^kernel +\d", verbose, re.MULTILINE)
 
 
+def test_quiet_leaves_the_exit_status_and_the_errors(gateway_binary):
+    loud, quiet = (run(gateway_binary, "doctor", "--in", "agent", *flag) for flag in ((), ("-q",)))
+    assert loud.stdout and quiet.stdout == ""
+    assert loud.returncode == quiet.returncode
+    wrong = run(gateway_binary, "doctor", "-q", "--in", "nowhere")
+    assert wrong.returncode == 2 and "--in" in wrong.stderr
+
+
 @pytest.mark.parametrize("prefix", ["GATEWAY_", "SOLEROUTE_"])
 @pytest.mark.parametrize("name", SERVING)
 def test_no_argument_serves_where_a_variable_of_serving_is_set(gateway_binary, prefix, name):

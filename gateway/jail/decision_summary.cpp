@@ -40,13 +40,20 @@ std::vector<HostSummary> most_used_first(std::vector<HostSummary> hosts) {
   return hosts;
 }
 
+// Questions that a program asks beside its own: the name of an address (PTR), the servers of a service (SRV).
+bool is_side_question(std::string_view host) {
+  return host.ends_with(".in-addr.arpa") || host.ends_with(".ip6.arpa") || host.starts_with('_');
+}
+
 // "db.example" was looked up for "db.example:5432": the second says it all.
-std::vector<HostSummary> without_lookups_before_use(std::vector<HostSummary> hosts) {
+std::vector<HostSummary> without_lookups_that_say_less(std::vector<HostSummary> hosts) {
   std::set<std::string> used;
   for (const HostSummary& host : hosts) {
     if (host.uses != 0) used.insert(host.example.host);
   }
-  std::erase_if(hosts, [&used](const HostSummary& host) { return host.uses == 0 && used.contains(host.example.host); });
+  std::erase_if(hosts, [&used](const HostSummary& host) {
+    return host.uses == 0 && (used.contains(host.example.host) || is_side_question(host.example.host));
+  });
   return hosts;
 }
 
@@ -103,7 +110,7 @@ DecisionSummary SummaryLog::summary() const {
     summary.not_kept = not_kept_;
   }
   summary.allowed = most_used_first(std::move(summary.allowed));
-  summary.denied = most_used_first(without_lookups_before_use(std::move(summary.denied)));
+  summary.denied = most_used_first(without_lookups_that_say_less(std::move(summary.denied)));
   summary.failed = most_used_first(std::move(summary.failed));
   return summary;
 }

@@ -88,6 +88,9 @@ std::string why_denied(const audit::DecisionRecord& record) {
   if (has_reason(record, Reason::kEndpointNotAllowed)) return endpoint_words(record);
   const auto words = std::ranges::find_if(kWords, [&](const Words& each) { return has_reason(record, each.reason); });
   if (words == kWords.end()) return "denied: " + base::shown_ascii(record.reason, kMostDetail);
+  if (words->reason == Reason::kPrivateAddress && !record.resolved.empty()) {
+    return fmt::format("{} ({})", words->text, base::shown_ascii(record.resolved, kMostDetail));
+  }
   if (words->reason == Reason::kUpstreamFailed) return failure_words(record, words->text);
   return std::string(words->text);
 }

@@ -73,7 +73,9 @@ std::string host_and_port(const YamlNode& item) {
   const YamlNode* port = value_of(item, "port");
   const YamlNode* host = value_of(item, "host");
   const YamlNode* cidr = value_of(item, "cidr");
-  const std::size_t fields = value_of(item, "protocol") != nullptr ? 3 : 2;
+  const YamlNode* protocol = value_of(item, "protocol");
+  if (protocol != nullptr && protocol->text != "tcp") return {};
+  const std::size_t fields = protocol != nullptr ? 3 : 2;
   if (item.children.size() != 2 * fields || port == nullptr || (host == nullptr) == (cidr == nullptr)) return {};
   if (host != nullptr) return fmt::format("{}:{}", host->text, port->text);
   const std::string address = cidr->text.substr(0, cidr->text.find('/'));

@@ -116,6 +116,19 @@ TEST_F(DecisionSummaries, LeaveOutProbesAndSayWhatIsOptional) {
   EXPECT_THAT(text, HasSubstr("- {name: gemini, optional: [telemetry]}"));
 }
 
+TEST_F(DecisionSummaries, LeaveOutLookupsThatSayNothingMore) {
+  log_.decision(record(policy::Phase::kDns, false, "1.0.0.127.in-addr.arpa"));
+  log_.decision(record(policy::Phase::kDns, false, "_http._tcp.b.example.com"));
+  EXPECT_TRUE(log_.summary().empty());
+  log_.decision(record(policy::Phase::kDns, false, "b.example.com"));
+  EXPECT_EQ(log_.summary().denied.size(), 1U) << "the control";
+  auto packet = record(policy::Phase::kPacket, false, "b.example.com");
+  packet.port = 5432;
+  log_.decision(packet);
+  ASSERT_EQ(log_.summary().denied.size(), 1U) << "its use says it all";
+  EXPECT_EQ(log_.summary().denied[0].subject, "b.example.com:5432");
+}
+
 TEST_F(DecisionSummaries, OfNothingSayNothing) {
   EXPECT_THAT(summary(), IsEmpty());
 }

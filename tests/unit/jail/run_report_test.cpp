@@ -54,6 +54,14 @@ audit::DecisionRecord unanswered(const std::string& host) {
   return record;
 }
 
+audit::DecisionRecord of_private_address(const std::string& host) {
+  audit::DecisionRecord record;
+  record.host = host;
+  record.reason = "private_address";
+  record.resolved = "10.1.2.3";
+  return record;
+}
+
 audit::DecisionRecord passed(audit::DecisionRecord record, bool observed = false) {
   record.allowed = !observed;
   record.observed = observed;
@@ -98,6 +106,7 @@ std::vector<Scene> scenes() {
       {"a silent name server", {unanswered("allowed.example")}},
       {"a silent name server and a denied host",
        {unanswered("allowed.example"), https("denied.example"), https("d.example")}},
+      {"a private address", {of_private_address("allowed.example")}},
       {"nothing denied", {passed(https("allowed.example"))}},
   };
 }
@@ -185,6 +194,8 @@ TEST(RunReport, OffersOptionsOnlyForAllOfTheLines) {
   EXPECT_EQ(as_allow_options("domains:\n  - a.example\nendpoints:\n  - {host: c.example, port: 1}\n"
                              "  - {cidr: \"2001:db8::1/128\", port: 2, protocol: tcp}\n"),
             "--allow a.example --allow c.example:1 --allow [2001:db8::1]:2");
+  EXPECT_EQ(as_allow_options("endpoints:\n  - {host: c.example, port: 1}\n"), "--allow c.example:1");
+  EXPECT_THAT(as_allow_options("endpoints:\n  - {host: c.example, port: 1, protocol: udp}\n"), IsEmpty());
   EXPECT_EQ(as_allow_options("domains:\n  - \"*.a.example\"\n"), "--allow '*.a.example'");
   EXPECT_THAT(as_allow_options("domains:\n  - a.example\n  - {host: b.example, addresses: [\"10.0.0.1/32\"]}\n"),
               IsEmpty());

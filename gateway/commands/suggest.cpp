@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "gateway/audit/log_line.h"
 #include "gateway/commands/command.h"
+#include "gateway/commands/job_summary.h"
 #include "gateway/commands/line_source.h"
 #include "gateway/commands/policy_suggestion.h"
 #include "gateway/host/policy_files.h"
@@ -65,8 +66,8 @@ std::string as_markdown(const PolicySuggestion& suggestion, std::string_view fil
   if (suggestion.yaml.empty()) {
     out += "Nothing to suggest.\n";
   } else {
-    out += fmt::format("To allow what was blocked, review these lines and add them to `{}`:\n\n```yaml\n{}```\n",
-                       base::shown_ascii(file, 200), suggestion.yaml);
+    out += fmt::format("To allow what was blocked, review these lines and add them to {}:\n\n{}", markdown_code(file),
+                       markdown_block(suggestion.yaml, "yaml"));
   }
   if (const auto others = count_of(suggestion); others > 0) {
     out += fmt::format("\n{} denial{} cannot be allowed by a policy.\n", others, others == 1 ? "" : "s");
@@ -106,6 +107,7 @@ int suggest_body(const SuggestOptions& options) {
                    : options.format == "json" ? as_json(*suggestion)
                                               : suggestion->yaml);
   tell_what_is_left(refusals, *suggestion);
+  if (options.format != "md") append_job_summary(as_markdown(*suggestion, file));
   return kExitDone;
 }
 

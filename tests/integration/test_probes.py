@@ -100,6 +100,23 @@ def test_an_agent_hides_nothing_behind_the_probes(started, tmp_path):
     assert len(denials(place)["denials"]) >= 4
 
 
+def test_a_suggestion_is_in_the_summary_of_a_ci_job(gateway_binary, tmp_path):
+    (tmp_path / "log").write_text('{"type":"decision","phase":"http","action":"blocked","reason":"host_not_allowed","host":"a.test",'
+                                  '"scheme":"http","port":80,"method":"GET","path":"/"}\n')
+    summary = tmp_path / "summary.md"
+
+    def suggest(*options):
+        environment = {"PATH": "/usr/bin:/bin", "GITHUB_STEP_SUMMARY": str(summary)}
+        return subprocess.run([gateway_binary, "suggest", str(tmp_path / "log"), *options], capture_output=True, text=True, timeout=60,
+                              check=True, env=environment)  # fmt: skip
+
+    assert suggest().stdout == "domains:\n  - a.test  # 1 time, GET\n"
+    once = summary.read_text()
+    assert "```yaml\ndomains:\n  - a.test  # 1 time, GET\n```" in once
+    assert suggest("--format", "md").stdout == once, "which only prints it"
+    assert summary.read_text() == once
+
+
 def test_input_that_is_no_log_is_an_error(gateway_binary, tmp_path):
     for text, said in ((b"\x00\xff\n" * 3, "none of its 3 lines is a record"), (b"{}\n", "none of its 1 lines")):
         log = tmp_path / "log"

@@ -183,6 +183,7 @@ base::Status flatten(Layers& merged, Policy::Data& data, std::span<const std::st
   merged.widen_optional_hosts();
   data.mode = merged.mode();
   data.ech = merged.ech();
+  data.denied_names = merged.denied_names();
   data.table = HostTable(merged.hosts().size() + merged.endpoints().size());
   data.records.reserve(merged.hosts().size());
   Flattener flat(data, texts, faults);
@@ -262,6 +263,9 @@ Policy::~Policy() = default;
 
 Mode Policy::mode() const {
   return data_->mode;
+}
+DeniedNames Policy::denied_names() const {
+  return data_->denied_names;
 }
 bool Policy::denies_everything() const {
   return data_->mode == Mode::kEnforce && data_->records.empty() && data_->endpoints.empty();

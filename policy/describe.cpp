@@ -80,6 +80,9 @@ std::string Policy::describe() const {
   out += unused_groups_text(*this);
   if (data.ech == EchMode::kDeny)
     out += "ech deny: TLS with Encrypted Client Hello is blocked unless it is inspected.\n";
+  if (data.denied_names == DeniedNames::kNxdomain) {
+    out += "denied_names nxdomain: DNS says that a denied name does not exist.\n";
+  }
   if (data.mode == Mode::kObserve) out += "Observe mode: nothing public is blocked; would-be denials are logged.\n";
   return out;
 }

@@ -82,6 +82,9 @@ std::string effective_text(const Policy& policy) {
   out += unused_groups_text(policy);
   if (data.ech == EchMode::kDeny)
     out += "ech deny: TLS with Encrypted Client Hello is blocked unless it is inspected.\n";
+  if (data.denied_names == DeniedNames::kNxdomain) {
+    out += "denied_names nxdomain: DNS says that a denied name does not exist.\n";
+  }
   if (policy.mode() == Mode::kObserve) out += "Observe mode: nothing public is blocked; would-be denials are logged.\n";
   return out;
 }
@@ -92,6 +95,7 @@ std::string effective_json(const Policy& policy) {
               {"domains", Json::array()},
               {"endpoints", Json::array()}};
   if (data.ech == EchMode::kDeny) out["ech"] = "deny";
+  if (data.denied_names == DeniedNames::kNxdomain) out["denied_names"] = "nxdomain";
   for (const auto& record : data.records) out["domains"].push_back(json_of(data, record));
   for (const auto& endpoint : data.endpoints) out["endpoints"].push_back(json_of(endpoint));
   return out.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";

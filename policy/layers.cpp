@@ -186,6 +186,7 @@ base::Status Layers::add(PolicyDocument document, std::uint32_t file) {
   for (auto& entry : document.endpoints) add_endpoint(std::move(entry), file);
   mode_ = document.mode.value_or(mode_);
   ech_ = document.ech.value_or(ech_);
+  denied_names_ = document.denied_names.value_or(denied_names_);
   return {};
 }
 

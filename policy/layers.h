@@ -50,7 +50,7 @@ struct ServiceUse {
 
 class Layers {
  public:
-  // Services first, then domains, as agent-sandbox does; then endpoints, mode and ech. Later calls are later layers.
+  // Services first, then domains, as agent-sandbox does; then endpoints and the single settings. Later calls are later layers.
   [[nodiscard]] base::Status add(PolicyDocument document, std::uint32_t file);
 
   // After the last layer: an optional group adds to what others allow. Without this its host would be an entry of its
@@ -62,6 +62,7 @@ class Layers {
   [[nodiscard]] std::vector<EndpointRecord>& endpoints() { return endpoints_; }
   [[nodiscard]] Mode mode() const { return mode_; }
   [[nodiscard]] EchMode ech() const { return ech_; }
+  [[nodiscard]] DeniedNames denied_names() const { return denied_names_; }
 
  private:
   MergedHost& host(const HostPattern& pattern, Origin origin);
@@ -92,6 +93,7 @@ class Layers {
   std::vector<ServiceUse> services_;
   Mode mode_ = Mode::kEnforce;
   EchMode ech_ = EchMode::kPass;
+  DeniedNames denied_names_ = DeniedNames::kAddress;
 };
 
 }  // namespace soleroute::policy

@@ -24,6 +24,8 @@ inline constexpr std::size_t kMaxPolicyBytes = std::size_t{8} << 20;
 enum class Mode : std::uint8_t { kEnforce, kObserve };
 // Of Encrypted Client Hello in TLS that is passed through.
 enum class EchMode : std::uint8_t { kPass, kDeny };
+// What DNS says of a denied name: an address that leads to the refusal, or that the name does not exist.
+enum class DeniedNames : std::uint8_t { kAddress, kNxdomain };
 
 // One policy file as read by the caller: this library opens nothing.
 struct PolicySource {
@@ -61,6 +63,7 @@ class Policy {
   [[nodiscard]] Decision decide(const FlowFacts& facts) const;
 
   [[nodiscard]] Mode mode() const;
+  [[nodiscard]] DeniedNames denied_names() const;
   [[nodiscard]] bool denies_everything() const;  // nothing is listed, and what is not listed is denied
   [[nodiscard]] std::size_t host_count() const;
   [[nodiscard]] std::vector<EndpointView> endpoints() const;

@@ -80,6 +80,7 @@ struct Policy::Data {
   HostTable table;
   Mode mode = Mode::kEnforce;
   EchMode ech = EchMode::kPass;
+  DeniedNames denied_names = DeniedNames::kAddress;
 
   [[nodiscard]] const HostRecord* record(const HostTable::Found& found) const {
     return found.record == HostTable::kNone ? nullptr : &records[found.record];

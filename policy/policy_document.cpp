@@ -327,12 +327,18 @@ Result<PolicyDocument> PolicyReader::policy(const YamlNode& root) {
     document.ech = *chosen == "deny" ? EchMode::kDeny : EchMode::kPass;
     return {};
   };
-  const std::array<YamlReader::Key, 5> known{{
+  const auto denied_names = [&](const YamlNode& value) -> Status {
+    SR_LET(chosen, yaml_.choice(value, "denied_names", {"address", "nxdomain"}));
+    document.denied_names = *chosen == "nxdomain" ? DeniedNames::kNxdomain : DeniedNames::kAddress;
+    return {};
+  };
+  const std::array<YamlReader::Key, 6> known{{
       {"services", services},
       {"domains", [&](const YamlNode& value) { return domains(value, document.domains, false); }},
       {"endpoints", endpoints},
       {"mode", mode},
       {"ech", ech},
+      {"denied_names", denied_names},
   }};
   SR_TRY(yaml_.keys(root, "a policy", known));
   return document;

@@ -62,6 +62,7 @@ struct PolicyDocument {
   std::vector<EndpointEntry> endpoints;
   std::optional<Mode> mode;
   std::optional<EchMode> ech;
+  std::optional<DeniedNames> denied_names;
 };
 
 // `source` is cleaned text (clean_text()).

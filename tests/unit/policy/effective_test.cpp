@@ -52,6 +52,19 @@ TEST(EffectivePolicy, IsItselfAPolicyThatDecidesTheSame) {
   EXPECT_EQ((*again)->endpoints().size(), 2U);
 }
 
+TEST(EffectivePolicy, KeepsWhatIsSaidOfDeniedNames) {
+  EXPECT_EQ(compile("")->denied_names(), DeniedNames::kAddress);
+  const auto policy = compile("domains: [plain.test]\ndenied_names: nxdomain\n");
+  EXPECT_EQ(policy->denied_names(), DeniedNames::kNxdomain);
+  EXPECT_THAT(effective_json(*policy), HasSubstr("\"denied_names\": \"nxdomain\""));
+  EXPECT_THAT(effective_text(*policy), HasSubstr("denied_names nxdomain"));
+  EXPECT_THAT(policy->describe(), HasSubstr("denied_names nxdomain"));
+  const auto layers = try_compile({"denied_names: nxdomain", "denied_names: address"});
+  ASSERT_TRUE(layers.has_value());
+  EXPECT_EQ((*layers)->denied_names(), DeniedNames::kAddress) << "the last stated applies";
+  EXPECT_FALSE(try_compile({"denied_names: refused"}).has_value());
+}
+
 TEST(EffectivePolicy, NamesNoFile) {
   EXPECT_THAT(effective_json(*compile(kPolicy)), Not(HasSubstr("policy.yaml")));
 }

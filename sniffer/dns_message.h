@@ -142,14 +142,33 @@ struct DnsReplyRecord {
   std::vector<std::byte> rdata;
 };
 
+// RFC 8914 section 5.2: the codes that a gateway has a use for.
+enum class DnsErrorCode : std::uint16_t {
+  kOther = 0,
+  kStaleAnswer = 3,
+  kNotReady = 14,
+  kBlocked = 15,
+  kFiltered = 17,
+  kNoReachableAuthority = 22,
+  kNetworkError = 23,
+};
+
+// Why an answer is what it is, for people (RFC 8914).
+struct DnsExtendedError {
+  static constexpr std::size_t kMaxText = 160;  // bytes; longer texts are cut
+  DnsErrorCode code = DnsErrorCode::kOther;
+  std::string text;  // printable ASCII; every other byte is written as '?'
+};
+
 struct DnsReply {
   DnsRcode rcode = DnsRcode::kNoError;
   std::vector<DnsReplyRecord> answers;
   std::optional<std::uint32_t> negative_ttl;  // a SOA of the root with this TTL, so that "no" is cached and not retried
+  std::optional<DnsExtendedError> error{};    // left out where the client has no EDNS or the reply has no room for it
 };
 
-// The question is echoed byte for byte; an OPT record goes back if one came. Over `limit` bytes: only the question,
-// with TC set.
+// The question is echoed byte for byte; an OPT record goes back if one came. Over `limit` bytes: without the
+// extended error; if that is not enough, only the question, with TC set.
 [[nodiscard]] std::vector<std::byte> build_dns_reply(const DnsQuery& query, const DnsReply& reply, std::size_t limit);
 // A header alone, for messages whose question cannot be echoed.
 [[nodiscard]] std::vector<std::byte> build_dns_error(const DnsHeader& header, DnsRcode rcode);

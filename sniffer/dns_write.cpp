@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <string_view>
+#include <utility>
+
 #include "sniffer/dns_header.h"
 #include "sniffer/dns_message.h"
 
@@ -11,6 +14,9 @@ constexpr std::uint16_t kRecursionDesired = 0x0100;
 constexpr std::uint16_t kRecursionAvailable = 0x0080;
 constexpr std::uint16_t kOpcodeMask = 0x7800;
 constexpr std::size_t kQuestionPointer = 0xc00c;  // the name right behind the header
+
+constexpr std::size_t kOptionHeader = 4;          // code and length, RFC 6891 section 6.1.2
+constexpr std::uint16_t kExtendedErrorOption = 15;  // RFC 8914 section 2
 
 constexpr DnsEdns kOwnEdns{.udp_size = kEdnsSize, .version = 0};
 
@@ -35,17 +41,22 @@ class Writer {
     u16(static_cast<std::uint16_t>(question.type));
     u16(question.klass);
   }
-  void opt(const DnsEdns& edns, DnsRcode rcode) {
+  void opt(const DnsEdns& edns, DnsRcode rcode, const DnsExtendedError* error = nullptr) {
     u8(0);
     u16(static_cast<std::uint16_t>(DnsType::kOpt));
     u16(edns.udp_size);
     u8(static_cast<std::uint16_t>(rcode) >> 4U);  // the RCODE's upper eight bits
     u8(edns.version);
     u16(0);
-    u16(0);
+    if (error == nullptr) return u16(0);
+    const std::string_view text = std::string_view(error->text).substr(0, DnsExtendedError::kMaxText);
+    u16(kOptionHeader + sizeof(DnsErrorCode) + text.size());
+    u16(kExtendedErrorOption);
+    u16(sizeof(DnsErrorCode) + text.size());
+    u16(static_cast<std::uint16_t>(error->code));
+    for (const char c : text) u8(static_cast<unsigned char>(c >= ' ' && c <= '~' ? c : '?'));
   }
   [[nodiscard]] std::vector<std::byte> done() && { return std::move(out_); }
-  [[nodiscard]] std::size_t size() const { return out_.size(); }
 
  private:
   std::vector<std::byte> out_;
@@ -85,9 +96,7 @@ std::vector<std::byte> truncated_reply(const DnsQuery& query, DnsRcode rcode) {
   return std::move(out).done();
 }
 
-}  // namespace
-
-std::vector<std::byte> build_dns_reply(const DnsQuery& query, const DnsReply& reply, std::size_t limit) {
+std::vector<std::byte> whole_reply(const DnsQuery& query, const DnsReply& reply, const DnsExtendedError* error) {
   Writer out;
   out.header(query.id, reply_flags(query, reply.rcode), 1, reply.answers.size(), reply.negative_ttl ? 1 : 0,
              query.edns ? 1 : 0);
@@ -101,9 +110,19 @@ std::vector<std::byte> build_dns_reply(const DnsQuery& query, const DnsReply& re
     out.bytes(record.rdata);
   }
   if (reply.negative_ttl) negative_soa(out, *reply.negative_ttl);
-  if (query.edns) out.opt(kOwnEdns, reply.rcode);
-  if (out.size() > limit) return truncated_reply(query, reply.rcode);
+  if (query.edns) out.opt(kOwnEdns, reply.rcode, error);
   return std::move(out).done();
+}
+
+}  // namespace
+
+std::vector<std::byte> build_dns_reply(const DnsQuery& query, const DnsReply& reply, std::size_t limit) {
+  if (reply.error && query.edns) {
+    auto whole = whole_reply(query, reply, &*reply.error);
+    if (whole.size() <= limit) return whole;
+  }
+  auto plain = whole_reply(query, reply, nullptr);
+  return plain.size() <= limit ? plain : truncated_reply(query, reply.rcode);
 }
 
 std::vector<std::byte> build_dns_error(const DnsHeader& header, DnsRcode rcode) {

@@ -427,6 +427,25 @@ TEST(DnsReply, IsTruncatedWhenTheClientCannotTakeIt) {
   EXPECT_GT(build_dns_reply(query, reply, 65535).size(), kPlainUdpSize);
 }
 
+TEST(DnsReply, AnExtendedErrorIsLeftOutBeforeAnythingElseIs) {
+  auto query = parse_dns_query(base::as_bytes(wire::header(7, 0x0100, {.additionals = 1}) +
+                                              wire::question(wire::name("a.test"), 1) + wire::opt(1232, "")))
+                   .value();
+  DnsReply reply{.answers = {a_record(5)}, .negative_ttl = std::nullopt};
+  const auto size = build_dns_reply(query, reply, 1232).size();
+  reply.error = DnsExtendedError{DnsErrorCode::kBlocked, "no\n\x7f\xe9"};
+  const auto whole = build_dns_reply(query, reply, 1232);
+  const std::string text(reinterpret_cast<const char*>(whole.data()), whole.size());
+  EXPECT_TRUE(text.ends_with(wire::u16(15) + wire::with_length(wire::u16(15) + "no???"))) << "printable ASCII alone";
+  EXPECT_EQ(whole.size(), size + 11);
+  EXPECT_TRUE(parse_dns_response(whole).complete());
+  EXPECT_EQ(build_dns_reply(query, reply, whole.size() - 1).size(), size) << "the answer is whole";
+  reply.error->text = std::string(4000, 'x');
+  EXPECT_EQ(build_dns_reply(query, reply, 65535).size(), size + 6 + DnsExtendedError::kMaxText);
+  query.edns.reset();
+  EXPECT_LT(build_dns_reply(query, reply, 65535).size(), size) << "no EDNS, no error";
+}
+
 TEST(DnsError, IsAHeaderWithTheIdAndOpcode) {
   const auto header = parse_dns_header(base::as_bytes(wire::header(0x1234, 0x2900, {.questions = 3})));
   EXPECT_EQ(base::as_text(build_dns_error(*header, DnsRcode::kNotImp)), wire::header(0x1234, 0xa984, {.questions = 0}));

@@ -163,6 +163,15 @@ class JsonLog final : public DecisionLog {
     writer_.write(out);
   }
 
+  void debug(std::string_view message) override {
+    if (verbosity_ != Verbosity::kDebug) return;
+    std::string& out = buffer();
+    JsonLine line(out, SystemClock::now(), "debug");
+    line.text("message", message);
+    line.finish();
+    writer_.write(out);
+  }
+
  private:
   // Grows to the longest line of this thread and is then reused.
   static std::string& buffer() {
@@ -184,6 +193,8 @@ class DiscardingLog final : public DecisionLog {
 };
 
 }  // namespace
+
+void DecisionLog::debug(std::string_view /*message*/) {}
 
 std::string to_json_line(const DecisionRecord& record, SystemClock::time_point when) {
   std::string out;

@@ -59,6 +59,8 @@ class DecisionLog {
   virtual void lifecycle(std::string_view event, std::string_view detail) = 0;
   virtual void reload(bool accepted, std::string_view detail) = 0;
   virtual void error(std::string_view message) = 0;
+  // Written with Verbosity::kDebug alone.
+  virtual void debug(std::string_view message);
 };
 
 // Each client has a share of denials a second for itself. What is over it shares the rest with the other clients; then

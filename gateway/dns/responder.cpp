@@ -26,6 +26,7 @@ using sniffer::DnsType;
 // How long an address of this gateway is known to have stood in for a name.
 constexpr std::chrono::minutes kStandInKnown{5};
 // No reason of the policy: the name may be allowed, a record of this type is not fetched for anyone.
+constexpr std::string_view kNoSuchName = "no such name";
 constexpr std::string_view kTypeNotAnswered = "type_not_answered";
 
 // Transfers, transaction signatures and OPT are not questions (RFC 5936, 8945, 6891); ANY, 255, is one.
@@ -64,16 +65,47 @@ std::vector<std::byte> rdata_of(const base::IpAddress& address) {
   return {bytes.begin(), bytes.end()};
 }
 
-DnsReply negative(DnsRcode rcode, std::uint32_t ttl) {
-  return {.rcode = rcode, .answers = {}, .negative_ttl = ttl};
+using MaybeError = std::optional<sniffer::DnsExtendedError>;
+
+DnsReply negative(DnsRcode rcode, std::uint32_t ttl, MaybeError error = std::nullopt) {
+  return {.rcode = rcode, .answers = {}, .negative_ttl = ttl, .error = std::move(error)};
 }
-DnsReply bare(DnsRcode rcode) {
-  return {.rcode = rcode, .answers = {}, .negative_ttl = std::nullopt};
+DnsReply bare(DnsRcode rcode, MaybeError error = std::nullopt) {
+  return {.rcode = rcode, .answers = {}, .negative_ttl = std::nullopt, .error = std::move(error)};
+}
+
+constexpr std::size_t kShownName = 100;  // bytes of a name in an extended error; longer names lose their beginning
+
+std::string shown(const base::HostName& name) {
+  const std::string& text = name.text();
+  return text.size() <= kShownName ? text : "..." + text.substr(text.size() - kShownName + 3);
+}
+
+MaybeError blocked(const DnsQuery& query, const base::HostName& name) {
+  if (!query.edns) return std::nullopt;
+  return sniffer::DnsExtendedError{sniffer::DnsErrorCode::kBlocked,
+                                   shown(name) + " is not in the policy: http://gateway.internal/policy"};
+}
+
+MaybeError error_for(const DnsQuery& query, sniffer::DnsErrorCode code, std::string_view text) {
+  if (!query.edns) return std::nullopt;
+  return sniffer::DnsExtendedError{code, std::string(text)};
+}
+
+MaybeError stale(const DnsQuery& query, const RecordSet& set) {
+  if (!set.stale_since) return std::nullopt;
+  return error_for(query, sniffer::DnsErrorCode::kStaleAnswer, "no upstream DNS server gave an answer");
 }
 
 std::uint32_t remaining_ttl(const RecordSet& set) {
   const auto left = std::chrono::ceil<std::chrono::seconds>(set.expires - Clock::now()).count();
   return static_cast<std::uint32_t>(std::max<std::int64_t>(left, 1));
+}
+
+MaybeError upstream_error(const DnsQuery& query, std::string_view why) {
+  const bool silent = why.find("no upstream DNS server") != std::string_view::npos;
+  return error_for(query,
+                   silent ? sniffer::DnsErrorCode::kNoReachableAuthority : sniffer::DnsErrorCode::kNetworkError, why);
 }
 
 std::string remark_on(const RecordSet& set) {
@@ -146,7 +178,8 @@ std::variant<Message, PendingLookup> Responder::begin(base::Bytes message, const
     record.detail = type_detail(query.question.type);
     log_denied(std::move(record));
     const auto rcode = query.question.name.is_root() ? DnsRcode::kNoError : DnsRcode::kNxDomain;
-    return sniffer::build_dns_reply(query, negative(rcode, kDenialTtl), asked.limit);
+    auto why = error_for(query, sniffer::DnsErrorCode::kBlocked, "no host can have this name");
+    return sniffer::build_dns_reply(query, negative(rcode, kDenialTtl, std::move(why)), asked.limit);
   }
   return decide(asked, *name);
 }
@@ -162,7 +195,12 @@ std::variant<Message, PendingLookup> Responder::decide(const ClientQuery& asked,
   const SpecialName kind = special_name(name);
   if (kind != SpecialName::kNone && kind != SpecialName::kLocal) return special(asked, name);
 
-  PendingLookup question{asked.query, name, asked.client, options_.policy(), {}, asked.limit};
+  PendingLookup question{.query = asked.query,
+                         .name = name,
+                         .client = asked.client,
+                         .policy = options_.policy(),
+                         .decision = {},
+                         .limit = asked.limit};
   policy::FlowFacts facts;
   facts.phase = policy::Phase::kDns;
   facts.client = asked.client;
@@ -170,7 +208,14 @@ std::variant<Message, PendingLookup> Responder::decide(const ClientQuery& asked,
   question.decision = question.policy->decide(facts);
   const auto& decision = question.decision;
   const bool observed = question.policy->mode() == policy::Mode::kObserve && kind == SpecialName::kNone;
-  if (!decision.allowed() && !observed) return denied(asked, name, decision);
+  if (!decision.allowed() && !observed) {
+    if (auto reply = if_completed(asked, question)) return std::move(*reply);
+    return denied(asked, name, decision);
+  }
+  if (!decision.allowed()) {
+    const auto judged = options_.searched->judge(asked.client, name, *question.policy, Clock::now());
+    question.completed = judged.verdict != SearchedNames::Verdict::kTyped;
+  }
   names_->asked(asked.client, name, false);
   const DnsType type = asked.query.question.type;
   if (!Cache::is_cacheable(type)) {
@@ -183,6 +228,23 @@ std::variant<Message, PendingLookup> Responder::decide(const ClientQuery& asked,
   return question;
 }
 
+std::optional<Message> Responder::if_completed(const ClientQuery& asked, const PendingLookup& question) {
+  const auto judged = options_.searched->judge(asked.client, question.name, *question.policy, Clock::now());
+  if (judged.verdict == SearchedNames::Verdict::kTyped) return std::nullopt;
+  if (judged.verdict == SearchedNames::Verdict::kMeant) {
+    policy::FlowFacts facts;
+    facts.phase = policy::Phase::kDns;
+    facts.client = asked.client;
+    facts.host = judged.typed;
+    return denied(asked, *judged.typed, question.policy->decide(facts));
+  }
+  log_.debug(fmt::format("{}: {} is {} and a search domain: answered that it does not exist", asked.client.to_string(),
+                         question.name.text(), judged.typed->text()));
+  auto why = error_for(asked.query, sniffer::DnsErrorCode::kBlocked,
+                       shown(question.name) + " is not in the policy, and looks like a search domain's");
+  return sniffer::build_dns_reply(asked.query, negative(DnsRcode::kNxDomain, kDenialTtl, std::move(why)), asked.limit);
+}
+
 Message Responder::special(const ClientQuery& asked, const base::HostName& name) {
   const SpecialName kind = special_name(name);
   names_->asked(asked.client, name, kind != SpecialName::kGateway);
@@ -191,13 +253,14 @@ Message Responder::special(const ClientQuery& asked, const base::HostName& name)
     record.allowed = true;
     record.detail = fmt::format("{}, {}", type_detail(asked.query.question.type), audit::kOwnAddress);
     audit::write(log_, counters_, record);
-    return own_address_reply(asked.query, asked.limit);
+    return own_address_reply(asked, std::nullopt);
   }
   auto record = record_of(asked.client, name.text(), policy::to_string(policy::Reason::kHostNotAllowed));
   record.detail = type_detail(asked.query.question.type) + ", special-use name";
   log_denied(std::move(record));
   const auto rcode = kind == SpecialName::kReverse ? DnsRcode::kNoError : DnsRcode::kNxDomain;
-  return sniffer::build_dns_reply(asked.query, negative(rcode, kDenialTtl), asked.limit);
+  auto why = kind == SpecialName::kLocal ? blocked(asked.query, name) : std::nullopt;
+  return sniffer::build_dns_reply(asked.query, negative(rcode, kDenialTtl, std::move(why)), asked.limit);
 }
 
 Message Responder::denied(const ClientQuery& asked, const base::HostName& name, const policy::Decision& decision) {
@@ -207,19 +270,24 @@ Message Responder::denied(const ClientQuery& asked, const base::HostName& name, 
   audit::set_decision(record, decision);
   record.detail = type_detail(asked.query.question.type);
   log_denied(std::move(record));
-  return own_address_reply(asked.query, asked.limit);
+  auto why = blocked(asked.query, name);
+  if (options_.policy()->denied_names() == policy::DeniedNames::kNxdomain) {
+    return sniffer::build_dns_reply(asked.query, negative(DnsRcode::kNxDomain, kDenialTtl, std::move(why)),
+                                    asked.limit);
+  }
+  return own_address_reply(asked, std::move(why));
 }
 
 // The gateway's addresses of the family asked for; for every other type, nothing.
-Message Responder::own_address_reply(const DnsQuery& query, std::size_t limit) const {
-  DnsReply reply = negative(DnsRcode::kNoError, kDenialTtl);
-  const DnsType type = query.question.type;
+Message Responder::own_address_reply(const ClientQuery& asked, std::optional<sniffer::DnsExtendedError> why) const {
+  DnsReply reply = negative(DnsRcode::kNoError, kDenialTtl, std::move(why));
+  const DnsType type = asked.query.question.type;
   for (const auto& address : options_.own_addresses) {
     const bool fits = type == (address.is_v4() ? DnsType::kA : DnsType::kAaaa);
     if (fits) reply.answers.push_back(DnsReplyRecord{type, kDenialTtl, rdata_of(address)});
   }
   if (!reply.answers.empty()) reply.negative_ttl.reset();
-  return sniffer::build_dns_reply(query, reply, limit);
+  return sniffer::build_dns_reply(asked.query, reply, asked.limit);
 }
 
 Message Responder::finish(const PendingLookup& question, const base::Result<std::shared_ptr<const RecordSet>>& found) {
@@ -228,21 +296,24 @@ Message Responder::finish(const PendingLookup& question, const base::Result<std:
     if (!found) why = found.error().message;
     if (const auto cause = why.rfind(": "); cause != std::string_view::npos) why.remove_prefix(cause + 2);
     log_failed(question, policy::to_string(policy::Reason::kUpstreamFailed), why);
-    return sniffer::build_dns_reply(question.query, bare(DnsRcode::kServFail), question.limit);
+    return sniffer::build_dns_reply(question.query, bare(DnsRcode::kServFail, upstream_error(question.query, why)),
+                                    question.limit);
   }
   const RecordSet& set = **found;
   if (is_address(question.query.question.type) && !set.addresses.empty()) return addresses_reply(question, set);
   if (!set.services.empty()) return services_reply(question, set);
-  std::string detail = set.name_exists ? "no such record" : "no such name";
+  std::string detail(set.name_exists ? "no such record" : kNoSuchName);
   if (set.stale_since) detail += ", " + remark_on(set);
   log_allowed(question, detail);
   const auto rcode = set.name_exists ? DnsRcode::kNoError : DnsRcode::kNxDomain;
-  return sniffer::build_dns_reply(question.query, negative(rcode, remaining_ttl(set)), question.limit);
+  return sniffer::build_dns_reply(question.query, negative(rcode, remaining_ttl(set), stale(question.query, set)),
+                                  question.limit);
 }
 
 Message Responder::overloaded(const PendingLookup& question, std::string_view why) {
   log_failed(question, policy::to_string(policy::Reason::kUpstreamFailed), why);
-  return sniffer::build_dns_reply(question.query, bare(DnsRcode::kServFail), question.limit);
+  auto error = error_for(question.query, sniffer::DnsErrorCode::kOther, why);
+  return sniffer::build_dns_reply(question.query, bare(DnsRcode::kServFail, std::move(error)), question.limit);
 }
 
 bool Responder::may_tell(const PendingLookup& question, const net::OwnAddresses& now,
@@ -269,9 +340,10 @@ std::vector<base::IpAddress> Responder::as_reachable(const PendingLookup& questi
 
 // No word about the name: a client asks again.
 Message Responder::unknown_here(const PendingLookup& question) {
-  log_failed(question, policy::to_string(policy::Reason::kUpstreamFailed),
-             "the kernel has not told which addresses are the gateway machine's own");
-  return sniffer::build_dns_reply(question.query, bare(DnsRcode::kServFail), question.limit);
+  constexpr std::string_view kWhy = "the kernel has not told which addresses are the gateway machine's own";
+  log_failed(question, policy::to_string(policy::Reason::kUpstreamFailed), kWhy);
+  auto error = error_for(question.query, sniffer::DnsErrorCode::kNotReady, kWhy);
+  return sniffer::build_dns_reply(question.query, bare(DnsRcode::kServFail, std::move(error)), question.limit);
 }
 
 Message Responder::addresses_reply(const PendingLookup& question, const RecordSet& set) {
@@ -282,7 +354,12 @@ Message Responder::addresses_reply(const PendingLookup& question, const RecordSe
                        [&](const base::IpAddress& address) { return may_tell(question, *here, address); });
   if (told.empty()) {
     log_private_address(question, set.addresses.front());
-    return sniffer::build_dns_reply(question.query, negative(DnsRcode::kNoError, kDenialTtl), question.limit);
+    auto why = error_for(question.query, sniffer::DnsErrorCode::kFiltered,
+                         fmt::format("{} resolves to a private address. To allow it, list the address under "
+                                     "'addresses:' in the policy",
+                                     shown(question.name)));
+    return sniffer::build_dns_reply(question.query, negative(DnsRcode::kNoError, kDenialTtl, std::move(why)),
+                                    question.limit);
   }
   // The name may have been let go since it came: endpoints are decided by these names.
   if (names_->is_kept(question.name)) names_->remember(question.name, set.addresses, set.expires);
@@ -292,7 +369,7 @@ Message Responder::addresses_reply(const PendingLookup& question, const RecordSe
     return sniffer::build_dns_reply(question.query, negative(DnsRcode::kNoError, kDenialTtl), question.limit);
   }
   std::ranges::rotate(told, told.begin() + static_cast<std::ptrdiff_t>(rotation_++ % told.size()));
-  DnsReply reply = bare(DnsRcode::kNoError);
+  DnsReply reply = bare(DnsRcode::kNoError, stale(question.query, set));
   for (const auto& address : told) {
     reply.answers.push_back({question.query.question.type, remaining_ttl(set), rdata_of(address)});
   }
@@ -303,7 +380,7 @@ Message Responder::addresses_reply(const PendingLookup& question, const RecordSe
 Message Responder::services_reply(const PendingLookup& question, const RecordSet& set) {
   const auto here = options_.here ? options_.here->now() : nullptr;
   if (!here) return unknown_here(question);
-  DnsReply reply = bare(DnsRcode::kNoError);
+  DnsReply reply = bare(DnsRcode::kNoError, stale(question.query, set));
   for (const auto& service : set.services) {
     const auto usable = [&](const base::IpAddress& hint) { return may_tell(question, *here, hint); };
     auto rdata = sniffer::encode_service_binding(service, usable);
@@ -314,6 +391,10 @@ Message Responder::services_reply(const PendingLookup& question, const RecordSet
 }
 
 void Responder::log_allowed(const PendingLookup& question, std::string_view detail) {
+  if (question.completed && detail.starts_with(kNoSuchName)) {
+    return log_.debug(fmt::format("{}: {} is a name and a search domain: no such name", question.client.to_string(),
+                                  question.name.text()));
+  }
   auto record = record_of(question, policy::to_string(question.decision.reason));
   audit::count_decision(counters_, record);
   record.detail = type_detail(question.query.question.type);

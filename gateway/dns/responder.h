@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -35,7 +36,8 @@ struct PendingLookup {
   base::IpAddress client;
   std::shared_ptr<const policy::Policy> policy;  // keeps what the decision borrows
   policy::Decision decision;
-  std::size_t limit = 0;  // bytes of reply that the client takes
+  std::size_t limit = 0;   // bytes of reply that the client takes
+  bool completed = false;  // by a resolver with a search domain, so that it is no wonder if it does not exist
 };
 
 class Responder {
@@ -60,7 +62,10 @@ class Responder {
   [[nodiscard]] std::variant<Message, PendingLookup> decide(const ClientQuery& asked, const base::HostName& name);
   [[nodiscard]] Message special(const ClientQuery& asked, const base::HostName& name);
   [[nodiscard]] Message denied(const ClientQuery& asked, const base::HostName& name, const policy::Decision& decision);
-  [[nodiscard]] Message own_address_reply(const sniffer::DnsQuery& query, std::size_t limit) const;
+  // Nothing if it is a denied name like any other.
+  [[nodiscard]] std::optional<Message> if_completed(const ClientQuery& asked, const PendingLookup& question);
+  [[nodiscard]] Message own_address_reply(const ClientQuery& asked,
+                                          std::optional<sniffer::DnsExtendedError> why) const;
   [[nodiscard]] std::vector<base::IpAddress> as_reachable(const PendingLookup& question,
                                                           std::vector<base::IpAddress> told) const;
   [[nodiscard]] Message addresses_reply(const PendingLookup& question, const RecordSet& set);

@@ -13,6 +13,7 @@
 #include "gateway/audit/counters.h"
 #include "gateway/audit/decision_log.h"
 #include "gateway/dns/resolver.h"
+#include "gateway/dns/search_list.h"
 #include "gateway/net/own_address.h"
 #include "policy/policy.h"
 
@@ -26,6 +27,7 @@ struct ServerOptions {
   std::vector<base::IpAddress> local_addresses{};
   net::DescriptorBudget* descriptors = nullptr;  // charged for connections; null: no limit
   std::shared_ptr<const net::OwnAddressBook> here{};
+  std::shared_ptr<SearchedNames> searched = std::make_shared<SearchedNames>();  // of all workers; never null
 };
 
 class Server {

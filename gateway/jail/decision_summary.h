@@ -48,6 +48,7 @@ class SummaryLog final : public audit::DecisionLog {
   void lifecycle(std::string_view event, std::string_view detail) override { next_->lifecycle(event, detail); }
   void reload(bool accepted, std::string_view detail) override { next_->reload(accepted, detail); }
   void error(std::string_view message) override { next_->error(message); }
+  void debug(std::string_view message) override { next_->debug(message); }
 
   [[nodiscard]] DecisionSummary summary() const;
 

@@ -201,6 +201,8 @@ class Supervisor {
   base::Status start_runtime() {
     workers::RuntimeOptions runtime;
     runtime.resolvers = resolvers_;
+    auto search = host::system_search_domains();
+    runtime.search = {std::move(search.domains), search.ndots};
     runtime.secrets_directory = options_.secrets_directory;
     runtime.own_addresses =
         host::own_addresses(options_.claim, interfaces_, is_router() ? std::optional(inside_.index) : std::nullopt);

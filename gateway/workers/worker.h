@@ -59,6 +59,7 @@ struct Shared {
   std::size_t descriptors_per_worker = 0;             // for clients
   std::size_t pipes_per_worker = 0;
   std::shared_ptr<net::OwnAddressBook> own_addresses = std::make_shared<net::OwnAddressBook>();
+  std::shared_ptr<dns::SearchedNames> searched = std::make_shared<dns::SearchedNames>(options.search);
 };
 
 // A snapshot, and what gateway.internal says of it.

@@ -70,7 +70,7 @@ class DnsLab {
 
   explicit DnsLab(Script script, const std::string& policy_text = kLabPolicy,
                   std::vector<const char*> own = {kOwnV4, kOwnV6}, const char* listen_on = "127.0.0.1",
-                  std::vector<const char*> local = {})
+                  std::vector<const char*> local = {}, SearchList search = {})
       : upstream(std::move(script)) {
     const policy::PolicySource source{"policy.yaml", policy_text};
     policy_ = policy::Policy::compile(std::span(&source, 1)).value();
@@ -89,6 +89,7 @@ class DnsLab {
     for (const char* text : local) server_options.local_addresses.push_back(base::IpAddress::parse(text).value());
     own_book->set(std::make_shared<const net::OwnAddresses>(std::vector<base::Cidr>{}));
     server_options.here = own_book;
+    server_options.searched = std::make_shared<SearchedNames>(std::move(search));
     server_options.policy = [this] { return policy_; };
     server_.emplace(io_, server_options, std::move(listeners.dns_udp), std::move(listeners.dns_tcp), *resolver_, names,
                     log, counters);
@@ -120,6 +121,12 @@ class DnsLab {
     return {at(), over};
   }
   [[nodiscard]] std::string raw(std::string_view message) const { return client().ask(message); }
+  // With EDNS, as dig and systemd-resolved ask.
+  [[nodiscard]] std::string ask_edns(std::string_view name, unsigned type = 1, unsigned size = 1232) const {
+    namespace wire = testing::dns_wire;
+    return raw(wire::header(0x4242, 0x100, {.additionals = 1}) + wire::question(wire::name(name), type) +
+               wire::opt(size, ""));
+  }
   [[nodiscard]] Reading ask(std::string_view name, unsigned type = 1) const {
     return read_answer(raw(testing::dns_wire::query(0x4242, name, type)));
   }

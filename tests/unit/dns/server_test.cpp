@@ -84,9 +84,12 @@ TEST(DnsServer, AFamilyTheGatewayLacksIsAnsweredWithNoDataAtOnce) {
 // T046: by the suffix rules, whatever a search path or a trick appends.
 TEST(DnsServer, DecidesByTheWholeName) {
   DnsLab lab(honest);
-  for (const char* name : {"allowed.test.evil.test", "allowed.test.corp.example", "_dmarc.allowed.test",
-                           "xn--allowed-test.evil", "notallowed.test", "sub.allowed.test"}) {
+  for (const char* name : {"_dmarc.allowed.test", "xn--allowed-test.evil", "notallowed.test", "sub.allowed.test"}) {
     EXPECT_THAT(lab.ask(name).addresses, ElementsAre(kOwnV4)) << name;
+  }
+  for (const char* name : {"allowed.test.evil.test", "allowed.test.corp.example", "gateway.internal.corp.example"}) {
+    EXPECT_EQ(lab.ask(name).rcode(), DnsRcode::kNxDomain) << name;
+    EXPECT_THAT(lab.log.about(name), IsEmpty()) << "no person typed it";
   }
   EXPECT_THAT(lab.upstream.seen(), IsEmpty());
   for (const char* name : {"a.wild.test", "a_b.wild.test", "x.y.wild.test", "wild.test"}) {
@@ -649,6 +652,83 @@ TEST(DnsServer, AClientThatNeverReadsIsNotReadEither) {
   }
   EXPECT_LT(sent, 60U << 20U) << "the kernel's buffers are full: the server has stopped reading";
   EXPECT_THAT(lab.ask("allowed.test").addresses, ElementsAre(kOrigin)) << "and goes on for others";
+}
+
+SearchList search_list(std::vector<const char*> domains, unsigned ndots = 1) {
+  SearchList list{.domains = {}, .ndots = ndots};
+  for (const char* domain : domains) list.domains.push_back(base::HostName::parse(domain).value());
+  return list;
+}
+
+TEST(DnsServer, ANameThatAResolverCompletesDoesNotExist) {
+  DnsLab lab(honest, kLabPolicy, {kOwnV4}, "127.0.0.1", {}, search_list({"corp.example"}, 5));
+  for (const char* name : {"allowed.test.corp.example", "nosuchhost.corp.example", "evil.test.corp.example"}) {
+    EXPECT_EQ(lab.ask(name).rcode(), DnsRcode::kNxDomain) << name;
+    EXPECT_THAT(lab.log.about(name), IsEmpty()) << name;
+  }
+  EXPECT_EQ(lab.counters.dns_denied.load(), 0U);
+  EXPECT_THAT(lab.ask("allowed.test").addresses, ElementsAre(kOrigin)) << "what the resolver asks next";
+  EXPECT_THAT(lab.ask("evil.test").addresses, ElementsAre(kOwnV4)) << "control: the name that was typed";
+  EXPECT_THAT(lab.log.about("evil.test"), SizeIs(1));
+}
+
+TEST(DnsServer, AWholeNameBelowASearchDomainIsRecordedUnderThatName) {
+  DnsLab lab(honest, kLabPolicy, {kOwnV4}, "127.0.0.1", {}, search_list({"corp.example"}));
+  EXPECT_EQ(lab.ask("git.corp.example").rcode(), DnsRcode::kNxDomain) << "could be a completed 'git'";
+  EXPECT_THAT(lab.ask("git.corp.example.corp.example").addresses, ElementsAre(kOwnV4)) << "so it was not";
+  EXPECT_THAT(lab.log.about("git.corp.example.corp.example"), IsEmpty());
+  EXPECT_THAT(lab.log.about("git.corp.example"), SizeIs(1));
+  EXPECT_THAT(lab.ask("git.corp.example").addresses, ElementsAre(kOwnV4)) << "from now on it is known";
+}
+
+TEST(DnsServer, ANameThatWasCompletedBeforeIsAskedInFull) {
+  DnsLab lab(honest, kLabPolicy, {kOwnV4}, "127.0.0.1", {}, search_list({"default.svc.cluster.local", "cluster.local"}, 5));
+  EXPECT_EQ(lab.ask("db.default.svc.cluster.local.default.svc.cluster.local").rcode(), DnsRcode::kNxDomain);
+  EXPECT_EQ(lab.ask("db.default.svc.cluster.local").rcode(), DnsRcode::kNxDomain) << "a local name that is denied";
+  EXPECT_THAT(lab.log.records(), SizeIs(1));
+  EXPECT_THAT(lab.log.about("db.default.svc.cluster.local"), SizeIs(1));
+}
+
+TEST(DnsServer, InObserveModeACompletedNameThatDoesNotExistIsNoFinding) {
+  const auto nothing = [](const UpstreamQuestion& question) {
+    return Replies{{question.name == "wiki.corp.example" ? question.addresses({kOrigin}) : question.error(3)}};
+  };
+  DnsLab lab(nothing, "mode: observe", {kOwnV4}, "127.0.0.1", {}, search_list({"corp.example"}));
+  EXPECT_EQ(lab.ask("nosuchhost.corp.example").rcode(), DnsRcode::kNxDomain);
+  EXPECT_THAT(lab.log.records(), IsEmpty());
+  EXPECT_THAT(lab.ask("wiki.corp.example").addresses, ElementsAre(kOrigin)) << "control";
+  EXPECT_THAT(lab.log.about("wiki.corp.example"), SizeIs(1));
+}
+
+TEST(DnsServer, APolicyCanSayThatDeniedNamesDoNotExist) {
+  DnsLab lab(honest, std::string(kLabPolicy) + "denied_names: nxdomain\n");
+  for (const unsigned type : {kA, kAaaa, kHttps}) EXPECT_EQ(lab.ask("evil.test", type).rcode(), DnsRcode::kNxDomain);
+  EXPECT_THAT(lab.log.about("evil.test"), SizeIs(3)) << "denied and recorded as ever";
+  EXPECT_THAT(lab.ask("gateway.internal").addresses, ElementsAre(kOwnV4)) << "control";
+  EXPECT_THAT(lab.ask("allowed.test").addresses, ElementsAre(kOrigin)) << "control";
+}
+
+TEST(DnsServer, TellsWhyInAnExtendedError) {
+  DnsLab lab([](const UpstreamQuestion& question) -> Replies {
+    if (question.name == "private.test") return {{question.addresses({"192.168.0.1"})}};
+    if (question.name == "cdn-allowed.test") return {{question.error(2)}};
+    return honest(question);
+  });
+  using ::testing::HasSubstr;
+  const auto error = [](unsigned code, const std::string& text) {
+    return wire::u16(15) + wire::with_length(wire::u16(code) + text);
+  };
+  EXPECT_THAT(lab.ask_edns("evil.test"), HasSubstr(error(15, "evil.test is not in the policy: "
+                                                             "http://gateway.internal/policy")));
+  EXPECT_THAT(lab.ask_edns("nosuchhost"), HasSubstr(error(15, "nosuchhost is not in the policy: "
+                                                              "http://gateway.internal/policy")));
+  EXPECT_THAT(lab.ask_edns("private.test"), HasSubstr("private.test resolves to a private address"));
+  EXPECT_THAT(lab.ask_edns("cdn-allowed.test"), HasSubstr(error(22, "no upstream DNS server gave an answer")));
+  EXPECT_THAT(lab.ask_edns("allowed.test"), ::testing::Not(HasSubstr(wire::u16(15)))) << "control";
+  EXPECT_THAT(lab.raw(wire::query(1, "evil.test", kA)), ::testing::Not(HasSubstr("policy"))) << "no EDNS asked for";
+  std::string longest;
+  for (int i = 0; i < 4; ++i) longest += std::string(60, 'a') + ".";
+  EXPECT_THAT(lab.ask_edns(longest + "test"), HasSubstr("aaa.test is not in the policy")) << "cut in front";
 }
 
 TEST(DnsServer, InObserveModeDeniedNamesPassAndAreLogged) {

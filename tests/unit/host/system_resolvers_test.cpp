@@ -23,5 +23,17 @@ TEST(ParseResolvConf, LeavesOutWhatIsNoAddress) {
   EXPECT_TRUE(parse_resolv_conf("#nameserver 192.0.2.1\nnameserver192.0.2.1").empty());
 }
 
+TEST(ParseSearchDomains, TakesTheLastLineAndTheOptions) {
+  const auto search = parse_search_domains(
+      "domain old.example\nsearch corp.example. lab.corp.example 10.0.0.1 bad..example\noptions edns0 ndots:5 rotate\n");
+  ASSERT_EQ(search.domains.size(), 2U);
+  EXPECT_EQ(search.domains[0].text(), "corp.example");
+  EXPECT_EQ(search.domains[1].text(), "lab.corp.example");
+  EXPECT_EQ(search.ndots, 5U);
+  EXPECT_EQ(parse_search_domains("options ndots:99").ndots, kMaxNdots);
+  EXPECT_EQ(parse_search_domains("options ndots:x").ndots, 1U);
+  EXPECT_TRUE(parse_search_domains("nameserver 192.0.2.1").domains.empty());
+}
+
 }  // namespace
 }  // namespace soleroute::gateway::host

@@ -50,10 +50,20 @@ struct Intent {
   std::optional<std::uint16_t> packet_queue;  // NFQUEUE number for the first packet of refused flows
   bool native_queue = true;                   // false: xtables NFQUEUE as a compat target
   std::vector<EndpointRule> endpoints;
+  // The networks of the addresses that DNS gives for denied names. TCP to them ends at the gateway, which says what was
+  // refused, but for kPortsWithoutHttp, which are refused at once. In a guard: all networks that a gateway may choose.
+  std::vector<base::Cidr> denied_networks{};
   bool capture_all_tcp = false;  // not only 80, 443 and endpoints: the gateway decides every port (observing)
   // Guard: the gateway as the agent's routes name it, one of each family in use. Never empty there.
   std::vector<base::IpAddress> gateway_addresses;
 };
+
+// Ports on which clients wait for the server or speak neither HTTP nor TLS first: a reset says more there than a page.
+// FTP, SSH, telnet, mail, DNS, news, IRC, LDAP, SMB, rsync, NFS, XMPP, databases, message queues, remote desktops, git,
+// caches.
+inline constexpr std::array<std::uint16_t, 36> kPortsWithoutHttp{
+    21,   22,   23,   25,   53,   110,  119,  139,  143,  194,  389,  445,  465,  587,  636,  873,  993,   995,
+    1433, 1521, 1883, 2049, 3306, 3389, 5222, 5432, 5672, 5900, 6379, 6667, 6697, 9042, 9092, 9418, 11211, 27017};
 
 // The first packets of refused flows that the queue is given; what is above is refused just the same, unlogged.
 inline constexpr std::uint32_t kQueuedPerSecond = 100;

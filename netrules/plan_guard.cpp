@@ -19,6 +19,11 @@ void add_gateway_path(const Intent& intent, const base::IpAddress& gateway, Chai
   const Matches through{NextHopIs{gateway}};
   chain.rules.push_back(accept(joined(through, {udp(kDns)})));
   chain.rules.push_back(accept(joined(through, {tcp({kDns, kHttp, kHttps})})));
+  for (const base::Cidr& network : intent.denied_networks) {
+    if (network.address().family() != gateway.family()) continue;
+    chain.rules.push_back(accept(joined(through, {DestinationIn{network}, ProtocolIs{Protocol::kTcp}}),
+                                 "addresses of denied names: refused by the gateway"));
+  }
   const DestinationIn itself{*base::Cidr::make(gateway, gateway.bits())};
   if (intent.explicit_proxy_port != 0) chain.rules.push_back(accept({itself, tcp({intent.explicit_proxy_port})}));
   for (const EndpointRule& endpoint : tcp_endpoints(intent)) {

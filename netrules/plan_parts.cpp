@@ -151,6 +151,13 @@ void add_web_capture(const Intent& intent, const Matches& matches, Chain& chain)
   for (const EndpointRule& endpoint : tcp_endpoints(intent)) {
     chain.rules.push_back(redirect(endpoint_matches(matches, endpoint), intent.redirect_port, shown(endpoint.comment)));
   }
+  for (const base::Cidr& network : intent.denied_networks) {
+    const Matches denied = joined(matches, {DestinationIn{network}});
+    chain.rules.push_back(accept(joined(denied, {tcp({kPortsWithoutHttp.begin(), kPortsWithoutHttp.end()})}),
+                                 "denied names, no HTTP on these ports: refused below"));
+    chain.rules.push_back(
+        redirect(joined(denied, {ProtocolIs{Protocol::kTcp}}), intent.redirect_port, "denied names: other ports"));
+  }
   if (!intent.capture_all_tcp) return;
   chain.rules.push_back(accept(joined(matches, {DestinationIsLocal{}})));
   chain.rules.push_back(

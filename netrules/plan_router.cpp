@@ -13,17 +13,20 @@ Chain router_screen(const Intent& intent) {
   for (const EndpointRule& endpoint : tcp_endpoints(intent)) {
     ports.insert(ports.end(), endpoint.ports.begin(), endpoint.ports.end());
   }
-  return {"screen",
-          kScreen,
-          {accept({InputInterface{intent.inside_interface, true}}),
-           counted_drop({HasIpOptions{}}, "IP options: source routes and others"),
-           counted_drop({HasRoutingHeader{}}, "IPv6 routing header"),
-           counted_drop({SourceHasNoRouteBack{}}, "source address that is not inside"),
-           intent.capture_all_tcp ? accept({ProtocolIs{Protocol::kTcp}}) : accept({tcp(std::move(ports))}),
-           accept({udp(kDns)}),
-           accept({ProtocolIs{Protocol::kIcmp}}),
-           accept({ProtocolIs{Protocol::kIcmpv6}}),
-           {{inside}, {Count{}, NoTrack{}}, "refused below: needs no connection entry"}}};
+  Chain chain{"screen",
+              kScreen,
+              {accept({InputInterface{intent.inside_interface, true}}),
+               counted_drop({HasIpOptions{}}, "IP options: source routes and others"),
+               counted_drop({HasRoutingHeader{}}, "IPv6 routing header"),
+               counted_drop({SourceHasNoRouteBack{}}, "source address that is not inside"),
+               intent.capture_all_tcp ? accept({ProtocolIs{Protocol::kTcp}}) : accept({tcp(std::move(ports))}),
+               accept({udp(kDns)}), accept({ProtocolIs{Protocol::kIcmp}}), accept({ProtocolIs{Protocol::kIcmpv6}})}};
+  for (const base::Cidr& network : intent.denied_networks) {
+    if (intent.capture_all_tcp) break;
+    chain.rules.push_back(accept({DestinationIn{network}, ProtocolIs{Protocol::kTcp}}));
+  }
+  chain.rules.push_back({{inside}, {Count{}, NoTrack{}}, "refused below: needs no connection entry"});
+  return chain;
 }
 
 Chain router_capture(const Intent& intent) {

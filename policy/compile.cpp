@@ -264,6 +264,14 @@ Policy::~Policy() = default;
 Mode Policy::mode() const {
   return data_->mode;
 }
+std::vector<base::Cidr> Policy::listed_ranges() const {
+  std::vector<base::Cidr> ranges = data_->addresses;
+  for (const auto& endpoint : data_->endpoints) {
+    if (endpoint.by_address) ranges.push_back(endpoint.cidr);
+    ranges.insert(ranges.end(), endpoint.addresses.begin(), endpoint.addresses.end());
+  }
+  return ranges;
+}
 DeniedNames Policy::denied_names() const {
   return data_->denied_names;
 }

@@ -50,7 +50,8 @@ struct ServiceUse {
 
 class Layers {
  public:
-  // Services first, then domains, as agent-sandbox does; then endpoints and the single settings. Later calls are later layers.
+  // Services first, then domains, as agent-sandbox does; then endpoints and the single settings. Later calls are later
+  // layers.
   [[nodiscard]] base::Status add(PolicyDocument document, std::uint32_t file);
 
   // After the last layer: an optional group adds to what others allow. Without this its host would be an entry of its

@@ -67,6 +67,8 @@ class Policy {
   [[nodiscard]] bool denies_everything() const;  // nothing is listed, and what is not listed is denied
   [[nodiscard]] std::size_t host_count() const;
   [[nodiscard]] std::vector<EndpointView> endpoints() const;
+  // Every range that an entry or an endpoint lists, in no order: networks that this policy knows.
+  [[nodiscard]] std::vector<base::Cidr> listed_ranges() const;
   // What this policy sends secrets as, each once, in the order of first mention.
   [[nodiscard]] std::vector<SecretUse> secrets() const;
   // The hosts of the entries in order, "*.example.com" for a host and every name below it.

@@ -15,7 +15,7 @@ constexpr std::uint16_t kRecursionAvailable = 0x0080;
 constexpr std::uint16_t kOpcodeMask = 0x7800;
 constexpr std::size_t kQuestionPointer = 0xc00c;  // the name right behind the header
 
-constexpr std::size_t kOptionHeader = 4;          // code and length, RFC 6891 section 6.1.2
+constexpr std::size_t kOptionHeader = 4;            // code and length, RFC 6891 section 6.1.2
 constexpr std::uint16_t kExtendedErrorOption = 15;  // RFC 8914 section 2
 
 constexpr DnsEdns kOwnEdns{.udp_size = kEdnsSize, .version = 0};

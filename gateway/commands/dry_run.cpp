@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "gateway/host/network.h"
 #include "gateway/netlink/links.h"
+#include "gateway/serve/denied_networks.h"
 #include "gateway/serve/rule_intent.h"
 #include "gateway/serve/serving_policy.h"
 
@@ -152,8 +153,11 @@ base::Result<std::string> dry_run_output(const ShownIntent& shown, const policy:
 int dry_run(const serve::ServeOptions& options, DryRunFormat format) {
   const auto policy = serve::load_serving_policy(options);
   if (!policy) return report(policy.error());
-  const ShownIntent shown =
-      shown_intent(serve::intent_of(options, **policy), options, netrules::probe_in_scratch_namespace());
+  auto intent = serve::intent_of(options, **policy);
+  if (options.topology != Topology::kGuard) {
+    intent.denied_networks = serve::serving_networks(options, **policy, options.resolvers).list();
+  }
+  const ShownIntent shown = shown_intent(std::move(intent), options, netrules::probe_in_scratch_namespace());
   const auto output = dry_run_output(shown, **policy, format);
   if (!output) return report(output.error());
   const bool written =

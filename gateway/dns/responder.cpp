@@ -104,8 +104,8 @@ std::uint32_t remaining_ttl(const RecordSet& set) {
 
 MaybeError upstream_error(const DnsQuery& query, std::string_view why) {
   const bool silent = why.find("no upstream DNS server") != std::string_view::npos;
-  return error_for(query,
-                   silent ? sniffer::DnsErrorCode::kNoReachableAuthority : sniffer::DnsErrorCode::kNetworkError, why);
+  return error_for(query, silent ? sniffer::DnsErrorCode::kNoReachableAuthority : sniffer::DnsErrorCode::kNetworkError,
+                   why);
 }
 
 std::string remark_on(const RecordSet& set) {
@@ -154,6 +154,7 @@ Responder::Responder(ServerOptions options, Resolver& resolver, std::shared_ptr<
       log_(log),
       counters_(counters) {
   names_->set_own_addresses(options_.own_addresses);
+  names_->use_denied(options_.denied);
 }
 
 std::variant<Message, PendingLookup> Responder::begin(base::Bytes message, const base::IpAddress& client,
@@ -275,7 +276,24 @@ Message Responder::denied(const ClientQuery& asked, const base::HostName& name, 
     return sniffer::build_dns_reply(asked.query, negative(DnsRcode::kNxDomain, kDenialTtl, std::move(why)),
                                     asked.limit);
   }
-  return own_address_reply(asked, std::move(why));
+  return denied_address_reply(asked, name, std::move(why));
+}
+
+// An address that stands for this name alone, so that a packet to it says which name was meant; the gateway's own where
+// there is none to give. Only of families in which the gateway has an address: in others nothing leads to it.
+Message Responder::denied_address_reply(const ClientQuery& asked, const base::HostName& name,
+                                        std::optional<sniffer::DnsExtendedError> why) const {
+  const DnsType type = asked.query.question.type;
+  const auto is_of_type = [type](const base::IpAddress& own) {
+    return type == (own.is_v4() ? DnsType::kA : DnsType::kAaaa);
+  };
+  if (std::ranges::none_of(options_.own_addresses, is_of_type)) return own_address_reply(asked, std::move(why));
+  const auto given = options_.denied->give(asked.client, name, Clock::now());
+  const auto& address = type == DnsType::kA ? given.v4 : given.v6;
+  if (!address) return own_address_reply(asked, std::move(why));
+  DnsReply reply = bare(DnsRcode::kNoError, std::move(why));
+  reply.answers.push_back(DnsReplyRecord{type, kDenialTtl, rdata_of(*address)});
+  return sniffer::build_dns_reply(asked.query, reply, asked.limit);
 }
 
 // The gateway's addresses of the family asked for; for every other type, nothing.
@@ -319,6 +337,7 @@ Message Responder::overloaded(const PendingLookup& question, std::string_view wh
 bool Responder::may_tell(const PendingLookup& question, const net::OwnAddresses& now,
                          const base::IpAddress& address) const {
   const auto permitted = question.decision.permitted_addresses;
+  if (options_.denied->contains(address)) return false;
   const auto among = [&](const auto& addresses) { return std::ranges::find(addresses, address) != addresses.end(); };
   const bool here = among(options_.own_addresses) || among(options_.local_addresses) || now.contains(address) ||
                     now.contains(policy::beyond_nat64(address));

@@ -64,8 +64,9 @@ class Responder {
   [[nodiscard]] Message denied(const ClientQuery& asked, const base::HostName& name, const policy::Decision& decision);
   // Nothing if it is a denied name like any other.
   [[nodiscard]] std::optional<Message> if_completed(const ClientQuery& asked, const PendingLookup& question);
-  [[nodiscard]] Message own_address_reply(const ClientQuery& asked,
-                                          std::optional<sniffer::DnsExtendedError> why) const;
+  [[nodiscard]] Message denied_address_reply(const ClientQuery& asked, const base::HostName& name,
+                                             std::optional<sniffer::DnsExtendedError> why) const;
+  [[nodiscard]] Message own_address_reply(const ClientQuery& asked, std::optional<sniffer::DnsExtendedError> why) const;
   [[nodiscard]] std::vector<base::IpAddress> as_reachable(const PendingLookup& question,
                                                           std::vector<base::IpAddress> told) const;
   [[nodiscard]] Message addresses_reply(const PendingLookup& question, const RecordSet& set);

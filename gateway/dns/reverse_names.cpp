@@ -112,6 +112,7 @@ struct ReverseNames::State {
   std::shared_ptr<const KeptNames> kept = std::make_shared<KeptNames>();
   std::mutex own_mutex;
   std::vector<base::IpAddress> own_addresses;
+  std::shared_ptr<const DeniedAddresses> denied = std::make_shared<const DeniedAddresses>();
 
   [[nodiscard]] std::shared_ptr<const KeptNames> kept_names() {
     const std::lock_guard lock(kept_mutex);
@@ -146,6 +147,14 @@ bool ReverseNames::is_own(const base::IpAddress& address) const {
   return state_->is_own(address);
 }
 
+void ReverseNames::use_denied(std::shared_ptr<const DeniedAddresses> addresses) {
+  state_->denied = std::move(addresses);
+}
+
+bool ReverseNames::is_denied(const base::IpAddress& address) const {
+  return state_->denied->contains(address);
+}
+
 void ReverseNames::remember(const base::HostName& name, const std::vector<base::IpAddress>& addresses,
                             Clock::time_point expires) {
   if (addresses.empty()) return;
@@ -173,6 +182,7 @@ void ReverseNames::asked(const base::IpAddress& client, const base::HostName& na
 }
 
 bool ReverseNames::leads_to(const base::HostName& name, const base::IpAddress& address) const {
+  if (is_denied(address)) return false;
   const auto now = Clock::now();
   return state_->by_name.read(name, [&](const KnownAddresses& known) {
     return std::ranges::any_of(known, [&](const auto& entry) { return entry.what == address && entry.until > now; });
@@ -180,6 +190,10 @@ bool ReverseNames::leads_to(const base::HostName& name, const base::IpAddress& a
 }
 
 std::vector<base::HostName> ReverseNames::names_of(const base::IpAddress& address) const {
+  if (is_denied(address)) {
+    auto name = state_->denied->name_of(address);
+    return name ? std::vector{std::move(*name)} : std::vector<base::HostName>{};
+  }
   const auto now = Clock::now();
   return state_->by_address.read(address, [&](const KnownNames& known) {
     std::vector<base::HostName> names;
@@ -192,6 +206,7 @@ std::vector<base::HostName> ReverseNames::names_of(const base::IpAddress& addres
 
 std::optional<base::HostName> ReverseNames::looked_up_as(const base::IpAddress& client,
                                                          const base::IpAddress& address) const {
+  if (is_denied(address)) return state_->denied->name_for(client, address);
   const auto asked = state_->by_client.read(client, [](const std::vector<RecentLookup>& names) { return names; });
   const bool own = state_->is_own(address);
   for (auto entry = asked.rbegin(); entry != asked.rend(); ++entry) {

@@ -11,6 +11,7 @@
 
 #include "base/host_name.h"
 #include "base/ip_address.h"
+#include "gateway/dns/denied_addresses.h"
 
 namespace soleroute::gateway::dns {
 
@@ -30,6 +31,11 @@ class ReverseNames {
 
   [[nodiscard]] bool is_own(const base::IpAddress& address) const;
 
+  // The addresses that DNS gives for denied names; before any other thread asks. They have their names here, and lead
+  // nowhere: no name leads to one of them.
+  void use_denied(std::shared_ptr<const DeniedAddresses> addresses);
+  [[nodiscard]] bool is_denied(const base::IpAddress& address) const;
+
   // The names of the policy's endpoints: however many other names lead to their addresses, these stay known.
   void keep(std::vector<base::HostName> names);
   [[nodiscard]] bool is_kept(const base::HostName& name) const;
@@ -42,8 +48,9 @@ class ReverseNames {
   // Is `address` among those the gateway itself resolved for `name`?
   [[nodiscard]] bool leads_to(const base::HostName& name, const base::IpAddress& address) const;
   [[nodiscard]] std::vector<base::HostName> names_of(const base::IpAddress& address) const;
-  // The name this client most recently looked up that led to `address` (or, for the gateway's own address, the last
-  // denied name).
+  // The name this client most recently looked up that led to `address`. For the address of a denied name: that name, if
+  // this client asked for it.
+  // For the gateway's own address: the last denied name.
   [[nodiscard]] std::optional<base::HostName> looked_up_as(const base::IpAddress& client,
                                                            const base::IpAddress& address) const;
 

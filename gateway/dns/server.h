@@ -1,5 +1,5 @@
-// The gateway's DNS server: UDP and TCP, decides each question by the policy, answers denied names with its own
-// address.
+// The gateway's DNS server: UDP and TCP, decides each question by the policy, answers denied names with an address that
+// leads to the refusal.
 // One per worker, on that worker's io_context.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "gateway/audit/counters.h"
 #include "gateway/audit/decision_log.h"
+#include "gateway/dns/denied_addresses.h"
 #include "gateway/dns/resolver.h"
 #include "gateway/dns/search_list.h"
 #include "gateway/net/own_address.h"
@@ -20,14 +21,15 @@
 namespace soleroute::gateway::dns {
 
 struct ServerOptions {
-  std::vector<base::IpAddress> own_addresses;  // answers for denied names; a family without one answers NODATA
+  std::vector<base::IpAddress> own_addresses;  // the gateway as clients see it; a family without one answers NODATA
   std::function<std::shared_ptr<const policy::Policy>()> policy;  // the snapshot in force, asked once per question
   // This machine's: told for a name only if its entry lists them. Those that it had at the start, and those of now;
   // where nothing is known of the latter, no address is told.
   std::vector<base::IpAddress> local_addresses{};
   net::DescriptorBudget* descriptors = nullptr;  // charged for connections; null: no limit
   std::shared_ptr<const net::OwnAddressBook> here{};
-  std::shared_ptr<SearchedNames> searched = std::make_shared<SearchedNames>();  // of all workers; never null
+  std::shared_ptr<DeniedAddresses> denied = std::make_shared<DeniedAddresses>();  // of all workers; never null
+  std::shared_ptr<SearchedNames> searched = std::make_shared<SearchedNames>();    // of all workers; never null
 };
 
 class Server {

@@ -230,7 +230,7 @@ std::expected<std::vector<base::IpAddress>, DialFailure> Connector::to_be_tried(
 }
 
 base::Result<bool> Connector::may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted) {
-  if (!policy::may_dial(address, permitted)) return false;
+  if (names_.is_denied(address) || !policy::may_dial(address, permitted)) return false;
   if (net::means_own_address(permitted, address)) return true;
   const auto here = is_here(address);
   if (!here) return here;
@@ -258,6 +258,9 @@ asio::awaitable<Outcome> Connector::dial_endpoint(const policy::Decision& decisi
 
 asio::awaitable<Outcome> Connector::dial_address(base::Endpoint remote, std::optional<base::Cidr> range,
                                                  base::IpAddress client) {
+  if (names_.is_denied(remote.address)) {
+    co_return dial_failed(policy::Reason::kPrivateAddress, remote.address.to_string() + " represents a denied name");
+  }
   const bool meant = range && net::means_own_address(std::span(&*range, 1), remote.address);
   const auto here = meant ? base::Result<bool>(false) : is_here(remote.address);
   if (!here) co_return dial_failed(policy::Reason::kUpstreamFailed, here.error().message);

@@ -18,7 +18,7 @@ void Context::use(std::shared_ptr<const policy::Policy> snapshot, std::shared_pt
 }
 
 bool Context::is_own(const base::IpAddress& address) const {
-  return std::ranges::find(own_addresses, address) != own_addresses.end();
+  return std::ranges::find(own_addresses, address) != own_addresses.end() || names.is_denied(address);
 }
 
 }  // namespace soleroute::gateway::flow

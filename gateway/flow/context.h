@@ -61,6 +61,7 @@ struct Context {
 
   // `pages`: of this snapshot.
   void use(std::shared_ptr<const policy::Policy> snapshot, std::shared_ptr<const PolicyPages> pages);
+  // The gateway itself, or the address of a denied name: it stands for a name, and no endpoint leads on from it.
   [[nodiscard]] bool is_own(const base::IpAddress& address) const;
 };
 

@@ -170,4 +170,17 @@ std::vector<base::IpAddress> own_addresses(const std::vector<base::InterfaceAddr
   return own;
 }
 
+std::vector<base::Cidr> networks_here() {
+  std::vector<base::Cidr> networks;
+  if (const auto routes = netlink::list_routes()) {
+    for (const auto& route : *routes) networks.push_back(route.destination);
+  }
+  if (const auto interfaces = netlink::list_interfaces()) {
+    for (const auto& interface : *interfaces) {
+      std::ranges::transform(interface.addresses, std::back_inserter(networks), &base::InterfaceAddress::subnet);
+    }
+  }
+  return networks;
+}
+
 }  // namespace soleroute::gateway::host

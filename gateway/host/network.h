@@ -38,4 +38,7 @@ namespace soleroute::gateway::host {
                                                          const std::vector<netlink::Interface>& interfaces,
                                                          std::optional<int> interface_index);
 
+// The networks that this machine's routes and addresses lead to, of every table; what cannot be read is left out.
+[[nodiscard]] std::vector<base::Cidr> networks_here();
+
 }  // namespace soleroute::gateway::host

@@ -74,8 +74,28 @@ bool RequestFlow::is_for_the_gateway() const {
   return is_own_name(facts_.host) && base::is_web_port(facts_.port) && (!facts_.sni || facts_.sni == facts_.host);
 }
 
+bool RequestFlow::leads_to_denied_port() const {
+  const auto& destination = client_.original_destination;
+  return redirected_ && !base::is_web_port(destination.port) && context_.names.is_denied(destination.address);
+}
+
+// Whatever is asked for, the denied name and this port were meant.
+Page RequestFlow::refuse_denied_port() {
+  const auto& destination = client_.original_destination;
+  if (auto name = context_.names.looked_up_as(facts_.client, destination.address)) facts_.host = std::move(name);
+  facts_.host_address.reset();
+  facts_.original_destination.reset();
+  facts_.port = destination.port;
+  audit::set_facts(record_, facts_);
+  decision_ = {.action = policy::Action::kDeny, .reason = Reason::kEndpointNotAllowed};
+  audit::set_decision(record_, decision_);
+  record_.detail = audit::kOwnAddress;
+  return refusal(403);
+}
+
 std::optional<Page> RequestFlow::decide() {
   policy_ = context_.policy;  // the decision borrows from it
+  if (leads_to_denied_port()) return refuse_denied_port();
   if (is_for_the_gateway()) {
     if (!net::has_room(client_.stream->buffers())) {
       Page page = fault({503, Reason::kTooLarge, flow::kNoRoom});

@@ -60,6 +60,8 @@ class RequestFlow {
   // None came that could be read: only fault() may follow.
   void begin_unread();
 
+  // To the address of a denied name, on a port that is not the web's: decide() has a page for every request.
+  [[nodiscard]] bool leads_to_denied_port() const;
   // The page to answer with; nothing: the request may be forwarded once inject() has had its say.
   [[nodiscard]] std::optional<Page> decide();
   // `own`: the request's header fields. Nothing: forward it, with the fields of injected() in their place.
@@ -97,6 +99,7 @@ class RequestFlow {
 
  private:
   [[nodiscard]] Page refusal(int status);
+  [[nodiscard]] Page refuse_denied_port();
   [[nodiscard]] Page refuse(InjectionFault fault);
   void deny(policy::Reason reason, std::string detail);
   [[nodiscard]] bool is_for_the_gateway() const;

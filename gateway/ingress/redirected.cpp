@@ -8,6 +8,7 @@
 #include "gateway/flow/refusal.h"
 #include "gateway/http/h1/session.h"
 #include "gateway/http/page.h"
+#include "gateway/ingress/denied_port.h"
 #include "gateway/ingress/entrances.h"
 #include "sniffer/http1_head.h"
 #include "sniffer/protocol_guess.h"
@@ -75,27 +76,56 @@ void refuse_and_reset(flow::Context& context, flow::ClientConnection& client, Re
   client.stream->reset();
 }
 
+// The protocol of the first bytes, under the deadline of the stream; kNeedMore: the client went away or is silent.
+asio::awaitable<Protocol> told_protocol(net::Stream& stream, flow::ReadAhead& read) {
+  std::optional<Protocol> told = first_bytes(stream, read);
+  while (!told) {
+    const auto readable = co_await stream.wait_readable();
+    told = readable ? first_bytes(stream, read) : Protocol::kNeedMore;
+  }
+  co_return *told;
+}
+
+asio::awaitable<void> serve_http(flow::Context& context, flow::ClientConnection client, flow::ReadAhead read) {
+  const auto session =
+      std::make_unique<http::h1::Session>(context, std::move(client), std::move(read), http::h1::Entrance::kRedirected);
+  co_await session->run();
+}
+
+// HTTP and TLS get the page that names the port; everything else is reset. Nothing is dialled whatever a reload says
+// meanwhile.
+asio::awaitable<flow::TunnelPtr> serve_denied_port(flow::Context& context, flow::ClientConnection client) {
+  flow::ReadAhead read;
+  client.stream->expires_after(kDeniedPortPatience);
+  const Protocol protocol = co_await told_protocol(*client.stream, read);
+  client.stream->expires_after(flow::kFirstBytesTimeout);
+  if (protocol == Protocol::kTls) co_return co_await serve_tls(context, std::move(client), std::move(read));
+  if (protocol == Protocol::kHttp1) {
+    co_await serve_http(context, std::move(client), std::move(read));
+    co_return nullptr;
+  }
+  flow::log_refusal(context, client, denied_port_refusal(context, client));
+  client.stream->reset();
+  co_return nullptr;
+}
+
 asio::awaitable<flow::TunnelPtr> serve_until_tunnel(flow::Context& context, flow::ClientConnection client) {
   const std::uint16_t port = client.original_destination.port;
   const bool web = base::is_web_port(port);
+  if (leads_to_denied_port(context, client) && !is_endpoint(context, client)) {
+    co_return co_await serve_denied_port(context, std::move(client));
+  }
   if (!web || (context.web_port_endpoints && is_endpoint(context, client))) {
     co_return co_await serve_endpoint(context, std::move(client));
   }
   client.stream->expires_after(flow::kFirstBytesTimeout);
   flow::ReadAhead read;
-  std::optional<Protocol> told = first_bytes(*client.stream, read);
-  while (!told) {
-    const auto readable = co_await client.stream->wait_readable();
-    told = readable ? first_bytes(*client.stream, read) : Protocol::kNeedMore;
-  }
-  const Protocol protocol = *told;
+  const Protocol protocol = co_await told_protocol(*client.stream, read);
   if (protocol == Protocol::kTls && port == base::kHttpsPort) {
     co_return co_await serve_tls(context, std::move(client), std::move(read));
   }
   if (protocol == Protocol::kHttp1 && port == base::kHttpPort) {
-    const auto session = std::make_unique<http::h1::Session>(context, std::move(client), std::move(read),
-                                                             http::h1::Entrance::kRedirected);
-    co_await session->run();
+    co_await serve_http(context, std::move(client), std::move(read));
   } else if (protocol == Protocol::kHttp1) {
     co_await refuse_clear_text(context, std::move(client), std::move(read));
   } else if (protocol == Protocol::kTls) {

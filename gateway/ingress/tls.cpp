@@ -11,6 +11,7 @@
 #include "gateway/flow/connector.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/http/internal_site.h"
+#include "gateway/ingress/denied_port.h"
 #include "gateway/ingress/entrances.h"
 #include "gateway/ingress/inspected.h"
 #include "gateway/ingress/tls_alert.h"
@@ -189,16 +190,21 @@ asio::awaitable<std::optional<Admitted>> admit(flow::Context& context, flow::Cli
   }
   const auto snapshot = context.policy;  // the decision borrows from it
   TlsQuery query{client.peer.address, client.destination(), hello->server_name, hello->encrypted_client_hello};
-  const auto decision = require_ca(context, snapshot->decide(query.facts(authority)));
-  const bool by_policy = decision.reason == Reason::kHostNotAllowed || decision.reason == Reason::kHttpsNotPermitted;
+  const bool denied_port = leads_to_denied_port(context, client);
+  const policy::Decision no_endpoint{.reason = Reason::kEndpointNotAllowed};
+  const auto decision = denied_port ? no_endpoint : require_ca(context, snapshot->decide(query.facts(authority)));
+  const bool by_policy =
+      denied_port || decision.reason == Reason::kHostNotAllowed || decision.reason == Reason::kHttpsNotPermitted;
   // The gateway answers for itself, whatever the policy says of the name.
-  const bool ours = http::is_own_name(hello->server_name) && (!authority || authority == hello->server_name);
-  if (!policy::may_pass(*snapshot, decision) || ours) {
+  const bool ours =
+      !denied_port && http::is_own_name(hello->server_name) && (!authority || authority == hello->server_name);
+  if (denied_port || !policy::may_pass(*snapshot, decision) || ours) {
     const std::string host = hello->server_name ? hello->server_name->text() : "";
-    flow::Refusal refusal = refusal_of(decision, host);
+    flow::Refusal refusal =
+        denied_port ? denied_port_refusal(context, client, hello->server_name) : refusal_of(decision, host);
     refusal.ech = hello->encrypted_client_hello;
     if (ours && policy::may_pass(*snapshot, decision)) refusal = not_answered(*hello, context.inspection != nullptr);
-    const bool page = (by_policy || ours) && context.inspection && speaks_http(*hello);
+    const bool page = (by_policy || ours) && context.inspection && hello->server_name && speaks_http(*hello);
     if (page) co_return terminated(client, std::move(*hello), snapshot, std::move(refusal));
     const Alert alert = host.empty() ? Alert::kUnrecognizedName : Alert::kAccessDenied;
     co_await refuse_with_alert(context, client, std::move(refusal), alert);

@@ -42,6 +42,7 @@
 #include "gateway/jail/standard_descriptors.h"
 #include "gateway/jail/trust.h"
 #include "gateway/netlink/links.h"
+#include "gateway/serve/denied_networks.h"
 #include "gateway/serve/rule_intent.h"
 #include "gateway/workers/runtime.h"
 
@@ -125,6 +126,7 @@ class Run {
     SR_TRY(secrets.check(*policy_.policy));
     SR_LET(resolvers, choose_resolvers(options_, *policy_.policy));
     resolvers_ = std::move(*resolvers);
+    denied_networks_ = net::choose_denied_networks(serve::taken_networks(*policy_.policy, resolvers_));
     SR_TRY(read_trust(read));
     if (!options_.decisions_file.empty()) {
       SR_LET(decisions, open_judged_log(options_.decisions_file, judged->judged, identity_));
@@ -232,7 +234,9 @@ class Run {
                       fmt::join(environment.ignored_proxies, ", "),
                       environment.ignored_proxies.size() == 1 ? "is" : "are"));
     }
-    const NetworkRequest network{.intent = intent_of(*policy_.policy),
+    auto intent = intent_of(*policy_.policy);
+    intent.denied_networks = denied_networks_.list();
+    const NetworkRequest network{.intent = std::move(intent),
                                  .explicit_proxy_port = options_.explicit_proxy_port,
                                  .workers = worker_count(options_)};
     InsidePlan plan;
@@ -294,6 +298,7 @@ class Run {
                                                                 audit::DecisionLog& log) {
     SR_LET(network, unpack_network(std::move(prepared)));
     options.own_addresses = network->own_addresses;
+    options.denied = std::make_shared<dns::DeniedAddresses>(denied_networks_);
     options.local_addresses.insert(options.local_addresses.end(), network->own_addresses.begin(),
                                    network->own_addresses.end());
     return workers::Runtime::start(std::move(options), std::move(network->listeners), std::move(network->packet_queue),
@@ -381,6 +386,7 @@ class Run {
   std::vector<base::Mount> mounts_;
   LoadedPolicy policy_;
   std::vector<base::Endpoint> resolvers_;
+  net::DeniedNetworks denied_networks_;
   std::optional<inspect::Authority> authority_;  // until the runtime has it
   std::string origin_roots_;
   base::Fd decisions_;

@@ -74,6 +74,22 @@ policy::Decision decide_packet(const sniffer::IpPacket& packet, const policy::Po
   return policy.decide(facts);
 }
 
+// To the address of a denied name: the name was meant, and with it this port. Allowed by now it may be, and not
+// carried.
+policy::Decision decide_denied(const sniffer::IpPacket& packet, const policy::Policy& policy,
+                               const std::optional<base::HostName>& name) {
+  policy::FlowFacts facts;
+  facts.phase = policy::Phase::kConnect;
+  facts.transport = transport_of(packet.protocol);
+  facts.client = packet.source;
+  facts.host = name;
+  facts.port = packet.destination_port.value_or(0);
+  auto decision = name ? policy.decide(facts) : policy::Decision{};
+  if (decision.allowed() && decision.reason == policy::Reason::kEndpointAllowed) return decision;
+  if (decision.reason == policy::Reason::kUdpNotForwarded) return decision;
+  return {.action = policy::Action::kDeny, .reason = policy::Reason::kEndpointNotAllowed};
+}
+
 // A name that the policy does not know at all says more than the port does.
 policy::Decision decide_name(const sniffer::IpPacket& packet, const policy::Policy& policy,
                              const base::HostName& name) {
@@ -110,18 +126,19 @@ audit::DecisionRecord record_of_packet(base::Bytes bytes, const policy::Policy& 
   record.detail = protocol_text(packet);
 
   const auto resolved = names.names_of(packet.destination);
-  const auto decision = decide_packet(packet, policy, resolved);
+  const bool denied = names.is_denied(packet.destination);
+  const auto name = names.looked_up_as(packet.source, packet.destination);
+  const auto decision = denied ? decide_denied(packet, policy, name) : decide_packet(packet, policy, resolved);
   take(record, decision);
-  if (names.is_own(packet.destination)) record.detail += fmt::format(", {}", audit::kOwnAddress);
+  if (denied || names.is_own(packet.destination)) record.detail += fmt::format(", {}", audit::kOwnAddress);
   if (decision.allowed()) record.detail += ", allowed by the policy but not carried here";
   if (const auto version = quic_version(packet)) {
     record.reason = policy::to_string(policy::Reason::kQuicRefused);
     record.detail += ", quic version " + *version;
   }
-  const auto name = names.looked_up_as(packet.source, packet.destination);
   if (!name) return record;
   record.host = name->text();
-  if (decision.reason != policy::Reason::kEndpointNotAllowed) return record;
+  if (denied || decision.reason != policy::Reason::kEndpointNotAllowed) return record;
   const auto by_name = decide_name(packet, policy, *name);
   if (!by_name.allowed() && record.reason == policy::to_string(decision.reason)) take(record, by_name);
   return record;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/serve/rule_intent.h"
 
+#include "gateway/net/denied_networks.h"
 #include "gateway/queue/packet_log.h"
 
 namespace soleroute::gateway::serve {
@@ -35,6 +36,7 @@ netrules::Intent intent_of(const ServeOptions& options, const policy::Policy& po
   if (shared && options.metrics) intent.metrics_port = options.metrics->port;
   intent.packet_queue = queue::kPacketQueue;
   for (const auto& endpoint : policy.endpoints()) intent.endpoints.push_back(rule_of(endpoint));
+  if (options.topology == netrules::Topology::kGuard) intent.denied_networks = net::denied_network_ranges();
   intent.capture_all_tcp = policy.mode() == policy::Mode::kObserve;
   return intent;
 }

@@ -27,6 +27,7 @@
 #include "gateway/net/listen.h"
 #include "gateway/queue/packet_log.h"
 #include "gateway/serve/control_socket.h"
+#include "gateway/serve/denied_networks.h"
 #include "gateway/serve/log_state.h"
 #include "gateway/serve/metrics_server.h"
 #include "gateway/serve/pulse.h"
@@ -118,6 +119,8 @@ class Supervisor {
     SR_TRY(close_unless_held());
     SR_TRY(keep_network());
     SR_TRY(open_sockets());
+    choose_denied_networks();
+    denied_->use(denied_networks_);
     SR_TRY(rules_.program(netrules::open_rules(intent()), "open"));
     // Always, whatever the policy is now: refusals over TLS are told on a leaf, and a reload may ask for inspection.
     SR_LET(inspection, open_ca(options_, origin_roots_, log_));
@@ -204,6 +207,7 @@ class Supervisor {
     auto search = host::system_search_domains();
     runtime.search = {std::move(search.domains), search.ndots};
     runtime.secrets_directory = options_.secrets_directory;
+    runtime.denied = denied_;
     runtime.own_addresses =
         host::own_addresses(options_.claim, interfaces_, is_router() ? std::optional(inside_.index) : std::nullopt);
     runtime.local_addresses = host::all_addresses(interfaces_);
@@ -249,7 +253,18 @@ class Supervisor {
     intent.explicit_proxy_port = ports_.explicit_proxy;
     intent.native_queue = rules_.features().native_queue;
     if (!queue_open_) intent.packet_queue.reset();
+    intent.denied_networks = denied_networks_.list();
     return intent;
+  }
+
+  // The networks of the addresses that denied names get. They move away from what a new policy lists.
+  void choose_denied_networks() {
+    const bool wanted = options_.program_rules && !options_.proxy_only;
+    denied_networks_ = serving_networks(options_, *policy_, resolvers_, denied_networks_);
+    if (!wanted || denied_networks_.v4) return;
+    log_.lifecycle("denied_names",
+                   "no network is free or routed for the addresses of denied names: they get the gateway's own, and "
+                   "denials on other ports than 80 and 443 are not logged by name");
   }
 
   // What somebody else removed or changed is put back; until then the kernel may route, so it is said loudly.
@@ -297,13 +312,16 @@ class Supervisor {
     if (health_ == "stopping") return;
     auto fresh = load_servable_policy(options_);
     auto previous = policy_;
+    const auto previous_networks = denied_networks_;
     base::Status status = fresh ? base::Status{} : std::unexpected(fresh.error());
     if (status) {
       policy_ = *fresh;
+      choose_denied_networks();
       status = rules_.program(netrules::open_rules(intent()), "open");
     }
     if (!status) {
       policy_ = previous;
+      denied_networks_ = previous_networks;
       ++counters_.reloads_refused;
       counters_.policy_stale = true;
       log_.reload(false, status.error().message);
@@ -312,6 +330,7 @@ class Supervisor {
     }
     ++counters_.reloads_accepted;
     counters_.policy_stale = false;
+    denied_->use(denied_networks_);
     reloads_.begin({version(), policy_summary(options_, *policy_)}, std::move(answer));
     runtime_->reload(policy_,
                      [this, version = version()] { asio::post(loop_, [this, version] { reloads_.taken(version); }); });
@@ -417,6 +436,8 @@ class Supervisor {
   ReloadWatch reloads_{loop_, log_, [this] { return runtime_->behind(); }};
   std::shared_ptr<const policy::Policy> policy_;
   std::vector<base::Endpoint> resolvers_;
+  net::DeniedNetworks denied_networks_;
+  std::shared_ptr<dns::DeniedAddresses> denied_ = std::make_shared<dns::DeniedAddresses>();
   std::string origin_roots_;
   std::shared_ptr<const inspect::Inspection> inspection_;
   std::vector<netlink::Interface> interfaces_;

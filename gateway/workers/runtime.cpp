@@ -138,6 +138,7 @@ base::Result<std::unique_ptr<Runtime>> Runtime::start(RuntimeOptions options, ne
     auto state = std::make_unique<State>(std::move(options), log, counters, shares, count);
     state->policy = policy;
     state->shared.names->keep(endpoint_names(*policy));
+    state->shared.options.denied->tell_apart(state->shared.options.clients);
     auto pages = flow::policy_pages(*policy);
     const PolicyAndPages in_force{std::move(policy), std::move(pages)};
     for (std::size_t i = 0; i < count; ++i) {

@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "gateway/audit/counters.h"
 #include "gateway/audit/decision_log.h"
+#include "gateway/dns/denied_addresses.h"
 #include "gateway/dns/search_list.h"
 #include "gateway/inspect/inspection.h"
 #include "gateway/net/client_keys.h"
@@ -25,9 +26,11 @@
 namespace soleroute::gateway::workers {
 
 struct RuntimeOptions {
-  std::vector<base::Endpoint> resolvers;         // upstream DNS; never empty
-  dns::SearchList search{};                      // of the resolvers in front of it, as far as that is known
-  std::vector<base::IpAddress> own_addresses;    // the gateway as the agent sees it: DNS answers for denied names
+  std::vector<base::Endpoint> resolvers;       // upstream DNS; never empty
+  dns::SearchList search{};                    // of the resolvers in front of it, as far as that is known
+  std::vector<base::IpAddress> own_addresses;  // the gateway as the agent sees it
+  // What DNS answers for denied names; without networks it is the gateway's own address. Never null.
+  std::shared_ptr<dns::DeniedAddresses> denied = std::make_shared<dns::DeniedAddresses>();
   std::vector<base::IpAddress> local_addresses;  // every address of this machine: not dialled for a mere name
   std::uint32_t upstream_mark = 0;               // SO_MARK on sockets towards origins and resolvers; 0: none (sidecar)
   std::string secrets_directory{};               // files named by the policy's secrets

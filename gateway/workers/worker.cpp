@@ -108,7 +108,7 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages polic
   const auto snapshot = [this] { return context_.policy; };
   dns_.emplace(loop_,
                dns::ServerOptions{shared.options.own_addresses, snapshot, shared.options.local_addresses, &descriptors_,
-                                  shared.own_addresses, shared.searched},
+                                  shared.own_addresses, shared.options.denied, shared.searched},
                std::move(sockets.dns_udp), std::move(sockets.dns_tcp), resolver_, shared.names, shared.log,
                shared.counters);
   if (!sockets.packet_queue) return;

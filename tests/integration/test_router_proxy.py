@@ -103,16 +103,16 @@ def test_an_origin_form_request_to_the_proxy_is_no_way_to_the_gateway_itself(cas
 
 
 def test_a_denied_name_on_the_proxys_port_gets_the_page(case, lab):
-    """Its address is the gateway's own, and there on 8080 the proxy listens: the client knows nothing of that."""
+    """Its address represents the name, and every port of it leads to the gateway."""
     address = web.address_of(lab.agent, "sub.evil.test")
-    assert address == at.GW
+    assert at.stands_for_denied([address])
     response = web.http(lab.agent, f"sub.evil.test:{PROXY}", f"/{case.canary}", address, port=PROXY)
     assert response.status == 403
     text = response.body.decode()
     assert text.startswith("Blocked by proxy policy: sub.evil.test (to allow it, add to ")
     assert "endpoints:\n  - {host: sub.evil.test, port: 8080}\n" in text
     record = case.one_record(phase="http", action="blocked", host="sub.evil.test")
-    assert (record["port"], record["reason"], record["status"]) == (PROXY, "host_not_allowed", 403)
+    assert (record["port"], record["reason"], record["status"]) == (PROXY, "endpoint_not_allowed", 403)
     for host in ("allowed.test", "gateway.internal", f"{at.GW}:{PROXY}"):
         answer, _ = web.talk(lab.agent, at.GW, PROXY, web.request_bytes(host, f"/{case.canary}", headers=["Connection: close"]))
         assert answer.startswith(b"HTTP/1.1 400"), (host, answer[:60])
@@ -150,7 +150,7 @@ def test_curl_with_https_proxy_works_as_it_does_without(case, lab):
 
 ENDPOINTS = at.POLICY + f"""\
 endpoints:
-  - {{host: raw.wild.test, port: 5432, protocol: tcp}}
+  - {{host: raw.wild.test, port: 5432}}
   - {{cidr: {at.SPARE}/32, ports: [8000, 8001]}}
 """
 

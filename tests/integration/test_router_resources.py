@@ -104,7 +104,7 @@ def test_running_out_of_descriptors_refuses_recovers_and_still_reloads(lab, make
         wait.holds(lambda: one.process.poll() is None, 1.0, "it runs")
         assert one.cpu_seconds() - cpu < 0.7 * (time.monotonic() - begin), "no spinning"
         one.reload(at.POLICY)
-        assert web.resolve(lab.agent, "denied.test").addresses() == [at.GW], "DNS needs no new descriptor"
+        assert at.leads_to_refusal(web.resolve(lab.agent, "denied.test").addresses()), "DNS needs no new descriptor"
     wait.until(lambda: _works(lab), "recovery without a restart", SETTLE)
     assert len([r for r in one.log.records if r["type"] == "error"]) < 50, "one message now and then"
     case.finish()

@@ -172,7 +172,8 @@ std::optional<Fault> Session::unfit(const sniffer::RequestHead& head) const {
   if (sniffer::http1::is_one_of(head.method, {"trace", "track", "connect"}))
     return fault(405, "this method is not forwarded");
   if (entrance_ != Entrance::kExplicitProxy) {
-    if (flow_.port() != flow_.default_port()) return fault(400, "Host names another port than the connection's");
+    const bool other_port = flow_.port() != flow_.default_port() && !flow_.leads_to_denied_port();
+    if (other_port) return fault(400, "Host names another port than the connection's");
     if (flow_.sni() && head.form == sniffer::TargetForm::kAbsolute) return fault(400, "a URL of http inside TLS");
     return std::nullopt;
   }

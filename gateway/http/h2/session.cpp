@@ -100,6 +100,7 @@ std::optional<Page> Session::decide(Exchange& exchange) {
   RequestFlow& flow = exchange.flow;
   if (!request) {
     flow.begin_unread();
+    if (flow.leads_to_denied_port()) return flow.decide();  // its authority names that port
     return flow.fault(request.error());
   }
   Request& asked = exchange.request = std::move(*request);

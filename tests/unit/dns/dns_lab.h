@@ -70,7 +70,8 @@ class DnsLab {
 
   explicit DnsLab(Script script, const std::string& policy_text = kLabPolicy,
                   std::vector<const char*> own = {kOwnV4, kOwnV6}, const char* listen_on = "127.0.0.1",
-                  std::vector<const char*> local = {}, SearchList search = {})
+                  std::vector<const char*> local = {}, SearchList search = {},
+                  const DeniedNetworks& denied_networks = {})
       : upstream(std::move(script)) {
     const policy::PolicySource source{"policy.yaml", policy_text};
     policy_ = policy::Policy::compile(std::span(&source, 1)).value();
@@ -89,6 +90,8 @@ class DnsLab {
     for (const char* text : local) server_options.local_addresses.push_back(base::IpAddress::parse(text).value());
     own_book->set(std::make_shared<const net::OwnAddresses>(std::vector<base::Cidr>{}));
     server_options.here = own_book;
+    denied->use(denied_networks);
+    server_options.denied = denied;
     server_options.searched = std::make_shared<SearchedNames>(std::move(search));
     server_options.policy = [this] { return policy_; };
     server_.emplace(io_, server_options, std::move(listeners.dns_udp), std::move(listeners.dns_tcp), *resolver_, names,
@@ -136,6 +139,7 @@ class DnsLab {
   audit::Counters counters;
   std::shared_ptr<Cache> cache = make_cache();
   std::shared_ptr<ReverseNames> names = std::make_shared<ReverseNames>();
+  std::shared_ptr<DeniedAddresses> denied = std::make_shared<DeniedAddresses>();
   std::shared_ptr<net::OwnAddressBook> own_book = std::make_shared<net::OwnAddressBook>();
 
  private:

@@ -682,7 +682,8 @@ TEST(DnsServer, AWholeNameBelowASearchDomainIsRecordedUnderThatName) {
 }
 
 TEST(DnsServer, ANameThatWasCompletedBeforeIsAskedInFull) {
-  DnsLab lab(honest, kLabPolicy, {kOwnV4}, "127.0.0.1", {}, search_list({"default.svc.cluster.local", "cluster.local"}, 5));
+  DnsLab lab(honest, kLabPolicy, {kOwnV4}, "127.0.0.1", {},
+             search_list({"default.svc.cluster.local", "cluster.local"}, 5));
   EXPECT_EQ(lab.ask("db.default.svc.cluster.local.default.svc.cluster.local").rcode(), DnsRcode::kNxDomain);
   EXPECT_EQ(lab.ask("db.default.svc.cluster.local").rcode(), DnsRcode::kNxDomain) << "a local name that is denied";
   EXPECT_THAT(lab.log.records(), SizeIs(1));
@@ -698,6 +699,58 @@ TEST(DnsServer, InObserveModeACompletedNameThatDoesNotExistIsNoFinding) {
   EXPECT_THAT(lab.log.records(), IsEmpty());
   EXPECT_THAT(lab.ask("wiki.corp.example").addresses, ElementsAre(kOrigin)) << "control";
   EXPECT_THAT(lab.log.about("wiki.corp.example"), SizeIs(1));
+}
+
+DeniedNetworks denied_networks() {
+  return {.v4 = base::Cidr::parse("100.65.0.0/16").value(), .v6 = base::Cidr::parse("fd73:6f6c:6572:1::/64").value()};
+}
+
+TEST(DnsServer, EachDeniedNameHasAnAddressThatStandsForIt) {
+  DnsLab lab(honest, kLabPolicy, {kOwnV4, kOwnV6}, "127.0.0.1", {}, {}, denied_networks());
+  const auto first = lab.ask("evil.test");
+  ASSERT_THAT(first.addresses, SizeIs(1));
+  EXPECT_THAT(first.addresses, ElementsAre("100.65.4.0"));
+  EXPECT_LE(first.response.answers.at(0).ttl, 5U);
+  EXPECT_THAT(lab.ask("evil.test", kAaaa).addresses, ElementsAre("fd73:6f6c:6572:1::400"));
+  EXPECT_THAT(lab.ask("worse.test").addresses, ElementsAre("100.65.4.1"));
+  EXPECT_THAT(lab.ask("evil.test").addresses, ElementsAre("100.65.4.0")) << "it stays";
+  EXPECT_THAT(lab.ask("evil.test", kHttps).response.answers, IsEmpty());
+  EXPECT_THAT(lab.ask("gateway.internal").addresses, ElementsAre(kOwnV4)) << "control";
+  EXPECT_THAT(lab.ask("allowed.test").addresses, ElementsAre(kOrigin)) << "control";
+
+  const auto evil = base::HostName::parse("evil.test").value();
+  const auto stands_in = base::IpAddress::parse("100.65.4.0").value();
+  EXPECT_TRUE(lab.names->is_denied(stands_in));
+  EXPECT_THAT(lab.names->names_of(stands_in), ElementsAre(evil));
+  EXPECT_EQ(lab.names->looked_up_as(base::IpAddress::parse("127.0.0.1").value(), stands_in), evil);
+  EXPECT_EQ(lab.names->looked_up_as(base::IpAddress::parse("10.0.0.9").value(), stands_in), std::nullopt);
+  lab.names->remember(evil, {stands_in}, Clock::now() + std::chrono::hours(1));
+  EXPECT_FALSE(lab.names->leads_to(evil, stands_in)) << "it is never dialled, whatever a policy says later";
+}
+
+TEST(DnsServer, AFamilyTheGatewayLacksHasNoAddressForADeniedName) {
+  DnsLab lab(honest, kLabPolicy, {kOwnV4}, "127.0.0.1", {}, {}, denied_networks());
+  EXPECT_THAT(lab.ask("evil.test", kAaaa).addresses, IsEmpty());
+  EXPECT_THAT(lab.ask("evil.test").addresses, ElementsAre("100.65.4.0")) << "control";
+}
+
+TEST(DnsServer, UpstreamCannotTellTheAddressOfADeniedName) {
+  DnsLab lab([](const UpstreamQuestion& question) { return Replies{{question.addresses({"100.65.4.0", kOrigin})}}; },
+             "domains: [{host: allowed.test, addresses: [0.0.0.0/0]}]", {kOwnV4}, "127.0.0.1", {}, {},
+             denied_networks());
+  EXPECT_THAT(lab.ask("evil.test").addresses, ElementsAre("100.65.4.0"));
+  EXPECT_THAT(lab.ask("allowed.test").addresses, ElementsAre(kOrigin));
+}
+
+TEST(DnsServer, AFloodOfDeniedNamesIsAnsweredWithTheGatewaysOwnAddress) {
+  DnsLab lab(honest, kLabPolicy, {kOwnV4}, "127.0.0.1", {}, {}, denied_networks());
+  std::set<std::string> told;
+  for (std::size_t i = 0; i < DeniedAddresses::kNamesPerClient; ++i) {
+    told.insert(lab.ask("n" + std::to_string(i) + ".evil.test").addresses.at(0));
+  }
+  EXPECT_THAT(told, SizeIs(DeniedAddresses::kNamesPerClient));
+  EXPECT_THAT(lab.ask("one-more.evil.test").addresses, ElementsAre(kOwnV4));
+  EXPECT_THAT(lab.ask("n0.evil.test").addresses, ElementsAre("100.65.4.0")) << "control: what was given stays";
 }
 
 TEST(DnsServer, APolicyCanSayThatDeniedNamesDoNotExist) {
@@ -718,10 +771,12 @@ TEST(DnsServer, TellsWhyInAnExtendedError) {
   const auto error = [](unsigned code, const std::string& text) {
     return wire::u16(15) + wire::with_length(wire::u16(code) + text);
   };
-  EXPECT_THAT(lab.ask_edns("evil.test"), HasSubstr(error(15, "evil.test is not in the policy: "
-                                                             "http://gateway.internal/policy")));
-  EXPECT_THAT(lab.ask_edns("nosuchhost"), HasSubstr(error(15, "nosuchhost is not in the policy: "
-                                                              "http://gateway.internal/policy")));
+  EXPECT_THAT(lab.ask_edns("evil.test"), HasSubstr(error(15,
+                                                         "evil.test is not in the policy: "
+                                                         "http://gateway.internal/policy")));
+  EXPECT_THAT(lab.ask_edns("nosuchhost"), HasSubstr(error(15,
+                                                          "nosuchhost is not in the policy: "
+                                                          "http://gateway.internal/policy")));
   EXPECT_THAT(lab.ask_edns("private.test"), HasSubstr("private.test resolves to a private address"));
   EXPECT_THAT(lab.ask_edns("cdn-allowed.test"), HasSubstr(error(22, "no upstream DNS server gave an answer")));
   EXPECT_THAT(lab.ask_edns("allowed.test"), ::testing::Not(HasSubstr(wire::u16(15)))) << "control";

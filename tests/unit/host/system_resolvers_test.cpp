@@ -25,7 +25,8 @@ TEST(ParseResolvConf, LeavesOutWhatIsNoAddress) {
 
 TEST(ParseSearchDomains, TakesTheLastLineAndTheOptions) {
   const auto search = parse_search_domains(
-      "domain old.example\nsearch corp.example. lab.corp.example 10.0.0.1 bad..example\noptions edns0 ndots:5 rotate\n");
+      "domain old.example\nsearch corp.example. lab.corp.example 10.0.0.1 bad..example\noptions edns0 ndots:5 "
+      "rotate\n");
   ASSERT_EQ(search.domains.size(), 2U);
   EXPECT_EQ(search.domains[0].text(), "corp.example");
   EXPECT_EQ(search.domains[1].text(), "lab.corp.example");

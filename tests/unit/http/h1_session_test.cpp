@@ -53,6 +53,86 @@ TEST_F(Http1Requests, ADeniedHostGetsThePageAndTheConnectionStays) {
   EXPECT_EQ(counters_.decisions_denied, 1U);
 }
 
+class Http1DeniedPort : public Http1Lab {
+ protected:
+  Http1DeniedPort() {
+    context_.names.use_denied(pool_);
+    context_.own_addresses = {base::IpAddress::parse("10.77.0.2").value()};
+  }
+  base::IpAddress address_of(const char* name) {
+    const auto host = base::HostName::parse(name).value();
+    return pool_->give(base::IpAddress::parse("10.0.0.9").value(), host, net::Clock::now()).v4.value();
+  }
+  test::Peer& client_of(const char* name, std::uint16_t port) {
+    return start([this, to = base::Endpoint{address_of(name), port}](flow::ClientConnection connection) {
+      connection.original_destination = to;
+      return ingress::serve_redirected(context_, std::move(connection));
+    });
+  }
+  std::shared_ptr<dns::DeniedAddresses> pool_ = std::make_shared<dns::DeniedAddresses>(
+      dns::DeniedNetworks{.v4 = base::Cidr::parse("100.65.0.0/16").value(), .v6 = std::nullopt});
+};
+
+TEST_F(Http1DeniedPort, HttpGetsThePageThatNamesThePort) {
+  auto& agent = client_of("evil.test", 4873);
+  agent.send(wire("GET /left-pad HTTP/1.1|Host: evil.test:4873||"));
+  const std::string page = agent.message();
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 403"));
+  EXPECT_THAT(page, HasSubstr("X-Soleroute-Reason: endpoint_not_allowed\r\n"));
+  EXPECT_THAT(page, HasSubstr("{host: evil.test, port: 4873}"));
+  EXPECT_THAT(page, Not(HasSubstr("100.65.")));
+  const auto record = records(1).at(0);
+  EXPECT_EQ(record.host, "evil.test");
+  EXPECT_EQ(record.port, 4873);
+  EXPECT_EQ(record.reason, "endpoint_not_allowed");
+}
+
+TEST_F(Http1DeniedPort, WhateverHostTheRequestNamesNothingIsDialled) {
+  for (const char* const host :
+       {"allowed.test", "allowed.test:80", "127.0.0.2", "100.65.4.0:4873", "gateway.internal"}) {
+    auto& agent = client_of("evil.test", 4873);
+    agent.send(wire("GET / HTTP/1.1|Host: " + std::string(host) + "||"));
+    EXPECT_THAT(agent.message(), HasSubstr("{host: evil.test, port: 4873}")) << host;
+  }
+  EXPECT_FALSE(was_dialled("127.0.0.2"));
+}
+
+TEST_F(Http1DeniedPort, WhatIsNeitherHttpNorTlsIsResetAndRecorded) {
+  auto& agent = client_of("evil.test", 6380);
+  agent.send("*1\r\n$4\r\nPING\r\n");
+  EXPECT_EQ(agent.rest(), "<reset>");
+  auto& silent = client_of("silent.test", 2222);
+  EXPECT_EQ(silent.rest(), "<reset>") << "within a second";
+  const auto both = records(2);
+  EXPECT_EQ(both.at(0).host, "evil.test");
+  EXPECT_EQ(both.at(0).port, 6380);
+  EXPECT_EQ(both.at(0).reason, "endpoint_not_allowed");
+  EXPECT_EQ(both.at(0).detail, "this gateway");
+  EXPECT_EQ(both.at(1).host, "silent.test");
+  EXPECT_EQ(both.at(1).port, 2222);
+}
+
+// The client still has the address that it got while the name was denied.
+TEST_F(Http1DeniedPort, ANameThatIsAllowedNowIsServedByItsResolvedAddresses) {
+  auto& before = client_of("db.test", 5433);
+  before.send("hello");
+  EXPECT_EQ(before.rest(), "<reset>") << "control: another port";
+  (void)listen("127.0.0.7", 5432);
+  auto& agent = client_of("db.test", 5432);
+  agent.send("hello");
+  auto server = origin("127.0.0.7", 5432);
+  EXPECT_EQ(server.exactly(5), "hello");
+  EXPECT_EQ(records(2).at(1).reason, "endpoint_allowed");
+}
+
+TEST_F(Http1DeniedPort, ARangeThatHasTheAddressDoesNotAllowIt) {
+  reload(std::string(kPolicy) + "  - {cidr: 0.0.0.0/0, ports: [6380, 4873]}\n");
+  auto& agent = client_of("evil.test", 6380);
+  agent.send("*1\r\n$4\r\nPING\r\n");
+  EXPECT_EQ(agent.rest(), "<reset>");
+  EXPECT_EQ(records(1).at(0).reason, "endpoint_not_allowed");
+}
+
 // T131
 TEST_F(Http1Requests, ThePageKeepsItsShapeInEveryForm) {
   auto& agent = client();

@@ -151,7 +151,8 @@ class Generator {
   std::mt19937 random_;
   std::uint16_t next_port_ = 20000;
   std::uint8_t next_protocol_ = 144;  // IANA: unassigned
-  std::vector<std::uint16_t> ports_{53, 53, 80, 443, 22, 25, 123, 5432, 8000, 8080, 9418, 15001, 15053, 50000};
+  std::vector<std::uint16_t> ports_{53,   53,   80,   443,   22,    25,    123,  5432,
+                                    8000, 8080, 9418, 15001, 15053, 50000, 3000, 6379};
 };
 
 class Agreement : public ::testing::Test {
@@ -286,10 +287,13 @@ class RouterAgreement : public Agreement {
     const std::vector sources{address("10.77.0.10"), address("10.77.0.10"),  address("10.77.0.99"), address("8.8.8.8"),
                               address("10.77.0.2"),  address("fd77::10"),    address("fd77::10"),   address("fe80::10"),
                               address("fd77::2"),    address("2001:4860::1")};
-    const std::vector destinations{address("10.77.0.2"),   address("45.33.32.1"),       address("45.33.32.66"),
-                                   address("1.1.1.1"),     address("198.51.100.3"),     address("198.51.100.77"),
-                                   address("10.77.0.50"),  address("fd77::2"),          address("2001:db8:ffff::1"),
-                                   address("2001:db8::5"), address("2001:db8:8000::5"), address("2606:4700::1111")};
+    const std::vector destinations{address("10.77.0.2"),        address("45.33.32.1"),
+                                   address("45.33.32.66"),      address("1.1.1.1"),
+                                   address("198.51.100.3"),     address("198.51.100.77"),
+                                   address("10.77.0.50"),       address("fd77::2"),
+                                   address("2001:db8:ffff::1"), address("2001:db8::5"),
+                                   address("2001:db8:8000::5"), address("2606:4700::1111"),
+                                   address("100.65.4.7"),       address("fd73:6f6c:6572:1::407")};
     for (int i = 0; i < count && !HasFailure(); ++i) {
       const RawPacket packet = generator.packet(sources, destinations);
       const Packet known = facts(packet);

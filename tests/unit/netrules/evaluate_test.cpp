@@ -77,6 +77,15 @@ TEST(RouterRules, GiveEachPacketOfAnAgentItsVerdict) {
       {from_agent("9.9.9.9", kTcp, 5432), kAccepted, kRedirect, "an endpoint by name: decided by the gateway"},
       {from_agent("198.51.100.7", kTcp, 22), kAccepted, kRedirect, "an endpoint by prefix"},
       {from_agent("198.51.100.77", kTcp, 22), kReset, 0, "beside the prefix"},
+      {from_agent("100.65.4.7", kTcp, 443), kAccepted, kRedirect, "a denied name's address: the page"},
+      {from_agent("100.65.4.7", kTcp, 4873), kAccepted, kRedirect, "another port of it: HTTP gets a page there too"},
+      {from_agent("fd73:6f6c:6572:1::407", kTcp, 3000), kAccepted, kRedirect, "likewise over IPv6"},
+      {from_agent("100.65.4.7", kTcp, 6379), kReset, 0, "no HTTP on this port: refused at once"},
+      {from_agent("fd73:6f6c:6572:1::407", kTcp, 22), kReset, 0, "likewise over IPv6"},
+      {from_agent("100.65.4.7", kTcp, 5432), kAccepted, kRedirect, "an endpoint by name: its name may be allowed now"},
+      {from_agent("100.65.4.7", kUdp, 443), kProhibited, 0, "QUIC to a denied name"},
+      {from_agent("100.65.4.7", kUdp, 5000), kProhibited, 0, "UDP to a denied name"},
+      {from_agent("100.66.4.7", kTcp, 4873), kReset, 0, "beside the network"},
       {from_agent("45.33.32.66", kUdp, 443), kProhibited, 0, "T001: QUIC"},
       {from_agent("45.33.32.66", kUdp, 80), kProhibited, 0, "T001"},
       {from_agent("45.33.32.66", kTcp, 22), kReset, 0, "T002: every other port"},
@@ -314,6 +323,25 @@ TEST(OwnSources, AreHeldWhereAPacketArrivesOnLoopbackToo) {
     Packet redirected = packet;
     redirected.redirected = true;
     EXPECT_EQ(evaluate(rules, Hook::kInput, redirected).fate, Fate::kAccepted) << "control: our own answer";
+  }
+}
+
+TEST(LocalRules, LeadDeniedNamesToTheGatewayAndRefuseWhereNoHttpIsSpoken) {
+  for (const Topology topology : {Topology::kSidecar, Topology::kJail}) {
+    const Ruleset rules = *open_rules(intent_for(topology));
+    for (const char* denied : {"100.65.4.7", "fd73:6f6c:6572:1::407"}) {
+      for (const std::uint16_t port : {80, 443, 3000, 4873, 8080}) {
+        const Verdict verdict = leave(rules, from_program(denied, kTcp, port));
+        EXPECT_EQ(verdict.fate, Fate::kAccepted) << denied << " " << port;
+        EXPECT_EQ(verdict.redirected_to, kRedirect) << denied << " " << port;
+      }
+      for (const std::uint16_t port : kPortsWithoutHttp) {
+        if (port == 53) continue;  // DNS, whatever the address
+        EXPECT_EQ(leave(rules, from_program(denied, kTcp, port)).fate, Fate::kReset) << denied << " " << port;
+      }
+      EXPECT_EQ(leave(rules, from_program(denied, kUdp, 5000)).fate, Fate::kProhibited) << denied;
+    }
+    EXPECT_EQ(leave(rules, from_program("45.33.32.66", kTcp, 4873)).fate, Fate::kReset) << "control: a real address";
   }
 }
 

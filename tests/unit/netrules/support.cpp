@@ -176,6 +176,7 @@ Intent intent_for(Topology topology) {
   intent.explicit_proxy_port = 8080;
   intent.gateway_mark = 0x51;
   intent.gateway_addresses = {*base::IpAddress::parse("10.77.0.2"), *base::IpAddress::parse("fd77::2")};
+  intent.denied_networks = {*base::Cidr::parse("100.65.0.0/16"), *base::Cidr::parse("fd73:6f6c:6572:1::/64")};
   return intent;
 }
 

@@ -95,6 +95,30 @@ TEST_F(PacketRecord, NamesWhatTheClientHadLookedUp) {
   EXPECT_EQ(denied.reason, "host_not_allowed") << "the name itself is not allowed";
 }
 
+TEST_F(PacketRecord, TheAddressOfADeniedNameTellsTheNameAndThePort) {
+  const auto denied = std::make_shared<dns::DeniedAddresses>(
+      dns::DeniedNetworks{.v4 = base::Cidr::parse("100.65.0.0/16").value(), .v6 = std::nullopt});
+  names.use_denied(denied);
+  const auto now = dns::DeniedAddresses::Clock::now();
+  const auto evil = denied->give(address(kAgent), host("evil.test"), now).v4->to_string();
+  const auto opened = denied->give(address(kAgent), host("db.test"), now).v4->to_string();
+  const auto redis = record(ipv4(6, evil.c_str(), tcp(6379)));
+  EXPECT_EQ(redis.host, "evil.test");
+  EXPECT_EQ(redis.port, 6379);
+  EXPECT_EQ(redis.reason, "endpoint_not_allowed");
+  EXPECT_EQ(redis.detail, "tcp, this gateway");
+  EXPECT_EQ(record(ipv4(17, evil.c_str(), udp(5000, "x"))).reason, "endpoint_not_allowed");
+  EXPECT_EQ(record(ipv4(17, evil.c_str(), udp(443, quic_initial()))).reason, "quic_refused");
+  const auto ping = record(ipv4(1, evil.c_str(), "\x08" + std::string(7, '\0')));
+  EXPECT_EQ(ping.host, "evil.test");
+  EXPECT_EQ(ping.reason, "endpoint_not_allowed");
+  EXPECT_EQ(record(ipv4(6, opened.c_str(), tcp(22))).reason, "endpoint_not_allowed") << "another port of an endpoint";
+  EXPECT_EQ(record(ipv4(6, opened.c_str(), tcp(5432))).reason, "endpoint_allowed") << "allowed since; not by address";
+  const auto unnamed = record(ipv4(6, "100.65.9.9", tcp(6379)));
+  EXPECT_EQ(unnamed.host, "");
+  EXPECT_EQ(unnamed.detail, "tcp, this gateway") << "so that no tool advises this address";
+}
+
 TEST_F(PacketRecord, TellsQuicOnTheWebsPortsFromOtherUdp) {
   const auto quic = record(ipv4(17, "45.33.32.10", udp(443, quic_initial())));
   EXPECT_EQ(quic.reason, "quic_refused");

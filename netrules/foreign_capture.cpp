@@ -41,7 +41,7 @@ int forward_message(const nlmsghdr* header, void* data) {
 
 // Of every family, on a socket of its own.
 base::Status dump(std::uint16_t type, const OnMessage& on_message) {
-  constexpr const char* kWhat = "cannot read other tables' rules";
+  constexpr const char* kWhat = "cannot read the rules of other nftables tables";
   const std::unique_ptr<mnl_socket, SocketDeleter> socket(mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC));
   if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) return base::errno_error(kWhat);
   base::limit_waiting(mnl_socket_get_fd(socket.get()));

@@ -124,11 +124,11 @@ class Batch {
     if (mnl_socket_sendto(&socket, bytes_.data(), bytes_.size()) < 0) {
       if (errno == EMSGSIZE) {
         return base::system_error(
-            fmt::format("{} bytes of rules are more than this socket takes in one transaction; "
-                        "raise net.core.wmem_max or have fewer endpoints",
+            fmt::format("{} bytes of rules are too many for one transaction; "
+                        "raise net.core.wmem_max or remove endpoints",
                         bytes_.size()));
       }
-      return base::errno_error("cannot send rules to the kernel");
+      return base::errno_error("cannot send nftables rules to the kernel");
     }
     return collect(fd);
   }
@@ -172,7 +172,7 @@ class Batch {
       const ssize_t received = ::recv(fd, buffer.data(), buffer.size(), answered ? MSG_DONTWAIT : 0);
       if (received < 0 && errno == EINTR) continue;
       if (received < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
-      if (received < 0) return base::errno_error("cannot read the kernel's answer to the rules");
+      if (received < 0) return base::errno_error("cannot read the kernel's answer about nftables rules");
       int left = static_cast<int>(received);
       for (const auto* header = reinterpret_cast<const nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(header, left);
            header = mnl_nlmsg_next(header, &left)) {
@@ -185,7 +185,7 @@ class Batch {
         answered = true;
       }
     }
-    if (!answered) return base::system_error(base::no_answer("cannot program rules"));
+    if (!answered) return base::system_error(base::no_answer("cannot install nftables rules"));
     return refused;
   }
 
@@ -258,7 +258,7 @@ class Reader {
     nlmsghdr* header = nftnl_nlmsg_build_hdr(buffer_.data(), type, NFPROTO_INET, flags | NLM_F_ACK, ++sequence_);
     if (set != nullptr) nftnl_set_nlmsg_build_payload(header, const_cast<nftnl_set*>(set));
     if (mnl_socket_sendto(&socket_, header, header->nlmsg_len) < 0)
-      return base::errno_error("cannot ask for the rules");
+      return base::errno_error("cannot read nftables rules");
     return receive_all(socket_, sequence_, on_message);
   }
   base::Status dump(std::uint16_t type, const OnMessage& on_message) {
@@ -416,7 +416,7 @@ class NftnlKernel final : public Kernel {
       if (!*program) return std::vector<std::string>{"table " + intended.table + ": missing"};
       return netrules::difference(lower(intended), **program);
     }
-    return base::system_error("the rules change too often to be read");
+    return base::system_error("cannot read nftables rules: another program keeps changing them");
   }
 };
 

@@ -55,7 +55,7 @@ base::Result<Features> probe_in_scratch_namespace() {
   } while (got < 0 && errno == EINTR);
   wait_for(child);
   if (got != sizeof answer) return base::system_error("cannot probe the kernel: the probing process ended early");
-  if (answer.error != 0) return base::errno_error("cannot probe the kernel in a namespace of its own", answer.error);
+  if (answer.error != 0) return base::errno_error("cannot probe the kernel in a new namespace", answer.error);
   return answer.features;
 }
 

@@ -9,6 +9,8 @@
 
 #include "gateway/audit/json_line.h"
 #include "gateway/audit/line_writer.h"
+#include "gateway/audit/log_line.h"
+#include "gateway/audit/log_text.h"
 #include "gateway/audit/probe.h"
 
 namespace soleroute::gateway::audit {
@@ -123,10 +125,10 @@ class DenialLimit {
 
 class JsonLog final : public DecisionLog {
  public:
-  JsonLog(base::Fd stream, Verbosity verbosity, Counters* counters)
+  JsonLog(base::Fd stream, Verbosity verbosity, Counters* counters, LineWriter::Shown shown)
       : verbosity_(verbosity),
         writer_(std::move(stream), counters == nullptr ? nullptr : &counters->log_records_dropped,
-                counters == nullptr ? nullptr : &counters->log_fault) {}
+                counters == nullptr ? nullptr : &counters->log_fault, std::move(shown)) {}
 
   void decision(const DecisionRecord& record) override {
     if (record.allowed && verbosity_ == Verbosity::kQuiet) return;
@@ -203,7 +205,15 @@ std::string to_json_line(const DecisionRecord& record, SystemClock::time_point w
 }
 
 std::unique_ptr<DecisionLog> make_json_log(base::Fd stream, Verbosity verbosity, Counters* counters) {
-  return std::make_unique<JsonLog>(std::move(stream), verbosity, counters);
+  return std::make_unique<JsonLog>(std::move(stream), verbosity, counters, LineWriter::Shown{});
+}
+
+std::unique_ptr<DecisionLog> make_text_log(base::Fd stream, Verbosity verbosity, bool colour, Counters* counters) {
+  const auto shown = [colour](std::string_view json) {
+    const auto line = parse_log_line(json);
+    return line ? log_text(*line, colour) + "\n" : std::string(json);
+  };
+  return std::make_unique<JsonLog>(std::move(stream), verbosity, counters, shown);
 }
 
 std::unique_ptr<DecisionLog> make_discarding_log() {

@@ -76,6 +76,9 @@ inline constexpr std::size_t kMaxDeniedClients = 1024;  // with a share at once
 // `counters` may be null; then dropped records are reported in the log alone.
 [[nodiscard]] std::unique_ptr<DecisionLog> make_json_log(base::Fd stream, Verbosity verbosity,
                                                          Counters* counters = nullptr);
+// The same for people: each line as `gateway watch` shows it.
+[[nodiscard]] std::unique_ptr<DecisionLog> make_text_log(base::Fd stream, Verbosity verbosity, bool colour,
+                                                         Counters* counters = nullptr);
 [[nodiscard]] std::unique_ptr<DecisionLog> make_discarding_log();
 
 }  // namespace soleroute::gateway::audit

@@ -39,16 +39,18 @@ bool is_regular(int fd) {
 }  // namespace
 
 struct LineWriter::State {
-  explicit State(base::Fd fd, Counter* dropped_counter, std::atomic<int>* shown_fault)
+  State(base::Fd fd, Counter* dropped_counter, std::atomic<int>* shown_fault, Shown how)
       : stream(std::move(fd)),
         chunk(is_regular(stream.get()) ? kFileChunk : kPipeChunk),
         counter(dropped_counter),
-        fault(shown_fault) {}
+        fault(shown_fault),
+        shown(std::move(how)) {}
 
   const base::Fd stream;
   const std::size_t chunk;
   Counter* const counter;
   std::atomic<int>* const fault;
+  const Shown shown;  // may be empty
 
   std::mutex mutex;
   std::condition_variable wake;
@@ -90,6 +92,16 @@ void block_signals() {
   ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
 }
 
+std::string each_shown(std::string_view batch, const LineWriter::Shown& shown) {
+  std::string all;
+  while (!batch.empty()) {
+    const auto end = batch.find('\n') + 1;
+    all += shown(batch.substr(0, end));
+    batch.remove_prefix(end);
+  }
+  return all;
+}
+
 }  // namespace
 
 // False: nothing left and stopping.
@@ -121,8 +133,8 @@ void LineWriter::State::append_suppressed(std::string& batch, std::size_t& lines
     JsonLine line(text, std::chrono::system_clock::now(), "error");
     line.text("reason", "log_suppressed");
     line.text("client", client);
-    line.text("message", client.empty() ? "denials of further clients were not written: there were too many"
-                                        : "denials of this client were not written: there were too many");
+    line.text("message", client.empty() ? "too many denials of other clients; some were not logged"
+                                        : "too many denials of this client; some were not logged");
     line.number("suppressed", static_cast<std::int64_t>(count));
     line.finish();
     batch += text;
@@ -137,7 +149,7 @@ void LineWriter::State::append_drop_report(std::string& batch, std::size_t& line
   std::string text;
   JsonLine line(text, std::chrono::system_clock::now(), "error");
   line.text("reason", "log_suppressed");
-  line.text("message", "log records were dropped: the receiver was slow, gone or full");
+  line.text("message", "log records were dropped: the log's reader was slow, gone or full");
   line.number("suppressed", static_cast<std::int64_t>(dropped));
   line.finish();
   batch += text;
@@ -224,7 +236,9 @@ void LineWriter::State::run() {
   block_signals();
   std::string batch;
   std::size_t lines = 0;
-  while (take(batch, lines) && deliver(batch, lines)) {
+  while (take(batch, lines)) {
+    if (shown) batch = each_shown(batch, shown);
+    if (!deliver(batch, lines)) break;
   }
   lose_queued();
   const std::lock_guard lock(mutex);
@@ -232,8 +246,8 @@ void LineWriter::State::run() {
   finished.notify_all();
 }
 
-LineWriter::LineWriter(base::Fd stream, Counter* dropped, std::atomic<int>* fault)
-    : state_(std::make_shared<State>(std::move(stream), dropped, fault)) {
+LineWriter::LineWriter(base::Fd stream, Counter* dropped, std::atomic<int>* fault, Shown shown)
+    : state_(std::make_shared<State>(std::move(stream), dropped, fault, std::move(shown))) {
   state_->thread = std::thread([state = state_] { state->run(); });
 }
 

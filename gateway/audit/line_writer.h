@@ -8,7 +8,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "base/fd.h"
@@ -27,8 +29,11 @@ class LineWriter {
   static constexpr std::chrono::milliseconds kReportEvery{1000};
   static constexpr std::size_t kMaxReported = 32;  // clients whose suppressed lines are counted by name
 
+  // What is written of a line: one line, with its line end. Called on the writer's thread.
+  using Shown = std::function<std::string(std::string_view line)>;
+
   // `dropped` counts lost lines, `fault` is the errno of writing while it fails; either may be null.
-  LineWriter(base::Fd stream, Counter* dropped, std::atomic<int>* fault = nullptr);
+  LineWriter(base::Fd stream, Counter* dropped, std::atomic<int>* fault = nullptr, Shown shown = {});
   ~LineWriter();
   LineWriter(const LineWriter&) = delete;
   LineWriter& operator=(const LineWriter&) = delete;

@@ -16,26 +16,25 @@ constexpr std::array kFields{
                  &Counters::connections_refused},
     CounterField{"decisions_allowed", "Decisions that allowed a flow.", &Counters::decisions_allowed},
     CounterField{"decisions_denied", "Decisions that denied a flow.", &Counters::decisions_denied},
-    CounterField{"probes_denied", "Denials that gateway verify asked for.", &Counters::probes_denied},
+    CounterField{"probes_denied", "Denials caused by gateway verify.", &Counters::probes_denied},
     CounterField{"http_requests", "HTTP requests, each counted at its end.", &Counters::http_requests},
     CounterField{"bytes_in", "Bytes received from clients.", &Counters::bytes_in},
     CounterField{"bytes_out", "Bytes sent to clients.", &Counters::bytes_out},
-    CounterField{"dns_queries", "DNS questions of clients.", &Counters::dns_queries},
-    CounterField{"dns_denied", "DNS questions answered without asking upstream, by policy.", &Counters::dns_denied},
-    CounterField{"dns_upstream_failures", "DNS questions that no upstream server answered.",
+    CounterField{"dns_queries", "DNS queries of clients.", &Counters::dns_queries},
+    CounterField{"dns_denied", "DNS queries denied by policy, without asking upstream.", &Counters::dns_denied},
+    CounterField{"dns_upstream_failures", "DNS queries that no upstream server answered.",
                  &Counters::dns_upstream_failures},
-    CounterField{"dns_stale_answers", "DNS questions that no upstream server answered, and an expired answer did.",
+    CounterField{"dns_stale_answers",
+                 "DNS queries answered from the expired cache, because no upstream server answered.",
                  &Counters::dns_stale_answers},
-    CounterField{"upstream_failures", "Allowed connections that could not be made.", &Counters::upstream_failures},
-    CounterField{"packets_logged", "Refused flows named in the log from their first packet.",
-                 &Counters::packets_logged},
+    CounterField{"upstream_failures", "Allowed connections that failed.", &Counters::upstream_failures},
+    CounterField{"packets_logged", "Refused flows logged from their first packet.", &Counters::packets_logged},
     CounterField{"packets_suppressed", "Refused packets not logged, by a rate limit.", &Counters::packets_suppressed},
     CounterField{"log_records_dropped", "Log records that were not written.", &Counters::log_records_dropped},
     CounterField{"reloads_accepted", "Policy reloads that took effect.", &Counters::reloads_accepted},
     CounterField{"reloads_refused", "Policy reloads refused because the new policy was invalid.",
                  &Counters::reloads_refused},
-    CounterField{"workers_stalled", "Workers that have given no sign of life for a second.", &Counters::workers_stalled,
-                 true},
+    CounterField{"workers_stalled", "Workers that have not responded for 1 s.", &Counters::workers_stalled, true},
 };
 
 }  // namespace
@@ -55,10 +54,10 @@ std::string prometheus_text(const Counters& counters) {
   for (const CounterField& field : kFields) {
     sample(field.name, field.help, field.gauge, (counters.*field.member).load(std::memory_order_relaxed));
   }
-  sample("policy_stale", "1 if the last reload was refused and an older policy is in force.", true,
+  sample("policy_stale", "1 if the last reload failed and an older policy is active.", true,
          counters.policy_stale.load(std::memory_order_relaxed) ? 1 : 0);
-  sample("log_failing", "1 if the log cannot be written: its receiver is gone, full, or has taken nothing for 2 s.",
-         true, counters.log_fault.load(std::memory_order_relaxed) != 0 ? 1 : 0);
+  sample("log_failing", "1 if the log cannot be written: its reader is gone, full, or has not read for 2 s.", true,
+         counters.log_fault.load(std::memory_order_relaxed) != 0 ? 1 : 0);
   return fmt::to_string(out);
 }
 

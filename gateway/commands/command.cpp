@@ -37,6 +37,7 @@ CLI::App& add_command(CLI::App& program, Invocation& invocation, std::string_vie
   CLI::App* command = program.add_subcommand(std::string(name), std::string(summary));
   const bool several = example.substr(0, example.find("\n\n")).find('\n') != std::string_view::npos;
   command->footer(fmt::format("{}:\n  {}", several ? "Examples" : "Example", example));
+  add_colour_option(*command);
   command->callback([&invocation, body = std::move(body)] { invocation.body = body; });
   return *command;
 }
@@ -50,6 +51,14 @@ void add_list_option(CLI::App& command, const std::string& name, const char* var
                             ->allow_extra_args(false)  // or `--policy FILE URL` would take the URL for a second file
                             ->take_all();
   set_list_variable(*option, variable);
+}
+
+base::Result<base::InterfaceAddress> parse_claim(const std::string& text) {
+  auto address = base::InterfaceAddress::parse(text);
+  if (!address) return base::usage_error("--claim: " + address.error().message);
+  if (text.contains('/')) return address;
+  return base::usage_error(fmt::format("--claim: {} has no prefix length, as in {}/{}", base::shown(text),
+                                       base::shown(text), address->address.is_v4() ? 24 : 64));
 }
 
 void add_secrets_option(CLI::App& command, std::string& directory) {
@@ -124,10 +133,6 @@ NamesInReports::NamesInReports(std::function<std::string(std::string)> rename) {
 
 NamesInReports::~NamesInReports() {
   names_in_reports() = nullptr;
-}
-
-bool use_colour(int fd) {
-  return environment("NO_COLOR").empty() && environment("TERM") != "dumb" && ::isatty(fd) == 1;
 }
 
 }  // namespace soleroute::gateway::commands

@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "base/ip_address.h"
 #include "base/result.h"
+#include "gateway/commands/colour.h"
 #include "gateway/serve/options.h"
 
 namespace CLI {
@@ -47,6 +49,8 @@ CLI::App& add_command(CLI::App& program, Invocation& invocation, std::string_vie
 // breaks where it has one.
 void add_list_option(CLI::App& command, const std::string& name, const char* variable, std::vector<std::string>& values,
                      const std::string& placeholder, const std::string& help);
+// A value of --claim: an address of a subnet, with its prefix length.
+[[nodiscard]] base::Result<base::InterfaceAddress> parse_claim(const std::string& text);
 // -p, --policy FILE (repeatable), GATEWAY_POLICY.
 void add_policy_option(CLI::App& command, std::vector<std::string>& files);
 // --ca-dir DIR, GATEWAY_CA_DIR.
@@ -86,9 +90,6 @@ class NamesInReports {
   NamesInReports(const NamesInReports&) = delete;
   NamesInReports& operator=(const NamesInReports&) = delete;
 };
-
-// May colour be written to this descriptor: a terminal, NO_COLOR empty or unset, TERM not "dumb"?
-[[nodiscard]] bool use_colour(int fd);
 
 // One per file of this folder. The subcommand `test` lives in test_policy.cpp.
 void add_run(CLI::App& program, Invocation& invocation);

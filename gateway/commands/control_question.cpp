@@ -15,7 +15,7 @@ base::Result<std::string> exchange(const std::string& path, std::string_view que
   SR_LET(socket, ProbeSocket::connect_unix(path, limit));
   SR_TRY(socket->send(fmt::format("{{\"ask\":\"{}\"}}\n", question)));
   auto answer = socket->receive_until([](const std::string& all) { return all.ends_with('\n'); });
-  if (answer && !answer->ends_with('\n')) return base::system_error("the answer of " + path + " was cut short");
+  if (answer && !answer->ends_with('\n')) return base::system_error("incomplete answer of control socket " + path);
   return answer;
 }
 
@@ -26,7 +26,7 @@ base::Result<std::string> ask_gateway(const std::string& path, std::string_view 
   auto answer = exchange(path, question, limit);
   if (!answer) {
     answer.error().message +=
-        "\nIs a gateway running here? Its socket is named with --control; asking needs its user's rights.";
+        "\nno gateway is running here, or it uses another socket (--control) or another user (try sudo)";
   }
   return answer;
 }

@@ -36,7 +36,8 @@ struct DoctorOptions {
   std::vector<std::string> claim;
 };
 
-base::Result<Place> place_of(const DoctorOptions& options) {
+base::Result<Place> place_of(const DoctorOptions& options, const DoctorFacts& facts) {
+  if (options.place.empty() && facts.jail) return Place::kAgent;
   if (options.place == "machine") return Place::kMachine;
   if (options.place == "gateway") return Place::kGateway;
   if (options.place == "guard") return Place::kGuard;
@@ -55,7 +56,7 @@ base::Result<std::vector<EngineNetwork>> engine_networks(const std::string& path
   if (!answer) return std::unexpected(answer.error());
   const auto body = answer->find("\r\n\r\n");
   if (!answer->starts_with("HTTP/1.") || body == std::string::npos) {
-    return base::system_error(path + " does not speak HTTP: is it an engine's socket?");
+    return base::system_error(path + " does not speak HTTP; it is not the socket of a container engine");
   }
   return parse_networks(std::string_view(*answer).substr(body + 4));
 }
@@ -101,39 +102,31 @@ bool are_rules_left_over() {
 
 base::Result<DoctorFacts> gather(const DoctorOptions& options) {
   DoctorFacts facts;
-  SR_LET(place, place_of(options));
+  if (auto interfaces = netlink::list_interfaces()) facts.interfaces = std::move(*interfaces);
+  const auto routes = netlink::list_default_routes();
+  facts.jail = routes && is_jail(facts.interfaces, *routes);
+  SR_LET(place, place_of(options, facts));
   facts.place = *place;
   for (const std::string& text : options.claim) {
-    const auto address = base::InterfaceAddress::parse(text);
-    if (!address) return base::usage_error("--claim: " + address.error().message);
+    SR_LET(address, parse_claim(text));
     facts.claim.push_back(*address);
   }
   SR_TRY(host::raise_permitted_capabilities());
-  facts.powers = host::network_powers(base::read_file("/proc/self/status", kMaxProcFile).value_or(""));
+  const std::string status = base::read_file("/proc/self/status", kMaxProcFile).value_or("");
+  facts.powers = host::network_powers(status);
+  facts.effective_powers = host::effective_powers(status);
   const auto scratch = netrules::probe_in_scratch_namespace();
   facts.user_namespaces = scratch.has_value();
-  facts.kernel = facts.powers.admin ? netrules::make_kernel()->probe() : scratch;
-  facts.rules_left_over = facts.powers.admin && are_rules_left_over();
+  facts.kernel = facts.effective_powers.admin ? netrules::make_kernel()->probe() : scratch;
+  facts.rules_left_over = facts.effective_powers.admin && are_rules_left_over();
   facts.netns_processes = host::describe_netns_processes();
   const std::string netfilter =
       base::read_file("/proc/sys/net/bridge/bridge-nf-call-iptables", kMaxProcFile).value_or("");
   if (!netfilter.empty()) facts.bridge_netfilter = netfilter.starts_with("1");
   if (facts.place == Place::kMachine) facts.networks = engine_networks(options.engine);
   if (facts.place == Place::kAgent) facts.refusing_resolvers = refusing_resolvers();
-  auto interfaces = netlink::list_interfaces();
-  if (interfaces) facts.interfaces = std::move(*interfaces);
   facts.claimed_elsewhere = claimed_elsewhere(facts.interfaces, facts.claim);
   return facts;
-}
-
-void print(const Finding& finding) {
-  const bool colour = use_colour(STDOUT_FILENO);
-  const char* word = "ok";
-  const char* paint = "\x1b[32m";
-  if (finding.level == Level::kNote) word = "note", paint = "\x1b[33m";
-  if (finding.level == Level::kProblem) word = "PROBLEM", paint = "\x1b[1;31m";
-  fmt::print("{}{:<7}{}  {}\n", colour ? paint : "", word, colour ? "\x1b[0m" : "", finding.what);
-  if (!finding.fix.empty()) fmt::print("         fix: {}\n", finding.fix);
 }
 
 int doctor(const DoctorOptions& options) {
@@ -141,7 +134,7 @@ int doctor(const DoctorOptions& options) {
   if (!facts) return report(facts.error());
   bool well = true;
   for (const Finding& finding : diagnose(*facts)) {
-    print(finding);
+    fmt::print("{}", paint_lines(to_text(finding), use_colour(STDOUT_FILENO)));
     well = well && finding.level != Level::kProblem;
   }
   return well ? kExitDone : kExitNo;

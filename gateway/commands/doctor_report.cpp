@@ -27,25 +27,26 @@ void problem(Findings& out, std::string what, std::string fix) {
 
 void kernel(const DoctorFacts& facts, Findings& out) {
   if (!facts.kernel) {
-    return note(out, "the kernel's nftables could not be tried: " + facts.kernel.error().message,
-                "ask as root, or in the gateway's container");
+    return note(out, "nftables not checked: needs root (" + facts.kernel.error().message + ")",
+                "run it as root, or in the gateway's container");
   }
   const netrules::Features& features = *facts.kernel;
   const auto missing = features.missing();
-  for (const auto& line : missing) problem(out, line, "load the module on the machine, or use a kernel that has it");
-  if (missing.empty()) ok(out, "the kernel has the nftables features that are needed");
-  if (features.native_queue) return ok(out, "refused packets can be logged: nft queue");
-  if (features.compat_queue) return ok(out, "refused packets can be logged: NFQUEUE through nft_compat");
-  note(out, "refused packets other than DNS, HTTP and TLS will be refused without a line in the log",
+  for (const auto& line : missing)
+    problem(out, line, "load the kernel module on the machine, or use a kernel that has it");
+  if (missing.empty()) ok(out, "the kernel has the required nftables features");
+  if (features.native_queue) return ok(out, "the kernel can log refused packets (nft queue)");
+  if (features.compat_queue) return ok(out, "the kernel can log refused packets (NFQUEUE through nft_compat)");
+  note(out, "refused packets other than DNS, HTTP and TLS are not logged",
        "load nft_queue or xt_NFQUEUE on the machine");
 }
 
 void on_the_machine(const DoctorFacts& facts, Findings& out) {
   if (facts.user_namespaces) {
-    ok(out, "user namespaces are allowed: 'gateway run' needs no root");
+    ok(out, "user namespaces are enabled: 'gateway run' needs no root");
   } else {
-    note(out, "user namespaces are not allowed here: 'gateway run' needs sudo",
-         "sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000, where the kernel has them");
+    note(out, "user namespaces are disabled: 'gateway run' needs sudo",
+         "sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000 (if the kernel has them)");
   }
 }
 
@@ -61,7 +62,7 @@ void same_numbers_elsewhere(const EngineNetwork& network, const std::vector<netl
     for (const auto& subnet : network.subnets) {
       if (!has_address_in(interface, subnet)) continue;
       problem(out,
-              fmt::format("network {} has the subnet {}, and so has this machine's {}: each hides the other",
+              fmt::format("network {} has the subnet {}, and so has this machine's {}: one hides the other",
                           base::shown(network.name), subnet.to_string(), interface.name),
               "docker compose down, gateway init --replace --network CIDR, docker compose up -d");
     }
@@ -71,26 +72,23 @@ void same_numbers_elsewhere(const EngineNetwork& network, const std::vector<netl
 void one_network(const EngineNetwork& network, bool netfilter, Findings& out) {
   const std::string name = "network " + base::shown(network.name);
   if (network.internal && netfilter) {
-    problem(out,
-            name +
-                " is internal, and bridge netfilter is on: the engine drops what the agent sends through the "
-                "gateway",
-            "remove `internal: true`; the templates' network closes itself without it");
+    problem(out, name + " is internal, and bridge netfilter is on: the engine drops the agent's traffic to the gateway",
+            "remove `internal: true`; the template's network is closed without it");
   }
   if (network.ipv6 && !network.route_v6) {
-    problem(out, name + " has IPv6, and no gateway claims a route there",
+    problem(out, name + " has IPv6, and no gateway is its route",
             "remove `enable_ipv6`, or set aux_addresses DefaultGatewayIPv6 and give the gateway a second --claim");
   }
   if (network.masquerade && !network.internal) {
-    problem(out, name + " is masqueraded by the engine: a container with another route would get out",
+    problem(out, name + " is masqueraded by the engine: a container with another route bypasses the gateway",
             "driver_opts: com.docker.network.bridge.enable_ip_masquerade: \"false\"");
   }
 }
 
 void engine(const DoctorFacts& facts, Findings& out) {
   if (!facts.networks) {
-    return note(out, "no container engine was asked: " + facts.networks.error().message,
-                "name its socket with --engine");
+    return note(out, "container engine not found; skipped (" + facts.networks.error().message + ")",
+                "pass its socket: --engine SOCKET");
   }
   const bool netfilter = facts.bridge_netfilter.value_or(false);
   int agents = 0;
@@ -100,11 +98,11 @@ void engine(const DoctorFacts& facts, Findings& out) {
     const std::size_t before = out.size();
     one_network(network, netfilter, out);
     same_numbers_elsewhere(network, facts.interfaces, out);
-    if (out.size() == before) ok(out, "network " + base::shown(network.name) + " leads to its gateway alone");
+    if (out.size() == before) ok(out, "network " + base::shown(network.name) + " leads only to its gateway");
   }
   if (agents == 0) {
-    note(out, "the engine has no network whose route is left to a gateway (aux_addresses DefaultGatewayIPv4)",
-         "docker compose up -d with a template makes one");
+    note(out, "the engine has no network for a gateway (aux_addresses DefaultGatewayIPv4)",
+         "create a stack with 'gateway init', then: docker compose up -d");
   }
 }
 
@@ -113,14 +111,14 @@ bool ways_out(const DoctorFacts& facts, Findings& out) {
   const auto links = std::ranges::count_if(facts.interfaces, [](const auto& one) { return !one.loopback; });
   if (links == 0) {
     problem(out,
-            "this container has no network interface: the container that owns its network (agent-net) was stopped or "
+            "this container has no network interface: the container that owns its network (agent-net) stopped or "
             "restarted",
             "docker compose up -d");
   } else if (links > 1) {
-    problem(out, fmt::format("this container has {} networks: the gateway is in the path of one", links),
-            "attach the agent to the gateway's network alone");
+    problem(out, fmt::format("attached to {} networks; only one goes through the gateway", links),
+            "attach the agent only to the gateway's network");
   } else {
-    ok(out, "there is one way out");
+    ok(out, "only one network: the gateway's");
   }
   return links > 0;
 }
@@ -139,48 +137,48 @@ bool faces(const netlink::Interface& interface, const std::vector<base::Interfac
 }
 
 void in_the_gateway(const DoctorFacts& facts, Findings& out) {
-  if (facts.powers.admin) {
-    ok(out, "CAP_NET_ADMIN is there");
+  if (facts.effective_powers.admin) {
+    ok(out, "has CAP_NET_ADMIN");
   } else {
-    problem(out, "CAP_NET_ADMIN is missing: no rule can be programmed and no address claimed",
+    problem(out, "CAP_NET_ADMIN is missing: cannot install rules or claim an address",
             "cap_add: [NET_ADMIN] for this service");
   }
   for (const auto& address : facts.claimed_elsewhere) {
-    problem(out, fmt::format("{} is already answered for by another machine on this network", address.to_string()),
+    problem(out, fmt::format("another machine on this network already uses {}", address.to_string()),
             "stop the other gateway, or move this project: gateway init --replace --network CIDR");
   }
   const bool claims_v6 = std::ranges::any_of(facts.claim, [](const auto& own) { return own.address.is_v6(); });
   for (const auto& interface : facts.interfaces) {
     const bool global_v6 = std::ranges::any_of(interface.addresses, is_global_v6);
     if (!faces(interface, facts.claim) || !global_v6 || claims_v6) continue;
-    problem(out, fmt::format("the agents' network on {} has IPv6, which nobody routes there", interface.name),
+    problem(out, fmt::format("the agents' network on {} has IPv6, and no gateway is its route", interface.name),
             "remove `enable_ipv6` from the network, or --claim an IPv6 address too");
   }
 }
 
 void in_the_guard(const DoctorFacts& facts, Findings& out) {
-  if (facts.powers.admin) {
-    ok(out, "CAP_NET_ADMIN is there");
+  if (facts.effective_powers.admin) {
+    ok(out, "has CAP_NET_ADMIN");
   } else {
-    problem(out, "CAP_NET_ADMIN is missing: no rule can be programmed", "cap_add: [NET_ADMIN] for this service");
+    problem(out, "CAP_NET_ADMIN is missing: cannot install rules", "cap_add: [NET_ADMIN] for this service");
   }
   ways_out(facts, out);
 }
 
 void in_the_agent(const DoctorFacts& facts, Findings& out) {
   if (facts.powers.any()) {
-    problem(out, fmt::format("this container has {}: what runs here can go around the rules", to_string(facts.powers)),
+    problem(out, fmt::format("this container has {}: programs here can bypass the rules", to_string(facts.powers)),
             "cap_drop: [ALL] and security_opt: [\"no-new-privileges:true\"] for this service");
   } else {
-    ok(out, "no capability here reaches the network");
+    ok(out, "no network capabilities: programs here cannot bypass the rules");
   }
+  if (facts.jail) return ok(out, "this is a 'gateway run' sandbox");
   if (!ways_out(facts, out)) return;
   for (const auto& resolver : facts.refusing_resolvers) {
     problem(out,
-            fmt::format("the resolver {} refuses questions: an engine's own (127.0.0.11) stands on rules in this "
-                        "namespace, which somebody removed",
+            fmt::format("resolver {} refuses queries: Docker's DNS rules in this namespace were flushed",
                         resolver.to_string()),
-            "docker compose restart agent-net: the engine makes its rules anew, the other containers follow");
+            "restart the container: docker compose restart agent-net (the other containers follow)");
   }
 }
 
@@ -267,13 +265,29 @@ std::vector<Finding> diagnose(const DoctorFacts& facts) {
       break;
   }
   if (facts.place == Place::kMachine) return out;
-  for (const auto& neighbour : facts.netns_processes) problem(out, neighbour, "end it, or start it with less");
+  for (const auto& neighbour : facts.netns_processes) problem(out, neighbour, "stop it or drop those capabilities");
   return out;
+}
+
+std::string to_text(const Finding& finding) {
+  const char* word = "ok";
+  if (finding.level == Level::kNote) word = "note";
+  if (finding.level == Level::kProblem) word = "PROBLEM";
+  std::string text = fmt::format("{:<7}  {}\n", word, finding.what);
+  if (!finding.fix.empty()) text += fmt::format("         fix: {}\n", finding.fix);
+  return text;
+}
+
+bool is_jail(const std::vector<netlink::Interface>& interfaces, const std::vector<netlink::DefaultRoute>& routes) {
+  return std::ranges::any_of(routes, [&](const netlink::DefaultRoute& route) {
+    const auto there = std::ranges::find(interfaces, route.interface_index, &netlink::Interface::index);
+    return there != interfaces.end() && there->loopback;
+  });
 }
 
 base::Result<std::vector<EngineNetwork>> parse_networks(std::string_view json) {
   const auto list = nlohmann::json::parse(json, nullptr, false);
-  if (!list.is_array()) return base::system_error("the engine answered something else than a list of networks");
+  if (!list.is_array()) return base::system_error("unexpected answer of the container engine: no list of networks");
   std::vector<EngineNetwork> networks;
   for (const auto& item : list) {
     if (!item.is_object()) continue;

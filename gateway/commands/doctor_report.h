@@ -34,7 +34,9 @@ struct EngineNetwork {  // one network as the engine describes it
 struct DoctorFacts {
   Place place = Place::kMachine;
   base::Result<netrules::Features> kernel = base::system_error("not asked");
-  host::NetworkPowers powers;                // of this process
+  host::NetworkPowers powers;                // of this process, or what it could gain
+  host::NetworkPowers effective_powers;      // what this process can use now
+  bool jail = false;                         // this is the inside of 'gateway run'
   std::vector<std::string> netns_processes;  // host::describe_netns_processes()
   bool rules_left_over = false;              // the gateway's table is here, and no gateway or guard runs
   bool user_namespaces = false;              // may be made without privilege, for the jail
@@ -54,6 +56,12 @@ struct Finding {
   std::string fix;  // empty where nothing need be done
   bool operator==(const Finding&) const = default;
 };
+// "PROBLEM  what", and a line with the fix if there is one; with line ends.
+[[nodiscard]] std::string to_text(const Finding& finding);
+
+// A default route over loopback: no other network has one.
+[[nodiscard]] bool is_jail(const std::vector<netlink::Interface>& interfaces,
+                           const std::vector<netlink::DefaultRoute>& routes);
 
 [[nodiscard]] std::vector<Finding> diagnose(const DoctorFacts& facts);
 

@@ -38,14 +38,12 @@ void show_ports(ShownIntent& shown) {
   if (intent.redirect_port == 0) {
     intent.redirect_port = free_example_port(intent);
     shown.notes.push_back(
-        fmt::format("Port {} stands for the one on which redirected connections will arrive: any free "
-                    "one, or --listen.",
+        fmt::format("Port {} is an example: serving uses any free port for redirected connections, or --listen.",
                     intent.redirect_port));
   }
   if (intent.dns_port == 0) {
     intent.dns_port = free_example_port(intent);
-    shown.notes.push_back(
-        fmt::format("Port {} stands for the one on which DNS will arrive: any free one.", intent.dns_port));
+    shown.notes.push_back(fmt::format("Port {} is an example: serving uses any free port for DNS.", intent.dns_port));
   }
 }
 
@@ -60,8 +58,8 @@ void show_interface(ShownIntent& shown, const serve::ServeOptions& options) {
   intent.inside_interface = inside ? inside->name : kExampleInterface;
   if (inside) return;
   shown.notes.push_back(
-      fmt::format("Interface {} stands for the one on which the agents are: name it with --inside, or "
-                  "--claim an address on its subnet.",
+      fmt::format("Interface {} is an example: pass --inside IFACE, or --claim an address on its "
+                  "subnet.",
                   kExampleInterface));
 }
 
@@ -72,7 +70,7 @@ void show_gateway(ShownIntent& shown, const serve::ServeOptions& options) {
   for (const auto& claimed : options.claim) intent.gateway_addresses.push_back(claimed.address);
   if (!intent.gateway_addresses.empty()) return;
   intent.gateway_addresses.push_back(base::IpAddress::v4(kExampleGateway));
-  shown.notes.push_back(fmt::format("Address {} stands for the gateway's: name it with --claim.",
+  shown.notes.push_back(fmt::format("Address {} is an example: pass the gateway's with --claim.",
                                     intent.gateway_addresses.front().to_string()));
 }
 
@@ -83,19 +81,19 @@ void show_queue(ShownIntent& shown, const base::Result<netrules::Features>& feat
   if (intent.native_queue) return;
   if (features && !features->compat_queue) {
     intent.packet_queue.reset();
-    shown.notes.emplace_back("This kernel can queue no packets: what is refused is not named in the log.");
+    shown.notes.emplace_back("This kernel cannot queue packets: refused packets are not logged.");
     return;
   }
   const char* why = features ? "This kernel has no native queue expression"
-                             : "Whether this kernel has a native queue expression cannot be seen from here";
-  shown.notes.push_back(
-      fmt::format("{}: the xtables target NFQUEUE, which nft cannot write down, is shown as a comment.", why));
+                             : "This kernel may have no native queue expression (not checked: needs user namespaces)";
+  shown.notes.push_back(fmt::format(
+      "{}: the xtables target NFQUEUE is used instead, shown as a comment because nft has no text for it.", why));
 }
 
 void note_udp_endpoints(ShownIntent& shown) {
   for (const netrules::EndpointRule& endpoint : shown.intent.endpoints) {
     if (endpoint.transport != netrules::EndpointRule::Transport::kUdp) continue;
-    shown.notes.push_back(fmt::format("{}: UDP endpoints have no rule yet and are refused.", endpoint.comment));
+    shown.notes.push_back(fmt::format("{}: UDP endpoints are not supported yet; they stay blocked.", endpoint.comment));
   }
 }
 
@@ -107,10 +105,10 @@ std::string comment(std::string_view prefix, std::string text) {
 }
 
 std::string text_output(const ShownIntent& shown, const policy::Policy& policy, const netrules::Ruleset& rules) {
-  std::string out = comment(" ", fmt::format("gateway --dry-run, topology {}: programmed in one transaction when the "
-                                             "gateway is ready;",
+  std::string out = comment(" ", fmt::format("gateway --dry-run, topology {}: installed in one transaction when the "
+                                             "gateway is ready.",
                                              to_string(shown.intent.topology)));
-  out += comment(" ", "until then, and after it ends, everything is closed. Nothing was touched now.");
+  out += comment(" ", "Before that, and after it stops, everything is blocked. Nothing was changed now.");
   for (const std::string& note : shown.notes) out += comment(" ", note);
   out += "#\n# The policy:\n";
   const std::string described = policy.describe();
@@ -134,8 +132,7 @@ ShownIntent shown_intent(netrules::Intent intent, const serve::ServeOptions& opt
                          const base::Result<netrules::Features>& features) {
   ShownIntent shown{std::move(intent), {}};
   if (!options.program_rules) {
-    shown.notes.emplace_back(
-        "With --no-rules the gateway programs none of these: somebody else must, or nothing is held.");
+    shown.notes.emplace_back("--no-rules: traffic is not restricted unless you install these rules.");
   }
   show_ports(shown);
   show_interface(shown, options);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <netdb.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -138,7 +139,8 @@ std::string if_private(const policy::Policy& policy, const PreparedQuery& questi
 std::string as_text(const policy::Policy& policy, const policy::DecisionQuery& asked, const PreparedQuery& question,
                     const Decision& decision, const Resolution& resolution) {
   const auto& facts = question.facts();
-  std::string out = fmt::format("{}  {}\n", decision.allowed() ? "allowed" : "blocked", base::shown(subject(asked)));
+  const char* verdict = decision.allowed() ? "allowed" : "blocked";
+  std::string out = fmt::format("{}  {}\n", paint(verdict, use_colour(STDOUT_FILENO)), base::shown(subject(asked)));
   if (is_for_the_gateway(question)) return out + "The gateway answers this itself (GET and HEAD only).\n";
   out += fmt::format("{}\nReason: {}\n", policy::reason_sentence(policy, facts, decision),
                      policy::to_string(decision.reason));

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/serve/guard.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <csignal>
 #include <memory>
 #include <string>
 #include <utility>
@@ -16,7 +13,9 @@
 #include "gateway/commands/command.h"
 #include "gateway/commands/control_question.h"
 #include "gateway/commands/serve_options.h"
+#include "gateway/commands/serving_log.h"
 #include "gateway/commands/this_machine.h"
+#include "gateway/commands/version.h"
 #include "gateway/host/capabilities.h"
 
 namespace soleroute::gateway::commands {
@@ -27,12 +26,14 @@ struct GuardOptions {
   std::vector<std::string> policy;
   bool set_route = false;
   bool this_machine = false;
+  std::string log_format = kDefaultLogFormat;
   std::string explicit_proxy = std::to_string(serve::kDefaultExplicitProxyPort);
   std::string control = serve::kDefaultControlSocket;
 };
 
 base::Result<serve::GuardOptions> parse(const GuardOptions& given) {
   serve::GuardOptions options;
+  options.version = version_and_commit();
   options.policy_files = given.policy;
   options.set_route = given.set_route;
   options.control_socket = given.control;
@@ -57,10 +58,8 @@ int guard(const GuardOptions& given) {
   if (!options) return report(options.error());
   if (const auto meant = check_network(given.this_machine); !meant) return report(meant.error());
   if (const auto raised = host::raise_permitted_capabilities(); !raised) return report(raised.error());
-  ::signal(SIGPIPE, SIG_IGN);  // a log that is gone is an error of that write
   audit::Counters counters;
-  const auto log =
-      audit::make_json_log(base::Fd(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)), audit::Verbosity::kNormal, &counters);
+  const auto log = make_serving_log(given.log_format, audit::Verbosity::kNormal, counters);
   const auto guarded = serve::guard(*options, *log, counters);
   return guarded ? kExitDone : report(guarded.error());
 }
@@ -83,6 +82,7 @@ void add_guard(CLI::App& program, Invocation& invocation) {
       ->envname("GATEWAY_EXPLICIT_PROXY")
       ->type_name("PORT|off");
   add_this_machine_option(command, options->this_machine);
+  add_log_format_option(command, options->log_format);
   add_control_option(command, options->control, "control socket for 'gateway status' and 'gateway reload'");
 }
 

@@ -16,20 +16,27 @@
 #include "gateway/commands/control_question.h"
 
 namespace soleroute::gateway::commands {
+namespace {
+
+constexpr const char* kNotReloaded = "\nnot reloaded; the previous policy is still active";
+
+}  // namespace
 
 base::Result<ReloadReport> describe_reload(std::string_view answer) {
   const auto object = nlohmann::json::parse(answer, nullptr, false);
   if (object.is_object() && object.contains("error") && object["error"].is_string()) {
-    return base::system_error("the gateway answered: " + base::shown(object["error"].get<std::string>()));
+    return base::system_error("the gateway refused: " + base::shown(object["error"].get<std::string>()));
   }
   const bool understood = object.is_object() && object.contains("accepted") && object["accepted"].is_boolean() &&
                           object.contains("detail") && object["detail"].is_string();
   if (!understood) {
-    return base::system_error("the control socket answered something else: " + base::shown(answer.substr(0, 200)));
+    return base::system_error("unexpected answer of the control socket: " + base::shown(answer.substr(0, 200)));
   }
   const auto detail = object["detail"].get<std::string>();  // lines with a caret: shown as the gateway made it
   if (!object["accepted"].get<bool>()) {
-    return ReloadReport{false, true, detail + "\nThe policy from before stays in force."};
+    const auto system = object.find("system");
+    if (system != object.end() && *system == true) return base::system_error(detail + kNotReloaded);
+    return ReloadReport{false, true, detail + kNotReloaded};
   }
   const auto version = object.contains("version") && object["version"].is_number_unsigned()
                            ? object["version"].get<std::uint64_t>()
@@ -40,11 +47,11 @@ base::Result<ReloadReport> describe_reload(std::string_view answer) {
   }
   if (!behind.empty()) {
     return ReloadReport{true, false,
-                        fmt::format("policy accepted: {}, version {} since the start. It is not in force yet on worker "
-                                    "{}, which gives no sign of life: ask 'gateway status'",
+                        fmt::format("reloaded {}, revision {}; not active yet on worker {}, which does not respond. "
+                                    "Run: gateway status",
                                     detail, version, behind)};
   }
-  return ReloadReport{true, true, fmt::format("policy in force: {}, version {} since the start", detail, version)};
+  return ReloadReport{true, true, fmt::format("reloaded {}, revision {}", detail, version)};
 }
 
 namespace {
@@ -56,10 +63,7 @@ int reload(const std::string& control) {
   if (!answer) return report(answer.error());
   const auto described = describe_reload(*answer);
   if (!described) return report(described.error());
-  if (!described->accepted) {
-    report({.message = described->text, .kind = base::ErrorKind::kUsage});
-    return kExitNo;
-  }
+  if (!described->accepted) return report({.message = described->text, .kind = base::ErrorKind::kUsage});
   fmt::print("{}\n", described->text);
   return described->everywhere ? kExitDone : kExitNo;
 }
@@ -68,11 +72,13 @@ int reload(const std::string& control) {
 
 void add_reload(CLI::App& program, Invocation& invocation) {
   const auto control = std::make_shared<std::string>(serve::kDefaultControlSocket);
-  CLI::App& command = add_command(program, invocation, "reload", "reload the policy of a running gateway",
-                                  "docker compose exec proxy gateway reload\n"
-                                  "  kubectl exec agent -c gateway -- gateway reload\n\n"
-                                  "Does the same as SIGHUP. If the new policy is wrong, the previous one stays active.",
-                                  [control] { return reload(*control); });
+  CLI::App& command =
+      add_command(program, invocation, "reload", "reload the policy of a running gateway",
+                  "docker compose exec proxy gateway reload\n"
+                  "  kubectl exec agent -c gateway -- gateway reload\n\n"
+                  "Does the same as SIGHUP. If the new policy is wrong, the previous one stays active.\n"
+                  "Exit status: 1 if a worker does not respond, 2 for a wrong policy, 3 if no gateway runs.",
+                  [control] { return reload(*control); });
   add_control_option(command, *control, "control socket of the gateway");
 }
 

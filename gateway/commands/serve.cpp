@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <csignal>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,10 +14,13 @@
 
 #include "base/text.h"
 #include "gateway/commands/command.h"
+#include "gateway/commands/container_marks.h"
 #include "gateway/commands/control_question.h"
 #include "gateway/commands/serve_options.h"
+#include "gateway/commands/serving_log.h"
 #include "gateway/commands/stack_variables.h"
 #include "gateway/commands/this_machine.h"
+#include "gateway/commands/version.h"
 #include "gateway/host/capabilities.h"
 #include "gateway/serve/supervisor.h"
 
@@ -85,8 +85,11 @@ base::Result<std::vector<T>> parse_all(std::string_view option, const std::vecto
 }
 
 base::Status parse_ports(const ServeArguments& arguments, serve::ServeOptions& options) {
-  SR_LET(proxy, parse_explicit_proxy(arguments.explicit_proxy));
-  options.explicit_proxy_port = *proxy;
+  SR_LET(proxy, parse_explicit_proxy_place(arguments.explicit_proxy));
+  options.explicit_proxy_port = proxy->port;
+  options.explicit_proxy_address = proxy->address;
+  const bool here_alone = arguments.topology == serve::kProxyTopology && !arguments.in_container;
+  if (!proxy->address && here_alone) options.explicit_proxy_address = base::IpAddress::v4({127, 0, 0, 1});
   if (arguments.listen.empty()) return {};
   SR_LET(listen, parse_port("--listen", arguments.listen));
   options.listen_port = *listen;
@@ -94,8 +97,10 @@ base::Status parse_ports(const ServeArguments& arguments, serve::ServeOptions& o
 }
 
 base::Status parse_addresses(const ServeArguments& arguments, serve::ServeOptions& options) {
-  SR_LET(claim, parse_all<base::InterfaceAddress>("--claim", arguments.claim, base::InterfaceAddress::parse));
-  options.claim = std::move(*claim);
+  for (const std::string& text : arguments.claim) {
+    SR_LET(claim, parse_claim(text));
+    options.claim.push_back(*claim);
+  }
   if (std::ranges::count_if(options.claim, [](const auto& item) { return item.address.is_v4(); }) > 1 ||
       std::ranges::count_if(options.claim, [](const auto& item) { return item.address.is_v6(); }) > 1) {
     return base::usage_error("--claim: at most one address of each family");
@@ -113,9 +118,8 @@ base::Status parse_addresses(const ServeArguments& arguments, serve::ServeOption
 
 base::Status check_proxy_only(const serve::ServeOptions& options, bool dry_run) {
   if (!options.proxy_only) return {};
-  if (dry_run) return base::usage_error("--topology proxy: it programs no rules, so there are none to show");
-  if (options.explicit_proxy_port == 0)
-    return base::usage_error("--topology proxy needs a port: --explicit-proxy PORT");
+  if (dry_run) return base::usage_error("--topology proxy installs no rules; --dry-run has nothing to show");
+  if (options.explicit_proxy_port == 0) return base::usage_error("--topology proxy needs --explicit-proxy [ADDR:]PORT");
   return {};
 }
 
@@ -126,36 +130,35 @@ bool dry_run_wanted(const ServeArguments& arguments) {
 base::Status check_close(const ServeArguments& arguments, const serve::ServeOptions& options) {
   if (!arguments.close) return {};
   if (options.topology != netrules::Topology::kSidecar) {
-    return base::usage_error("--close: only with --topology sidecar; elsewhere a namespace is closed by being served");
+    return base::usage_error("--close needs --topology sidecar");
   }
-  if (arguments.no_rules) return base::usage_error("--close programs rules, and --no-rules none: give one of them");
-  if (dry_run_wanted(arguments)) return base::usage_error("--close: --dry-run shows its rules without it");
+  if (arguments.no_rules) return base::usage_error("--close and --no-rules exclude each other");
+  if (dry_run_wanted(arguments)) return base::usage_error("--close and --dry-run exclude each other");
   return {};
 }
 
 // `work` is what the options ask for, with the capabilities that this process may have and with a log.
-int with_log(const serve::ServeOptions& options,
+int with_log(const serve::ServeOptions& options, const std::string& format,
              base::Status (*work)(const serve::ServeOptions&, audit::DecisionLog&, audit::Counters&)) {
   if (const auto raised = host::raise_permitted_capabilities(); !raised) return report(raised.error());
-  ::signal(SIGPIPE, SIG_IGN);  // a peer that is gone is an error of that write
-  const int standard_output = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
   audit::Counters counters;
-  const auto log = audit::make_json_log(base::Fd(standard_output), options.log, &counters);
+  const auto log = make_serving_log(format, options.log, counters);
   const auto done = work(options, *log, counters);
   return done ? kExitDone : report(done.error());
 }
 
 int serve_body(ServeArguments arguments) {
   if (auto applied = apply(stack_variables(), arguments); !applied) return report(applied.error());
+  arguments.in_container = is_container(read_container_marks());
   const auto options = parse_serve_options(arguments);
   if (!options) return report(options.error());
   if (options->program_rules && !dry_run_wanted(arguments)) {
     if (const auto meant = check_network(arguments.this_machine); !meant) return report(meant.error());
   }
-  if (arguments.close) return with_log(*options, serve::close_namespace);
-  if (!dry_run_wanted(arguments)) return with_log(*options, serve::serve);
+  if (arguments.close) return with_log(*options, arguments.log_format, serve::close_namespace);
+  if (!dry_run_wanted(arguments)) return with_log(*options, arguments.log_format, serve::serve);
   if (arguments.dry_run != "json" && arguments.dry_run != "true") {
-    return report({.message = "--dry-run is given alone or as --dry-run=json", .kind = base::ErrorKind::kUsage});
+    return report({.message = "--dry-run takes no value but json: --dry-run=json", .kind = base::ErrorKind::kUsage});
   }
   return dry_run(*options, arguments.dry_run == "json" ? DryRunFormat::kJson : DryRunFormat::kText);
 }
@@ -167,8 +170,22 @@ base::Result<std::uint16_t> parse_explicit_proxy(const std::string& text) {
   return parse_port("--explicit-proxy", text);
 }
 
+base::Result<ExplicitProxyPlace> parse_explicit_proxy_place(const std::string& text) {
+  if (text.find(':') == std::string::npos) {
+    SR_LET(port, parse_explicit_proxy(text));
+    return ExplicitProxyPlace{.address = {}, .port = *port};
+  }
+  const auto place = base::Endpoint::parse(text);
+  if (!place || place->port == 0) {
+    return base::usage_error(
+        fmt::format("--explicit-proxy: '{}' is not PORT, ADDR:PORT, [IPV6]:PORT or off", base::shown(text)));
+  }
+  return ExplicitProxyPlace{.address = place->address, .port = place->port};
+}
+
 base::Result<serve::ServeOptions> parse_serve_options(const ServeArguments& arguments) {
   serve::ServeOptions options;
+  options.version = version_and_commit();
   options.policy_files = arguments.policy;
   options.optional_policy_files = arguments.optional_policy;
   options.base_service = arguments.base_service;
@@ -194,7 +211,7 @@ base::Result<serve::ServeOptions> parse_serve_options(const ServeArguments& argu
   const bool serves = *topology == netrules::Topology::kRouter || *topology == netrules::Topology::kSidecar;
   if (!serves && !dry_run_wanted(arguments)) {
     return base::usage_error(
-        fmt::format("--topology {}: only with --dry-run; serving is router, sidecar or proxy", arguments.topology));
+        fmt::format("--topology {} needs --dry-run; to serve, use router, sidecar or proxy", arguments.topology));
   }
   SR_LET(verbosity, choose("--log", arguments.log, kVerbosities));
   options.log = *verbosity;
@@ -231,10 +248,10 @@ void add_serve_options(CLI::App& program, ServeArguments& to) {
   program.add_option("--metrics", to.metrics, "serve Prometheus metrics and health at this address (default: off)")
       ->envname("GATEWAY_METRICS")
       ->type_name("ADDR:PORT");
-  program.add_option("--explicit-proxy", to.explicit_proxy, "port of the explicit HTTP proxy")
+  program.add_option("--explicit-proxy", to.explicit_proxy, "address and port of the explicit HTTP proxy")
       ->capture_default_str()
       ->envname("GATEWAY_EXPLICIT_PROXY")
-      ->type_name("PORT|off");
+      ->type_name("[ADDR:]PORT|off");
   program.add_option("--listen", to.listen, "port for redirected connections (default: any free port)")
       ->envname("GATEWAY_LISTEN")
       ->type_name("PORT");
@@ -251,6 +268,7 @@ void add_serve_options(CLI::App& program, ServeArguments& to) {
       ->type_name("quiet|normal|debug");
   program.add_flag_callback("-q,--quiet", [&to] { to.log = "quiet"; }, "same as --log quiet");
   program.add_flag_callback("-v,--verbose", [&to] { to.log = "debug"; }, "same as --log debug");
+  add_log_format_option(program, to.log_format);
   add_secrets_option(program, to.secrets_dir);
   program.add_flag("--dry-run", to.dry_run, "print the nftables rules and exit (--dry-run=json: as JSON)")
       ->type_name("");
@@ -267,6 +285,7 @@ void add_serve(CLI::App& program, Invocation& invocation) {
   add_serve_options(command, *arguments);
   const auto unnamed = std::make_shared<ServeArguments>();
   add_serve_options(program, *unnamed);
+  add_colour_option(program);
   invocation.serve = [unnamed] { return serve_body(*unnamed); };
 }
 

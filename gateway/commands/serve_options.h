@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/ip_address.h"
 #include "base/result.h"
 #include "gateway/serve/options.h"
 
@@ -32,15 +34,24 @@ struct ServeArguments {
   bool this_machine = false;  // rules in the machine's own network are meant
   int workers = 0;
   std::string log = "normal";
+  std::string log_format = "auto";
   std::string secrets_dir = secrets::kDefaultSecretsDirectory;
   std::string ca_dir;
   std::string ca_out;
   std::vector<std::string> trust;
-  std::string dry_run;  // empty: serve; "true" (given alone): text; "json"
+  bool in_container = true;  // as stack_variables.h finds out: outside of one, a proxy is for this machine alone
+  std::string dry_run;       // empty: serve; "true" (given alone): text; "json"
 };
 
 // A port, or "off" for 0.
 [[nodiscard]] base::Result<std::uint16_t> parse_explicit_proxy(const std::string& text);
+
+struct ExplicitProxyPlace {
+  std::optional<base::IpAddress> address;  // absent: not said
+  std::uint16_t port = 0;                  // 0: off
+};
+// The same, or an address with a port: 127.0.0.1:8080, [::1]:8080.
+[[nodiscard]] base::Result<ExplicitProxyPlace> parse_explicit_proxy_place(const std::string& text);
 
 // Errors are kUsage and name the option.
 [[nodiscard]] base::Result<serve::ServeOptions> parse_serve_options(const ServeArguments& arguments);

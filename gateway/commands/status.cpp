@@ -2,6 +2,7 @@
 #include "gateway/commands/status.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -20,6 +21,8 @@ namespace soleroute::gateway::commands {
 namespace {
 
 using nlohmann::json;
+
+constexpr const char* kHealth = "health       ";
 
 std::string text_of(const json& object, const char* key) {
   const auto found = object.find(key);
@@ -72,11 +75,11 @@ std::string numbers(const json& list) {
 void describe_policy(std::string& out, const json& policy) {
   const std::string files = joined(part(policy, "files"));
   fmt::format_to(std::back_inserter(out), "policy       {}, {} hosts{}\n",
-                 files.empty() ? "none: everything is denied" : files, number_of(policy, "hosts"),
-                 flag_of(policy, "stale") ? "; the last reload was refused" : "");
+                 files.empty() ? "none: all network access is blocked" : files, number_of(policy, "hosts"),
+                 flag_of(policy, "stale") ? "; the last reload failed" : "");
   const std::string behind = numbers(part(policy, "behind"));
   if (!behind.empty()) {
-    fmt::format_to(std::back_inserter(out), "             not in force yet on worker {}\n", behind);
+    fmt::format_to(std::back_inserter(out), "             not active yet on worker {}\n", behind);
   }
 }
 
@@ -90,7 +93,7 @@ void describe_warnings(std::string& out, const json& warnings) {
 void describe_rules(std::string& out, const json& rules) {
   const json differences = part(rules, "differences");
   fmt::format_to(std::back_inserter(out), "rules        {}, {}\n", text_of(rules, "intended"),
-                 differences.empty() ? "in the kernel as intended" : "not in the kernel as intended:");
+                 differences.empty() ? "unchanged in the kernel" : "modified in the kernel:");
   for (const json& difference : differences) {
     if (difference.is_string()) {
       fmt::format_to(std::back_inserter(out), "             {}\n",
@@ -102,8 +105,8 @@ void describe_rules(std::string& out, const json& rules) {
 void describe_workers(std::string& out, const json& workers, const json& limits) {
   const std::string stalled = numbers(part(workers, "stalled"));
   fmt::format_to(std::back_inserter(out), "workers      {}{}{}\n", number_of(workers, "count"),
-                 stalled.empty() ? "" : "; no sign of life from: ", stalled);
-  fmt::format_to(std::back_inserter(out), "limits       {} connections at once ({} file descriptors)\n",
+                 stalled.empty() ? "" : "; not responding: ", stalled);
+  fmt::format_to(std::back_inserter(out), "limits       {} concurrent connections ({} file descriptors)\n",
                  number_of(limits, "connections"), number_of(limits, "descriptors"));
 }
 
@@ -119,7 +122,7 @@ void describe_counters(std::string& out, const json& counters) {
 base::Result<StatusReport> describe_status(std::string_view answer) {
   const json object = json::parse(answer, nullptr, false);
   if (!object.is_object() || !object.contains("health")) {
-    return base::system_error("the control socket answered something else: " + base::shown(answer.substr(0, 200)));
+    return base::system_error("unexpected answer of the control socket: " + base::shown(answer.substr(0, 200)));
   }
   const std::string health = text_of(object, "health");
   const json policy = part(object, "policy");
@@ -129,9 +132,9 @@ base::Result<StatusReport> describe_status(std::string_view answer) {
   const json log = part(object, "log");
   report.healthy = health == "healthy" && part(rules, "differences").empty() && part(policy, "behind").empty() &&
                    !(policy.is_object() && flag_of(policy, "stale"));
-  fmt::format_to(std::back_inserter(report.text),
-                 "health       {}\nversion      {}\nrunning for  {}\ntopology     {}\n", health,
-                 text_of(object, "version"), duration(number_of(object, "uptime_s")), text_of(object, "topology"));
+  fmt::format_to(std::back_inserter(report.text), "{}{}\nversion      {}\nrunning for  {}\ntopology     {}\n", kHealth,
+                 health, text_of(object, "version"), duration(number_of(object, "uptime_s")),
+                 text_of(object, "topology"));
   describe_warnings(report.text, part(object, "warnings"));
   if (policy.is_object()) describe_policy(report.text, policy);
   if (rules.is_object()) describe_rules(report.text, rules);
@@ -157,12 +160,21 @@ struct StatusOptions {
   bool alive = false;
 };
 
+// The word behind "health", and warnings.
+std::string painted(const std::string& text) {
+  const bool colour = use_colour(STDOUT_FILENO);
+  const std::size_t word = std::string_view(kHealth).size();
+  const std::size_t end = text.find('\n');
+  return text.substr(0, word) + paint(text.substr(word, end - word), colour) +
+         paint_lines(std::string_view(text).substr(end), colour);
+}
+
 int status(const StatusOptions& options) {
   const auto answer = ask_gateway(options.control, "status", kAskTimeout);
   if (!answer) return report(answer.error());
   const auto described = describe_status(*answer);
   if (!described) return report(described.error());
-  std::fputs(options.json ? answer->c_str() : described->text.c_str(), stdout);
+  std::fputs(options.json ? answer->c_str() : painted(described->text).c_str(), stdout);
   return described->healthy || options.alive ? kExitDone : kExitNo;
 }
 

@@ -42,6 +42,9 @@ base::Status remove_rules(const std::string& control) {
   SR_TRY(check_unused(control));
   SR_TRY(kernel->remove(table));
   fmt::print("removed nftables table inet {}: this network is no longer restricted\n", table);
+  fmt::print(
+      "Other settings of a gateway stay until you change them: the default route (--set-route), claimed addresses "
+      "(--claim), and forwarding, which a router turns off (sysctl net.ipv4.ip_forward)\n");
   return {};
 }
 

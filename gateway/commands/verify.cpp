@@ -46,10 +46,8 @@ base::Result<VerifyRequest> to_request(const VerifyOptions& options) {
 }
 
 void print(const Check& check, const CheckResult& result) {
-  const bool colour = use_colour(STDOUT_FILENO);
-  const char* paint = !colour ? "" : result.ok ? "\x1b[32m" : "\x1b[1;31m";
-  fmt::print("{}{:<6}{}  {}: {}\n", paint, result.ok ? "ok" : "FAILED", colour ? "\x1b[0m" : "", check.name,
-             result.seen);
+  const auto line = fmt::format("{:<6}  {}: {}\n", result.ok ? "ok" : "FAILED", check.name, result.seen);
+  fmt::print("{}", paint_lines(line, use_colour(STDOUT_FILENO)));
   std::fflush(stdout);
 }
 
@@ -68,14 +66,17 @@ std::vector<CheckResult> run_all(const std::vector<Check>& checks) {
 int verify(const VerifyOptions& options) {
   const auto request = to_request(options);
   if (!request) return report(request.error());
+  if (is_without_gateway(*request)) {
+    return report(base::system_error("no gateway answers here (no route, no DNS)").error());
+  }
   const auto checks = verify_checks(*request);
   const auto results = run_all(checks);
-  int failures = 0;
+  std::size_t failures = 0;
   for (std::size_t i = 0; i < checks.size(); ++i) {
     print(checks[i], results[i]);
     if (!results[i].ok) ++failures;
   }
-  fmt::print("{} of {} checks hold\n", checks.size() - static_cast<std::size_t>(failures), checks.size());
+  fmt::print("{} passed, {} failed\n", checks.size() - failures, failures);
   return failures == 0 ? kExitDone : kExitNo;
 }
 

@@ -52,7 +52,7 @@ bool is_refusal(int err) {
 }
 
 CheckResult judge_refusal(const base::Error& error) {
-  if (error.sys_errno == ETIMEDOUT) return failed("hangs: neither answered nor refused within a second");
+  if (error.sys_errno == ETIMEDOUT) return failed("timed out (expected an immediate refusal)");
   if (!is_refusal(error.sys_errno)) return failed(error.message);
   return passed("refused: " + std::generic_category().message(error.sys_errno));
 }
@@ -120,8 +120,8 @@ CheckResult check_foreign_resolver(const base::Endpoint& usual, const base::Host
   const auto ours = ask_dns(ProbeKind::kUdp, usual, denied);
   if (!ours) return failed(ours.error().message);
   if (ours->addresses != theirs->addresses)
-    return failed("somebody else answers: " + addresses_text(theirs->addresses));
-  return passed("the gateway answers in its place");
+    return failed("another server answers: " + addresses_text(theirs->addresses));
+  return passed("the gateway answers instead");
 }
 
 // --- HTTP and TLS ---
@@ -243,13 +243,13 @@ CheckResult check_guard() {
     return failed(std::generic_category().message(errno));
   }
   const bool sent = ::send(socket.get(), "gateway verify", 14, MSG_NOSIGNAL) >= 0;
-  if (!sent && errno == EPERM) return passed("a rule here refuses it");
+  if (!sent && errno == EPERM) return passed("refused by a rule here");
   pollfd wanted{.fd = socket.get(), .events = 0, .revents = 0};
   if (sent && ::poll(&wanted, 1, static_cast<int>(kRuleAnswersWithin.count())) == 1) {
     const auto from = sender_of_error(socket.get());
-    if (from && is_own(*from)) return passed("a rule here refuses it");
+    if (from && is_own(*from)) return passed("refused by a rule here");
   }
-  return failed("no rule here refuses it: is agent-guard running?");
+  return failed("not refused by a rule here; is agent-guard running?");
 }
 
 // An allowed name passes when its own server answers; that server's opinion does not matter.
@@ -259,20 +259,29 @@ CheckResult check_allowed(const base::Endpoint& resolver, const base::HostName& 
   if (answer->addresses.empty()) return failed("has no address");
   const base::IpAddress address = answer->addresses.front();
   const auto tls = probe_tls({address, base::kHttpsPort}, name.text(), "/", kAnsweredWithin);
-  if (tls && is_refusal_page(tls->answer)) return failed("the policy denies it");
+  if (tls && is_refusal_page(tls->answer)) return failed("the policy blocks it");
   const bool served = tls && (tls->outcome == TlsProbe::Outcome::kDone || tls->outcome == TlsProbe::Outcome::kBegan);
   if (served) return passed("https: its server answers the handshake");
   const auto page = http_get({address, base::kHttpPort}, name.text(), "/");
-  if (!page) return failed("neither https nor http is answered: " + page.error().message);
-  if (is_refusal_page(*page)) return failed("the policy denies it");
+  if (!page) return failed("no answer over https or http: " + page.error().message);
+  if (is_refusal_page(*page)) return failed("the policy blocks it");
   if (page->starts_with("HTTP/1.")) return passed("http: " + first_line(*page));
-  return failed("neither https nor http is answered");
+  return failed("no answer over https or http");
 }
 
 }  // namespace
 
+bool is_without_gateway(const VerifyRequest& request) {
+  if (request.guard == GuardCheck::kOnly) return false;
+  const auto routes = netlink::list_default_routes();
+  if (!routes || !routes->empty()) return false;
+  return std::ranges::none_of(request.resolvers, [&](const base::Endpoint& resolver) {
+    return ask_dns(ProbeKind::kUdp, resolver, request.denied) || ask_dns(ProbeKind::kTcp, resolver, request.denied);
+  });
+}
+
 std::vector<Check> verify_checks(const VerifyRequest& request) {
-  const Check guard{"what leads around the gateway is refused in this namespace", check_guard};
+  const Check guard{"traffic that bypasses the gateway is refused in this namespace", check_guard};
   if (request.guard == GuardCheck::kOnly) return {guard};
   const base::Endpoint resolver = request.resolvers.front();
   const base::HostName& denied = request.denied;

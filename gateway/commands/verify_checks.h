@@ -39,6 +39,9 @@ struct Check {
   std::function<CheckResult()> run;
 };
 
+// There is no default route, and no resolver answers: a network without a gateway, where every refusal proves nothing.
+[[nodiscard]] bool is_without_gateway(const VerifyRequest& request);
+
 [[nodiscard]] std::vector<Check> verify_checks(const VerifyRequest& request);
 
 }  // namespace soleroute::gateway::commands

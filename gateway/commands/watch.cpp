@@ -8,9 +8,9 @@
 #include <string>
 
 #include "gateway/audit/log_line.h"
+#include "gateway/audit/log_text.h"
 #include "gateway/commands/command.h"
 #include "gateway/commands/line_source.h"
-#include "gateway/commands/watch_line.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -23,7 +23,7 @@ struct WatchOptions {
 
 int watch(const WatchOptions& options) {
   if (options.file == "-" && ::isatty(STDIN_FILENO) == 1) {
-    return report({.message = "name the log's file, or pipe a log in: docker logs -f GATEWAY | gateway watch",
+    return report({.message = "missing FILE (or pipe a log: docker logs -f GATEWAY | gateway watch)",
                    .kind = base::ErrorKind::kUsage});
   }
   auto source = LineSource::open(options.file, !options.no_follow);
@@ -31,8 +31,8 @@ int watch(const WatchOptions& options) {
   const bool colour = use_colour(STDOUT_FILENO);
   while (const auto text = source->next()) {
     const auto line = audit::parse_log_line(*text);
-    if (!line || (options.denied && !is_denial(*line))) continue;
-    fmt::print("{}\n", watch_line(*line, colour));
+    if (!line || (options.denied && !audit::is_denial(*line))) continue;
+    fmt::print("{}\n", audit::log_text(*line, colour));
     if (std::fflush(stdout) != 0) return report(base::errno_error("cannot write").error());
   }
   return kExitDone;

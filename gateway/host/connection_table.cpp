@@ -22,7 +22,7 @@ std::uint64_t number_in(const char* path) {
 std::optional<std::string> describe_table(std::uint64_t entries, std::uint64_t limit) {
   if (limit == 0 || entries * 100 < limit * kTableFullPercent) return std::nullopt;
   return fmt::format(
-      "the kernel's table of connections is full, {} of {} entries: new connections and DNS answers are dropped; raise "
+      "the kernel's connection table is full ({} of {} entries): new connections and DNS answers are dropped. Raise "
       "net.netfilter.nf_conntrack_max",
       entries, limit);
 }

@@ -112,8 +112,7 @@ std::vector<std::string> forwarding_left_on() {
   std::vector<std::string> lines;
   for (const std::string& path : deciding) {
     if (const std::string value = read_setting(path); value.empty() || value == "0") continue;
-    lines.push_back(
-        fmt::format("cannot turn off {}: set it to 0 where the container is started (sysctls:)", name_of(path)));
+    lines.push_back(fmt::format("cannot turn off {}; set it to 0 in the container's `sysctls:`", name_of(path)));
   }
   return lines;
 }

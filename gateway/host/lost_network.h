@@ -35,9 +35,9 @@ class NetworkWatch {
 };
 
 inline constexpr const char* kNetworkLost =
-    "this network has no interface any more: the container that owns it ended. Start it: docker compose up -d";
+    "this network has no interface: the container that owns it stopped. Run: docker compose up -d";
 inline constexpr const char* kNetworkReplaced =
-    "the container that owns this network was restarted and has a new one: ending, so that the engine starts this "
-    "container again in there";
+    "the container that owns this network restarted with a new network; exiting, so that the engine restarts this "
+    "container in it";
 
 }  // namespace soleroute::gateway::host

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <tuple>
 
 #include "base/ascii.h"
 #include "base/read_file.h"
@@ -39,6 +40,10 @@ std::uint64_t capability_mask(std::string_view status, std::string_view name) {
   return mask;
 }
 
+NetworkPowers powers_in(std::uint64_t mask) {
+  return {.admin = (mask >> CAP_NET_ADMIN & 1U) != 0, .raw = (mask >> CAP_NET_RAW & 1U) != 0};
+}
+
 // Opaque where the process may not be looked into.
 std::optional<std::pair<dev_t, ino_t>> network_of(const std::string& process) {
   struct stat info{};
@@ -50,12 +55,19 @@ bool is_number(const std::string& name) {
   return !name.empty() && std::ranges::all_of(name, base::is_digit);
 }
 
+// A thread of the kernel runs no file; of a process whose file may not be seen, this is not known.
+bool is_kernel_thread(const std::filesystem::path& process) {
+  std::error_code error;
+  std::ignore = std::filesystem::read_symlink(process / "exe", error);
+  return error == std::errc::no_such_file_or_directory;
+}
+
 std::optional<std::string> describe_process(const std::filesystem::path& folder) {
   const std::string status = base::read_file(folder / "status", kMaxProcFile).value_or("");
   const NetworkPowers powers = network_powers(status);
   if (!powers.any()) return std::nullopt;
   return fmt::format(
-      "process {} ({}) shares this network and has {}: it can go around these rules; run it with cap_drop: [ALL] and "
+      "process {} ({}) shares this network and has {}: it can bypass the rules; run it with cap_drop: [ALL] and "
       "no-new-privileges",
       folder.filename().string(), base::shown(field(status, "Name")), to_string(powers));
 }
@@ -66,7 +78,11 @@ NetworkPowers network_powers(std::string_view status) {
   std::uint64_t mask = capability_mask(status, "CapEff") | capability_mask(status, "CapPrm");
   const bool can_gain = field(status, "NoNewPrivs") != "1";
   if (can_gain) mask |= capability_mask(status, "CapBnd");
-  return {.admin = (mask >> CAP_NET_ADMIN & 1U) != 0, .raw = (mask >> CAP_NET_RAW & 1U) != 0};
+  return powers_in(mask);
+}
+
+NetworkPowers effective_powers(std::string_view status) {
+  return powers_in(capability_mask(status, "CapEff"));
 }
 
 std::string to_string(NetworkPowers powers) {
@@ -88,7 +104,7 @@ std::vector<std::string> describe_netns_processes() {
   for (const auto& entry : std::filesystem::directory_iterator("/proc", gone)) {
     const std::string name = entry.path().filename();
     if (!is_number(name) || name == std::to_string(::getpid())) continue;
-    if (!ours || network_of(entry.path()) != ours) continue;
+    if (!ours || network_of(entry.path()) != ours || is_kernel_thread(entry.path())) continue;
     auto line = describe_process(entry.path());
     if (line && found.size() < kMaxDescribed) {
       found.push_back(std::move(*line));
@@ -96,10 +112,10 @@ std::vector<std::string> describe_netns_processes() {
       ++more;
     }
   }
-  if (more > 0) found.push_back(fmt::format("{} more such processes share this network", more));
+  if (more > 0) found.push_back(fmt::format("{} more processes of this network can bypass the rules", more));
   if (const int sockets = packet_socket_count(base::read_file("/proc/net/packet", kMaxProcFile).value_or(""));
       sockets > 0) {
-    found.push_back(fmt::format("{} packet socket{} open in this network: what they send passes no rule", sockets,
+    found.push_back(fmt::format("{} packet socket{} open in this network: what they send bypasses the rules", sockets,
                                 sockets == 1 ? " is" : "s are"));
   }
   return found;

@@ -21,6 +21,8 @@ struct NetworkPowers {
 
 // From the text of /proc/PID/status: what the process holds, or could gain by executing a privileged file.
 [[nodiscard]] NetworkPowers network_powers(std::string_view status);
+// What it can use now.
+[[nodiscard]] NetworkPowers effective_powers(std::string_view status);
 [[nodiscard]] std::string to_string(NetworkPowers powers);  // "CAP_NET_ADMIN and CAP_NET_RAW"
 
 // Sockets below IP, from the text of /proc/net/packet: one line of headings, then one for each.

@@ -66,15 +66,14 @@ base::Result<Interface> find_inside(const std::vector<Interface>& interfaces, co
     if (claimed_here) return interface;
   }
   if (!name.empty()) {
-    return base::system_error(
-        fmt::format("there is no interface '{}' here; there are: {}", name, names_of(interfaces)));
+    return base::system_error(fmt::format("no such interface: {} (found: {})", name, names_of(interfaces)));
   }
   if (claim.empty()) {
-    return base::usage_error("say where the agents are: --inside INTERFACE, or --claim ADDRESS/PREFIX on their subnet");
+    return base::usage_error("missing --claim ADDR/PREFIX. To sandbox one command instead: gateway run -- CMD");
   }
   return base::system_error(
-      fmt::format("no interface has an address in the subnet of {} (found: {}); pass --inside IFACE. If this "
-                  "project's network was changed, the engine still has the old one: docker compose down, then "
+      fmt::format("no interface has an address in the subnet of {} (found: {}); pass --inside IFACE. If the "
+                  "project's network changed, the engine still has the old one: docker compose down, then "
                   "docker compose up -d",
                   claim.front().to_string(), names_of(interfaces)));
 }
@@ -115,8 +114,8 @@ base::Status claim_addresses(const Interface& inside, const std::vector<base::In
     const auto taken = netlink::address_in_use(inside.index, address.address);
     if (taken && *taken) {
       return base::system_error(
-          fmt::format("{} is already answered for on {}: another gateway, or the engine's own "
-                      "bridge address; claim another one",
+          fmt::format("{} is already in use on {} (another gateway, or the engine's "
+                      "bridge); claim another address",
                       address.address.to_string(), inside.name));
     }
     SR_TRY(netlink::add_address(inside.index, address));
@@ -135,7 +134,7 @@ std::vector<std::string> mend_default_route(const std::vector<Interface>& interf
     if (!route.via || std::ranges::none_of(claim, ours)) continue;
     const auto removed = netlink::remove_default_route(route);
     done.push_back(
-        removed ? fmt::format("default route through {} led to this gateway itself: removed", route.via->to_string())
+        removed ? fmt::format("removed default route through {}, which is this gateway itself", route.via->to_string())
                 : removed.error().message);
     const auto other = [&](const netlink::DefaultRoute& one) {
       return one.family == route.family && one.via != route.via;

@@ -32,11 +32,11 @@ NetworkKeeper::NetworkKeeper(netlink::Interface inside, std::vector<base::Interf
 base::Status NetworkKeeper::make_settings() {
   if (const auto forwarding = settings_.make(); !forwarding.empty()) {
     return base::system_error(
-        fmt::format("without its rules this gateway would be an open router:\n  {}", fmt::join(forwarding, "\n  ")));
+        fmt::format("this gateway would forward packets without its rules:\n  {}", fmt::join(forwarding, "\n  ")));
   }
   if (settings_.refused() > 0) {
-    log_.lifecycle("settings", fmt::format("{} network settings of the kernel stay as the engine made them "
-                                           "(/proc/sys is read-only here); the rules do not depend on them",
+    log_.lifecycle("settings", fmt::format("{} kernel network settings cannot be changed (/proc/sys is "
+                                           "read-only here); the rules do not depend on them",
                                            settings_.refused()));
   }
   return {};
@@ -75,7 +75,8 @@ std::vector<std::string> NetworkKeeper::restore() {
 void NetworkKeeper::restore_settings(std::vector<std::string>& problems) {
   const auto look = settings_.restore();
   if (!look.reset.empty()) {
-    log_.error(fmt::format("somebody else changed settings of the kernel ({}); put back", fmt::join(look.reset, ", ")));
+    log_.error(
+        fmt::format("kernel settings were changed by another program ({}); restored", fmt::join(look.reset, ", ")));
   }
   problems.insert(problems.end(), look.forwarding.begin(), look.forwarding.end());
 }
@@ -84,11 +85,10 @@ void NetworkKeeper::restore_addresses(const netlink::Interface& inside, std::vec
   for (const auto& address : claim_) {
     if (has(inside, address)) continue;
     if (const auto claimed = claim_addresses(inside, {address}); claimed) {
-      log_.error(
-          fmt::format("the claimed address {} was gone from {}: claimed again", address.to_string(), inside.name));
+      log_.error(fmt::format("the claimed address {} was removed from {}; restored", address.to_string(), inside.name));
     } else {
-      problems.push_back(fmt::format("the claimed address {} is gone from {}: {}", address.to_string(), inside.name,
-                                     claimed.error().message));
+      problems.push_back(fmt::format("the claimed address {} was removed from {}, and cannot be restored: {}",
+                                     address.to_string(), inside.name, claimed.error().message));
     }
   }
 }
@@ -105,10 +105,10 @@ void NetworkKeeper::restore_link_routes(const netlink::Interface& inside, std::v
     if (there || address.prefix_length == address.address.bits()) continue;
     const auto added = netlink::add_link_route(inside.index, subnet);
     if (added) {
-      log_.error(fmt::format("the route to {} by {} was gone: put back", subnet.to_string(), inside.name));
+      log_.error(fmt::format("the route to {} on {} was removed; restored", subnet.to_string(), inside.name));
     } else {
-      problems.push_back(
-          fmt::format("the route to {} by {} is gone: {}", subnet.to_string(), inside.name, added.error().message));
+      problems.push_back(fmt::format("the route to {} on {} was removed, and cannot be restored: {}",
+                                     subnet.to_string(), inside.name, added.error().message));
     }
   }
 }
@@ -127,7 +127,7 @@ void WaysOut::look(std::vector<std::string>& problems) {
   for (const auto& route : last) {
     const bool replaced = std::ranges::any_of(*routes, [&](const auto& one) { return one.family == route.family; });
     if (replaced || route.advertised) continue;
-    problems.push_back(fmt::format("the default route of {} is gone", text_of(route)));
+    problems.push_back(fmt::format("no default route for {} any more", text_of(route)));
     routes_.push_back(route);  // until there is one again
   }
 }

@@ -78,8 +78,7 @@ base::Result<std::vector<base::Endpoint>> system_resolvers() {
   const auto text = read_small_file(kResolvConf, kMaxResolvConf);
   auto servers = text ? parse_resolv_conf(*text) : std::vector<base::Endpoint>{};
   if (servers.empty()) {
-    return base::system_error(std::string(kResolvConf) +
-                              " names no usable server; say which one to ask with --resolver ADDRESS");
+    return base::system_error(std::string(kResolvConf) + " has no usable nameserver; pass --resolver ADDR");
   }
   return servers;
 }

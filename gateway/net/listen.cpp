@@ -162,8 +162,8 @@ base::Result<Listeners> open_listeners(const ListenRequest& asked) {
   auto status = open_group(listening, captured_at, request.workers, listeners.ports.redirected, listeners.redirected);
   if (status) status = open_dns(request, listeners);
   if (status && request.explicit_proxy) {
-    status = open_group(listening, request.address, request.workers, listeners.ports.explicit_proxy,
-                        listeners.explicit_proxy);
+    const base::IpAddress at = request.explicit_proxy_at.value_or(request.address);
+    status = open_group(listening, at, request.workers, listeners.ports.explicit_proxy, listeners.explicit_proxy);
   }
   if (!status) return std::unexpected(status.error());
   return listeners;

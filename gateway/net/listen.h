@@ -47,6 +47,8 @@ struct ListenRequest {
   ListenPorts preferred{};
   // Where redirected connections and DNS are awaited instead.
   std::optional<base::IpAddress> captured_at{};
+  // Where the explicit proxy is awaited instead.
+  std::optional<base::IpAddress> explicit_proxy_at{};
   int workers = 1;
 };
 // Opens all, or none and an error naming the port that is taken.

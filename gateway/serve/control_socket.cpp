@@ -42,7 +42,7 @@ base::Result<sockaddr_un> address_of(const std::string& path) {
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path) {
     return base::usage_error(
-        fmt::format("control socket '{}': a path of 1 to {} characters is needed", path, sizeof address.sun_path - 1));
+        fmt::format("control socket '{}': the path must have 1 to {} characters", path, sizeof address.sun_path - 1));
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   return address;
@@ -64,11 +64,11 @@ base::Result<base::Fd> bind_path(const std::string& path) {
   struct stat status{};
   if (::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) ::unlink(path.c_str());
   base::Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return base::errno_error("control socket");
+  if (!fd) return base::errno_error("cannot create control socket");
   const mode_t before = ::umask(0177);
   const int bound = ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address);
   ::umask(before);
-  if (bound != 0 || ::listen(fd.get(), 16) != 0) return base::errno_error("control socket " + path);
+  if (bound != 0 || ::listen(fd.get(), 16) != 0) return base::errno_error("cannot create control socket " + path);
   return fd;
 }
 
@@ -217,7 +217,11 @@ base::Status check_alone(const std::string& control_socket) {
 }
 
 std::string reload_answer(const base::Result<PolicyInForce>& reloaded) {
-  if (!reloaded) return nlohmann::json{{"accepted", false}, {"detail", reloaded.error().message}}.dump();
+  if (!reloaded) {
+    nlohmann::json refused{{"accepted", false}, {"detail", reloaded.error().message}};
+    if (reloaded.error().kind == base::ErrorKind::kSystem) refused["system"] = true;
+    return refused.dump();
+  }
   nlohmann::json answer{{"accepted", true}, {"version", reloaded->version}, {"detail", reloaded->summary}};
   if (!reloaded->behind.empty()) answer["behind"] = reloaded->behind;
   return answer.dump();

@@ -30,7 +30,8 @@ struct PolicyInForce {
 //    "log":{"written":bool,"detail":"why not"},"rules":{"intended":"closed|open","differences":[…]},
 //    "counters":{name:n,…}}
 // {"ask":"reload"} reads the policy again, as SIGHUP does, and is answered when it holds or was refused:
-//   {"accepted":true,"version":n,"detail":"what holds now"} or {"accepted":false,"detail":"what is wrong"}
+//   {"accepted":true,"version":n,"detail":"what holds now"} or {"accepted":false,"detail":"what is wrong"}, with
+//   "system":true if it is not the policy.
 //   With "behind":[n,…] the workers that have not taken the policy within two seconds.
 // Anything else, and anybody but root and the user of the gateway: {"error":"…"}. One question a connection at a time;
 // a line is at most 4 KiB. At most kMaxClients connections at once, 5 s without a question; one more ends the oldest
@@ -56,6 +57,9 @@ class ControlSocket {
 
 // An error if a gateway or guard answers on this control socket: asked before a rule is touched.
 [[nodiscard]] base::Status check_alone(const std::string& control_socket);
+
+// In the log behind what is wrong with a policy.
+inline constexpr const char* kNotReloaded = "; not reloaded, the previous policy is still active";
 
 // The answer to "reload".
 [[nodiscard]] std::string reload_answer(const base::Result<PolicyInForce>& reloaded);

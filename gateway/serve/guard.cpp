@@ -31,8 +31,8 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr auto kEnginesRules =
-    "the engine's rules for its resolver (127.0.0.11) are not this program's to put back: if names no longer resolve, "
-    "docker compose restart agent-net, and the others follow";
+    "this program does not restore Docker's rules for its resolver (127.0.0.11). If names no longer resolve: docker "
+    "compose restart agent-net (the other containers follow)";
 constexpr std::size_t kMaxWarnings = 100;  // told apart; after that nothing new is said
 
 // The interface on whose subnet the gateway is.
@@ -45,8 +45,8 @@ base::Result<int> interface_towards(const base::IpAddress& gateway) {
     if (near) return interface.index;
   }
   return base::system_error(fmt::format(
-      "no interface here has an address in the subnet of {}: attach the container to the agents' network. If this "
-      "project's network was changed, the engine still has the old one: docker compose down, then docker compose up -d",
+      "no interface has an address in the subnet of {}; attach the container to the agents' network. If the project's "
+      "network changed, the engine still has the old one: docker compose down, then docker compose up -d",
       gateway.to_string()));
 }
 
@@ -69,10 +69,10 @@ std::vector<std::string> route_problems(const std::vector<base::IpAddress>& gate
     const bool there =
         std::ranges::any_of(*routes, [&](const netlink::DefaultRoute& route) { return route.via == gateway; });
     if (there) continue;
-    found.push_back(
-        fmt::format("no default route leads through {}: set aux_addresses DefaultGatewayIPv4 on the network, or "
-                    "--set-route; until then everything is refused",
-                    gateway.to_string()));
+    found.push_back(fmt::format(
+        "no default route through {}: all traffic is refused. Set aux_addresses DefaultGatewayIPv4 on the network, "
+        "or pass --set-route",
+        gateway.to_string()));
   }
   return found;
 }
@@ -99,7 +99,7 @@ class Guard {
 
  private:
   base::Status open() {
-    log_.lifecycle("starting", "guarding this network namespace");
+    log_.lifecycle("starting", "locking this network namespace");
     SR_TRY(rules_.program(netrules::closed_rules(intent()), "closed"));
     auto control =
         ControlSocket::open(loop_, options_.control_socket,
@@ -114,10 +114,10 @@ class Guard {
     SR_TRY(rules_.program(netrules::open_rules(intent()), "open"));
     SR_TRY(rules_.verify());
     look();
-    log_.lifecycle(health_, fmt::format("the agent's packets leave through {} alone", names()));
+    log_.lifecycle(health_, fmt::format("this network can only reach the gateway {}", names()));
     if (auto watching = watch_.start(netlink::Changes::About::kEverything); !watching) {
       log_.error(
-          fmt::format("{}: changes are seen every {} ms only", watching.error().message, host::Watch::kPeriod.count()));
+          fmt::format("{}; changes are noticed every {} ms", watching.error().message, host::Watch::kPeriod.count()));
     }
     return {};
   }
@@ -166,13 +166,18 @@ class Guard {
     base::Status status = fresh ? base::Status{} : std::unexpected(fresh.error());
     if (status) status = rules_.program(netrules::open_rules(guard_intent(options_, **fresh)), "open");
     if (!status) {
-      log_.reload(false, status.error().message);
+      log_.reload(false, status.error().message + kNotReloaded);
       return std::unexpected(std::move(status.error()));
     }
     policy_ = std::move(*fresh);
-    PolicyInForce in_force{++version_, fmt::format("{} endpoints", policy_->endpoints().size())};
-    log_.reload(true, in_force.summary);
+    PolicyInForce in_force{++version_, summary()};
+    log_.reload(true, fmt::format("{}, revision {}", in_force.summary, in_force.version));
     return in_force;
+  }
+
+  std::string summary() const {
+    const auto files = fmt::format("{}", fmt::join(options_.policy_files, ", "));
+    return fmt::format("{}: {} endpoints", files.empty() ? "no policy" : files, policy_->endpoints().size());
   }
 
   std::string answer(const std::string& ask) {
@@ -204,7 +209,7 @@ class Guard {
   std::string status() {
     const auto up = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
     return nlohmann::json{{"health", health_},
-                          {"version", SOLEROUTE_VERSION},
+                          {"version", options_.version},
                           {"uptime_s", up.count()},
                           {"topology", netrules::to_string(netrules::Topology::kGuard)},
                           {"warnings", warned_},

@@ -23,6 +23,7 @@ struct GuardOptions {
   bool set_route = false;                 // make the default route lead there; else the engine does
   std::uint16_t explicit_proxy_port = kDefaultExplicitProxyPort;  // 0: off
   std::string control_socket = kDefaultControlSocket;
+  std::string version{};  // of the program, as 'gateway status' shows it
 };
 
 [[nodiscard]] netrules::Intent guard_intent(const GuardOptions& options, const policy::Policy& policy);

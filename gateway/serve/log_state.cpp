@@ -23,7 +23,7 @@ bool takes_text(int descriptor) {
 std::string log_fault(const audit::Counters& counters) {
   const int fault = counters.log_fault.load();
   if (fault == 0) return {};
-  return fault == ETIMEDOUT ? "its reader takes nothing" : std::generic_category().message(fault);
+  return fault == ETIMEDOUT ? "its reader does not read" : std::generic_category().message(fault);
 }
 
 void LogWarning::look() {
@@ -31,8 +31,8 @@ void LogWarning::look() {
   if (fault.empty()) said_ = false;
   if (fault.empty() || said_ || !takes_text(STDERR_FILENO)) return;
   said_ = true;
-  base::to_standard_error(
-      fmt::format("gateway: cannot write the log: {}. Decisions go on; their records are lost and counted\n", fault));
+  base::to_standard_error(fmt::format(
+      "gateway: cannot write the log: {}. Decisions continue; their records are lost and counted\n", fault));
 }
 
 }  // namespace soleroute::gateway::serve

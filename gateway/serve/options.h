@@ -35,11 +35,13 @@ struct ServeOptions {
   std::string control_socket = kDefaultControlSocket;
   std::optional<base::Endpoint> metrics;                          // Prometheus text over HTTP; absent: none
   std::uint16_t explicit_proxy_port = kDefaultExplicitProxyPort;  // 0: off
+  std::optional<base::IpAddress> explicit_proxy_address;          // where it listens; absent: everywhere
   std::uint16_t listen_port = 0;                                  // redirected connections; 0: any free one
   bool program_rules = true;                                      // --no-rules: somebody else does
   int workers = 0;                                                // 0: one a processor
   audit::Verbosity log = audit::Verbosity::kNormal;
   std::string secrets_directory = secrets::kDefaultSecretsDirectory;  // read only where the policy names a secret
+  std::string version{};                                              // of the program, as 'gateway status' shows it
   std::string ca_directory;                                           // empty: inspect::default_ca_directory()
   std::string ca_out;                    // where the public certificate goes; empty: nowhere
   std::vector<std::string> trust_files;  // PEM: further roots that origins of inspected hosts are held to

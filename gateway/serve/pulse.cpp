@@ -23,12 +23,13 @@ constexpr std::uint16_t kDnsPort = 53;
 
 Pulse::Pulse(std::uint16_t dns_port, std::uint32_t mark, Asks asks) {
   const auto loopback = base::IpAddress::v4({127, 0, 0, 1});
-  paths_.push_back({{loopback, dns_port}, mark, "the gateway's own DNS does not answer"});
+  paths_.push_back({{loopback, dns_port}, mark, "the gateway's own DNS does not respond"});
   if (asks == Asks::kDirectly) return;
   // No resolver is there, and nothing leaves: only the redirect leads from it to an answer.
   const auto nobody = base::IpAddress::v4({127, 83, 79, 76});
-  paths_.push_back(
-      {{nobody, kDnsPort}, 0, "questions to other resolvers are not captured: another table of rules may come first"});
+  paths_.push_back({{nobody, kDnsPort},
+                    0,
+                    "DNS queries to other resolvers are not redirected; another nftables table may come first"});
 }
 
 bool Pulse::is_waiting() const {

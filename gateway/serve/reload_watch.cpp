@@ -23,7 +23,7 @@ void ReloadWatch::begin(PolicyInForce in_force, Answer answer) {
 void ReloadWatch::say_late(Waiting& waiting) {
   waiting.late = true;
   waiting.in_force.behind = behind_();
-  log_.error(fmt::format("the new policy is not in force on {} yet: it gives no sign of life",
+  log_.error(fmt::format("the new policy is not active yet on {}, which does not respond",
                          workers_text(waiting.in_force.behind)));
   if (waiting.answer) std::exchange(waiting.answer, nullptr)(waiting.in_force);
 }
@@ -31,7 +31,7 @@ void ReloadWatch::say_late(Waiting& waiting) {
 void ReloadWatch::taken(std::uint64_t version) {
   while (!waiting_.empty() && waiting_.front().in_force.version <= version) {
     Waiting& first = waiting_.front();
-    log_.reload(true, first.in_force.summary);
+    log_.reload(true, fmt::format("{}, revision {}", first.in_force.summary, first.in_force.version));
     if (first.answer) first.answer(first.in_force);
     waiting_.pop_front();
   }

@@ -14,7 +14,8 @@ base::Status RuleReconciler::probe() {
   if (!programs_) return {};
   SR_LET(features, kernel_->probe());
   if (const auto missing = features->missing(); !missing.empty()) {
-    return base::system_error(fmt::format("nothing can be kept in here:\n  {}", fmt::join(missing, "\n  ")));
+    return base::system_error(
+        fmt::format("cannot restrict this network; the kernel lacks:\n  {}", fmt::join(missing, "\n  ")));
   }
   features_ = *features;
   return {};
@@ -41,7 +42,7 @@ base::Status RuleReconciler::verify() {
   SR_LET(differences, kernel_->difference(*ruleset_));
   if (differences->empty()) return {};
   return base::system_error(
-      fmt::format("the kernel holds other rules than were programmed:\n  {}", fmt::join(*differences, "\n  ")));
+      fmt::format("the kernel's rules differ from those that were installed:\n  {}", fmt::join(*differences, "\n  ")));
 }
 
 void RuleReconciler::log_what_stays() const {
@@ -55,8 +56,8 @@ bool RuleReconciler::restore() {
   differences_ = differences ? *differences : std::vector<std::string>{differences.error().message};
   if (differences_.empty()) return true;
   const auto restored = kernel_->apply(*ruleset_);
-  log_.error(fmt::format("somebody else changed the rules in the kernel ({}); {}", differences_.front(),
-                         restored ? std::string("put back") : restored.error().message));
+  log_.error(fmt::format("nftables rules were changed by another program ({}); {}", differences_.front(),
+                         restored ? std::string("restored") : "cannot restore them: " + restored.error().message));
   return restored.has_value();
 }
 

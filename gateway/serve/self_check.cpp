@@ -60,11 +60,11 @@ base::Status dns_answers(std::uint16_t port, std::uint32_t mark) {
   SR_TRY(connect_to(*fd, port));
   std::array<std::uint8_t, 512> answer{};
   if (::send(fd->get(), kRefusedQuestion.data(), kRefusedQuestion.size(), 0) < 0 || !readable(fd->get())) {
-    return base::system_error("self-check: the gateway's own DNS does not answer");
+    return base::system_error("self-check: the gateway's own DNS does not respond");
   }
   const ssize_t size = ::recv(fd->get(), answer.data(), answer.size(), 0);
   const auto got = std::span(answer).first(static_cast<std::size_t>(size < 0 ? 0 : size));
-  if (!is_refusal(got)) return base::system_error("self-check: the gateway's own DNS answers wrongly");
+  if (!is_refusal(got)) return base::system_error("self-check: wrong answer from the gateway's own DNS");
   return {};
 }
 
@@ -88,7 +88,7 @@ base::Status direct_connection_refused(std::uint16_t port, std::uint32_t mark, c
   std::array<std::uint8_t, 1> byte{};
   const bool ended = readable(fd->get()) && ::recv(fd->get(), byte.data(), byte.size(), 0) <= 0;
   if (ended) return {};
-  return base::system_error("self-check: a connection that was not redirected was let in");
+  return base::system_error("self-check: a connection that was not redirected was accepted");
 }
 
 }  // namespace

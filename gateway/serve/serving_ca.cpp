@@ -20,9 +20,9 @@ base::Result<std::shared_ptr<const inspect::Inspection>> open_ca(const ServeOpti
   // Its key must not come out in a core dump.
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return base::errno_error("cannot forbid core dumps");
   const auto facts = inspect::describe(loaded->authority.certificate());
-  log.lifecycle(
-      "ca", fmt::format("{} in {}, SHA-256 {}, valid until {}", loaded->created ? "a new one, made" : "the one that is",
-                        *directory, facts.fingerprint, facts.valid_until));
+  log.lifecycle("ca",
+                fmt::format("{} {}, SHA-256 {}, valid until {}", loaded->created ? "created CA in" : "using CA from",
+                            *directory, facts.fingerprint, facts.valid_until));
   if (!options.ca_out.empty()) {
     SR_LET(exported, inspect::export_certificate(loaded->authority, *directory, options.ca_out));
   }

@@ -40,12 +40,14 @@ base::Result<std::shared_ptr<const policy::Policy>> load_servable_policy(const S
 std::string policy_summary(const ServeOptions& options, const policy::Policy& policy) {
   const auto files = serving_policy_files(options);
   if (policy.denies_everything()) {
-    return files.empty() ? "no policy: everything is denied" : "the policy is empty: everything is denied";
+    return files.empty() ? "no policy: all network access is blocked"
+                         : fmt::format("{}: empty; all network access is blocked", fmt::join(files, ", "));
   }
   return fmt::format(
-      "{} host entries from {}{}", policy.host_count(),
-      files.empty() ? options.base_service : fmt::format("{}", fmt::join(files, ", ")),
-      policy.mode() == policy::Mode::kObserve ? "; mode observe: NOTHING THAT IS PUBLIC IS DENIED, only logged" : "");
+      "{}: {} host{}{}", files.empty() ? options.base_service : fmt::format("{}", fmt::join(files, ", ")),
+      policy.host_count(), policy.host_count() == 1 ? "" : "s",
+      policy.mode() == policy::Mode::kObserve ? "; observe mode: nothing public is blocked; would-be denials are logged"
+                                              : "");
 }
 
 }  // namespace soleroute::gateway::serve

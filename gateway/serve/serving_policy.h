@@ -16,7 +16,7 @@ namespace soleroute::gateway::serve {
 [[nodiscard]] base::Result<std::shared_ptr<const policy::Policy>> load_serving_policy(const ServeOptions& options);
 // The same, with secrets that can be read: a policy whose secrets cannot be read is no policy.
 [[nodiscard]] base::Result<std::shared_ptr<const policy::Policy>> load_servable_policy(const ServeOptions& options);
-// "9 host entries from policy.yaml", for the log.
+// "policy.yaml: 9 hosts", for the log.
 [[nodiscard]] std::string policy_summary(const ServeOptions& options, const policy::Policy& policy);
 // The files that count now, as they are named to people.
 [[nodiscard]] std::vector<std::string> serving_policy_files(const ServeOptions& options);

@@ -92,6 +92,7 @@ class Supervisor {
     SR_LET(policy, load_servable_policy(options_));
     policy_ = std::move(*policy);
     leave_no_core();
+    SR_TRY(rules_.probe());
     SR_LET(resolvers, options_.resolvers.empty() ? host::system_resolvers()
                                                  : base::Result<std::vector<base::Endpoint>>(options_.resolvers));
     resolvers_ = std::move(*resolvers);
@@ -103,7 +104,12 @@ class Supervisor {
       SR_LET(inside, host::find_inside(interfaces_, options_.inside_interface, options_.claim));
       inside_ = std::move(*inside);
     }
-    return rules_.probe();
+    return check_loopback();
+  }
+
+  base::Status check_loopback() const {
+    const bool down = std::ranges::any_of(interfaces_, [](const auto& one) { return one.loopback && !one.up; });
+    return down ? base::system_error("the loopback interface is down. Run: ip link set lo up") : base::Status{};
   }
 
   // Steps 3 to 5. On failure the closed rules stay. The open rules stand as soon as the listeners do: what comes before
@@ -112,9 +118,10 @@ class Supervisor {
     log_.lifecycle("starting", policy_summary(options_, *policy_));
     say_what_is_not_carried();
     if (options_.proxy_only) {
-      log_.lifecycle("no_rules", "an explicit proxy and no more: whoever runs the agents closes their other ways out");
+      log_.lifecycle("no_rules",
+                     "explicit proxy only, no firewall rules: clients that ignore HTTPS_PROXY are not restricted");
     } else if (!options_.program_rules) {
-      log_.lifecycle("no_rules", "somebody else programs them: nothing here keeps agents in");
+      log_.lifecycle("no_rules", "--no-rules: traffic is not restricted unless you install the rules");
     }
     SR_TRY(close_unless_held());
     SR_TRY(keep_network());
@@ -130,7 +137,7 @@ class Supervisor {
         loop_, options_.control_socket,
         [this](const std::string& ask, ControlSocket::Reply reply) { answer(ask, std::move(reply)); });
     if (!control && !control_may_be_missing()) return std::unexpected(control.error());
-    if (!control) log_.error("'gateway status' and 'gateway reload' will find nobody: " + control.error().message);
+    if (!control) log_.error(control.error().message + "; status and reload will not work");
     if (control) control_ = std::move(*control);
     SR_TRY(open_metrics());
     SR_TRY(claim());
@@ -141,7 +148,7 @@ class Supervisor {
     pulse_.emplace(ports_.dns, mark(), shared ? Pulse::Asks::kThroughTheRedirectToo : Pulse::Asks::kDirectly);
     if (auto watching = watch_.start(netlink::Changes::About::kEverything); !watching) {
       log_.error(
-          fmt::format("{}: changes are seen every {} ms only", watching.error().message, host::Watch::kPeriod.count()));
+          fmt::format("{}; changes are noticed every {} ms", watching.error().message, host::Watch::kPeriod.count()));
     }
     workers_watch_.start(*runtime_);
     log_.lifecycle("healthy", healthy_where());
@@ -176,7 +183,7 @@ class Supervisor {
   void say_what_is_not_carried() {
     for (const auto& endpoint : policy_->endpoints()) {
       if (endpoint.transport != policy::Transport::kUdp) continue;
-      log_.error(fmt::format("{}: endpoints with `protocol: udp` are not carried yet: they stay refused",
+      log_.error(fmt::format("{}: endpoints with `protocol: udp` are not supported yet; they stay blocked",
                              policy::place_of(endpoint.line)));
     }
   }
@@ -187,6 +194,7 @@ class Supervisor {
     request.ports = {options_.listen_port, 0, options_.explicit_proxy_port};
     if (options_.program_rules) request.preferred = kUsualPorts;
     request.explicit_proxy = options_.explicit_proxy_port != 0;
+    request.explicit_proxy_at = options_.explicit_proxy_address;
     request.workers = workers();
     if (options_.proxy_only) request.captured_at = base::IpAddress::v4({127, 0, 0, 1});
     SR_LET(listeners, net::open_listeners(request));
@@ -195,7 +203,7 @@ class Supervisor {
     if (options_.program_rules && (rules_.features().native_queue || rules_.features().compat_queue)) {
       auto opened = queue::open_packet_queue(queue::kPacketQueue);
       if (opened) packet_queue_ = std::move(*opened);
-      if (!opened) log_.error("refused packets are not logged: " + opened.error().message);
+      if (!opened) log_.error("packet logging off: " + opened.error().message);
     }
     queue_open_ = static_cast<bool>(packet_queue_);
     return {};
@@ -226,7 +234,7 @@ class Supervisor {
   void say_limits() {
     const workers::Capacity capacity = runtime_->capacity();
     const auto text =
-        fmt::format("{} file descriptors: {} connections at once", capacity.descriptors, capacity.connections);
+        fmt::format("{} file descriptors, {} concurrent connections", capacity.descriptors, capacity.connections);
     if (capacity.connections >= kFewConnections) return log_.lifecycle("limits", text);
     log_.error(text + "; raise the limit (ulimit -n, or `ulimits:` of the container)");
   }
@@ -271,7 +279,8 @@ class Supervisor {
   void look() {
     if (health_ == "stopping") return;
     std::vector<std::string> problems;
-    if (!rules_.restore()) problems.push_back("the rules cannot be put back: " + rules_.last_differences().front());
+    if (!rules_.restore())
+      problems.push_back("cannot restore the nftables rules: " + rules_.last_differences().front());
     const auto add = [&problems](std::vector<std::string> more) {
       std::ranges::move(more, std::back_inserter(problems));
     };
@@ -289,7 +298,8 @@ class Supervisor {
     if (!is_router()) return {};  // elsewhere the pulse goes the way of an agent's question
     auto found = netrules::foreign_captures(intent().table);
     if (!found) return {};  // changed while it was read, or not to be read: nothing is known
-    for (auto& line : *found) line.insert(0, "agents' connections may be refused, another program takes them first: ");
+    for (auto& line : *found)
+      line.insert(0, "agents' connections may fail; another program's rules redirect them first: ");
     return std::move(*found);
   }
 
@@ -298,7 +308,7 @@ class Supervisor {
     for (const auto& line : problems) {
       if (std::ranges::find(problems_, line) == problems_.end()) log_.error(line);
     }
-    if (problems.empty() && !problems_.empty()) log_.lifecycle("healthy", "all is as it should be again");
+    if (problems.empty() && !problems_.empty()) log_.lifecycle("healthy", "all problems are resolved");
     problems_ = std::move(problems);
     health_ = problems_.empty() ? "healthy" : "degraded";
   }
@@ -324,7 +334,7 @@ class Supervisor {
       denied_networks_ = previous_networks;
       ++counters_.reloads_refused;
       counters_.policy_stale = true;
-      log_.reload(false, status.error().message);
+      log_.reload(false, status.error().message + kNotReloaded);
       if (answer) answer(std::unexpected(std::move(status.error())));
       return;
     }
@@ -351,7 +361,7 @@ class Supervisor {
   void stop() {
     if (health_ == "stopping") return;
     health_ = "stopping";
-    log_.lifecycle("stopping", "new connections are refused; those with something under way have 3 s to finish");
+    log_.lifecycle("stopping", "draining connections (3 s)");
     watch_.cancel();
     runtime_->begin_stop(kStopGrace);
     await_end(std::chrono::steady_clock::now() + kStopGrace + workers::Runtime::kEnd);
@@ -373,7 +383,7 @@ class Supervisor {
 
   // A worker that does not end may still use everything here.
   [[noreturn]] void leave_at_once() {
-    log_.error("a worker does not end: it is left behind");
+    log_.error("a worker did not stop; exiting without it");
     std::this_thread::sleep_for(kLastWords);
     std::_Exit(0);
   }
@@ -386,7 +396,7 @@ class Supervisor {
     const nlohmann::json answer{
         {"health", health()},
         {"warnings", problems_},
-        {"version", SOLEROUTE_VERSION},
+        {"version", options_.version},
         {"uptime_s", up.count()},
         {"topology", topology_name()},
         {"inside", inside_.name},
@@ -416,8 +426,12 @@ class Supervisor {
     return options_.proxy_only ? kProxyTopology : netrules::to_string(options_.topology);
   }
   std::string healthy_where() const {
-    if (options_.proxy_only) return fmt::format("proxy on port {}", ports_.explicit_proxy);
-    return fmt::format("{} on {}", topology_name(), inside_.name.empty() ? "lo" : inside_.name);
+    const auto everywhere = base::IpAddress::v6({});
+    const auto proxy =
+        base::Endpoint{options_.explicit_proxy_address.value_or(everywhere), ports_.explicit_proxy}.to_string();
+    if (options_.proxy_only) return "explicit proxy on " + proxy;
+    return fmt::format("{} on {}{}", topology_name(), inside_.name.empty() ? "lo" : inside_.name,
+                       ports_.explicit_proxy == 0 ? "" : ", explicit proxy on " + proxy);
   }
   // A proxy in a container that was made for another one may have no such folder, or not be allowed to write there.
   bool control_may_be_missing() const {

@@ -11,9 +11,9 @@ void WorkerWatch::start(workers::Runtime& runtime) {
   runtime.ask_for_signs();
   auto stalled = runtime.stalled();
   if (!stalled.empty() && stalled != stalled_) {
-    log_.error(workers_text(stalled) + " gave no sign of life for a second: connections there wait");
+    log_.error(workers_text(stalled) + " did not respond for 1 s; its connections wait");
   }
-  if (stalled.empty() && !stalled_.empty()) log_.lifecycle("workers", "all give signs of life again");
+  if (stalled.empty() && !stalled_.empty()) log_.lifecycle("workers", "all respond again");
   stalled_ = std::move(stalled);
   counters_.workers_stalled = stalled_.size();
   log_warning_.look();

@@ -131,7 +131,7 @@ base::Result<std::unique_ptr<Runtime>> Runtime::start(RuntimeOptions options, ne
                                                       base::Fd packet_queue,
                                                       std::shared_ptr<const policy::Policy> policy,
                                                       audit::DecisionLog& log, audit::Counters& counters) {
-  if (options.resolvers.empty()) return base::usage_error("no upstream resolver: name one with --resolver ADDRESS");
+  if (options.resolvers.empty()) return base::usage_error("no upstream resolver; pass --resolver ADDR");
   const std::size_t count = std::max<std::size_t>(1, listeners.redirected.size());
   const Shares shares = shares_of(count);
   try {

@@ -128,8 +128,7 @@ void Worker::keep_own_addresses() {
   };
   own_addresses_.emplace(loop_, read);
   const auto watching = own_addresses_->start(netlink::Changes::About::kAddressesAndRoutes);
-  if (!watching)
-    shared_.log.error("addresses that the machine gets are seen every 2 s only: " + watching.error().message);
+  if (!watching) shared_.log.error("new addresses of this machine are noticed every 2 s: " + watching.error().message);
   read();
 }
 
@@ -269,7 +268,7 @@ void Worker::shed(int listener) {
   }
   spare_ = spare_descriptor();
   if (shared_.counters.connections_refused.fetch_add(static_cast<std::uint64_t>(refused)) % 1024 == 0) {
-    shared_.log.error("out of file descriptors: new connections are refused; raise the limit (ulimit -n)");
+    shared_.log.error("out of file descriptors: new connections are refused. Raise the limit (ulimit -n)");
   }
 }
 

@@ -255,7 +255,7 @@ class TestMitmproxy:
         told = openssl("x509", "-in", folder / "mitmproxy-ca.pem", "-noout", "-fingerprint", "-sha256")
         record = one.log.wait_for(0, type="lifecycle", event="ca")
         assert told.strip().split("=")[1] in record["detail"]
-        assert "the one that is" in record["detail"]
+        assert "using CA from" in record["detail"]
         case = Case(lab, one.log)
         trusted = lab.folder / "mitmproxy-ca-cert.pem"
         trusted.write_bytes((folder / "mitmproxy-ca-cert.pem").read_bytes())

@@ -313,7 +313,7 @@ def test_a_low_limit_is_said_with_what_it_gives(lab, make_gateway):
     low = make_gateway(arguments=ONE_WORKER, limit_files=256).start()
     limits = low.status()["limits"]
     assert limits["descriptors"] == 256 and 40 < limits["connections"] < 128, limits
-    low.log.wait_for(0, type="error", message=lambda text: text and f"{limits['connections']} connections at once" in text)
+    low.log.wait_for(0, type="error", message=lambda text: text and f"{limits['connections']} concurrent connections" in text)
     with crowd.connections(lab.agent, at.AL, 443, [b""] * 200) as links:
         wait.until(lambda: len(links) - crowd.ended(links) <= limits["connections"], "those over the limit to be refused")
         assert len(links) - crowd.ended(links) > limits["connections"] * 0.6, "the others are served"

@@ -69,7 +69,7 @@ def test_a_claimed_address_that_goes_is_claimed_again_at_once(lab, make_gateway)
         mark = one.log.mark()
         lab.gw.ip("address", "del", prefix, "dev", "ag0")
         wait.until(lambda: has(lab, prefix.split("/")[0]), "the address to be back", SOON)
-        one.log.wait_for(mark, type="error", message=lambda text: text and "claimed again" in text)
+        one.log.wait_for(mark, type="error", message=lambda text: text and "restored" in text)
     assert works_over(lab, at.GW, at.AL)
     assert works_over(lab, at.GW6, at.AL6)
     wait.until(lambda: is_well(one), "health")
@@ -83,7 +83,7 @@ def test_while_another_machine_has_the_claimed_address_it_is_not_healthy(lab, ma
     lab.neighbour.ip("address", "add", f"{at.GW}/24", "dev", "eth0")
     try:
         lab.gw.ip("address", "del", f"{at.GW}/24", "dev", "ag0")
-        wait.until(lambda: warned(one, f"{at.GW}/24 is gone"), "the status to say so", SOON)
+        wait.until(lambda: warned(one, f"{at.GW}/24 was removed"), "the status to say so", SOON)
         assert not has(lab, at.GW), "two machines with one address help nobody"
         assert exit_status(one) == 1
         assert exit_status(one, "--alive") == 0, "a restart would not mend it"
@@ -108,7 +108,7 @@ def test_the_ipv6_address_comes_back_after_link_and_mtu_took_it(lab, make_gatewa
     assert works_over(lab, at.GW6, at.AL6)
     lab.gw.ip("link", "set", "ag0", "mtu", "576")
     try:
-        wait.until(lambda: warned(one, f"{at.GW6}/64 is gone"), "the status to say so", SOON)
+        wait.until(lambda: warned(one, f"{at.GW6}/64 was removed"), "the status to say so", SOON)
     finally:
         lab.gw.ip("link", "set", "ag0", "mtu", "1500")
     wait.until(lambda: has(lab, at.GW6) and is_well(one), "the address to be back", SOON)
@@ -127,7 +127,7 @@ def test_the_route_to_the_agents_is_put_back_and_a_lost_way_out_is_said(lab, mak
     mark = one.log.mark()
     lab.gw.ip("route", "del", "default")
     try:
-        wait.until(lambda: warned(one, f"the default route of IPv4 through {at.NS} is gone"), "the status to say so", SOON)
+        wait.until(lambda: warned(one, f"no default route for IPv4 through {at.NS} any more"), "the status to say so", SOON)
     finally:
         lab.gw.ip("route", "add", "default", "via", at.NS)
     wait.until(lambda: is_well(one), "health", SOON)
@@ -295,7 +295,7 @@ def test_a_full_table_of_connections_is_said_with_its_numbers(lab, mounted, tmp_
     with lab.agent.entered():
         links = [socket.create_connection((at.AL, 443)) for _ in range(8)]
     limit.write_text("8\n")
-    wait.until(lambda: warned(mounted, "table of connections is full"), "the status to say so", 3)
+    wait.until(lambda: warned(mounted, "connection table is full"), "the status to say so", 3)
     assert any("of 8 entries" in line for line in mounted.status()["warnings"])
     limit.write_text("1000000\n")
     wait.until(lambda: is_well(mounted), "health", 3)

@@ -34,7 +34,7 @@ class DropIn(gateways.Gateway):
     def __init__(self, lab, folder, program, policy=POLICY, **variables):
         super().__init__(lab, folder, policy)
         self.program = program
-        self.arguments = ["--topology", "proxy", "--resolver", at.NS, "--workers", "1"]
+        self.arguments = ["--topology", "proxy", "--resolver", at.NS, "--workers", "1", "--explicit-proxy", "[::]:8080"]
         authority = self.folder / "mitmproxy"  # its volume proxy-state
         authority.mkdir(mode=0o700)
         os.chown(authority, agents.NOBODY, agents.NOBODY)
@@ -274,7 +274,7 @@ def test_sighup_replaces_the_policy_and_a_bad_one_changes_nothing(lab, drop_in, 
 def test_the_mode_log_denies_nothing_public_and_says_what_it_would_have_denied(lab, drop_in, case):
     one = drop_in(PROXY_MODE="log")
     lab.dns.set("observed.test", a=[at.WILD])
-    assert "NOTHING THAT IS PUBLIC IS DENIED" in one.log.wait_for(0, event="starting")["detail"]
+    assert "nothing public is blocked" in one.log.wait_for(0, event="starting")["detail"]
     assert absolute(lab, "http://observed.test/").endswith(b"WILD\n")
     record = one.log.wait_for(0, phase="http", host="observed.test")
     assert (record["action"], record["observed"], record["reason"]) == ("blocked", True, "host_not_allowed")
@@ -301,7 +301,7 @@ def test_an_unknown_mode_ends_it_before_anything_listens(drop_in, lab):
 
 def test_without_a_policy_everything_is_denied(lab, drop_in, case):
     one = drop_in(POLICY_PATH="")
-    assert "everything is denied" in one.log.wait_for(0, event="starting")["detail"]
+    assert "all network access is blocked" in one.log.wait_for(0, event="starting")["detail"]
     assert connect(lab, "allowed.test:443")[0] == 403
     case.no_syn()
 

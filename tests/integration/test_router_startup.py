@@ -440,7 +440,7 @@ def test_a_broken_policy_at_start_is_exit_2_with_file_and_line(lab, make_gateway
 def test_no_policy_denies_everything_and_says_so(lab, make_gateway):
     one = make_gateway(policy="")
     one.start()
-    assert any("everything is denied" in str(r.get("detail", "")) for r in one.log.records)
+    assert any("all network access is blocked" in str(r.get("detail", "")) for r in one.log.records)
     assert web.http(lab.agent, "allowed.test", address=at.AL).status == 403
     case = Case(lab, one.log)
     assert web.resolve(lab.agent, f"{case.canary}.allowed.test") is not None

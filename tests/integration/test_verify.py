@@ -1,11 +1,18 @@
 """`gateway verify` inside the agents' network says yes behind a gateway, and no where there is none."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+import os
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from lab import gateway as gateways
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+ANSWER = re.compile(r"(HTTP/1.1 4\d\d) .*")
+ADDRESS = re.compile(r"(?<=answered with )[0-9a-f.:]+(, [0-9a-f.:]+)*")
 
 
 def verify(lab, *arguments):
@@ -21,16 +28,26 @@ def _reachable(lab, gateway_binary):
         pytest.skip("an ordinary user cannot reach the program under test")
 
 
+def assert_golden(name, said):
+    """SOLEROUTE_UPDATE_GOLDEN=1 writes the file anew; the diff is then the review."""
+    shown = ANSWER.sub(r"\1 …", ADDRESS.sub("ADDRESS", said))
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get("SOLEROUTE_UPDATE_GOLDEN"):
+        path.write_text(shown)
+    assert shown == path.read_text()
+
+
 def test_behind_a_gateway_every_check_holds(lab, make_gateway):
     one = make_gateway().start()
     done = verify(lab, "--allowed", "allowed.test", "--allowed", "cdn-allowed.test", "--denied", "denied.test")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "FAIL" not in done.stdout.upper()
+    assert_golden("verify-passed", done.stdout)
     wrong = verify(lab, "--allowed", "denied.test")
     assert wrong.returncode == 1, "what is not allowed does not pass"
     one.stop()
     stopped = verify(lab, "--allowed", "allowed.test")
     assert stopped.returncode == 1
+    assert "FAILED  DNS over UDP is answered: " in stopped.stdout
 
 
 def test_in_an_open_network_it_says_no(lab, make_gateway):

@@ -145,7 +145,7 @@ def test_neighbours_are_out_of_reach(engine, stack, images, user, canary, neighb
 def test_the_agent_has_one_network(stack, user):
     links = json.loads(stack.agent("ip", "-j", "link", user=user).stdout)
     assert sorted(link["ifname"] for link in links) == ["eth0", "lo"]
-    assert "there is one way out" in stack.agent("gateway", "doctor", user=user).stdout
+    assert "only one network: the gateway's" in stack.agent("gateway", "doctor", user=user).stdout
 
 
 # --- DNS (B.2, B.3) ---

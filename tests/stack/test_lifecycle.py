@@ -66,11 +66,11 @@ def test_a_reload_is_asked_for_and_says_what_came_of_it(mine):
     assert http(mine, "denied.test")[1] == "403"
     mine.set_policy("domains: [a.wild.test]\n")
     done = reload()
-    assert done.returncode == 0 and done.stdout.startswith("policy in force: 1 host entries from /etc/soleroute/policy.yaml, version "), done
+    assert done.returncode == 0 and done.stdout.startswith("reloaded /etc/soleroute/policy.yaml: 1 host, revision "), done
     assert http(mine, "allowed.test")[1] == "403" and http(mine, "a.wild.test")[1] == "200"
     mine.set_policy("domans: [allowed.test]\n")
     done = reload()
-    assert done.returncode == 1 and "/etc/soleroute/policy.yaml:1:1: " in done.stderr and "stays in force" in done.stderr
+    assert done.returncode == 2 and "/etc/soleroute/policy.yaml:1:1: " in done.stderr and "is still active" in done.stderr
     assert http(mine, "allowed.test")[1] == "403" and http(mine, "a.wild.test")[1] == "200"
     mine.set_policy(POLICY)
     assert reload().returncode == 0 and works(mine)
@@ -137,14 +137,14 @@ def test_rules_removed_from_the_agents_namespace_are_put_back(mine, engine):
     process = engine.inspect(mine.container("agent-net"))["State"]["Pid"]
     engine.nsenter(process, "nft", "delete", "table", "inet", "soleroute")
     wait.until(lambda: "table inet soleroute" in engine.nsenter(process, "nft", "list", "ruleset"), "the rules", 15)
-    assert "somebody else changed the rules" in mine.logs("agent-guard")
+    assert "nftables rules were changed by another program" in mine.logs("agent-guard")
     assert mine.python(probes.TCP, json.dumps([[mine.bridge, 22, ""]])) == ["refused"] and works(mine)
 
 
 @threat("T032")
 def test_a_flush_of_everything_leaves_it_closed_and_doctor_says_what_to_do(mine, engine, world):
     """The guard puts its own rules back; those of the engine's resolver are the engine's, which makes them at a start."""
-    assert "refuses questions" not in mine.agent("gateway", "doctor", check=False).stdout
+    assert "refuses queries" not in mine.agent("gateway", "doctor", check=False).stdout
     process, mark = engine.inspect(mine.container("agent-net"))["State"]["Pid"], world.ev.mark()
     engine.nsenter(process, "nft", "flush", "ruleset")
     wait.until(lambda: "table inet soleroute" in engine.nsenter(process, "nft", "list", "ruleset"), "the rules", 15)
@@ -152,7 +152,7 @@ def test_a_flush_of_everything_leaves_it_closed_and_doctor_says_what_to_do(mine,
     assert set(mine.python(probes.TCP, json.dumps([[host, 22, "leak"] for host in (at.EV, mine.bridge)]))) == {"refused"}
     assert world.ev.since(mark) == []
     said = mine.agent("gateway", "doctor", check=False)
-    assert said.returncode == 1 and "127.0.0.11:53 refuses questions" in said.stdout
+    assert said.returncode == 1 and "127.0.0.11:53 refuses queries" in said.stdout
     assert "docker compose restart agent-net:" in said.stdout
     assert "docker compose restart agent-net" in mine.logs("agent-guard")
     mine.forget_shells()

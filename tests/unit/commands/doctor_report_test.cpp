@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <string>
 
 namespace soleroute::gateway::commands {
@@ -26,7 +29,7 @@ DoctorFacts healthy(Place place) {
   DoctorFacts facts;
   facts.place = place;
   facts.kernel = whole_kernel();
-  facts.powers.admin = place == Place::kGateway || place == Place::kGuard;
+  facts.powers.admin = facts.effective_powers.admin = place == Place::kGateway || place == Place::kGuard;
   facts.user_namespaces = true;
   facts.bridge_netfilter = true;
   facts.networks = std::vector<EngineNetwork>{{.name = "p_inside",
@@ -77,11 +80,13 @@ TEST(Doctor, NamesEachProblemWithItsFix) {
       {Place::kMachine, [](DoctorFacts& f) { network(f).internal = true; }, "is internal", "remove `internal: true`"},
       {Place::kMachine, [](DoctorFacts& f) { network(f).ipv6 = true; }, "has IPv6", "enable_ipv6"},
       {Place::kMachine, [](DoctorFacts& f) { network(f).masquerade = true; }, "masqueraded", "enable_ip_masquerade"},
-      {Place::kMachine, [](DoctorFacts& f) { f.kernel->reject = false; }, "reject is missing", "load the module"},
+      {Place::kMachine, [](DoctorFacts& f) { f.kernel->reject = false; }, "reject is missing",
+       "load the kernel module"},
       {Place::kMachine, [](DoctorFacts& f) { f.interfaces.push_back(link("wlan0", {"10.77.0.40/24"})); },
        "so has this machine's wlan0", "init --replace --network"},
-      {Place::kGateway, [](DoctorFacts& f) { f.powers.admin = false; }, "CAP_NET_ADMIN is missing", "cap_add"},
-      {Place::kGuard, [](DoctorFacts& f) { f.powers.admin = false; }, "CAP_NET_ADMIN is missing", "cap_add"},
+      {Place::kGateway, [](DoctorFacts& f) { f.effective_powers.admin = false; }, "CAP_NET_ADMIN is missing",
+       "cap_add"},
+      {Place::kGuard, [](DoctorFacts& f) { f.effective_powers.admin = false; }, "CAP_NET_ADMIN is missing", "cap_add"},
       {Place::kGuard, [](DoctorFacts& f) { f.interfaces.clear(); }, "no network interface", "up -d"},
       {Place::kAgent,
        [](DoctorFacts& f) {
@@ -89,16 +94,17 @@ TEST(Doctor, NamesEachProblemWithItsFix) {
          f.refusing_resolvers = {*base::Endpoint::parse("127.0.0.11", 53)};  // follows from it: one problem, one fix
        },
        "no network interface", "up -d"},
-      {Place::kGateway, [](DoctorFacts& f) { f.claimed_elsewhere = {f.claim.front().address}; }, "already answered for",
-       "init --replace --network"},
+      {Place::kGateway, [](DoctorFacts& f) { f.claimed_elsewhere = {f.claim.front().address}; },
+       "already uses 10.77.0.2", "init --replace --network"},
       {Place::kGateway, [](DoctorFacts& f) { f.interfaces = {link("eth0", {"10.77.0.3/24", "fd77::3/64"})}; },
        "has IPv6", "enable_ipv6"},
       {Place::kAgent, [](DoctorFacts& f) { f.powers.raw = true; }, "CAP_NET_RAW", "cap_drop: [ALL]"},
-      {Place::kAgent, [](DoctorFacts& f) { f.interfaces.push_back(link("eth1", {"10.1.0.2/24"})); }, "2 networks",
-       "alone"},
+      {Place::kAgent, [](DoctorFacts& f) { f.interfaces.push_back(link("eth1", {"10.1.0.2/24"})); },
+       "attached to 2 networks", "only to"},
       {Place::kAgent, [](DoctorFacts& f) { f.refusing_resolvers = {*base::Endpoint::parse("127.0.0.11", 53)}; },
-       "127.0.0.11:53 refuses questions", "restart agent-net"},
-      {Place::kAgent, [](DoctorFacts& f) { f.netns_processes = {"process 7 has CAP_NET_RAW"}; }, "process 7", "end it"},
+       "127.0.0.11:53 refuses queries", "restart agent-net"},
+      {Place::kAgent, [](DoctorFacts& f) { f.netns_processes = {"process 7 has CAP_NET_RAW"}; }, "process 7",
+       "stop it"},
   };
   for (const Row& row : rows) {
     DoctorFacts facts = healthy(row.place);
@@ -107,6 +113,73 @@ TEST(Doctor, NamesEachProblemWithItsFix) {
     EXPECT_NE(fixes(facts).find(row.what), std::string::npos) << fixes(facts);
     EXPECT_NE(fixes(facts).find(row.fix), std::string::npos) << fixes(facts);
   }
+}
+
+std::string text_of(const DoctorFacts& facts) {
+  std::string all;
+  for (const Finding& finding : diagnose(facts)) all += to_text(finding);
+  return all;
+}
+
+// SOLEROUTE_UPDATE_GOLDEN=1 writes the files anew; the diff is then the review.
+void expect_golden(const std::string& name, const std::string& text) {
+  const std::string path = std::string(SOLEROUTE_SOURCE_DIR) + "/tests/golden/doctor-" + name + ".txt";
+  if (std::getenv("SOLEROUTE_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
+  std::ifstream file(path);
+  EXPECT_EQ(text, std::string(std::istreambuf_iterator<char>(file), {})) << path;
+}
+
+TEST(Doctor, SaysWhatTheGoldenFilesSay) {
+  expect_golden("machine", text_of(healthy(Place::kMachine)));
+  expect_golden("gateway", text_of(healthy(Place::kGateway)));
+  expect_golden("guard", text_of(healthy(Place::kGuard)));
+  expect_golden("agent", text_of(healthy(Place::kAgent)));
+  DoctorFacts jail = healthy(Place::kAgent);
+  jail.jail = true;
+  jail.interfaces = {link("eth0", {"192.0.2.1/24"}), link("nowhere", {})};
+  expect_golden("jail", text_of(jail));
+}
+
+// Every problem once, in the order of the places.
+TEST(Doctor, SaysWhatTheGoldenFileOfProblemsSays) {
+  DoctorFacts machine = healthy(Place::kMachine);
+  machine.rules_left_over = true;
+  machine.user_namespaces = false;
+  machine.kernel->native_queue = machine.kernel->reject = false;
+  network(machine).internal = network(machine).ipv6 = network(machine).masquerade = true;
+  machine.interfaces.push_back(link("wlan0", {"10.77.0.40/24"}));
+  DoctorFacts unasked = healthy(Place::kMachine);
+  unasked.kernel = base::system_error("cannot probe the kernel");
+  unasked.networks = base::system_error("connect to /var/run/docker.sock: No such file or directory");
+  DoctorFacts empty = healthy(Place::kMachine);
+  empty.networks->clear();
+  DoctorFacts gateway = healthy(Place::kGateway);
+  gateway.effective_powers.admin = false;
+  gateway.claimed_elsewhere = {gateway.claim.front().address};
+  gateway.interfaces = {link("eth0", {"10.77.0.3/24", "fd77::3/64"})};
+  DoctorFacts agent = healthy(Place::kAgent);
+  agent.powers.raw = true;
+  agent.interfaces.push_back(link("eth1", {"10.1.0.2/24"}));
+  agent.refusing_resolvers = {*base::Endpoint::parse("127.0.0.11", 53)};
+  agent.netns_processes = {"process 7 (tcpdump) can bypass the rules"};
+  DoctorFacts lost = healthy(Place::kGuard);
+  lost.effective_powers.admin = false;
+  lost.interfaces.clear();
+  std::string all;
+  for (const DoctorFacts* facts : {&machine, &unasked, &empty, &gateway, &agent, &lost}) all += text_of(*facts) + "\n";
+  expect_golden("problems", all);
+}
+
+TEST(Doctor, KnowsASandboxByItsRoute) {
+  netlink::Interface loopback{.index = 1, .name = "lo", .up = true, .loopback = true, .addresses = {}};
+  netlink::Interface wire{.index = 2, .name = "eth0", .up = true, .loopback = false, .addresses = {}};
+  netlink::DefaultRoute over_loopback;
+  over_loopback.interface_index = loopback.index;
+  netlink::DefaultRoute over_wire;
+  over_wire.interface_index = wire.index;
+  EXPECT_TRUE(is_jail({loopback, wire}, {over_loopback}));
+  EXPECT_FALSE(is_jail({loopback, wire}, {over_wire}));
+  EXPECT_FALSE(is_jail({loopback}, {}));
 }
 
 TEST(Doctor, LeavesInternalNetworksAloneWithoutBridgeNetfilterAndForeignOnesAltogether) {

@@ -55,17 +55,17 @@ const Topology kTopologies[] = {Topology::kRouter, Topology::kSidecar, Topology:
 TEST(DryRun, SaysWhatStandsForWhatOnlyServingWillKnow) {
   serve::ServeOptions options;
   std::string text = output(options, DryRunFormat::kText);
-  EXPECT_THAT(text, HasSubstr("# Port 15001 stands for"));
-  EXPECT_THAT(text, HasSubstr("# Port 15002 stands for"));
-  EXPECT_THAT(text, HasSubstr("# Interface inside0 stands for"));
+  EXPECT_THAT(text, HasSubstr("# Port 15001 is an example"));
+  EXPECT_THAT(text, HasSubstr("# Port 15002 is an example"));
+  EXPECT_THAT(text, HasSubstr("# Interface inside0 is an example"));
   options.inside_interface = "eth1";
   options.listen_port = 15002;
   text = output(options, DryRunFormat::kText);
   EXPECT_THAT(text, HasSubstr("iifname \"eth1\" tcp dport { 80, 443 } redirect to :15002"));
-  EXPECT_THAT(text, Not(HasSubstr("stands for the one on which the agents are")));
+  EXPECT_THAT(text, Not(HasSubstr("is an example: pass --inside")));
   EXPECT_THAT(text, HasSubstr("udp dport 53 redirect to :15001"));
   options.topology = Topology::kGuard;
-  EXPECT_THAT(output(options, DryRunFormat::kText), HasSubstr("# Address 192.0.2.1 stands for"));
+  EXPECT_THAT(output(options, DryRunFormat::kText), HasSubstr("# Address 192.0.2.1 is an example"));
   options.claim = {*base::InterfaceAddress::parse("172.30.0.2/24")};
   EXPECT_THAT(output(options, DryRunFormat::kText), HasSubstr("rt ip nexthop 172.30.0.2 tcp dport"));
 }
@@ -76,7 +76,7 @@ TEST(DryRun, ShowsThePolicyAsCommentsAndItsEndpointsAsRules) {
   EXPECT_THAT(text, HasSubstr("*.example.com"));
   EXPECT_THAT(text, HasSubstr("tcp dport 5432 redirect to :15001 comment \"policy.yaml:5\""));
   EXPECT_THAT(text, HasSubstr("ip daddr 192.0.2.0/28 tcp dport { 8000, 8001 } redirect to :15001"));
-  EXPECT_THAT(text, HasSubstr("# policy.yaml:7: UDP endpoints have no rule yet"));
+  EXPECT_THAT(text, HasSubstr("# policy.yaml:7: UDP endpoints are not supported yet"));
   std::vector<std::string> before_the_table;
   std::istringstream lines(text.substr(0, text.find("\ntable inet")));
   for (std::string line; std::getline(lines, line);) before_the_table.push_back(line);
@@ -86,9 +86,9 @@ TEST(DryRun, ShowsThePolicyAsCommentsAndItsEndpointsAsRules) {
 TEST(DryRun, ShowsTheQueueThatTheKernelHas) {
   EXPECT_THAT(output({}, DryRunFormat::kText, features(true, true)), HasSubstr("counter queue to 19"));
   EXPECT_THAT(output({}, DryRunFormat::kText, features(false, true)), HasSubstr("# iifname"));
-  EXPECT_THAT(output({}, DryRunFormat::kText, features(false, false)), HasSubstr("can queue no packets"));
+  EXPECT_THAT(output({}, DryRunFormat::kText, features(false, false)), HasSubstr("cannot queue packets"));
   const auto unknown = base::Result<netrules::Features>(base::system_error("forbidden"));
-  EXPECT_THAT(output({}, DryRunFormat::kText, unknown), HasSubstr("cannot be seen from here"));
+  EXPECT_THAT(output({}, DryRunFormat::kText, unknown), HasSubstr("not checked: needs user namespaces"));
 }
 
 TEST(DryRun, SaysThatNobodyProgramsTheRulesWithoutThem) {

@@ -147,7 +147,7 @@ TEST(Program, SaysWhatToDoWhereNoGatewayAnswers) {
   const Outcome outcome = run({"status", "--control", "/nonexistent/control.sock"});
   EXPECT_EQ(outcome.exit_code, kExitSystem);
   EXPECT_THAT(outcome.err, HasSubstr("/nonexistent/control.sock"));
-  EXPECT_THAT(outcome.err, HasSubstr("Is a gateway running here?"));
+  EXPECT_THAT(outcome.err, HasSubstr("no gateway is running here"));
 }
 
 TEST(Program, ReadsOptionsFromVariables) {

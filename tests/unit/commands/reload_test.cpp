@@ -11,10 +11,10 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 TEST(DescribeReload, SaysWhatIsInForce) {
-  const auto report = describe_reload(R"({"accepted":true,"version":3,"detail":"2 host entries from a.yaml"})");
+  const auto report = describe_reload(R"({"accepted":true,"version":3,"detail":"a.yaml: 2 hosts"})");
   ASSERT_TRUE(report.has_value());
   EXPECT_TRUE(report->accepted);
-  EXPECT_EQ(report->text, "policy in force: 2 host entries from a.yaml, version 3 since the start");
+  EXPECT_EQ(report->text, "reloaded a.yaml: 2 hosts, revision 3");
 }
 
 TEST(DescribeReload, NamesTheWorkersThatHaveNotTakenThePolicy) {
@@ -22,7 +22,7 @@ TEST(DescribeReload, NamesTheWorkersThatHaveNotTakenThePolicy) {
   ASSERT_TRUE(report.has_value());
   EXPECT_TRUE(report->accepted);
   EXPECT_FALSE(report->everywhere);
-  EXPECT_NE(report->text.find("not in force yet on worker 1, 4"), std::string::npos) << report->text;
+  EXPECT_NE(report->text.find("not active yet on worker 1, 4"), std::string::npos) << report->text;
 }
 
 TEST(DescribeReload, ShowsWhatIsWrongLineByLineAndWhatHoldsMeanwhile) {
@@ -31,7 +31,14 @@ TEST(DescribeReload, ShowsWhatIsWrongLineByLineAndWhatHoldsMeanwhile) {
   ASSERT_TRUE(report.has_value());
   EXPECT_FALSE(report->accepted);
   EXPECT_EQ(report->text,
-            "a.yaml:1:1: unknown key 'domans'\n  domans: []\n  ^\nThe policy from before stays in force.");
+            "a.yaml:1:1: unknown key 'domans'\n  domans: []\n  ^\nnot reloaded; the previous policy is still active");
+}
+
+TEST(DescribeReload, WhatIsNotThePolicysFaultIsAnErrorOfTheSystem) {
+  const auto report = describe_reload(R"({"accepted":false,"system":true,"detail":"cannot install nftables rules"})");
+  ASSERT_FALSE(report.has_value());
+  EXPECT_EQ(report.error().kind, base::ErrorKind::kSystem);
+  EXPECT_THAT(report.error().message, HasSubstr("the previous policy is still active"));
 }
 
 TEST(DescribeReload, ARefusalToAnswerIsAnErrorThatTellsIt) {

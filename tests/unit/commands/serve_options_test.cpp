@@ -28,6 +28,46 @@ TEST(ServeOptions, AreTheDefaultsWhenNothingIsGiven) {
   EXPECT_TRUE(options->trust_files.empty());
 }
 
+TEST(ServeOptions, TheProxyAloneIsForThisMachineOutsideAContainer) {
+  struct Row {
+    const char* topology;
+    bool in_container;
+    const char* given;
+    const char* address;  // "": everywhere
+    std::uint16_t port;
+  };
+  const Row rows[] = {
+      {"proxy", false, "8080", "127.0.0.1", 8080},
+      {"proxy", true, "8080", "", 8080},
+      {"proxy", false, "0.0.0.0:8080", "0.0.0.0", 8080},
+      {"proxy", false, "[::]:3128", "::", 3128},
+      {"proxy", true, "[::1]:3128", "::1", 3128},
+      {"proxy", true, "192.0.2.1:3128", "192.0.2.1", 3128},
+      {"router", false, "8080", "", 8080},
+      {"router", false, "192.0.2.1:3128", "192.0.2.1", 3128},
+      {"sidecar", false, "off", "", 0},
+  };
+  for (const Row& row : rows) {
+    ServeArguments arguments;
+    arguments.topology = row.topology;
+    arguments.in_container = row.in_container;
+    arguments.explicit_proxy = row.given;
+    const auto options = parse_serve_options(arguments);
+    ASSERT_TRUE(options.has_value()) << row.given;
+    EXPECT_EQ(options->explicit_proxy_port, row.port) << row.given;
+    const auto& address = options->explicit_proxy_address;
+    EXPECT_EQ(address ? address->to_string() : "", row.address) << row.topology << " " << row.given;
+  }
+  for (const char* wrong :
+       {"192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "::1:8080", "[::1]", "localhost:8080", ":8080"}) {
+    ServeArguments arguments;
+    arguments.explicit_proxy = wrong;
+    const auto options = parse_serve_options(arguments);
+    ASSERT_FALSE(options.has_value()) << wrong;
+    EXPECT_THAT(options.error().message, HasSubstr("is not PORT, ADDR:PORT, [IPV6]:PORT or off")) << wrong;
+  }
+}
+
 TEST(ServeOptions, CloseIsForTheSidecarAloneAndProgramsRules) {
   struct Row {
     const char* topology;
@@ -37,9 +77,9 @@ TEST(ServeOptions, CloseIsForTheSidecarAloneAndProgramsRules) {
   };
   const Row rows[] = {
       {"sidecar", false, "", ""},
-      {"router", false, "", "only with --topology sidecar"},
-      {"proxy", false, "", "only with --topology sidecar"},
-      {"sidecar", true, "", "give one of them"},
+      {"router", false, "", "--close needs --topology sidecar"},
+      {"proxy", false, "", "--close needs --topology sidecar"},
+      {"sidecar", true, "", "exclude each other"},
       {"sidecar", false, "true", "--dry-run"},
   };
   for (const Row& row : rows) {
@@ -100,12 +140,13 @@ TEST(ServeOptions, RefuseWhatTheyCannotMeanAndNameTheOption) {
   };
   const Row rows[] = {
       {[](auto& a) { a.topology = "bridge"; }, "--topology: 'bridge' is not one of router, sidecar, proxy"},
-      {[](auto& a) { a.topology = "jail"; }, "only with --dry-run"},
-      {[](auto& a) { a.topology = "guard"; }, "only with --dry-run"},
+      {[](auto& a) { a.topology = "jail"; }, "needs --dry-run"},
+      {[](auto& a) { a.topology = "guard"; }, "needs --dry-run"},
       {[](auto& a) { a.mode = "log"; }, "--mode: 'log' is not one of enforce, observe"},
-      {[](auto& a) { a.topology = "proxy", a.explicit_proxy = "off"; }, "--topology proxy needs a port"},
-      {[](auto& a) { a.topology = "proxy", a.dry_run = "true"; }, "--topology proxy: it programs no rules"},
+      {[](auto& a) { a.topology = "proxy", a.explicit_proxy = "off"; }, "--topology proxy needs --explicit-proxy"},
+      {[](auto& a) { a.topology = "proxy", a.dry_run = "true"; }, "--topology proxy installs no rules"},
       {[](auto& a) { a.log = "loud"; }, "--log: 'loud' is not one of quiet, normal, debug"},
+      {[](auto& a) { a.claim = {"10.77.0.1"}; }, "--claim: 10.77.0.1 has no prefix length, as in 10.77.0.1/24"},
       {[](auto& a) { a.explicit_proxy = "0"; }, "--explicit-proxy: '0' is not a port"},
       {[](auto& a) { a.explicit_proxy = "65536"; }, "--explicit-proxy: '65536' is not a port"},
       {[](auto& a) { a.explicit_proxy = ""; }, "--explicit-proxy: '' is not a port"},

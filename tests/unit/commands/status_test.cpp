@@ -22,7 +22,7 @@ TEST(DescribeStatus, SaysWhatTheGatewaySaid) {
   EXPECT_THAT(report->text, HasSubstr("health       healthy\n"));
   EXPECT_THAT(report->text, HasSubstr("running for  1 h 2 min\n"));
   EXPECT_THAT(report->text, HasSubstr("policy       a.yaml, b.yaml, 12 hosts\n"));
-  EXPECT_THAT(report->text, HasSubstr("rules        open, in the kernel as intended\n"));
+  EXPECT_THAT(report->text, HasSubstr("rules        open, unchanged in the kernel\n"));
   EXPECT_THAT(report->text, HasSubstr("connections  3 open\n"));
   EXPECT_THAT(report->text, HasSubstr("decisions_denied"));
 }
@@ -35,11 +35,10 @@ TEST(DescribeStatus, IsNotHealthyWhenAnythingIsAmiss) {
   };
   const Row rows[] = {
       {R"("healthy")", R"("starting")", "health       starting"},
-      {R"("stale":false)", R"("stale":true)", "the last reload was refused"},
-      {R"("stale":false)", R"("stale":false,"behind":[2])", "not in force yet on worker 2\n"},
-      {R"("healthy")", R"("degraded","workers":{"count":2,"stalled":[1]})",
-       "workers      2; no sign of life from: 1\n"},
-      {R"("differences":[])", R"("differences":["- drop"])", "not in the kernel as intended:\n             - drop\n"},
+      {R"("stale":false)", R"("stale":true)", "the last reload failed"},
+      {R"("stale":false)", R"("stale":false,"behind":[2])", "not active yet on worker 2\n"},
+      {R"("healthy")", R"("degraded","workers":{"count":2,"stalled":[1]})", "workers      2; not responding: 1\n"},
+      {R"("differences":[])", R"("differences":["- drop"])", "modified in the kernel:\n             - drop\n"},
   };
   for (const Row& row : rows) {
     std::string answer = kHealthy;

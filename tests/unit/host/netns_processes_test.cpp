@@ -13,6 +13,13 @@ std::string status(const char* permitted, const char* effective, const char* bou
          "\nCapBnd:\t" + bounding + "\nNoNewPrivs:\t" + no_new_privileges + "\nSeccomp:\t2\n";
 }
 
+TEST(NetworkPowers, ThatCanBeUsedNowAreTheEffectiveOnes) {
+  constexpr const char* kNone = "0000000000000000";
+  constexpr const char* kAdmin = "0000000000001000";
+  EXPECT_FALSE(effective_powers(status(kAdmin, kNone, kAdmin, "0")).any());
+  EXPECT_TRUE(effective_powers(status(kAdmin, kAdmin, kNone, "1")).admin);
+}
+
 TEST(NetworkPowers, AreWhatTheProcessHoldsOrCouldGain) {
   constexpr const char* kNone = "0000000000000000";
   constexpr const char* kRaw = "0000000000002000";

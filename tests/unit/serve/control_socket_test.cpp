@@ -130,8 +130,8 @@ TEST(ControlSocket, IsItsUsersAloneAndGoneWithIt) {
 }
 
 TEST(ReloadAnswer, TellsWhatHoldsNowOrWhatIsWrong) {
-  EXPECT_EQ(reload_answer(PolicyInForce{2, "1 host entries"}),
-            R"({"accepted":true,"detail":"1 host entries","version":2})");
+  EXPECT_EQ(reload_answer(PolicyInForce{2, "a.yaml: 1 host"}),
+            R"({"accepted":true,"detail":"a.yaml: 1 host","version":2})");
   EXPECT_EQ(reload_answer(base::usage_error("a.yaml:1:1: \"what\"\n^")),
             R"({"accepted":false,"detail":"a.yaml:1:1: \"what\"\n^"})");
 }

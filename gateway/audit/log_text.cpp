@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/commands/watch_line.h"
+#include "gateway/audit/log_text.h"
 
 #include <fmt/format.h>
 
@@ -8,10 +8,10 @@
 #include "base/text.h"
 #include "base/web_ports.h"
 
-namespace soleroute::gateway::commands {
+namespace soleroute::gateway::audit {
 namespace {
 
-constexpr std::size_t kMaxShownField = 200;
+constexpr std::size_t kMaxShownField = 500;
 constexpr std::string_view kRed = "\x1b[31m";
 constexpr std::string_view kGreen = "\x1b[32m";
 constexpr std::string_view kYellow = "\x1b[33m";
@@ -33,12 +33,18 @@ struct Word {
   std::string_view colour;
 };
 
-Word verdict(const audit::DecisionRecord& record) {
+Word verdict(const DecisionRecord& record) {
   if (record.allowed) return {"allow", kGreen};
   return record.observed ? Word{"would deny", kYellow} : Word{"deny", kRed};
 }
 
-std::string subject(const audit::DecisionRecord& record) {
+Word heading(const LogLine& line) {
+  if (line.type == LineType::kError || !line.accepted) return {"error", kRed};
+  if (line.type == LineType::kReload) return {"reloaded", kGreen};
+  return {line.event, line.event == "healthy" ? kGreen : std::string_view{}};
+}
+
+std::string subject(const DecisionRecord& record) {
   std::string out;
   if (!record.method.empty()) out += tame(record.method) + " ";
   if (!record.scheme.empty() && record.phase == policy::Phase::kHttp) out += tame(record.scheme) + "://";
@@ -48,7 +54,7 @@ std::string subject(const audit::DecisionRecord& record) {
   return out + tame(record.path);
 }
 
-std::string decision(const audit::LogLine& line, bool colour) {
+std::string decision(const LogLine& line, bool colour) {
   const auto& record = line.decision;
   const Word word = line.probe ? Word{"probe", kPlain} : verdict(record);
   std::string out =
@@ -63,33 +69,26 @@ std::string decision(const audit::LogLine& line, bool colour) {
 
 }  // namespace
 
-bool is_denial(const audit::LogLine& line) {
+bool is_denial(const LogLine& line) {
   switch (line.type) {
-    case audit::LineType::kDecision:
+    case LineType::kDecision:
       return !line.decision.allowed && !line.probe;
-    case audit::LineType::kReload:
+    case LineType::kReload:
       return !line.accepted;
-    case audit::LineType::kError:
+    case LineType::kError:
       return true;
-    case audit::LineType::kLifecycle:
+    case LineType::kLifecycle:
       break;
   }
   return false;
 }
 
-std::string watch_line(const audit::LogLine& line, bool colour) {
-  switch (line.type) {
-    case audit::LineType::kDecision:
-      return decision(line, colour);
-    case audit::LineType::kReload:
-      return fmt::format("{}  {}  {}", time_of(line.ts), line.accepted ? "policy reloaded" : "policy refused",
-                         tame(line.text));
-    case audit::LineType::kLifecycle:
-      return fmt::format("{}  {}  {}", time_of(line.ts), tame(line.event), tame(line.text));
-    case audit::LineType::kError:
-      break;
-  }
-  return fmt::format("{}  error  {}", time_of(line.ts), tame(line.text));
+std::string log_text(const LogLine& line, bool colour) {
+  if (line.type == LineType::kDecision) return decision(line, colour);
+  const Word word = heading(line);
+  const bool coloured = colour && !word.colour.empty();
+  return fmt::format("{}  {}{:<10}{}  {}", time_of(line.ts), coloured ? word.colour : "", tame(word.text),
+                     coloured ? kPlain : "", tame(line.text));
 }
 
-}  // namespace soleroute::gateway::commands
+}  // namespace soleroute::gateway::audit

@@ -7,12 +7,12 @@
 
 #include "gateway/audit/log_line.h"
 
-namespace soleroute::gateway::commands {
+namespace soleroute::gateway::audit {
 
 // "03:05:01  deny   10.77.0.2  http  GET example.com/  host_not_allowed", without a line end.
-[[nodiscard]] std::string watch_line(const audit::LogLine& line, bool colour);
+[[nodiscard]] std::string log_text(const LogLine& line, bool colour);
 
 // What `--denied` shows: refusals, also those that only observing let pass, and what went wrong.
-[[nodiscard]] bool is_denial(const audit::LogLine& line);
+[[nodiscard]] bool is_denial(const LogLine& line);
 
-}  // namespace soleroute::gateway::commands
+}  // namespace soleroute::gateway::audit

@@ -313,10 +313,10 @@ class TestFoundPolicy:
         shutil.rmtree(jail.folder)
 
     def test_the_one_that_is_not_used_is_named(self, jail, folder):
-        assert "is ignored" not in jail.run("true").stderr
+        assert "is not used" not in jail.run("true").stderr
         (folder / ".devcontainer").mkdir()
         (folder / ".devcontainer/policy.yaml").write_text(POLICY)
-        assert "warning: using .devcontainer/policy.yaml; policy.yaml is ignored" in jail.run("true").stderr
+        assert "warning: policy.yaml is not used because .devcontainer/policy.yaml exists" in jail.run("true").stderr
 
 
 class TestStillWorks:

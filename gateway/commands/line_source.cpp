@@ -87,4 +87,10 @@ std::optional<std::string> LineSource::next() {
   }
 }
 
+base::Status check_is_log(const std::string& path, std::size_t lines, std::size_t records) {
+  if (records > 0 || lines == 0) return {};
+  const std::string name = path == "-" ? "standard input" : base::shown(path);
+  return base::usage_error(fmt::format("{} is not a decision log: none of its {} lines is a record", name, lines));
+}
+
 }  // namespace soleroute::gateway::commands

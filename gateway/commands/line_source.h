@@ -34,4 +34,7 @@ class LineSource {
   std::string buffer_;
 };
 
+// Of a log read to its end: an error if it has lines, and none of them was a record.
+[[nodiscard]] base::Status check_is_log(const std::string& path, std::size_t lines, std::size_t records);
+
 }  // namespace soleroute::gateway::commands

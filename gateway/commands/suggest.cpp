@@ -38,9 +38,7 @@ base::Status read_log(const std::string& path, Refusals& refusals) {
     ++records;
     if (line->type == audit::LineType::kDecision) refusals.add(line->decision);
   }
-  if (records > 0 || lines == 0) return {};
-  const std::string name = path == "-" ? "standard input" : base::shown(path);
-  return base::usage_error(fmt::format("{} is not a decision log: none of its {} lines is a record", name, lines));
+  return check_is_log(path, lines, records);
 }
 
 void tell_what_is_left(const Refusals& refusals, const PolicySuggestion& suggestion) {

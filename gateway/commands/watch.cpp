@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cstddef>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -29,13 +30,18 @@ int watch(const WatchOptions& options) {
   auto source = LineSource::open(options.file, !options.no_follow);
   if (!source) return report(source.error());
   const bool colour = use_colour(STDOUT_FILENO);
+  std::size_t lines = 0;
+  std::size_t records = 0;
   while (const auto text = source->next()) {
+    ++lines;
     const auto line = audit::parse_log_line(*text);
+    if (line) ++records;
     if (!line || (options.denied && !audit::is_denial(*line))) continue;
     fmt::print("{}\n", audit::log_text(*line, colour));
     if (std::fflush(stdout) != 0) return report(base::errno_error("cannot write").error());
   }
-  return kExitDone;
+  const auto is_log = check_is_log(options.file, lines, records);
+  return is_log ? kExitDone : report(is_log.error());
 }
 
 }  // namespace

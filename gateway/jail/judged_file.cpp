@@ -30,7 +30,9 @@ bool is_exposed(const JudgedPath* judged, const Identity& command) {
 
 base::Result<base::Fd> opened(base::Fd file, const std::string& path) {
   if (file) return file;
-  return base::errno_error(fmt::format("cannot open {}", base::shown(path)));
+  auto failed = base::errno_error(fmt::format("cannot open {}", base::shown(path)));
+  failed.error().kind = base::ErrorKind::kUsage;  // the command line names the file
+  return failed;
 }
 
 base::Result<base::Fd> open_the_same(const JudgedPath& judged) {

@@ -207,10 +207,25 @@ def test_one_scheme_of_formats(call, arguments):
     assert call(*arguments, "--json", "--format", "text").returncode == 2, "a contradiction"
 
 
+@pytest.mark.parametrize("command", [["suggest"], ["watch"], ["watch", "--no-follow", "garbage"], ["suggest", "garbage"]], ids=" ".join)
+def test_input_that_is_no_log_is_exit_2(call, tmp_path, command):
+    (tmp_path / "garbage").write_text("not a log\n{}\n")
+    done = call(*command, stdin="not a log\n{}\n")
+    name = "garbage" if "garbage" in command else "standard input"
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"gateway: {name} is not a decision log: none of its 2 lines is a record\n"
+    (tmp_path / "garbage").write_text("")
+    assert call(*command, stdin="").returncode == 0, "the control: nothing happened yet"
+    record = 'not a log\n{"type": "lifecycle", "event": "healthy"}\n'
+    (tmp_path / "garbage").write_text(record)
+    assert call(*command, stdin=record).returncode == 0, "the control: other lines may surround the records"
+
+
 @pytest.mark.parametrize("arguments", [["check", "absent"], ["check", "--policy", "absent"], ["explain", "--policy", "absent", "https://a.test/"],
                                        ["test", "absent"], ["test", "--policy", "absent", "passing.yaml"], ["watch", "absent"], ["suggest", "absent"],
                                        ["suggest", "--policy", "absent", "policy.yaml"], ["run", "--policy", "absent", "--", "true"],
-                                       ["agents", "--file", "absent.yaml"]], ids=" ".join)  # fmt: skip
+                                       ["agents", "--file", "absent.yaml"], ["run", "--decisions", "absent/log", "--", "true"],
+                                       ["run", "--summary-file", "absent/summary", "--", "true"]], ids=" ".join)  # fmt: skip
 def test_a_missing_file_is_exit_2_and_named(call, arguments):
     done = call(*arguments)
     assert done.returncode == 2 and "absent" in done.stderr and "No such file" in done.stderr, done.stderr

@@ -34,6 +34,7 @@ struct DoctorOptions {
   std::string place;
   std::string engine = "/var/run/docker.sock";
   std::vector<std::string> claim;
+  std::string format = "text";
 };
 
 base::Result<Place> place_of(const DoctorOptions& options, const DoctorFacts& facts) {
@@ -132,11 +133,14 @@ base::Result<DoctorFacts> gather(const DoctorOptions& options) {
 int doctor(const DoctorOptions& options) {
   const auto facts = gather(options);
   if (!facts) return report(facts.error());
-  bool well = true;
-  for (const Finding& finding : diagnose(*facts)) {
-    fmt::print("{}", paint_lines(to_text(finding), use_colour(STDOUT_FILENO)));
-    well = well && finding.level != Level::kProblem;
+  const std::vector<Finding> findings = diagnose(*facts);
+  if (options.format == "json") {
+    fmt::print("{}", to_json(findings));
+  } else {
+    for (const Finding& finding : findings) fmt::print("{}", paint_lines(to_text(finding), use_colour(STDOUT_FILENO)));
   }
+  const bool well =
+      std::ranges::none_of(findings, [](const Finding& finding) { return finding.level == Level::kProblem; });
   return well ? kExitDone : kExitNo;
 }
 
@@ -153,6 +157,7 @@ void add_doctor(CLI::App& program, Invocation& invocation) {
       ->type_name("SOCKET");
   add_list_option(command, "--claim", "GATEWAY_CLAIM", options->claim, "ADDR/PREFIX",
                   "check that this address is free for the gateway to claim");
+  add_format_option(command, options->format);
 }
 
 }  // namespace soleroute::gateway::commands

@@ -226,6 +226,18 @@ std::string bridge_of(const nlohmann::json& network) {
   return given.empty() ? "br-" + text_of(network, "Id").substr(0, kShortIdentity) : given;
 }
 
+std::string_view level_name(Level level) {
+  switch (level) {
+    case Level::kOk:
+      return "ok";
+    case Level::kNote:
+      return "note";
+    case Level::kProblem:
+      return "problem";
+  }
+  return "";
+}
+
 bool flag(const nlohmann::json& object, const char* name) {
   const auto found = object.find(name);
   return found != object.end() && found->is_boolean() && found->get<bool>();
@@ -276,6 +288,15 @@ std::string to_text(const Finding& finding) {
   std::string text = fmt::format("{:<7}  {}\n", word, finding.what);
   if (!finding.fix.empty()) text += fmt::format("         fix: {}\n", finding.fix);
   return text;
+}
+
+std::string to_json(const std::vector<Finding>& findings) {
+  using Json = nlohmann::ordered_json;
+  auto list = Json::array();
+  for (const Finding& finding : findings) {
+    list.push_back({{"level", level_name(finding.level)}, {"text", finding.what}, {"fix", finding.fix}});
+  }
+  return Json{{"findings", std::move(list)}}.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
 }
 
 bool is_jail(const std::vector<netlink::Interface>& interfaces, const std::vector<netlink::DefaultRoute>& routes) {

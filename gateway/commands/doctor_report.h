@@ -58,6 +58,8 @@ struct Finding {
 };
 // "PROBLEM  what", and a line with the fix if there is one; with line ends.
 [[nodiscard]] std::string to_text(const Finding& finding);
+// {"findings":[{"level":"ok|note|problem","text":…,"fix":…}]}; "fix" is empty where nothing need be done.
+[[nodiscard]] std::string to_json(const std::vector<Finding>& findings);
 
 // A default route over loopback: no other network has one.
 [[nodiscard]] bool is_jail(const std::vector<netlink::Interface>& interfaces,

@@ -58,28 +58,44 @@ namespace {
 
 constexpr std::chrono::milliseconds kReadTimeout{30000};  // for the largest policy on a busy machine
 
-int reload(const std::string& control) {
-  const auto answer = ask_gateway(control, "reload", kReadTimeout);
+struct ReloadOptions {
+  std::string control = serve::kDefaultControlSocket;
+  std::string format = "text";
+};
+
+int exit_status(const base::Result<ReloadReport>& described) {
+  if (!described) return kExitSystem;
+  if (!described->accepted) return kExitUsage;
+  return described->everywhere ? kExitDone : kExitNo;
+}
+
+int reload(const ReloadOptions& options) {
+  const auto answer = ask_gateway(options.control, "reload", kReadTimeout);
   if (!answer) return report(answer.error());
   const auto described = describe_reload(*answer);
+  if (options.format == "json" && nlohmann::json::parse(*answer, nullptr, false).is_object()) {
+    fmt::print("{}", *answer);
+    return exit_status(described);
+  }
   if (!described) return report(described.error());
   if (!described->accepted) return report({.message = described->text, .kind = base::ErrorKind::kUsage});
   fmt::print("{}\n", described->text);
-  return described->everywhere ? kExitDone : kExitNo;
+  return exit_status(described);
 }
 
 }  // namespace
 
 void add_reload(CLI::App& program, Invocation& invocation) {
-  const auto control = std::make_shared<std::string>(serve::kDefaultControlSocket);
+  const auto options = std::make_shared<ReloadOptions>();
   CLI::App& command =
       add_command(program, invocation, "reload", "reload the policy of a running gateway",
                   "docker compose exec proxy gateway reload\n"
                   "  kubectl exec agent -c gateway -- gateway reload\n\n"
                   "Does the same as SIGHUP. If the new policy is wrong, the previous one stays active.\n"
                   "Exit status: 1 if a worker does not respond, 2 for a wrong policy, 3 if no gateway runs.",
-                  [control] { return reload(*control); });
-  add_control_option(command, *control, "control socket of the gateway");
+                  [options] { return reload(*options); });
+  add_control_option(command, options->control, "control socket of the gateway");
+  add_format_option(command, options->format);
 }
 
 }  // namespace soleroute::gateway::commands

@@ -156,7 +156,7 @@ constexpr std::chrono::milliseconds kAskTimeout{3000};
 
 struct StatusOptions {
   std::string control = serve::kDefaultControlSocket;
-  bool json = false;
+  std::string format = "text";
   bool alive = false;
 };
 
@@ -174,7 +174,7 @@ int status(const StatusOptions& options) {
   if (!answer) return report(answer.error());
   const auto described = describe_status(*answer);
   if (!described) return report(described.error());
-  std::fputs(options.json ? answer->c_str() : painted(described->text).c_str(), stdout);
+  std::fputs(options.format == "json" ? answer->c_str() : painted(described->text).c_str(), stdout);
   return described->healthy || options.alive ? kExitDone : kExitNo;
 }
 
@@ -186,7 +186,7 @@ void add_status(CLI::App& program, Invocation& invocation) {
       add_command(program, invocation, "status", "show health, counters and rule integrity of a running gateway",
                   "gateway status --json", [options] { return status(*options); });
   add_control_option(command, options->control, "control socket of the gateway");
-  command.add_flag("--json", options->json, "print JSON");
+  add_format_option(command, options->format);
   command.add_flag("--alive", options->alive, "exit with status 0 if it answers, healthy or not (liveness probe)");
 }
 

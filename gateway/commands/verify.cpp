@@ -3,9 +3,10 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstddef>
-#include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 #include <utility>
@@ -23,6 +24,7 @@ struct VerifyOptions {
   std::vector<std::string> allowed;
   std::string denied{audit::kProbeName};  // exists nowhere (RFC 2606) and is in no policy
   std::string guard = "off";
+  std::string format = "text";
 };
 
 base::Result<base::HostName> parse_name(const char* option, const std::string& text) {
@@ -45,10 +47,22 @@ base::Result<VerifyRequest> to_request(const VerifyOptions& options) {
   return request;
 }
 
-void print(const Check& check, const CheckResult& result) {
-  const auto line = fmt::format("{:<6}  {}: {}\n", result.ok ? "ok" : "FAILED", check.name, result.seen);
-  fmt::print("{}", paint_lines(line, use_colour(STDOUT_FILENO)));
-  std::fflush(stdout);
+void print_text(const std::vector<Check>& checks, const std::vector<CheckResult>& results, std::size_t failures) {
+  for (std::size_t i = 0; i < checks.size(); ++i) {
+    const auto line = fmt::format("{:<6}  {}: {}\n", results[i].ok ? "ok" : "FAILED", checks[i].name, results[i].seen);
+    fmt::print("{}", paint_lines(line, use_colour(STDOUT_FILENO)));
+  }
+  fmt::print("{} passed, {} failed\n", checks.size() - failures, failures);
+}
+
+void print_json(const std::vector<Check>& checks, const std::vector<CheckResult>& results, std::size_t failures) {
+  using Json = nlohmann::ordered_json;
+  auto list = Json::array();
+  for (std::size_t i = 0; i < checks.size(); ++i) {
+    list.push_back({{"name", checks[i].name}, {"passed", results[i].ok}, {"detail", results[i].seen}});
+  }
+  const Json json{{"passed", checks.size() - failures}, {"failed", failures}, {"checks", std::move(list)}};
+  fmt::print("{}\n", json.dump(2, ' ', true, Json::error_handler_t::replace));
 }
 
 // All at once: where nothing answers, each check takes its full time.
@@ -71,12 +85,13 @@ int verify(const VerifyOptions& options) {
   }
   const auto checks = verify_checks(*request);
   const auto results = run_all(checks);
-  std::size_t failures = 0;
-  for (std::size_t i = 0; i < checks.size(); ++i) {
-    print(checks[i], results[i]);
-    if (!results[i].ok) ++failures;
+  const auto failures =
+      static_cast<std::size_t>(std::ranges::count_if(results, [](const CheckResult& result) { return !result.ok; }));
+  if (options.format == "json") {
+    print_json(checks, results, failures);
+  } else {
+    print_text(checks, results, failures);
   }
-  fmt::print("{} passed, {} failed\n", checks.size() - failures, failures);
   return failures == 0 ? kExitDone : kExitNo;
 }
 
@@ -98,6 +113,7 @@ void add_verify(CLI::App& program, Invocation& invocation) {
       ->envname("GATEWAY_VERIFY_GUARD")
       ->type_name("off|check|only")
       ->check(CLI::IsMember({"off", "check", "only"}).description(""));
+  add_format_option(command, options->format);
 }
 
 }  // namespace soleroute::gateway::commands

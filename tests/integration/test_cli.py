@@ -50,9 +50,10 @@ def test_status_of_a_healthy_router_agrees_with_its_json(router, gateway_binary)
     assert text.returncode == 0, text.stdout + text.stderr
     assert "health       healthy" in text.stdout
     assert "unchanged in the kernel" in text.stdout
-    answer = subprocess.run([gateway_binary, "status", "--json", *control], capture_output=True, text=True, check=False,
-                            timeout=20)
-    assert json.loads(answer.stdout)["health"] == "healthy"
+    for option in (["--json"], ["--format", "json"]):
+        answer = subprocess.run([gateway_binary, "status", *option, *control], capture_output=True, text=True, check=False,
+                                timeout=20)
+        assert json.loads(answer.stdout)["health"] == "healthy"
 
 
 @pytest.mark.parametrize(("url", "said"), [

@@ -130,6 +130,7 @@ def test_bash_offers_commands_options_choices_and_files(completion, commands):
     assert completion.bash("gateway verify --allowed api") == {"api.allowed.test"}
     assert completion.bash("gateway serve --topology ") == {"router", "sidecar", "proxy"}
     assert completion.bash("gateway test --format ju") == {"junit"}
+    assert completion.bash("gateway doctor --format ") == {"text", "json"}
     assert completion.bash("gateway agents cla") == {"claude"}
     assert "cat" in completion.bash("gateway run ca") and "cat" in completion.bash("gateway run --policy policy.yaml ca")
     assert completion.bash("gateway run --policy policy.yaml cat --") == {"<default>"}, "options of another program"

@@ -1,6 +1,7 @@
 """`gateway doctor` and `gateway verify` say what is the case: kernel threads, sandboxes, capabilities, no network."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+import json
 import shutil
 import subprocess
 
@@ -49,6 +50,19 @@ def test_a_sandbox_is_known(gateway_binary, tmp_path):
     status, said = doctor(gateway_binary, before=inside)
     assert "ok       this is a 'gateway run' sandbox" in said
     assert (status, "PROBLEM" in said) == (0, False), said
+
+
+def test_json_says_the_same_as_the_text(gateway_binary):
+    alone = ["unshare", "--net"]  # other processes come and go
+    words = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
+    status, text = doctor(gateway_binary, "--in", "gateway", before=alone)
+    json_status, said = doctor(gateway_binary, "--in", "gateway", "--format", "json", before=alone)
+    findings = json.loads(said)["findings"]
+    assert findings and json_status == status == (1 if any(one["level"] == "problem" for one in findings) else 0)
+    shown = "".join(f"{words[one['level']]:7}  {one['text']}\n" + (f"         fix: {one['fix']}\n" if one["fix"] else "") for one in findings)
+    assert shown == text
+    assert {frozenset(one) for one in findings} == {frozenset(("level", "text", "fix"))}
+    assert doctor(gateway_binary, "--in", "gateway", "--json", before=alone) == (status, said)
 
 
 def test_without_a_network_verify_says_that_no_gateway_answers(gateway_binary):

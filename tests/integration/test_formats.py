@@ -207,6 +207,13 @@ def test_one_scheme_of_formats(call, arguments):
     assert call(*arguments, "--json", "--format", "text").returncode == 2, "a contradiction"
 
 
+@pytest.mark.parametrize("arguments", [["doctor", "--in", "agent"], ["reload"], ["status"], ["unguard"], ["verify"]], ids=lambda arguments: arguments[0])
+def test_one_scheme_of_formats_also_for_what_runs(call, arguments):
+    """What they print is tested where there is a gateway to ask."""
+    for option in (["--format", "xml"], ["--json", "--format", "text"]):
+        assert call(*arguments, *option).returncode == 2, "refused before anything is asked"
+
+
 @pytest.mark.parametrize("command", [["suggest"], ["watch"], ["watch", "--no-follow", "garbage"], ["suggest", "garbage"]], ids=" ".join)
 def test_input_that_is_no_log_is_exit_2(call, tmp_path, command):
     (tmp_path / "garbage").write_text("not a log\n{}\n")

@@ -16,9 +16,9 @@ from lab.case import Case
 threat = pytest.mark.threat
 
 
-def reload(binary, control, user=None):
+def reload(binary, control, *options, user=None):
     """`gateway reload`: (exit status, stdout, stderr)."""
-    command = [binary, "reload", "--control", str(control)]
+    command = [binary, "reload", "--control", str(control), *options]
     if user:
         command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *command]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
@@ -30,10 +30,10 @@ def asked(gateway_binary, make_gateway):
     """A gateway and what asks it: `asked(text)` replaces its policy and asks for a reload."""
     one = make_gateway().start()
 
-    def ask(text=None):
+    def ask(text=None, *options):
         if text is not None:
             one.policy_file.write_text(text)
-        return reload(gateway_binary, one.control)
+        return reload(gateway_binary, one.control, *options)
 
     ask.gateway = one
     return ask
@@ -78,6 +78,20 @@ def test_a_wrong_policy_is_refused_with_its_line_and_the_old_one_holds(lab, aske
     assert asked.gateway.status()["policy"]["stale"] is True
     status, out, _ = asked(at.POLICY)
     assert status == 0 and out.endswith("revision 2\n"), "what was refused counts for nothing"
+
+
+def test_as_json_it_prints_the_gateways_answer(asked):
+    status, out, errors = asked("domains: [allowed.test]\n", "--format", "json")
+    assert (status, errors) == (0, "")
+    assert json.loads(out) == {"accepted": True, "version": 2, "detail": f"{asked.gateway.policy_file}: 1 host"}
+    status, out, errors = asked("domans: [allowed.test]\n", "--json")
+    assert (status, errors) == (2, ""), "all of it is in the answer"
+    answer = json.loads(out)
+    assert answer["accepted"] is False and f"{asked.gateway.policy_file}:1:1: " in answer["detail"]
+    asked.gateway.send_signal(signal.SIGKILL)
+    asked.gateway.process.wait(10)
+    status, out, errors = asked(None, "--json")
+    assert (status, out) == (3, "") and "no gateway is running here" in errors
 
 
 def test_without_a_gateway_the_answer_is_where_to_look(asked, gateway_binary):

@@ -1,6 +1,7 @@
 """Rules that would cut off a machine are refused, and rules that stay are found and removed."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+import json
 import signal
 import subprocess
 
@@ -99,7 +100,9 @@ def test_rules_are_not_removed_while_a_guard_runs(place, guard, tmp_path):
 def test_other_tables_stay(place, guard):
     place.nft("table inet other { }")
     guard.end()
-    assert ask(place, "unguard", "--control", guard.control).returncode == 0
+    for removed in (True, False):
+        done = ask(place, "unguard", "--control", guard.control, "--json")
+        assert (done.returncode, json.loads(done.stdout)) == (0, {"table": "inet soleroute", "removed": removed})
     assert place.run("nft", "list", "tables").stdout == "table inet other\n"
 
 

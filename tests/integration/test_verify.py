@@ -1,6 +1,7 @@
 """`gateway verify` inside the agents' network says yes behind a gateway, and no where there is none."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+import json
 import os
 import re
 import subprocess
@@ -42,8 +43,12 @@ def test_behind_a_gateway_every_check_holds(lab, make_gateway):
     done = verify(lab, "--allowed", "allowed.test", "--allowed", "cdn-allowed.test", "--denied", "denied.test")
     assert done.returncode == 0, done.stdout + done.stderr
     assert_golden("verify-passed", done.stdout)
-    wrong = verify(lab, "--allowed", "denied.test")
+    wrong = verify(lab, "--allowed", "denied.test", "--json")
     assert wrong.returncode == 1, "what is not allowed does not pass"
+    answer = json.loads(wrong.stdout)
+    assert [check["name"] for check in answer["checks"] if not check["passed"]] == ["denied.test passes"]
+    assert (answer["passed"], answer["failed"]) == (len(answer["checks"]) - 1, 1)
+    assert all(list(check) == ["name", "passed", "detail"] and check["detail"] for check in answer["checks"])
     one.stop()
     stopped = verify(lab, "--allowed", "allowed.test")
     assert stopped.returncode == 1

@@ -129,6 +129,30 @@ void expect_golden(const std::string& name, const std::string& text) {
   EXPECT_EQ(text, std::string(std::istreambuf_iterator<char>(file), {})) << path;
 }
 
+TEST(Doctor, PrintsJson) {
+  EXPECT_EQ(to_json({{Level::kOk, "has \x1b\xff", ""}, {Level::kNote, "a", "b"}, {Level::kProblem, "c", "d"}}),
+            R"({
+  "findings": [
+    {
+      "level": "ok",
+      "text": "has \u001b\ufffd",
+      "fix": ""
+    },
+    {
+      "level": "note",
+      "text": "a",
+      "fix": "b"
+    },
+    {
+      "level": "problem",
+      "text": "c",
+      "fix": "d"
+    }
+  ]
+}
+)");
+}
+
 TEST(Doctor, SaysWhatTheGoldenFilesSay) {
   expect_golden("machine", text_of(healthy(Place::kMachine)));
   expect_golden("gateway", text_of(healthy(Place::kGateway)));

@@ -50,6 +50,7 @@ def run(lab, gateway_binary):
     (place / "test.sh").write_text("#!/bin/sh\ncurl -sS http://registry.example.org/\ncurl -sS http://denied.example.net/ || true\n")
     (place / "test.sh").chmod(0o755)
     yield lambda command: execute(f"{command}\necho \"status $?\"").rpartition("status ")[::2]
+    lab.al.unscript("/")
     shutil.rmtree(folder, ignore_errors=True)
 
 

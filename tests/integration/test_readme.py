@@ -69,6 +69,13 @@ def folder():
     shutil.rmtree(path, ignore_errors=True)
 
 
+@pytest.fixture(autouse=True)
+def former_origin(lab):
+    """Later files of the same run find the laboratory's web server as it was."""
+    yield
+    lab.al.unscript("/")
+
+
 @pytest.fixture
 def run(lab, gateway_binary, folder):
     """run(command, files); the names of the README's policies lead to a web server."""

@@ -112,6 +112,9 @@ class Origin:
     def script(self, path, function):
         self._scripts[path] = function
 
+    def unscript(self, path):
+        self._scripts.pop(path, None)
+
     def mount(self, prefix, function):
         """The same for every path below `prefix`; the function is given the rest of the path as well."""
         self._mounts[prefix] = function

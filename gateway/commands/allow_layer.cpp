@@ -53,12 +53,13 @@ Snippet port_item(std::string_view host, std::uint16_t port) {
   SR_LET(pattern, policy::parse_host_pattern(host));
   if (base::is_web_port(port)) return host_item(host);
   if (pattern->wildcard) return base::usage_error("a port needs one host, not a wildcard");
-  return fmt::format("endpoints:\n{}{{host: {}, port: {}, protocol: tcp}}\n", kItem, yaml_host(pattern->text()), port);
+  return fmt::format("endpoints:\n{}{{host: {}, port: {}}}\n", kItem, yaml_host(pattern->text()), port);
 }
 
 std::string address_item(const base::Endpoint& to) {
-  return fmt::format("endpoints:\n{}{{cidr: \"{}/{}\", port: {}, protocol: tcp}}\n", kItem, to.address.to_string(),
-                     to.address.bits(), to.port);
+  const std::string range = fmt::format("{}/{}", to.address.to_string(), to.address.bits());
+  return fmt::format("endpoints:\n{}{{cidr: {}, port: {}}}\n", kItem, to.address.is_v6() ? "\"" + range + "\"" : range,
+                     to.port);
 }
 
 Snippet service_item(std::string_view name) {

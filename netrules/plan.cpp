@@ -13,7 +13,7 @@ std::string intent_fault(const Intent& intent) {
   if (intent.topology == Topology::kRouter && intent.inside_interface.empty())
     return "the inside interface is not named";
   if (intent.topology == Topology::kRouter && intent.inside_interface == "lo")
-    return "the inside interface cannot be lo";
+    return "the inside interface must not be lo";
   if (intent.topology == Topology::kSidecar && intent.gateway_mark == 0) return "the gateway's own mark is not set";
   if (intent.topology == Topology::kGuard && intent.gateway_addresses.empty())
     return "the gateway's address is not given";

@@ -81,7 +81,7 @@ Chain router_answers(const Intent& intent) {
   return {"answers",
           kAnswers,
           {accept({OutputInterface{intent.inside_interface}}), accept({OutputInterface{"lo"}}),
-           counted_drop({Direction{true}}, "answers to agents leave by their interface alone")}};
+           counted_drop({Direction{true}}, "answers to agents leave only by their interface")}};
 }
 
 }  // namespace

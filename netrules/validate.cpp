@@ -72,16 +72,16 @@ struct Known {
 };
 
 Fault learn_family(Known& known, base::Family family, bool explicitly) {
-  if (known.family && *known.family != family) return "asks for two address families at once";
-  if (known.family && (explicitly || known.family_asked)) return "asks for the address family twice";
+  if (known.family && *known.family != family) return "matches two address families at once";
+  if (known.family && (explicitly || known.family_asked)) return "matches the address family twice";
   known.family = family;
   known.family_asked = explicitly;
   return {};
 }
 
 Fault learn_protocol(Known& known, Protocol protocol, bool explicitly) {
-  if (known.protocol && *known.protocol != protocol) return "asks for two protocols at once";
-  if (known.protocol && (explicitly || known.protocol_asked)) return "asks for the protocol twice";
+  if (known.protocol && *known.protocol != protocol) return "matches two protocols at once";
+  if (known.protocol && (explicitly || known.protocol_asked)) return "matches the protocol twice";
   known.protocol = protocol;
   known.protocol_asked = explicitly;
   return {};
@@ -93,14 +93,14 @@ Fault prefix_fault(Known& known, const base::Cidr& prefix) {
 }
 
 Fault ports_fault(Known& known, const DestinationPorts& m) {
-  if (m.protocol != Protocol::kTcp && m.protocol != Protocol::kUdp) return "asks for ports of a protocol that has none";
+  if (m.protocol != Protocol::kTcp && m.protocol != Protocol::kUdp) return "matches ports of a protocol without ports";
   if (!is_sorted_set(m.ports)) return "has ports that are not a sorted set";
-  if (m.ports.front() == 0) return "asks for port 0";
+  if (m.ports.front() == 0) return "matches port 0";
   return learn_protocol(known, m.protocol, false);
 }
 
 Fault icmp_fault(Known& known, const IcmpTypeIs& m) {
-  if (m.protocol != Protocol::kIcmp && m.protocol != Protocol::kIcmpv6) return "asks for types of a protocol not ICMP";
+  if (m.protocol != Protocol::kIcmp && m.protocol != Protocol::kIcmpv6) return "matches ICMP types of another protocol";
   if (!is_sorted_set(m.types)) return "has ICMP types that are not a sorted set";
   if (Fault fault = learn_protocol(known, m.protocol, false); !fault.empty()) return fault;
   return learn_family(known, m.protocol == Protocol::kIcmp ? base::Family::kV4 : base::Family::kV6, false);
@@ -123,7 +123,7 @@ Fault match_fault(const Match& match, Known& known, const Reach& reach) {
           [&](const SourceIn& m) { return prefix_fault(known, m.prefix); },
           [&](const DestinationIn& m) { return prefix_fault(known, m.prefix); },
           [&](const DestinationPorts& m) { return ports_fault(known, m); },
-          [&](const ConnectionState& m) { return when(state_names(m.any_of).empty(), "asks for no connection state"); },
+          [&](const ConnectionState& m) { return when(state_names(m.any_of).empty(), "matches no connection state"); },
           [&](const DestinationWasRedirected&) { return Fault(); },
           [&](const Direction&) { return Fault(); },
           [&](const ConnectionMark& m) { return when(m.mark == 0, "trusts mark 0, which every packet has"); },
@@ -187,14 +187,14 @@ Fault statement_fault(const Statement& statement, const Known& known, const Reac
 }
 
 Fault rule_fault(const Rule& rule, const Reach& reach) {
-  if (!is_comment(rule.comment)) return "has a comment that nft cannot hold";
+  if (!is_comment(rule.comment)) return "has a comment that nft does not accept";
   if (rule.statements.empty()) return "does nothing";
   Known known;
   for (const Match& match : rule.matches) {
     if (Fault fault = match_fault(match, known, reach); !fault.empty()) return fault;
   }
   for (std::size_t i = 0; i < rule.statements.size(); ++i) {
-    if (is_terminal(rule.statements[i]) && i + 1 != rule.statements.size()) return "goes on after its verdict";
+    if (is_terminal(rule.statements[i]) && i + 1 != rule.statements.size()) return "continues after its verdict";
     if (Fault fault = statement_fault(rule.statements[i], known, reach); !fault.empty()) return fault;
   }
   return {};

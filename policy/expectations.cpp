@@ -68,7 +68,7 @@ Status TableReader::is_whole(const YamlNode& node, const Expectation& row, bool 
     return yaml_.error(node, "a test needs either 'url' or 'host'");
   }
   if (row.question.host.empty() && row.question.port != 0) {
-    return yaml_.error(node, "'port' belongs to 'host'; write the port of a url into the url");
+    return yaml_.error(node, "'port' is only for 'host'; write the port of a url into the url");
   }
   if (!row.question.host.empty() && row.question.port == 0) return yaml_.error(node, "'host' needs 'port'");
   return {};

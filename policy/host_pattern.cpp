@@ -90,19 +90,19 @@ std::string other_form(std::string_view text) {
   const auto scheme = text.find("://");
   if (scheme != std::string_view::npos) {
     const auto host = text.substr(scheme + 3).substr(0, text.substr(scheme + 3).find_first_of("/:?#"));
-    return fmt::format("is a URL; write the host alone: {}", base::shown(host));
+    return fmt::format("is a URL; write only the host: {}", base::shown(host));
   }
   if (base::IpAddress::parse(text) || (text.starts_with('[') && text.ends_with(']'))) {
-    return "is an address, not a name; addresses belong under 'endpoints:'";
+    return "is an address, not a name; list addresses under 'endpoints:'";
   }
   if (text.find('/') != std::string_view::npos) {
-    if (base::Cidr::parse(text)) return "is an address range, not a name; ranges belong under 'endpoints:'";
-    return "has a path; write the host alone and put the path in a rule";
+    if (base::Cidr::parse(text)) return "is an address range, not a name; list ranges under 'endpoints:'";
+    return "has a path; write only the host, and put the path in a rule";
   }
   const auto colon = text.find(':');
   const bool port = colon != std::string_view::npos && colon + 1 < text.size() &&
                     text.find_first_not_of("0123456789", colon + 1) == std::string_view::npos;
-  if (port) return "has a port; write the host alone, or an item under 'endpoints:'";
+  if (port) return "has a port; write only the host, or an item under 'endpoints:'";
   return {};
 }
 
@@ -115,7 +115,7 @@ base::Result<HostPattern> parse_host_pattern(std::string_view text) {
   const bool wildcard = text.starts_with("*.");
   const std::string_view bare = wildcard ? text.substr(2) : text;
   if (bare.find('*') != std::string_view::npos) {
-    return base::usage_error("has a '*' that does not stand alone in front, as in '*.example.com'");
+    return base::usage_error("can have '*' only as its whole first label, as in '*.example.com'");
   }
   std::string ascii(bare);
   if (!is_ascii(bare)) {

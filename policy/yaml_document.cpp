@@ -135,7 +135,7 @@ class TreeBuilder final : public YAML::EventHandler {
   bool remember(YAML::anchor_t anchor, const YamlNode& node) {
     anchor_copies_ += count_nodes(node);
     if (anchor_copies_ > kMaxAliasedNodes) {
-      refuse(node.position, "anchors hold too much");
+      refuse(node.position, "anchors expand to too many nodes");
       return false;
     }
     anchored_.emplace(anchor, node);

@@ -249,8 +249,8 @@ std::optional<DnsHeader> parse_dns_header(base::Bytes message) {
 Parsed<DnsQuery> parse_dns_query(base::Bytes message) {
   const auto header = parse_dns_header(message);
   if (!header) return Malformed{"shorter than a DNS header"};
-  if (header->is_response() || header->opcode() != 0) return Malformed{"not a DNS question"};
-  if ((header->flags & kResponseOnlyFlags) != 0) return Malformed{"question with a flag of responses"};
+  if (header->is_response() || header->opcode() != 0) return Malformed{"not a DNS query"};
+  if ((header->flags & kResponseOnlyFlags) != 0) return Malformed{"query with a response flag"};
   if (header->questions != 1) return Malformed{"not exactly one question"};
   if (header->answers != 0 || header->authorities != 0) return Malformed{"question with answers"};
   if (header->additionals > 1) return Malformed{"question with more than an OPT record"};

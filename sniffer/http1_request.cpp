@@ -144,7 +144,7 @@ bool same_port(const Authority& target, const Authority& host, TargetForm form) 
 
 // RFC 9112 section 3.2: exactly one Host on 1.1; on 1.0 none is enough if the target says where to.
 Checked read_host(RequestHead& head, const Semantics& semantics, std::optional<Authority> named) {
-  if (semantics.hosts > 1) return fault("more than one Host");
+  if (semantics.hosts > 1) return fault("more than one Host header");
   if (semantics.hosts == 0 && (head.http11 || !named)) return fault("no Host");
   std::optional<Authority> host;
   if (semantics.hosts == 1) {

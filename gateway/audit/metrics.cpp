@@ -20,7 +20,7 @@ constexpr std::array kFields{
     CounterField{"http_requests", "HTTP requests, each counted at its end.", &Counters::http_requests},
     CounterField{"bytes_in", "Bytes received from clients.", &Counters::bytes_in},
     CounterField{"bytes_out", "Bytes sent to clients.", &Counters::bytes_out},
-    CounterField{"dns_queries", "DNS queries of clients.", &Counters::dns_queries},
+    CounterField{"dns_queries", "DNS queries from clients.", &Counters::dns_queries},
     CounterField{"dns_denied", "DNS queries denied by policy, without asking upstream.", &Counters::dns_denied},
     CounterField{"dns_upstream_failures", "DNS queries that no upstream server answered.",
                  &Counters::dns_upstream_failures},
@@ -30,7 +30,7 @@ constexpr std::array kFields{
     CounterField{"upstream_failures", "Allowed connections that failed.", &Counters::upstream_failures},
     CounterField{"packets_logged", "Refused flows logged from their first packet.", &Counters::packets_logged},
     CounterField{"packets_suppressed", "Refused packets not logged, by a rate limit.", &Counters::packets_suppressed},
-    CounterField{"log_records_dropped", "Log records that were not written.", &Counters::log_records_dropped},
+    CounterField{"log_records_dropped", "Dropped log records.", &Counters::log_records_dropped},
     CounterField{"reloads_accepted", "Policy reloads that took effect.", &Counters::reloads_accepted},
     CounterField{"reloads_refused", "Policy reloads refused because the new policy was invalid.",
                  &Counters::reloads_refused},
@@ -54,7 +54,7 @@ std::string prometheus_text(const Counters& counters) {
   for (const CounterField& field : kFields) {
     sample(field.name, field.help, field.gauge, (counters.*field.member).load(std::memory_order_relaxed));
   }
-  sample("policy_stale", "1 if the last reload failed and an older policy is active.", true,
+  sample("policy_stale", "1 if the last reload failed and the previous policy is still active.", true,
          counters.policy_stale.load(std::memory_order_relaxed) ? 1 : 0);
   sample("log_failing", "1 if the log cannot be written: its reader is gone, full, or has not read for 2 s.", true,
          counters.log_fault.load(std::memory_order_relaxed) != 0 ? 1 : 0);

@@ -33,7 +33,7 @@ struct EngineNetwork {  // one network as the engine describes it
 
 struct DoctorFacts {
   Place place = Place::kMachine;
-  base::Result<netrules::Features> kernel = base::system_error("not asked");
+  base::Result<netrules::Features> kernel = base::system_error("not checked");
   host::NetworkPowers powers;                // of this process, or what it could gain
   host::NetworkPowers effective_powers;      // what this process can use now
   bool jail = false;                         // this is the inside of 'gateway run'
@@ -41,7 +41,7 @@ struct DoctorFacts {
   bool rules_left_over = false;              // the gateway's table is here, and no gateway or guard runs
   bool user_namespaces = false;              // may be made without privilege, for the jail
   std::optional<bool> bridge_netfilter;      // bridged IPv4 frames meet the engine's rules; absent: not known here
-  base::Result<std::vector<EngineNetwork>> networks = base::system_error("not asked");
+  base::Result<std::vector<EngineNetwork>> networks = base::system_error("not checked");
   std::vector<netlink::Interface> interfaces;
   std::vector<base::InterfaceAddress> claim;       // what the gateway is told to claim
   std::vector<base::IpAddress> claimed_elsewhere;  // of these, those that somebody else answers for

@@ -54,7 +54,7 @@ void show_interface(ShownIntent& shown, const serve::ServeOptions& options) {
   const auto interfaces = netlink::list_interfaces();
   const auto inside = interfaces && !options.claim.empty()
                           ? host::find_inside(*interfaces, options.inside_interface, options.claim)
-                          : base::Result<netlink::Interface>(base::system_error("not asked"));
+                          : base::Result<netlink::Interface>(base::system_error("not checked"));
   intent.inside_interface = inside ? inside->name : kExampleInterface;
   if (inside) return;
   shown.notes.push_back(

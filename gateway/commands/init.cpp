@@ -179,7 +179,7 @@ base::Result<project::Stack> planned_stack(const InitOptions& options, const fs:
   if (stack.project.empty()) stack.project = project::project_name(*identity, stack.agents.front().name);
   if (!project::is_project_name(stack.project)) {
     return base::usage_error(fmt::format(
-        "--name: '{}' cannot be a project's name; use a-z, 0-9, '-' and '_', beginning with a letter or digit",
+        "--name: '{}' is not a valid project name; use a-z, 0-9, '-' and '_', starting with a letter or digit",
         base::shown(stack.project)));
   }
   if (!options.network.empty()) {
@@ -288,7 +288,7 @@ void make_own_folders(std::vector<std::string>& notes) {
   }
   if (made) return;
   notes.push_back(
-      fmt::format("{}. Make these folders before the first start, or the engine makes them as root:\n"
+      fmt::format("{}. Create these folders before the first start; otherwise the engine creates them as root:\n"
                   "        mkdir -p ~/.config/agent-sandbox/dotfiles ~/.config/agent-sandbox/shell.d",
                   made.error().message));
 }
@@ -311,9 +311,9 @@ void add_notes(const Plan& plan, std::vector<std::string>& notes) {
   }
   struct stat owner{};
   if (::stat(plan.folder.c_str(), &owner) == 0 && owner.st_uid == 0) {
-    notes.push_back(
-        fmt::format("{0} belongs to root, so the agent (user 501) cannot write in it. To let it: chown -R 501:501 {0}",
-                    base::shown(plan.folder.string())));
+    notes.push_back(fmt::format(
+        "{0} is owned by root, so the agent (user 501) cannot write to it. To allow it: chown -R 501:501 {0}",
+        base::shown(plan.folder.string())));
   }
 }
 

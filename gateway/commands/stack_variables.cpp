@@ -29,7 +29,7 @@ base::Status apply_policy(const StackVariables& from, ServeArguments& to) {
   }
   if (from.active_agent.empty()) return {};
   if (!is_service_name(from.active_agent)) {
-    return base::usage_error(fmt::format("AGENTBOX_ACTIVE_AGENT: '{}' is no service; 'gateway services' lists them",
+    return base::usage_error(fmt::format("AGENTBOX_ACTIVE_AGENT: unknown service '{}'; 'gateway services' lists them",
                                          base::shown(from.active_agent)));
   }
   to.base_service = from.active_agent;

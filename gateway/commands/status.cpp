@@ -140,7 +140,7 @@ base::Result<StatusReport> describe_status(std::string_view answer) {
   if (rules.is_object()) describe_rules(report.text, rules);
   if (object.contains("workers")) describe_workers(report.text, part(object, "workers"), part(object, "limits"));
   if (const std::string fault = text_of(log, "detail"); !fault.empty()) {
-    fmt::format_to(std::back_inserter(report.text), "log          cannot be written: {}\n", fault);
+    fmt::format_to(std::back_inserter(report.text), "log          cannot write: {}\n", fault);
   }
   if (counters.is_object()) {
     fmt::format_to(std::back_inserter(report.text), "connections  {} open\ncounters\n",

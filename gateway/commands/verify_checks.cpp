@@ -290,7 +290,7 @@ std::vector<Check> verify_checks(const VerifyRequest& request) {
   std::vector<Check> checks{
       {"DNS over UDP is answered", [=] { return check_dns(ProbeKind::kUdp, resolver, denied); }},
       {"DNS over TCP is answered", [=] { return check_dns(ProbeKind::kTcp, resolver, denied); }},
-      {"another resolver cannot be asked", [=] { return check_foreign_resolver(resolver, denied); }},
+      {"another resolver cannot be reached", [=] { return check_foreign_resolver(resolver, denied); }},
       {"DNS over TLS is refused", [=] { return check_tcp_refused({v4, kDnsOverTls}); }},
       {"a denied name over http gets the 403 page",
        [=] { return check_refusal_page({v4, base::kHttpPort}, denied.text()); }},

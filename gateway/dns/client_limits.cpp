@@ -23,7 +23,7 @@ std::string_view to_string(ClientLimits::Verdict verdict) {
     case ClientLimits::Verdict::kAdmitted:
       return "";
     case ClientLimits::Verdict::kTooManyWaiting:
-      return "too many look-ups of this client are waiting";
+      return "too many lookups of this client are waiting";
     case ClientLimits::Verdict::kTooFast:
       return "more than 100 new names a second from this client";
   }

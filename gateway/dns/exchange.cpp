@@ -189,7 +189,7 @@ std::string_view to_string(ExchangeFault fault) {
     case ExchangeFault::kServerFault:
       return "failed or refused";
     case ExchangeFault::kSystem:
-      return "cannot be asked: no socket, or no right to mark it";
+      return "cannot query: no socket, or no permission to set its mark";
   }
   return "failed";
 }

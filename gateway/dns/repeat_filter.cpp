@@ -50,7 +50,7 @@ std::vector<audit::DecisionRecord> RepeatFilter::due(Clock::time_point now) {
   });
   clients_.erase_if([&](const base::IpAddress&, Client& client) {
     if (client.held > 0 && client.budget.take(now)) {
-      told.push_back(with_count(std::move(client.newest), client.held, "denials of this client were not written"));
+      told.push_back(with_count(std::move(client.newest), client.held, "denials of this client were not logged"));
       client.held = 0;
     }
     return false;

@@ -42,7 +42,7 @@ SharedSet failure() {
 }
 
 constexpr std::string_view kNoAnswer = "no upstream DNS server gave an answer";
-constexpr std::string_view kNoneFree = "too many look-ups of all clients are under way";
+constexpr std::string_view kNoneFree = "too many lookups of all clients are waiting";
 constexpr std::string_view kNoDescriptors = "this client has too many connections open";
 
 // One question under way, and who waits for it.

@@ -359,7 +359,7 @@ std::vector<base::IpAddress> Responder::as_reachable(const PendingLookup& questi
 
 // No word about the name: a client asks again.
 Message Responder::unknown_here(const PendingLookup& question) {
-  constexpr std::string_view kWhy = "the kernel has not told which addresses are the gateway machine's own";
+  constexpr std::string_view kWhy = "the list of the gateway machine's own addresses is not known yet";
   log_failed(question, policy::to_string(policy::Reason::kUpstreamFailed), kWhy);
   auto error = error_for(question.query, sniffer::DnsErrorCode::kNotReady, kWhy);
   return sniffer::build_dns_reply(question.query, bare(DnsRcode::kServFail, std::move(error)), question.limit);
@@ -384,7 +384,7 @@ Message Responder::addresses_reply(const PendingLookup& question, const RecordSe
   if (names_->is_kept(question.name)) names_->remember(question.name, set.addresses, set.expires);
   told = as_reachable(question, std::move(told));
   if (told.empty()) {  // loopback of a family that this gateway has no address of
-    log_allowed(question, "no address of this family to stand in for loopback");
+    log_allowed(question, "the gateway has no address of this family to answer instead of loopback");
     return sniffer::build_dns_reply(question.query, negative(DnsRcode::kNoError, kDenialTtl), question.limit);
   }
   std::ranges::rotate(told, told.begin() + static_cast<std::ptrdiff_t>(rotation_++ % told.size()));

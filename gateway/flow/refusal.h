@@ -17,7 +17,7 @@ namespace soleroute::gateway::flow {
 inline constexpr std::chrono::milliseconds kFirstBytesTimeout{10000};
 
 // A client for which all is held that may be (net/buffer_account.h).
-inline constexpr std::string_view kNoRoom = "the gateway holds as much for this client as it may";
+inline constexpr std::string_view kNoRoom = "this client uses all of its memory share in the gateway";
 
 struct Refusal {
   policy::Phase phase = policy::Phase::kTls;

@@ -55,7 +55,8 @@ base::Result<std::vector<InjectedField>> injected_fields(std::span<const HeaderT
   std::vector<InjectedField> fields;
   fields.reserve(transforms.size());
   for (const auto& transform : transforms) {
-    if (store == nullptr) return base::usage_error("secret " + transform.secret + ": there is no secrets directory");
+    if (store == nullptr)
+      return base::usage_error("secret " + transform.secret + ": no secrets directory (--secrets-dir)");
     SR_LET(secret, store->read(transform.secret));
     SR_LET(value, secrets::header_value(transform, *secret));
     fields.push_back({transform.name, std::move(*value)});

@@ -40,7 +40,7 @@ struct Page {
 
 enum class BodyForm : std::uint8_t { kText, kJson };
 
-// "400 Bad Request: two Hosts". `fault` is static text.
+// "400 Bad Request: more than one Host header". `fault` is static text.
 [[nodiscard]] Page fault_page(int status, policy::Reason reason, std::string_view fault, BodyForm form);
 
 // An allowed request whose origin could not be reached or gave no usable answer.

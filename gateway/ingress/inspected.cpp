@@ -102,7 +102,7 @@ asio::awaitable<Accepted> accept(flow::Context& context, std::unique_ptr<net::St
   auto leaf = co_await inspection->leaves->leaf_for(asked.name, use);
   if (!leaf) {
     Accepted none{nullptr, {.reason = Reason::kUpstreamFailed, .host = asked.name.text()}};
-    none.refusal.detail = "no certificate could be made: " + leaf.error().message;
+    none.refusal.detail = "cannot create a certificate: " + leaf.error().message;
     co_await flow::send_and_close(*below, alert_record(Alert::kInternalError));
     co_return none;
   }
@@ -217,7 +217,7 @@ asio::awaitable<void> serve_refused(flow::Context& context, flow::ClientConnecti
   flow::DialFailure failure = failure_of(refusal);
   const auto requests = co_await refuse_requests(context, std::move(inspected), version, std::move(failure));
   if (requests == Requests::kLogged) co_return;
-  refusal.detail = "the client took the gateway's certificate and then asked for nothing";
+  refusal.detail = "the client accepted the gateway's certificate, but sent no request";
   flow::log_refusal(context, who, refusal);
 }
 

@@ -136,9 +136,9 @@ asio::awaitable<flow::TunnelPtr> serve_until_tunnel(flow::Context& context, flow
     refuse_and_reset(context, client, Reason::kMalformed, "neither TLS nor HTTP");
   } else if (client.stream->timed_out()) {
     refuse_and_reset(context, client, Reason::kTimedOut,
-                     read.empty() ? "nothing was sent" : "too few bytes to tell a protocol");
+                     read.empty() ? "nothing was sent" : "too few bytes to detect the protocol");
   } else if (!read.empty()) {
-    refuse_and_reset(context, client, Reason::kMalformed, "closed before a protocol could be told");
+    refuse_and_reset(context, client, Reason::kMalformed, "closed before the protocol was detected");
   }
   co_return nullptr;
 }

@@ -52,7 +52,7 @@ base::Status check_belongs(X509& certificate, EVP_PKEY& key) {
   if (X509_check_private_key(&certificate, &key) != 1) {
     (void)crypto_error({});
     return base::usage_error(
-        "the certificate belongs to another key; put the two that belong together back, or make new ones with "
+        "the certificate does not match the key. Restore a matching pair, or run "
         "'gateway ca rotate'");
   }
   return {};
@@ -106,7 +106,7 @@ base::Status check_authority_certificate(X509& certificate, TimePoint now) {
 base::Result<KeyPtr> make_key() {
   char group[] = "P-256";
   KeyPtr key(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", group));
-  if (!key) return crypto_error("no key can be made");
+  if (!key) return crypto_error("cannot create a key");
   return key;
 }
 
@@ -119,7 +119,7 @@ base::Result<Authority> Authority::create(TimePoint now) {
       set_validity(*certificate, now - kAuthorityBackdate, now + kAuthorityLife) && add_ca_constraint(*certificate) &&
       add_key_usage(*certificate, KeyUsage::kCertificates) && add_server_purpose(*certificate) &&
       add_own_key_id(*certificate) && X509_sign(certificate.get(), key->get(), EVP_sha256()) > 0;
-  if (!filled) return crypto_error("no CA certificate can be made");
+  if (!filled) return crypto_error("cannot create a CA certificate");
   std::vector<X509Ptr> certificates;
   certificates.push_back(std::move(certificate));
   return Authority(std::move(*key), std::move(certificates));
@@ -157,7 +157,7 @@ base::Result<Leaf> Authority::issue(const base::HostName& name, EVP_PKEY& leaf_k
   const bool made = certificate && fill_leaf(*certificate, issuer, name, leaf_key, use) &&
                     set_validity(*certificate, from, until) &&
                     X509_sign(certificate.get(), key_.get(), EVP_sha256()) > 0;
-  if (!made) return crypto_error(fmt::format("no certificate can be made for {}", name.text()));
+  if (!made) return crypto_error(fmt::format("cannot create a certificate for {}", name.text()));
   Leaf leaf;
   leaf.certificate = std::move(certificate);
   if (EVP_PKEY_up_ref(&leaf_key) == 1) leaf.key.reset(&leaf_key);

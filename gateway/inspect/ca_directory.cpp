@@ -119,7 +119,7 @@ base::Status check_export(const GuardedDirectory& out, const std::string& ca_dir
   const auto private_directory = GuardedDirectory::open(ca_directory);
   if (private_directory && out.is_same_as(*private_directory)) {
     return base::usage_error(
-        fmt::format("{}: is the directory of the private key, which agents must not see; give --ca-out one of its own",
+        fmt::format("{} contains the private key, which agents must not see; pass another directory as --ca-out",
                     base::shown(out.path())));
   }
   for (const char* name : {kSecretFile, kSecretP12File}) {
@@ -160,9 +160,9 @@ base::Result<LoadedCa> load_or_create_ca(const std::string& directory, TimePoint
   if (!*found) {
     // Somebody's public certificates, mounted in the place of the private directory: a new CA would not be theirs.
     if (opened->has(kCertificateFile)) {
-      return base::usage_error(fmt::format(
-          "{}: a certificate without its key ({}); put the key there, or remove the certificate to have a new CA made",
-          opened->shown(kCertificateFile), kSecretFile));
+      return base::usage_error(
+          fmt::format("{}: certificate without its key ({}). Add the key, or remove the certificate to create a new CA",
+                      opened->shown(kCertificateFile), kSecretFile));
     }
     auto made = create_ca(*opened, now);
     if (!made) return std::unexpected(cannot_make(made.error()));

@@ -82,7 +82,7 @@ std::string certificate_fault(int error, int depth, X509* certificate, std::stri
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
       return fmt::format("{} is self-signed, and is not among the trusted roots (--trust adds one)", subject);
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-      return fmt::format("its certificate leads to the root \"{}\", which is not trusted (--trust adds one)",
+      return fmt::format("its certificate chain ends at the root \"{}\", which is not trusted (--trust adds one)",
                          name_of(X509_get_subject_name(certificate)));
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:

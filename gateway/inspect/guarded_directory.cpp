@@ -34,8 +34,9 @@ base::Status check_kind(const std::string& path, const struct stat& status, Guar
   }
   if (access == GuardedDirectory::Access::kPublic) return {};
   if (!owned(status)) {
-    return base::usage_error(fmt::format("{0}: belongs to user {1}, who could read and change the CA; 'chown {2} {0}'",
-                                         path, status.st_uid, ::geteuid()));
+    return base::usage_error(
+        fmt::format("{0} is owned by user {1}, who could read and change the CA; run 'chown {2} {0}'", path,
+                    status.st_uid, ::geteuid()));
   }
   if ((status.st_mode & kOthers) != 0) {
     return base::usage_error(
@@ -51,7 +52,7 @@ base::Result<std::string> read_all(int fd) {
   for (;;) {
     const ssize_t count = ::read(fd, chunk.data(), chunk.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return base::errno_error("cannot be read");
+    if (count < 0) return base::errno_error("cannot read the file");
     if (count == 0) return text;
     text.append(chunk.data(), static_cast<std::size_t>(count));
     if (text.size() > kMaxFile) return base::usage_error(fmt::format("is larger than {} bytes", kMaxFile));
@@ -62,7 +63,7 @@ base::Status make_parents(const std::string& path) {
   for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
     const std::string parent = path.substr(0, slash);
     if (::mkdir(parent.c_str(), kParents) != 0 && errno != EEXIST) {
-      return base::errno_error(fmt::format("{}: cannot be made", base::shown(parent)));
+      return base::errno_error(fmt::format("cannot create {}", base::shown(parent)));
     }
   }
   return {};
@@ -92,7 +93,7 @@ base::Result<GuardedDirectory> GuardedDirectory::open(const std::string& given) 
   if (err == ENOTDIR && ::lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode)) {
     return base::usage_error(fmt::format("{}: is a symbolic link; name the directory that it points to", name));
   }
-  auto error = base::errno_error(fmt::format("{}: cannot be opened", name), err);
+  auto error = base::errno_error(fmt::format("cannot open {}", name), err);
   error.error().kind = base::ErrorKind::kUsage;
   return error;
 }
@@ -103,7 +104,7 @@ base::Result<GuardedDirectory> GuardedDirectory::open_or_make(const std::string&
   const std::string name = without_final_slashes(path);
   SR_TRY(make_parents(name));
   if (::mkdir(name.c_str(), mode) != 0 && errno != EEXIST) {
-    return base::errno_error(fmt::format("{}: cannot be made", base::shown(name)));
+    return base::errno_error(fmt::format("cannot create {}", base::shown(name)));
   }
   return open(name);
 }
@@ -111,10 +112,10 @@ base::Result<GuardedDirectory> GuardedDirectory::open_or_make(const std::string&
 base::Status GuardedDirectory::check_private() const {
   struct stat status{};
   const std::string name = base::shown(path_);
-  if (::fstat(fd_.get(), &status) != 0) return base::errno_error(fmt::format("{}: cannot be examined", name));
+  if (::fstat(fd_.get(), &status) != 0) return base::errno_error(fmt::format("cannot stat {}", name));
   if (!owned(status)) {
-    return base::usage_error(fmt::format("{0}: belongs to user {1}, who could replace the CA; 'chown {2} {0}'", name,
-                                         status.st_uid, ::geteuid()));
+    return base::usage_error(fmt::format("{0} is owned by user {1}, who could replace the CA; run 'chown {2} {0}'",
+                                         name, status.st_uid, ::geteuid()));
   }
   if ((status.st_mode & kOthersWrite) != 0) {
     return base::usage_error(
@@ -145,12 +146,12 @@ base::Result<base::Fd> GuardedDirectory::open_file(const char* name, Access acce
     return base::usage_error(fmt::format("{}: is a symbolic link; put the file itself there", path));
   }
   if (!file) {
-    auto error = base::errno_error(fmt::format("{}: cannot be opened", path));
+    auto error = base::errno_error(fmt::format("cannot open {}", path));
     error.error().kind = base::ErrorKind::kUsage;
     return error;
   }
   struct stat status{};
-  if (::fstat(file.get(), &status) != 0) return base::errno_error(fmt::format("{}: cannot be examined", path));
+  if (::fstat(file.get(), &status) != 0) return base::errno_error(fmt::format("cannot stat {}", path));
   SR_TRY(check_kind(path, status, access));
   return file;
 }
@@ -177,19 +178,19 @@ base::Result<bool> GuardedDirectory::write(const char* name, std::string_view te
   const std::string fresh = fmt::format(".{}.{:016x}", name, random);
   const base::Fd file(
       ::openat(fd_.get(), fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 0600));
-  if (!file) return failed(base::errno_error("cannot be made").error());
+  if (!file) return failed(base::errno_error("cannot create the file").error());
   base::Status written;
   // The mode must not depend on the umask.
   if (!base::write_all(file.get(), text) || ::fchmod(file.get(), mode) != 0 || ::fsync(file.get()) != 0) {
-    written = base::errno_error("cannot be written");
+    written = base::errno_error("cannot write the file");
   }
   bool placed = false;
   if (written && existing == Existing::kReplaced) {
     placed = ::renameat(fd_.get(), fresh.c_str(), fd_.get(), name) == 0;
-    if (!placed) written = base::errno_error("cannot be put in place");
+    if (!placed) written = base::errno_error("cannot rename into place");
   } else if (written) {
     placed = ::linkat(fd_.get(), fresh.c_str(), fd_.get(), name, 0) == 0;
-    if (!placed && errno != EEXIST) written = base::errno_error("cannot be put in place");
+    if (!placed && errno != EEXIST) written = base::errno_error("cannot rename into place");
   }
   if (!placed || existing == Existing::kKept) ::unlinkat(fd_.get(), fresh.c_str(), 0);
   if (!written) return failed(written.error());

@@ -104,7 +104,7 @@ std::optional<LeafIssuer::Answer> LeafIssuer::ask(const Order& order, std::share
       return std::nullopt;
     }
     if (waiting_.size() >= limits_.waiting) {
-      return Answer(base::system_error("too many certificates are being made at once; try again"));
+      return Answer(base::system_error("too many certificate requests at once; try again"));
     }
     waiting_[key].push_back(std::move(waiter));
     queue_.push_back(order);

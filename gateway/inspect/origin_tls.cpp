@@ -84,7 +84,7 @@ int on_stapled_answer(SSL* ssl, void* /*unused*/) {
   const auto answer = std::as_bytes(std::span(bytes, static_cast<std::size_t>(size)));
   X509_STORE* roots = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
   if (!says_revoked(answer, SSL_get0_verified_chain(ssl), roots)) return 1;
-  of(ssl).certificate_fault = "its certificate has been revoked by its issuer, says the origin itself (OCSP)";
+  of(ssl).certificate_fault = "its certificate is revoked (stapled OCSP response)";
   return 0;
 }
 
@@ -110,11 +110,11 @@ base::Status add_roots(X509_STORE* store, std::string_view pem) {
   const std::unique_ptr<BIO, decltype(free_bio)> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())),
                                                      free_bio);
   while (const X509Ptr root{PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)}) {
-    if (X509_STORE_add_cert(store, root.get()) != 1) return base::system_error("a trusted root cannot be used");
+    if (X509_STORE_add_cert(store, root.get()) != 1) return base::system_error("cannot use a trusted root");
   }
   const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
   ERR_clear_error();
-  if (!at_end) return base::system_error("a trusted root is no certificate in PEM form");
+  if (!at_end) return base::system_error("a trusted root is not a PEM certificate");
   return {};
 }
 

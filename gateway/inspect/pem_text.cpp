@@ -41,15 +41,15 @@ base::Result<KeyPtr> parse_private_key(std::string_view pem) {
   ERR_clear_error();
   if (key) return key;
   if (asked) {
-    return base::usage_error("the key is encrypted, and nobody is here to ask; decrypt it ('openssl pkey -in FILE')");
+    return base::usage_error("the key is encrypted; decrypt it first ('openssl pkey -in FILE')");
   }
-  return base::usage_error("holds no private key that can be read (\"-----BEGIN PRIVATE KEY-----\")");
+  return base::usage_error("contains no readable private key (\"-----BEGIN PRIVATE KEY-----\")");
 }
 
 base::Result<std::string> private_key_pem(EVP_PKEY& key) {
   const BioPtr bio(BIO_new(BIO_s_secmem()));
   if (!bio || PEM_write_bio_PrivateKey(bio.get(), &key, nullptr, nullptr, 0, nullptr, nullptr) != 1) {
-    return crypto_error("the key cannot be written");
+    return crypto_error("cannot write the key");
   }
   return written(*bio);
 }
@@ -65,9 +65,9 @@ base::Result<std::vector<X509Ptr>> parse_certificates(std::string_view pem) {
   }
   const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
   ERR_clear_error();
-  if (!at_end) return base::usage_error("holds a certificate that cannot be read");
+  if (!at_end) return base::usage_error("contains an unreadable certificate");
   if (certificates.empty()) {
-    return base::usage_error("holds no certificate in PEM form (\"-----BEGIN CERTIFICATE-----\")");
+    return base::usage_error("contains no PEM certificate (\"-----BEGIN CERTIFICATE-----\")");
   }
   return certificates;
 }

@@ -24,7 +24,7 @@ base::Result<std::string> to_pkcs12(const Authority& authority, Pkcs12Content co
                                                                  nullptr, kUnencrypted, kUnencrypted, 0, 0, 0));
   unsigned char* der = nullptr;
   const int length = p12 ? i2d_PKCS12(p12.get(), &der) : -1;
-  if (length <= 0) return crypto_error("no PKCS #12 file can be made");
+  if (length <= 0) return crypto_error("cannot create a PKCS #12 file");
   std::string text(reinterpret_cast<const char*>(der), static_cast<std::size_t>(length));
   OPENSSL_clear_free(der, static_cast<std::size_t>(length));
   return text;

@@ -50,7 +50,7 @@ std::string find_program(const std::string& root, std::string_view name) {
 
 base::Error with_remedy(base::Error error) {
   if (error.sys_errno != EACCES && error.sys_errno != EPERM && error.sys_errno != EROFS) return error;
-  error.message += "\nRun it as root, or add the CA to a bundle of your own with --bundle FILE.";
+  error.message += "\nRun it as root, or add the CA to your own bundle with --bundle FILE.";
   return error;
 }
 
@@ -107,11 +107,11 @@ base::Status update_store(const SystemStore& store) {
   std::array<char*, 2> arguments{program.data(), nullptr};
   pid_t child = 0;
   if (const int err = ::posix_spawn(&child, program.c_str(), nullptr, nullptr, arguments.data(), environ); err != 0) {
-    return base::errno_error(fmt::format("{}: cannot be run", program), err);
+    return base::errno_error(fmt::format("cannot run {}", program), err);
   }
   int status = 0;
   while (::waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) return base::errno_error(fmt::format("{}: cannot be waited for", program));
+    if (errno != EINTR) return base::errno_error(fmt::format("cannot wait for {}", program));
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
   return base::system_error(fmt::format("{}: failed; the system does not trust the CA yet", program));

@@ -147,11 +147,11 @@ base::Result<Message> prepare_network(const NetworkRequest& request) {
 
 base::Result<Network> unpack_network(Message message) {
   Handover head;
-  if (message.text.size() != sizeof head) return base::system_error("the jail's network was not handed over whole");
+  if (message.text.size() != sizeof head) return base::system_error("incomplete network description from the jail");
   std::memcpy(&head, message.text.data(), sizeof head);
   const std::size_t expected =
       std::size_t{head.redirected} + head.dns_udp + head.dns_tcp + head.explicit_proxy + head.packet_queue;
-  if (message.fds.size() != expected) return base::system_error("the jail's sockets were not handed over whole");
+  if (message.fds.size() != expected) return base::system_error("incomplete set of sockets from the jail");
   auto next = message.fds.begin();
   const auto take = [&next](std::uint16_t count) {
     const auto begin = next;

@@ -29,7 +29,7 @@ bool is_procfs(const std::string& folder) {
 base::Result<std::string> link_target(const std::string& path) {
   std::array<char, PATH_MAX> target{};
   const ssize_t count = ::readlink(path.c_str(), target.data(), target.size());
-  if (count < 0) return base::errno_error(fmt::format("{}: cannot be followed", path));
+  if (count < 0) return base::errno_error(fmt::format("cannot follow {}", path));
   return std::string(target.data(), static_cast<std::size_t>(count));
 }
 
@@ -89,7 +89,7 @@ class Walker {
   }
 
   static base::Result<bool> cannot_be_followed(const std::string& path, int err) {
-    auto error = base::errno_error(fmt::format("{}: cannot be followed", path), err);
+    auto error = base::errno_error(fmt::format("cannot follow {}", path), err);
     error.error().kind = base::ErrorKind::kUsage;
     return error;
   }

@@ -46,7 +46,7 @@ bool is_plain_file(int fd) {
 std::string_view fault_of(int fd) {
   struct stat facts{};
   const int flags = ::fcntl(fd, F_GETFL);
-  if (flags < 0 || ::fstat(fd, &facts) != 0) return "cannot be read";
+  if (flags < 0 || ::fstat(fd, &facts) != 0) return "is not readable";
   if ((flags & O_PATH) != 0) return "is a path descriptor";
   switch (facts.st_mode & S_IFMT) {
     case S_IFREG:

@@ -25,7 +25,7 @@ base::Result<base::Fd> subscribed(int protocol, std::initializer_list<int> group
   }
   for (const int group : groups) {
     if (::setsockopt(socket.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) == 0) continue;
-    return base::errno_error("cannot be told of changes by the kernel");
+    return base::errno_error("cannot subscribe to the kernel's change events");
   }
   return socket;
 }

@@ -53,7 +53,7 @@ std::unexpected<base::Error> failed(const std::string& path, const struct stat& 
   auto error = base::errno_error(base::shown(path), err);
   if (err == EACCES && owner.st_uid != ::geteuid()) {
     error.error().message += fmt::format(
-        ". The folder belongs to user {0}, and this is user {2}: run init as its owner (in a container: docker run -u "
+        ". The folder is owned by user {0}, and you are user {2}: run init as its owner (in a container: docker run -u "
         "{0}:{1})",
         owner.st_uid, owner.st_gid, ::geteuid());
   }

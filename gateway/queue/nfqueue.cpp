@@ -35,12 +35,12 @@ nlmsghdr* begin(Request& buffer, int type, std::uint16_t queue) {
 base::Error explained(std::uint16_t queue, int error) {
   const auto at = fmt::format("packet queue {}: ", queue);
   const auto kind = base::ErrorKind::kSystem;
-  if (error == EBUSY) return {at + "held by another program in this network namespace", kind, error};
+  if (error == EBUSY) return {at + "in use by another program in this network namespace", kind, error};
   if (error == EPERM) return {at + "not permitted; CAP_NET_ADMIN over the network namespace is needed", kind, error};
   if (error == EINVAL || error == EOPNOTSUPP) {
     return {at + "this kernel has no NFQUEUE (module nfnetlink_queue)", kind, error};
   }
-  if (error == EAGAIN) return {base::no_answer(at + "cannot be opened"), kind, error};
+  if (error == EAGAIN) return {base::no_answer(at + "cannot open"), kind, error};
   return base::errno_error(at + "netlink", error).error();
 }
 

@@ -116,7 +116,7 @@ audit::DecisionRecord record_of_packet(base::Bytes bytes, const policy::Policy& 
   const auto parsed = sniffer::parse_ip_packet(bytes);
   if (!parsed.complete()) {
     record.reason = policy::to_string(policy::Reason::kMalformed);
-    record.detail = parsed.malformed() ? parsed.fault().reason : "headers longer than what is looked at";
+    record.detail = parsed.malformed() ? parsed.fault().reason : "headers too long to parse";
     return record;
   }
   const sniffer::IpPacket& packet = parsed.value();
@@ -131,7 +131,7 @@ audit::DecisionRecord record_of_packet(base::Bytes bytes, const policy::Policy& 
   const auto decision = denied ? decide_denied(packet, policy, name) : decide_packet(packet, policy, resolved);
   take(record, decision);
   if (denied || names.is_own(packet.destination)) record.detail += fmt::format(", {}", audit::kOwnAddress);
-  if (decision.allowed()) record.detail += ", allowed by the policy but not carried here";
+  if (decision.allowed()) record.detail += ", allowed by the policy, but not supported yet";
   if (const auto version = quic_version(packet)) {
     record.reason = policy::to_string(policy::Reason::kQuicRefused);
     record.detail += ", quic version " + *version;

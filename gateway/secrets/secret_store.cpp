@@ -30,7 +30,7 @@ std::unexpected<base::Error> fault(std::string_view id, std::string_view what, i
 Status check_directory(std::string_view id, const struct stat& status) {
   const uid_t self = ::geteuid();
   if (status.st_uid != self && status.st_uid != 0 && self != 0) {
-    return fault(id, "the secrets directory belongs to another user");
+    return fault(id, "the secrets directory is owned by another user");
   }
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
     return fault(id, "others can write to the secrets directory: chmod 700");
@@ -41,7 +41,7 @@ Status check_directory(std::string_view id, const struct stat& status) {
 Status check_file(std::string_view id, const struct stat& directory, const struct stat& file) {
   if (!S_ISREG(file.st_mode)) return fault(id, "must be an ordinary file");
   if (file.st_uid != ::geteuid() && file.st_uid != 0 && file.st_uid != directory.st_uid) {
-    return fault(id, "the file belongs to another user than its directory");
+    return fault(id, "the file and its directory have different owners");
   }
   if ((file.st_mode & (S_IWGRP | S_IWOTH)) != 0) return fault(id, "others can write to the file: chmod 600");
   const bool reachable = (directory.st_mode & S_IXOTH) != 0;
@@ -60,7 +60,7 @@ Result<Secret> read_all(std::string_view id, int file) {
   for (;;) {
     const ssize_t count = ::read(file, chunk.data(), chunk.capacity());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fault(id, "cannot be read", errno);
+    if (count < 0) return fault(id, "cannot read the file", errno);
     if (count == 0) return secret;
     if (secret.view().size() + static_cast<std::size_t>(count) > kMaxSecretBytes) {
       return fault(id, fmt::format("is longer than {} bytes", kMaxSecretBytes));
@@ -82,7 +82,7 @@ Status check_value(std::string_view id, Secret& secret) {
   }
   if (secret.empty()) return fault(id, "the file is empty");
   if (std::ranges::any_of(secret.view(), is_control)) {
-    return fault(id, "the file holds control characters or more than one line");
+    return fault(id, "the file contains control characters or more than one line");
   }
   return {};
 }
@@ -123,19 +123,19 @@ bool is_visible(char c) {
 Result<Secret> SecretStore::read(std::string_view id) const {
   if (!policy::is_secret_id(id)) return fault("", "not a secret's ID");
   const Fd directory(::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory) return fault(id, "the secrets directory cannot be opened", errno);
+  if (!directory) return fault(id, "cannot open the secrets directory", errno);
   struct stat directory_status{};
-  if (::fstat(directory.get(), &directory_status) != 0) return fault(id, "the secrets directory", errno);
+  if (::fstat(directory.get(), &directory_status) != 0) return fault(id, "cannot stat the secrets directory", errno);
   SR_TRY(check_directory(id, directory_status));
 
   // O_NONBLOCK: a FIFO that nobody writes to would wait for ever.
   const std::string name(id);
   const Fd file(::openat(directory.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file && errno == ELOOP) return fault(id, "must be an ordinary file, not a symbolic link");
-  if (!file && errno == ENOENT) return fault(id, "there is no such file in the secrets directory");
-  if (!file) return fault(id, "the file cannot be opened", errno);
+  if (!file && errno == ENOENT) return fault(id, "no such file in the secrets directory");
+  if (!file) return fault(id, "cannot open the file", errno);
   struct stat status{};
-  if (::fstat(file.get(), &status) != 0) return fault(id, "the file cannot be examined", errno);
+  if (::fstat(file.get(), &status) != 0) return fault(id, "cannot stat the file", errno);
   SR_TRY(check_file(id, directory_status, status));
 
   auto secret = read_all(id, file.get());
@@ -150,10 +150,9 @@ Result<Secret> header_value(const policy::HeaderTransform& transform, const Secr
   const bool bearer = transform.form == policy::HeaderForm::kBearer;
   const auto fits = [&](char c) { return is_visible(c) || (c == ' ' && !bearer); };
   if (value.empty() || !std::ranges::all_of(value, fits) || value.front() == ' ' || value.back() == ' ') {
-    return fault(transform.secret, bearer
-                                       ? "is no bearer token: it holds a space or other than ASCII"
-                                       : "cannot be a header's value: it begins or ends with a space, or holds other "
-                                         "than ASCII");
+    return fault(transform.secret, bearer ? "is not a bearer token: it contains a space or non-ASCII characters"
+                                          : "is not a valid header value: it starts or ends with a space, or contains "
+                                            "non-ASCII characters");
   }
   constexpr std::string_view kScheme = "Bearer ";
   Secret out(kScheme.size() + value.size());

@@ -87,7 +87,7 @@ class TestCommand:
         assert all(file.stat().st_mode & 0o777 == 0o644 for file in out.iterdir())
         done = ca(gateway_binary, "rotate", "--ca-dir", confdir, "--ca-out", confdir, ok=False)
         assert done.returncode == 2
-        assert "directory of the private key" in done.stderr
+        assert "contains the private key" in done.stderr
 
     @threat("T111")
     @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ class TestCommand:
             (lambda d: (d / "mitmproxy-ca-cert.pem").unlink() or (d / "mitmproxy-ca-cert.pem").symlink_to("mitmproxy-ca.pem"),
              "symbolic link"),
             (lambda d: (d / "mitmproxy-ca.pem").write_text("x"), "private key"),
-            (lambda d: shutil.chown(d / "mitmproxy-ca.pem", 65534), "belongs to user 65534"),
-            (lambda d: shutil.chown(d, 65534), "belongs to user 65534"),
+            (lambda d: shutil.chown(d / "mitmproxy-ca.pem", 65534), "is owned by user 65534"),
+            (lambda d: shutil.chown(d, 65534), "is owned by user 65534"),
             (lambda d: (d / "mitmproxy-ca.pem").unlink(), "without its key"),
         ],
     )  # fmt: skip
@@ -145,7 +145,7 @@ class TestCommand:
             (["destroy"], "destroy"),
             (["show", "--bundle", "x"], "--bundle: only with"),
             (["create", "--format", "json"], "--format: only with"),
-            (["install", "--certificate", "/etc/hostname"], "/etc/hostname: holds no certificate"),
+            (["install", "--certificate", "/etc/hostname"], "/etc/hostname: contains no PEM certificate"),
             (["install", "--certificate", "/none"], "cannot open /none: No such file"),
         ],
     )
@@ -331,7 +331,7 @@ class TestServing:
         one = make_gateway(arguments=["--trust", str(tmp_path / "no.pem")])
         one.start(healthy=False)
         assert one.process.wait(15) == 2
-        wait.until(lambda: "no.pem: holds no certificate" in one.errors.decode(), "the message", 5)
+        wait.until(lambda: "no.pem: contains no PEM certificate" in one.errors.decode(), "the message", 5)
 
     def test_control_a_gateway_with_its_own_ca_serves(self, lab, make_gateway):
         one = make_gateway().start()

@@ -1,4 +1,4 @@
-"""One agent takes what it is given, and no more: look-ups, descriptors, lines of the log, a worker's time."""
+"""One agent takes what it is given, and no more: lookups, descriptors, lines of the log, a worker's time."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import contextlib
@@ -18,7 +18,7 @@ from lab.inspection import INSPECTED
 threat = pytest.mark.threat
 
 ONE_WORKER = ("--workers", "1")
-WAITING = "too many look-ups of this client are waiting"
+WAITING = "too many lookups of this client are waiting"
 FASTER = "more than 100 new names a second from this client"
 SHARE = "this client has too many connections open"
 

@@ -130,7 +130,7 @@ def test_a_fault_in_an_own_agent_is_shown_at_its_place(init):
 @pytest.mark.parametrize(("arguments", "said"), [
     (("--agent", "cluade"), "unknown agent 'cluade', did you mean 'claude'?"),
     (("--agent", "../x"), "unknown agent '../x'; known: "),
-    (("--name", "My Website"), "--name: 'My Website' cannot be a project's name"),
+    (("--name", "My Website"), "--name: 'My Website' is not a valid project name"),
     (("--network", "10.1.2.0/16"), "--network: "),
     (("--network", "8.8.8.0/24"), "--network: '8.8.8.0/24' is public"),
     (("--image", 'x"\n'), "--image: "),

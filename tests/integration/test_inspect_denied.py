@@ -112,7 +112,7 @@ def test_a_client_without_alpn_that_does_not_trust_the_ca_gets_no_page_and_is_lo
     case.no_syn(syns)
     record = case.one_record(phase="tls", action="blocked", host="denied.test")
     assert record["reason"] == "host_not_allowed"
-    assert "does not trust the gateway's certificate (" in record["detail"] or "took the gateway's certificate and then asked" in record["detail"]
+    assert "does not trust the gateway's certificate (" in record["detail"] or "accepted the gateway's certificate, but sent" in record["detail"]
 
 
 def test_a_client_that_does_not_trust_the_ca_is_told_by_an_alert_and_the_log_says_so(case, lab):

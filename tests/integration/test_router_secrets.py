@@ -288,7 +288,7 @@ def test_a_policy_without_its_secrets_is_no_policy(setting, lab, tmp_path):
     place = setting()
     wanting = POLICY + "domains:\n  - {host: allowed.test, transform: {request: {headers: {X-Key: {secret: nowhere, transform: {type: raw}}}}}}\n"
     record = place.gateway.reload(wanting, accepted=False)
-    assert "policy.yaml:7: secret nowhere: there is no such file" in str(record)
+    assert "policy.yaml:7: secret nowhere: no such file" in str(record)
     assert place.curl().stdout.endswith("\n200"), "the old one holds"
     place.gateway.stop()
     lab.reset_gateway_namespace()
@@ -296,7 +296,7 @@ def test_a_policy_without_its_secrets_is_no_policy(setting, lab, tmp_path):
         lab.gw.command(gateways.binary(), *place.gateway.arguments), capture_output=True, text=True, timeout=30, check=False
     )
     assert begun.returncode == 2
-    assert "policy.yaml:7: secret nowhere: there is no such file in the secrets directory" in begun.stderr
+    assert "policy.yaml:7: secret nowhere: no such file in the secrets directory" in begun.stderr
     place.nothing_shows(begun.stdout, begun.stderr, str(record), str(tmp_path))
 
 

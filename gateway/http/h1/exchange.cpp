@@ -175,7 +175,7 @@ asio::awaitable<Written> Answer::forward_interim(const ResponseHead& head) {
 
 asio::awaitable<void> Answer::switch_protocols(const ResponseHead& head) {
   if (!request_.websocket || uploading) {
-    co_return fail(Reason::kUpstreamFailed, "it switched to a protocol that was not asked for");
+    co_return fail(Reason::kUpstreamFailed, "it switched to a protocol that was not requested");
   }
   const auto fault = websocket_fault(*request_.websocket, head);
   if (!fault.empty()) co_return fail(Reason::kUpstreamFailed, "its WebSocket handshake: " + std::string(fault));

@@ -23,7 +23,7 @@ using Then = ExchangeResult::Then;
 constexpr std::uint32_t kRequestsInATurn = 16;
 constexpr std::size_t kMostOfAPage = std::size_t{256} << 10;  // that is one client's: the rest of it is shared
 constexpr std::string_view kLacksChunks = "a body on this method over HTTP/1.0, under a rule about requests";
-constexpr std::string_view kAbsoluteUrlNeeded = "a proxy is asked with an absolute http:// URL";
+constexpr std::string_view kAbsoluteUrlNeeded = "requests to a proxy need an absolute http:// URL";
 
 }  // namespace
 

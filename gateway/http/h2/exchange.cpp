@@ -132,7 +132,7 @@ asio::awaitable<StreamResult> exchange_over_http2(net::DeadlineWheel& wheel, htt
     if (!waiter.timed_out() || !pair.stands_still()) pair.touch();
     if (waiter.timed_out()) {
       pair.fail(Reason::kTimedOut,
-                pair.result.outcome.status == 0 ? "it did not answer in time" : "its answer stood still");
+                pair.result.outcome.status == 0 ? "it did not answer in time" : "its response stalled");
       if (pair.result.outcome.status != 0) client.reset(http2::kCancel);
       break;
     }

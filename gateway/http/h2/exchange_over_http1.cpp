@@ -225,7 +225,7 @@ asio::awaitable<void> Http1Receiver::receive() {
     if (!head) co_return;
     if (!head->interim()) break;
     if (head->status == 101)
-      co_return fail(Reason::kUpstreamFailed, "it switched to a protocol that was not asked for");
+      co_return fail(Reason::kUpstreamFailed, "it switched to a protocol that was not requested");
     if (interim == h1::kMaxInterimResponses)
       co_return fail(Reason::kUpstreamFailed, "it sent too many interim responses");
     client_.send_interim(forwarded_response(*head));

@@ -42,7 +42,7 @@ std::optional<Fault> unfit_path(const Request& request) {
   const auto& path = request.path;
   if (path.size() > sniffer::kMaxRequestLine) return fault(414, "a target too long").error();
   const bool asterisk = path == "*" && request.method == "OPTIONS";
-  if (!asterisk && !path.starts_with('/')) return fault(400, "a target that is no path").error();
+  if (!asterisk && !path.starts_with('/')) return fault(400, "the target is not a path").error();
   if (!std::ranges::all_of(path, text::is_target_char)) return fault(400, "a malformed target").error();
   return std::nullopt;
 }

@@ -95,7 +95,7 @@ std::optional<Page> Session::decide(Exchange& exchange) {
   if (exchange.stream->head_too_large()) {
     request = std::unexpected(Fault{431, Reason::kTooLarge, "a header list too large"});
   } else if (request && !request->host) {
-    request = std::unexpected(Fault{421, Reason::kNameMismatch, "an address, where TLS asked for a name"});
+    request = std::unexpected(Fault{421, Reason::kNameMismatch, "an address, but the TLS SNI is a name"});
   }
   RequestFlow& flow = exchange.flow;
   if (!request) {

@@ -56,7 +56,7 @@ TEST(DescribeStatus, SaysWhenTheLogCannotBeWritten) {
   const auto report = describe_status(answer);
   ASSERT_TRUE(report.has_value());
   EXPECT_TRUE(report->healthy) << "decisions go on";
-  EXPECT_THAT(report->text, HasSubstr("log          cannot be written: No space left on device\n"));
+  EXPECT_THAT(report->text, HasSubstr("log          cannot write: No space left on device\n"));
 }
 
 TEST(DescribeStatus, RefusesWhatIsNotAStatus) {

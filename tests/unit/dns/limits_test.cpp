@@ -92,7 +92,7 @@ TEST(RepeatFilter, BoundsDifferentDenialsOfOneClient) {
       << "another client has its own budget";
   const auto told = filter.due(kStart + seconds(1));
   ASSERT_THAT(told, SizeIs(1));
-  EXPECT_EQ(told[0].detail, "900 denials of this client were not written");
+  EXPECT_EQ(told[0].detail, "900 denials of this client were not logged");
   EXPECT_EQ(filter.admit(denial("later.evil.test"), kStart + seconds(2)), Verdict::kWriteNow);
 }
 

@@ -447,7 +447,7 @@ TEST(Resolver, KeepsQuestionsForClientsThatHaveFewUnderWay) {
     testing::start(lab.io, std::move(task), result);
   }
   testing::run_until(lab.io, [&] { return results.back().has_value(); });
-  EXPECT_NE(results.back()->error().message.find("too many look-ups of all clients"), std::string::npos);
+  EXPECT_NE(results.back()->error().message.find("too many lookups of all clients"), std::string::npos);
   EXPECT_EQ(std::ranges::count_if(results, [](const auto& r) { return r.has_value(); }), 1);
   std::optional<base::Result<std::shared_ptr<const RecordSet>>> other;
   testing::start(lab.io, lab.resolver->lookup(host("other.test"), DnsType::kA, modest), other);
@@ -465,7 +465,7 @@ TEST(Resolver, CountsTheLookUpsOfConnections) {
     testing::start(lab.io, lab.resolver->resolve(host("n" + std::to_string(index++) + ".test"), client), result);
   }
   testing::run_until(lab.io, [&] { return results.back().has_value(); });
-  EXPECT_NE(results.back()->error().message.find("look-ups of this client are waiting"), std::string::npos);
+  EXPECT_NE(results.back()->error().message.find("lookups of this client are waiting"), std::string::npos);
   EXPECT_EQ(lab.resolver->admit(lab.resolver->key(client)), ClientLimits::Verdict::kTooManyWaiting)
       << "its questions count with them";
   std::optional<Found> joined;

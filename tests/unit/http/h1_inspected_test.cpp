@@ -314,7 +314,7 @@ TEST_F(Inspected, TheLogSaysWhenADeniedClientTookNoCertificate) {
   ASSERT_EQ(seen.size(), 3u);
   for (const auto& record : seen) EXPECT_EQ(record.reason, "host_not_allowed");
   for (const auto& record : {seen[0], seen[1]}) EXPECT_THAT(record.detail, HasSubstr("does not trust"));
-  EXPECT_THAT(seen[2].detail, HasSubstr("asked for nothing"));
+  EXPECT_THAT(seen[2].detail, HasSubstr("sent no request"));
 }
 
 // T115
@@ -562,7 +562,7 @@ TEST_F(InspectedWithSecrets, WithoutItsSecretNothingIsSent) {
   EXPECT_EQ(seen[0].reason, "secret_unavailable");
   EXPECT_EQ(seen[0].status, 502);
   EXPECT_FALSE(seen[0].allowed);
-  EXPECT_EQ(seen[0].detail, "secret token: there is no such file in the secrets directory");
+  EXPECT_EQ(seen[0].detail, "secret token: no such file in the secrets directory");
 }
 
 }  // namespace

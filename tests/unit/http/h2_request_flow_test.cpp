@@ -68,7 +68,7 @@ TEST_F(RequestFlows, KeepNothingOfTheRequestBefore) {
   flow.await_next();
 
   flow.begin_unread();
-  EXPECT_EQ(flow.fault({400, Reason::kMalformed, "two Hosts"}).status, 400);
+  EXPECT_EQ(flow.fault({400, Reason::kMalformed, "more than one Host header"}).status, 400);
   flow.finish_page(0);
   EXPECT_FALSE(last().allowed);
   EXPECT_EQ(last().host, "");

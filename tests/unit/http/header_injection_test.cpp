@@ -190,13 +190,13 @@ TEST(HeaderInjection, SaysWithWhichStatusAndReasonARequestIsAnswered) {
   ASSERT_FALSE(unavailable);
   EXPECT_EQ(unavailable.error().reason, policy::Reason::kSecretUnavailable);
   EXPECT_EQ(unavailable.error().status, 502);
-  EXPECT_EQ(unavailable.error().detail, "secret a: there is no secrets directory");
+  EXPECT_EQ(unavailable.error().detail, "secret a: no secrets directory (--secrets-dir)");
 }
 
 TEST(HeaderInjection, FailsWithTheIdWhereThereIsNoSecret) {
   const auto none = injected_fields(transforms(false), nullptr);
   ASSERT_FALSE(none);
-  EXPECT_EQ(none.error().message, "secret a: there is no secrets directory");
+  EXPECT_EQ(none.error().message, "secret a: no secrets directory (--secrets-dir)");
   const secrets::SecretStore store("/nonexistent");
   const auto absent = injected_fields(transforms(false), &store);
   ASSERT_FALSE(absent);

@@ -144,7 +144,7 @@ TEST(GoldenPages, OfWhatIsNotDeniedAreAsReviewed) {
     testing::expect_golden("pages/no-such-name" + end, failed(Reason::kUpstreamFailed, "allowed.test has no address",
                                                               flow::DialFault::kName, form));
     testing::expect_golden("pages/bad-request" + end,
-                           render(fault_page(400, Reason::kMalformed, "two Hosts", form), false, true));
+                           render(fault_page(400, Reason::kMalformed, "more than one Host header", form), false, true));
   }
 }
 

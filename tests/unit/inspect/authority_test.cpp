@@ -94,14 +94,14 @@ TEST(Authority, RefusesWhatClientsWouldRefuseOrWhatIsNoCa) {
     std::string pem;
     const char* says;
   } rows[]{
-      {"", "no private key"},
-      {"hello\n", "no private key"},
-      {certificate, "no private key"},
-      {key, "no certificate"},
-      {key + certificate.substr(0, certificate.size() / 2), "cannot be read"},
-      {key + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "cannot be read"},
+      {"", "no readable private key"},
+      {"hello\n", "no readable private key"},
+      {certificate, "no readable private key"},
+      {key, "no PEM certificate"},
+      {key + certificate.substr(0, certificate.size() / 2), "unreadable"},
+      {key + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "unreadable"},
       {encrypted + certificate, "private key"},
-      {ca_pem({.of_another_key = true}), "belongs to another key"},
+      {ca_pem({.of_another_key = true}), "does not match the key"},
       {ca_pem({.constraint = "critical,CA:FALSE", .usage = "critical,digitalSignature"}), "not that of a CA"},
       {ca_pem({.constraint = ""}), "not that of a CA"},
       {ca_pem({.usage = "critical,cRLSign"}), "must not sign others"},

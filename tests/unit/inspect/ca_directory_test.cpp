@@ -184,10 +184,12 @@ TEST_F(CaDirectory, IsRefusedWithTheFileAndTheRemedy) {
        "mitmproxy-ca.pem: ", "ordinary file"},
       {"a link in the certificate's place", [&] { fs::create_symlink("/etc/passwd", certificate_); },
        "mitmproxy-ca-cert.pem: ", "is a symbolic link"},
-      {"no PEM", [&] { folder_.write("ca/mitmproxy-ca.pem", "hello"); }, "mitmproxy-ca.pem: ", "no private key"},
-      {"an empty file", [&] { folder_.write("ca/mitmproxy-ca.pem", ""); }, "mitmproxy-ca.pem: ", "no private key"},
+      {"no PEM", [&] { folder_.write("ca/mitmproxy-ca.pem", "hello"); },
+       "mitmproxy-ca.pem: ", "no readable private key"},
+      {"an empty file", [&] { folder_.write("ca/mitmproxy-ca.pem", ""); },
+       "mitmproxy-ca.pem: ", "no readable private key"},
       {"another key's certificate", [&] { folder_.write("ca/mitmproxy-ca.pem", ca_pem({.of_another_key = true})); },
-       "mitmproxy-ca.pem: ", "belongs to another key"},
+       "mitmproxy-ca.pem: ", "does not match the key"},
       {"an expired one", [&] { folder_.write("ca/mitmproxy-ca.pem", ca_pem({.until = kNow - hours(1)})); },
        "mitmproxy-ca.pem: ", "expired on"},
       {"one of tomorrow", [&] { folder_.write("ca/mitmproxy-ca.pem", ca_pem({.from = kNow + hours(24)})); },
@@ -219,7 +221,7 @@ TEST_F(CaDirectory, IsRefusedWhereItOrItsKeyBelongsToSomebodyElse) {
     ASSERT_EQ(::chown(path.c_str(), kSomebody, kSomebody), 0);
     const auto loaded = load_or_create_ca(ca_, kNow);
     ASSERT_FALSE(loaded.has_value()) << path;
-    EXPECT_THAT(loaded.error().message, HasSubstr(path + ": belongs to user 12345"));
+    EXPECT_THAT(loaded.error().message, HasSubstr(path + " is owned by user 12345"));
     EXPECT_THAT(loaded.error().message, HasSubstr("'chown 0 " + path + "'"));
     fs::remove_all(ca_);
   }
@@ -318,7 +320,7 @@ TEST_F(CaDirectory, IsNotExportedToWhereAKeyLies) {
   const auto made = load_or_create_ca(ca_, kNow);
   const auto same = export_certificate(made->authority, ca_, ca_ + "/");
   ASSERT_FALSE(same.has_value());
-  EXPECT_THAT(same.error().message, HasSubstr("directory of the private key"));
+  EXPECT_THAT(same.error().message, HasSubstr("contains the private key"));
   folder_.write("out/mitmproxy-ca.pem", "somebody's");
   const auto beside = export_certificate(made->authority, ca_, folder_.path("out"));
   ASSERT_FALSE(beside.has_value());

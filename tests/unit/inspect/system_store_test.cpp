@@ -90,7 +90,7 @@ TEST_F(Storing, LeavesAloneWhatIsNoBundle) {
   const std::string text = folder_.write("notes.txt", "my notes\n");
   const auto added = add_to_bundle(text, new_certificate());
   ASSERT_FALSE(added.has_value());
-  EXPECT_THAT(added.error().message, HasSubstr("notes.txt: holds no certificate"));
+  EXPECT_THAT(added.error().message, HasSubstr("notes.txt: contains no PEM certificate"));
   EXPECT_EQ(content(text), "my notes\n");
   EXPECT_FALSE(add_to_bundle(root_, new_certificate()).has_value()) << "a directory";
 }

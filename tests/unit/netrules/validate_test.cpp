@@ -38,7 +38,7 @@ base::Cidr cidr(const char* text) {
 TEST(Validate, RefusesRulesThatNftOrTheKernelWouldRefuseOrReadOtherwise) {
   const Broken cases[] = {
       {kInput, {{}, {}, {}}, "does nothing"},
-      {kInput, {{}, {Accept{}, Count{}}, {}}, "goes on after its verdict"},
+      {kInput, {{}, {Accept{}, Count{}}, {}}, "continues after its verdict"},
       {kInput, {{}, {Accept{}}, "a \"quote\""}, "comment"},
       {kInput, {{}, {Accept{}}, "two\nlines"}, "comment"},
       {kInput, {{}, {Accept{}}, std::string(128, 'x')}, "comment"},
@@ -63,7 +63,7 @@ TEST(Validate, RefusesRulesThatNftOrTheKernelWouldRefuseOrReadOtherwise) {
       {kInput, {{DestinationPorts{Protocol::kTcp, {2, 1}}}, {Accept{}}, {}}, "sorted set"},
       {kInput, {{DestinationPorts{Protocol::kTcp, {1, 1}}}, {Accept{}}, {}}, "sorted set"},
       {kInput, {{DestinationPorts{Protocol::kTcp, {0, 1}}}, {Accept{}}, {}}, "port 0"},
-      {kInput, {{IcmpTypeIs{Protocol::kTcp, {1}}}, {Accept{}}, {}}, "not ICMP"},
+      {kInput, {{IcmpTypeIs{Protocol::kTcp, {1}}}, {Accept{}}, {}}, "ICMP types of another protocol"},
       {kInput, {{IcmpTypeIs{Protocol::kIcmp, {}}}, {Accept{}}, {}}, "sorted set"},
       {kInput, {{ConnectionState{0}}, {Accept{}}, {}}, "no connection state"},
       {kInput, {{PacketMark{0}}, {Accept{}}, {}}, "mark 0"},

@@ -68,7 +68,7 @@ TEST(Expectations, RefuseTablesThatCouldPassWithoutTesting) {
            {"tests: [{url: \"http://a.test/\"}]", "table.yaml:1:9: a test needs 'expect'"},
            {"tests: [{expect: deny}]", "table.yaml:1:9: a test needs either 'url' or 'host'"},
            {"tests: [{expect: deny, url: a, host: b, port: 1}]", "table.yaml:1:9: a test needs either"},
-           {"tests: [{expect: deny, url: a, port: 1}]", "table.yaml:1:9: 'port' belongs to 'host'"},
+           {"tests: [{expect: deny, url: a, port: 1}]", "table.yaml:1:9: 'port' is only for 'host'"},
            {"tests: [{expect: deny, host: a}]", "table.yaml:1:9: 'host' needs 'port'"},
            {"tests: [{expect: denied, url: a}]",
             "table.yaml:1:18: expect must be one of allow, deny, not 'denied', did"},

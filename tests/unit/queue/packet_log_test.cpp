@@ -338,7 +338,7 @@ TEST(PacketQueue, ASecondReaderIsToldThatItIsTaken) {
     const auto second = open_packet_queue(kPacketQueue);
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().sys_errno, EBUSY);
-    EXPECT_NE(second.error().message.find("packet queue 19: held"), std::string::npos) << second.error().message;
+    EXPECT_NE(second.error().message.find("packet queue 19: in use"), std::string::npos) << second.error().message;
     EXPECT_TRUE(open_packet_queue(kPacketQueue + 1)) << "control";
   });
 }

@@ -289,8 +289,8 @@ int run(CommandLine options) {
   const auto notice = options.quiet ? PolicyNotice::kQuiet : PolicyNotice::kSay;
   const auto policy = load_policy_or_default(options.policy_files, notice);
   if (!policy) return report(policy.error());
-  const bool json = options.format.empty() ? options.from_stdin : options.format == "json";
-  options.explain.format = json ? ExplainFormat::kJson : ExplainFormat::kText;
+  const bool as_json = options.format.empty() ? options.from_stdin : options.format == "json";
+  options.explain.format = as_json ? ExplainFormat::kJson : ExplainFormat::kText;
   if (!options.from_stdin) return explain_urls(options.explain, **policy, std::cout);
   std::ios::sync_with_stdio(false);
   std::cin.tie(nullptr);  // or every line read would flush what was written

@@ -52,18 +52,18 @@ int services(const ServicesOptions& options) {
         {fmt::format("unknown service '{}'{}", base::shown(name), policy::did_you_mean(name, policy::service_names())),
          base::ErrorKind::kUsage});
   }
-  const bool json = options.format == "json";
+  const bool as_json = options.format == "json";
   auto list = nlohmann::ordered_json::array();
   for (const auto& service : *catalog) {
     const bool wanted = options.names.empty() || std::ranges::find(options.names, service.name) != options.names.end();
     if (!wanted) continue;
-    if (json) {
+    if (as_json) {
       list.push_back(as_json(service));
     } else {
       print_text(service);
     }
   }
-  if (json) fmt::print("{}\n", list.dump(2));
+  if (as_json) fmt::print("{}\n", list.dump(2));
   return kExitDone;
 }
 

@@ -64,9 +64,9 @@ int unguard(const UnguardOptions& options) {
   const auto removal = remove_rules(options.control);
   if (!removal) return report(removal.error());
   if (options.format == "json") {
-    const nlohmann::ordered_json json{{"table", "inet " + netrules::Intent{}.table},
-                                      {"removed", *removal == Removal::kDone}};
-    fmt::print("{}\n", json.dump(2));
+    const nlohmann::ordered_json result{{"table", "inet " + netrules::Intent{}.table},
+                                        {"removed", *removal == Removal::kDone}};
+    fmt::print("{}\n", result.dump(2));
   } else {
     print_text(*removal);
   }

@@ -61,8 +61,8 @@ void print_json(const std::vector<Check>& checks, const std::vector<CheckResult>
   for (std::size_t i = 0; i < checks.size(); ++i) {
     list.push_back({{"name", checks[i].name}, {"passed", results[i].ok}, {"detail", results[i].seen}});
   }
-  const Json json{{"passed", checks.size() - failures}, {"failed", failures}, {"checks", std::move(list)}};
-  fmt::print("{}\n", json.dump(2, ' ', true, Json::error_handler_t::replace));
+  const Json result{{"passed", checks.size() - failures}, {"failed", failures}, {"checks", std::move(list)}};
+  fmt::print("{}\n", result.dump(2, ' ', true, Json::error_handler_t::replace));
 }
 
 // All at once: where nothing answers, each check takes its full time.

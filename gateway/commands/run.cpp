@@ -145,11 +145,14 @@ int run_body(const RunArguments& arguments, std::vector<std::string> command) {
 
 void add_policy_options(CLI::App& command, RunArguments& to) {
   add_policy_option(command, to.serve.policy);
-  add_list_option(command, "--allow", "GATEWAY_ALLOW", to.allow, "HOST|SERVICE",
-                  "allow this host, *.host, HOST:PORT, URL or service as well");
+  // What widens the policy is read from the command line alone: an earlier step of a job may have set a variable.
+  command.add_option("--allow", to.allow, "allow this host, *.host, HOST:PORT, URL or service as well (repeatable)")
+      ->type_name("HOST|SERVICE")
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->take_all();
   CLI::Option* mode =
       command.add_option("--mode", to.serve.mode, "override the policy's mode (observe: log, do not block)")
-          ->envname("GATEWAY_MODE")
           ->type_name("enforce|observe");
   command.add_flag("--observe", to.observe, "same as --mode observe")->excludes(mode);
   command.add_option("--save", to.save, "write the lines that allow what was denied (or observed) to a new file")

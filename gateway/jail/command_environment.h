@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,9 +16,13 @@ inline constexpr std::string_view kPageVariable = "SOLEROUTE=http://gateway.inte
 struct CommandEnvironment {
   std::vector<std::string> variables;        // "NAME=value"
   std::vector<std::string> ignored_proxies;  // names of the variables that were left out and name a proxy
+  std::vector<std::string> closed_files;     // names of the variables that now name /dev/null
 };
 
 // A proxy of the caller is out of reach inside, and nothing needs one; `keep_proxies`: the gateway serves one itself.
-[[nodiscard]] CommandEnvironment command_environment(std::vector<std::string> callers, bool keep_proxies);
+// `closed`: variables that name a file to write to, which the command must not: they name /dev/null inside, so that a
+// script that appends to it does not fail.
+[[nodiscard]] CommandEnvironment command_environment(std::vector<std::string> callers, bool keep_proxies,
+                                                     std::span<const std::string_view> closed = {});
 
 }  // namespace soleroute::gateway::jail

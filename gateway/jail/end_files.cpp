@@ -26,6 +26,13 @@ base::Result<base::Fd> open_one(const std::string& path, const Identity& command
   return open_judged_log(path, judged->judged, command);
 }
 
+base::Result<base::Fd> open_job_summary(const std::string& path, const Identity& command,
+                                        std::span<const base::Mount> mounts) {
+  if (path.empty()) return base::Fd();
+  SR_LET(judged, judge(path, command, mounts));
+  return open_judged_file(path, judged->judged, command);
+}
+
 base::Result<base::Fd> open_new(const std::string& path, const Identity& command, std::span<const base::Mount> mounts) {
   struct stat there{};
   if (!path.empty() && ::lstat(path.c_str(), &there) == 0) {
@@ -58,7 +65,7 @@ base::Result<EndFiles> EndFiles::open(EndFileNames names, const Identity& comman
   }
   SR_LET(policy, open_new(names.policy, command, mounts));
   files.policy_ = std::move(*policy);
-  if (auto job = open_one(names.job_summary, command, mounts)) {
+  if (auto job = open_job_summary(names.job_summary, command, mounts)) {
     files.job_summary_ = std::move(*job);
   } else {
     files.skipped_ = fmt::format("no job summary: {}", job.error().message);

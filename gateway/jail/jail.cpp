@@ -38,6 +38,7 @@
 #include "gateway/jail/process_state.h"
 #include "gateway/jail/protected_paths.h"
 #include "gateway/jail/run_report.h"
+#include "gateway/jail/runner_files.h"
 #include "gateway/jail/socket_hint.h"
 #include "gateway/jail/standard_descriptors.h"
 #include "gateway/jail/trust.h"
@@ -51,12 +52,18 @@ namespace {
 
 constexpr std::uint16_t kDnsPort = 53;
 constexpr const char* kJobSummaryVariable = "GITHUB_STEP_SUMMARY";
+constexpr std::string_view kNoFile = "/dev/null";  // as in a jail in a jail
 // A verdict on a queued packet needs it over the jail's network, which is the host's own where there is no user
 // namespace; with one, its maker has it anyway.
 constexpr std::uint64_t kVerdictCapability = std::uint64_t{1} << CAP_NET_ADMIN;
 
 void say(std::string_view line) {
   base::to_standard_error(fmt::format("gateway: {}\n", line));
+}
+
+void say_of(const std::vector<std::string>& names, std::string_view what) {
+  if (names.empty()) return;
+  say(fmt::format("{} {} {}", fmt::join(names, ", "), names.size() == 1 ? "is" : "are", what));
 }
 
 int worker_count(const JailOptions& options) {
@@ -132,6 +139,8 @@ class Run {
       SR_LET(decisions, open_judged_log(options_.decisions_file, judged->judged, identity_));
       decisions_ = std::move(*decisions);
     }
+    SR_LET(runner_files, keep_runner_files(identity_, mounts_));
+    runner_files_ = std::move(*runner_files);
     return open_end_files();
   }
 
@@ -148,7 +157,8 @@ class Run {
 
   base::Status open_end_files() {
     const char* job_summary = std::getenv(kJobSummaryVariable);
-    const bool wanted = job_summary != nullptr && options_.summary != Summary::kNever;
+    const bool wanted =
+        job_summary != nullptr && std::string_view(job_summary) != kNoFile && options_.summary != Summary::kNever;
     SR_LET(files, EndFiles::open({.summary = options_.summary_file,
                                   .job_summary = wanted ? job_summary : "",
                                   .policy = options_.save_file},
@@ -160,12 +170,9 @@ class Run {
 
   CommandEnvironment environment_inside() const {
     const bool proxy = options_.explicit_proxy_port != 0;
-    CommandEnvironment inside = command_environment(identity_environment(current_environment(), identity_), proxy);
-    if (!end_files_.has_job_summary()) return inside;
-    // It cannot write there, and programs that look for the variable would try to.
-    std::erase_if(inside.variables,
-                  [](const std::string& entry) { return entry.starts_with(fmt::format("{}=", kJobSummaryVariable)); });
-    return inside;
+    std::vector<std::string_view> closed(kRunnerVariables.begin(), kRunnerVariables.end());
+    if (end_files_.has_job_summary()) closed.emplace_back(kJobSummaryVariable);
+    return command_environment(identity_environment(current_environment(), identity_), proxy, closed);
   }
 
   // Of everything that the command line names, and of the policy that was found.
@@ -180,6 +187,7 @@ class Run {
     trusted.push_back({.path = options_.decisions_file, .kind = TrustedKind::kLog});
     trusted.push_back({.path = options_.secrets_directory, .kind = TrustedKind::kFolder});
     trusted.push_back({.path = options_.ca_directory, .kind = TrustedKind::kFolder});
+    for (const std::string& path : runner_files_) trusted.push_back({.path = path, .kind = TrustedKind::kLog});
     for (TrustedPath& path : end_files_.paths()) trusted.push_back(std::move(path));
     return protect(trusted, identity_, mounts_);
   }
@@ -229,11 +237,8 @@ class Run {
   base::Result<InsidePlan> inside_plan(const SignalState& signals) {
     SR_LET(mounts, mount_plan());
     CommandEnvironment environment = environment_inside();
-    if (!environment.ignored_proxies.empty()) {
-      say(fmt::format("{} {} ignored inside: the gateway connects directly",
-                      fmt::join(environment.ignored_proxies, ", "),
-                      environment.ignored_proxies.size() == 1 ? "is" : "are"));
-    }
+    say_of(environment.ignored_proxies, "ignored inside: the gateway connects directly");
+    say_of(environment.closed_files, "not writable inside: write to them in a step outside the jail");
     auto intent = intent_of(*policy_.policy);
     intent.denied_networks = denied_networks_.list();
     const NetworkRequest network{.intent = std::move(intent),
@@ -390,6 +395,7 @@ class Run {
   std::optional<inspect::Authority> authority_;  // until the runtime has it
   std::string origin_roots_;
   base::Fd decisions_;
+  std::vector<std::string> runner_files_;
   EndFiles end_files_;
   std::vector<std::string> hidden_sockets_;  // and emptied folders
   audit::Counters counters_;

@@ -35,9 +35,9 @@ base::Result<base::Fd> opened(base::Fd file, const std::string& path) {
   return failed;
 }
 
-base::Result<base::Fd> open_the_same(const JudgedPath& judged) {
-  // O_NONBLOCK would refuse a named pipe whose reader is yet to come. Nothing is made and nothing emptied by opening.
-  base::Fd file(::open(judged.path.c_str(), kAppend));
+base::Result<base::Fd> open_the_same(const JudgedPath& judged, int flags) {
+  // Nothing is made and nothing emptied by opening.
+  base::Fd file(::open(judged.path.c_str(), flags));
   if (!file) return opened(std::move(file), judged.named);
   struct stat facts{};
   if (::fstat(file.get(), &facts) != 0 || facts.st_dev != judged.device || facts.st_ino != judged.inode) {
@@ -46,17 +46,33 @@ base::Result<base::Fd> open_the_same(const JudgedPath& judged) {
   return file;
 }
 
+base::Result<base::Fd> open_judged(const std::string& path, std::span<const JudgedPath> judged, const Identity& command,
+                                   int flags) {
+  const JudgedPath* known = find(path, judged);
+  if (!is_exposed(known, command)) return opened(base::Fd(::open(path.c_str(), flags | O_CREAT, kLogMode)), path);
+  if (known != nullptr && known->there) return open_the_same(*known, flags);
+  const RightsOf rights(command);
+  if (!rights.complete()) return base::system_error("cannot switch to the rights of the command's user");
+  const std::string& at = known == nullptr ? path : known->path;
+  return opened(base::Fd(::open(at.c_str(), flags | O_CREAT | O_NOFOLLOW, kLogMode)), path);
+}
+
 }  // namespace
 
 base::Result<base::Fd> open_judged_log(const std::string& path, std::span<const JudgedPath> judged,
                                        const Identity& command) {
-  const JudgedPath* known = find(path, judged);
-  if (!is_exposed(known, command)) return opened(base::Fd(::open(path.c_str(), kAppend | O_CREAT, kLogMode)), path);
-  if (known != nullptr && known->there) return open_the_same(*known);
-  const RightsOf rights(command);
-  if (!rights.complete()) return base::system_error("cannot switch to the rights of the command's user");
-  const std::string& at = known == nullptr ? path : known->path;
-  return opened(base::Fd(::open(at.c_str(), kAppend | O_CREAT | O_NOFOLLOW, kLogMode)), path);
+  // O_NONBLOCK would refuse a named pipe whose reader is yet to come.
+  return open_judged(path, judged, command, kAppend);
+}
+
+base::Result<base::Fd> open_judged_file(const std::string& path, std::span<const JudgedPath> judged,
+                                        const Identity& command) {
+  SR_LET(file, open_judged(path, judged, command, kAppend | O_NONBLOCK));
+  struct stat facts{};
+  if (::fstat(file->get(), &facts) != 0 || !S_ISREG(facts.st_mode)) {
+    return base::usage_error(fmt::format("{}: not a regular file", base::shown(path)));
+  }
+  return std::move(*file);
 }
 
 base::Result<std::string> read_judged_file(const std::string& path, std::size_t max_bytes,

@@ -19,6 +19,10 @@ namespace soleroute::gateway::jail {
 [[nodiscard]] base::Result<base::Fd> open_judged_log(const std::string& path, std::span<const JudgedPath> judged,
                                                      const Identity& command);
 
+// The same for a regular file alone; never waits, as for the reader of a named pipe.
+[[nodiscard]] base::Result<base::Fd> open_judged_file(const std::string& path, std::span<const JudgedPath> judged,
+                                                      const Identity& command);
+
 // The text of a small file, as host::read_settled_file() reads it; with the user's rights where that user can put
 // another file at this path.
 [[nodiscard]] base::Result<std::string> read_judged_file(const std::string& path, std::size_t max_bytes,

@@ -138,6 +138,23 @@ def test_the_action_runs_a_command_and_counts_what_was_denied(networked):
     assert {record["host"] for record in records if record["action"] == "blocked"} == {"denied.test"}
 
 
+def test_the_command_sets_nothing_for_later_steps(networked):
+    files = {name: networked.temp / name for name in ("GITHUB_ENV", "GITHUB_STATE")}
+    script = 'for f in "$GITHUB_ENV" "$GITHUB_OUTPUT" "$GITHUB_PATH" "$GITHUB_STATE"; do echo denied=0 >> "$f"; done\n'
+    script += f"for f in {networked.output} {networked.temp}/path {files['GITHUB_ENV']}; do (echo BASH_ENV=x >> $f) || true; done\n"
+    done = networked.steps("run", {"version": "installed", "command": script + DENIED}, **{name: str(path) for name, path in files.items()})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(networked.outputs()["denied"]) >= 1 and set(networked.outputs()) == {"denied", "decisions"}
+    assert [path.read_text() for path in (*files.values(), networked.temp / "path")] == ["", "", ""]
+
+
+@pytest.mark.parametrize("prefix", ["GATEWAY", "SOLEROUTE"])
+def test_no_variable_of_an_earlier_step_widens_the_policy(networked, prefix):
+    widened = {f"{prefix}_MODE": "observe", f"{prefix}_ALLOW": "denied.test"}
+    assert networked.steps("run", {"version": "installed", "command": f"{DENIED} --fail"}, **widened).returncode != 0
+    assert networked.steps("run", {"version": "installed", "command": f"{ALLOWED} --fail"}, **widened).returncode == 0, "the control"
+
+
 def test_the_action_gives_the_commands_status(networked):
     done = networked.steps("run", {"version": "installed", "command": "false | true; exit 7"})
     assert done.returncode == 1, "as in a `run` step: pipefail, and the first failure ends it"

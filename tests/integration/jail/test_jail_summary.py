@@ -130,11 +130,47 @@ class TestFile:
         env = {"GITHUB_STEP_SUMMARY": str(path)}
         script = "curl -sS -o /dev/null http://denied.test/; echo forged >> step.md; echo \"[$GITHUB_STEP_SUMMARY]\""
         done = jail.run("sh", "-c", script, env=env)
-        assert "[]" in done.stdout
+        assert "[/dev/null]" in done.stdout
+        assert "gateway: GITHUB_STEP_SUMMARY is not writable inside: " in done.stderr
         text = path.read_text()
         assert text.startswith("before\n### Network access: 0 allowed, 1 denied") and "forged" not in text
         left = jail.run("sh", "-c", "echo mine >> $GITHUB_STEP_SUMMARY", env=env, args=["--no-summary"])
         assert left.returncode == 0 and path.read_text().endswith("mine\n"), "the control: left to the command"
+
+    def test_a_job_summary_that_is_no_regular_file_is_left_out(self, jail, folder):
+        os.mkfifo(folder / "step.md", 0o666)
+        done = jail.run("curl", "-sS", "-o", "/dev/null", "http://denied.test/", env={"GITHUB_STEP_SUMMARY": str(folder / "step.md")})
+        assert done.returncode == 0 and "no job summary: " in done.stderr, "no reader will come"
+        done = jail.run("true", env={"GITHUB_STEP_SUMMARY": "/dev/null"})
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+class TestRunnerFiles:
+    NAMES = ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE")
+
+    def test_the_command_can_set_nothing_for_later_steps(self, any_jail, folder):
+        env = {name: str(folder / name) for name in self.NAMES}
+        for name in self.NAMES[1:]:  # the first is missing: the command must not make it
+            (folder / name).write_text("before\n")
+            (folder / name).chmod(0o666)
+        attempts = "; ".join(f"for f in {folder}/{name} {name}; do echo BASH_ENV=x >> $f; rm -f $f; mv $f away; ln -sf other $f; done"
+                             for name in self.NAMES)  # fmt: skip
+        honest = "; ".join(f'echo a=b >> "${name}" || exit 9' for name in self.NAMES)
+        done = any_jail.run("sh", "-c", f"{honest}; {attempts}; echo mine > other.md; exit 0", env=env)
+        assert done.returncode == 0, done.stderr
+        assert "gateway: GITHUB_ENV, GITHUB_OUTPUT, GITHUB_PATH, GITHUB_STATE are not writable inside: " in done.stderr
+        for name in self.NAMES:
+            assert stat.S_ISREG((folder / name).lstat().st_mode), name
+            assert (folder / name).read_text() == ("" if name == "GITHUB_ENV" else "before\n"), name
+        assert (folder / "other.md").read_text() == "mine\n", "the control: the folder is writable"
+
+    def test_a_file_that_cannot_be_kept_from_the_command_is_refused(self, jail, folder):
+        (folder / "real").mkdir(mode=0o777)
+        (folder / "real").chmod(0o777)
+        (folder / "env").symlink_to("real/env")
+        done = jail.run("touch", "ran", env={"GITHUB_ENV": str(folder / "env")})
+        assert done.returncode == 2 and "gateway: GITHUB_ENV: " in done.stderr and "symbolic link" in done.stderr
+        assert not (folder / "ran").exists()
 
 
 class TestAllow:
@@ -146,6 +182,13 @@ class TestAllow:
     def test_it_adds_to_the_policy(self, jail, item, allowed):
         answers = jail.calls(("get", "http://denied.test/"), ("get", "http://allowed.test/"), args=["--allow", item])
         assert (answers[0]["status"] != 403, answers[1]["status"]) == (allowed, 200)
+
+    @pytest.mark.parametrize("prefix", ["GATEWAY", "SOLEROUTE"])
+    def test_no_variable_widens_the_policy(self, jail, prefix):
+        get = ("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "http://denied.test/")
+        for name, value in (("ALLOW", "denied.test"), ("MODE", "observe")):
+            assert jail.run(*get, env={f"{prefix}_{name}": value}).stdout == "403", name
+        assert jail.run(*get, args=["--allow", "denied.test"]).stdout != "403", "the control"
 
     def test_it_needs_no_file(self, jail_of):
         jail = jail_of(policy=None)

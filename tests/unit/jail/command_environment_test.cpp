@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <string_view>
+
 namespace soleroute::gateway::jail {
 namespace {
 
@@ -22,6 +25,15 @@ TEST(CommandEnvironment, KeepsThemWhereThereIsAProxyInside) {
   const auto inside = command_environment({"HTTPS_PROXY=http://p.example"}, true);
   EXPECT_THAT(inside.variables, ElementsAre("HTTPS_PROXY=http://p.example", kPageVariable));
   EXPECT_THAT(inside.ignored_proxies, IsEmpty());
+}
+
+TEST(CommandEnvironment, ClosesTheFilesThatTheCommandMustNotWriteTo) {
+  constexpr std::array<std::string_view, 3> kClosed{"GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE"};
+  const auto inside = command_environment(
+      {"GITHUB_ENV=/tmp/env", "GITHUB_ENV_NOTE=kept", "GITHUB_PATH=/dev/null", "GITHUB_STATE="}, false, kClosed);
+  EXPECT_THAT(inside.variables, ElementsAre("GITHUB_ENV=/dev/null", "GITHUB_ENV_NOTE=kept", "GITHUB_PATH=/dev/null",
+                                            "GITHUB_STATE=", kPageVariable));
+  EXPECT_THAT(inside.closed_files, ElementsAre("GITHUB_ENV")) << "the others named no file";
 }
 
 TEST(CommandEnvironment, NamesThePageOfThisGateway) {

@@ -37,6 +37,7 @@
 #include "gateway/jail/outside.h"
 #include "gateway/jail/process_state.h"
 #include "gateway/jail/protected_paths.h"
+#include "gateway/jail/rights_of.h"
 #include "gateway/jail/run_report.h"
 #include "gateway/jail/runner_files.h"
 #include "gateway/jail/socket_hint.h"
@@ -207,7 +208,10 @@ class Run {
       SR_LET(fresh, inspect::Authority::create(std::chrono::system_clock::now()));
       authority_.emplace(std::move(*fresh));
     }
-    const std::vector<std::string> environment = current_environment();
+    // The variables and the home folder are the user's, and may lead to what only root may read.
+    const RightsOf rights(identity_);
+    if (!rights.complete()) return base::system_error("cannot switch to the rights of the command's user");
+    const std::vector<std::string> environment = identity_environment(current_environment(), identity_);
     return make_trust({.roots_pem = origin_roots_, .ca_pem = authority_->certificate_pem(), .environment = environment},
                       system_trust_places(environment));
   }

@@ -31,6 +31,31 @@ def java_class(world):
     return str(world)
 
 
+class TestRootOnBehalfOfAUser:
+    def test_a_store_is_read_with_the_users_rights(self, jail_of, folder):
+        store = folder / "store"
+        store.write_bytes(bytes.fromhex("feedfeed0000000200000000") + b"KEYS" + bytes(20))
+        (folder / "jdk/lib/security").mkdir(parents=True)
+        (folder / "jdk/lib/security/cacerts").symlink_to(store)
+        counts = []
+        for mode in (0o600, 0o644):
+            store.chmod(mode)
+            done = jail_of("sudo").run("grep", "-acE", "KEYS.*soleroute-0", str(store), env={"JAVA_HOME": str(folder / "jdk")})
+            counts.append(done.stdout)
+        assert counts == ["", "1\n"], "the second is the control"
+
+    def test_named_roots_are_read_with_the_users_rights(self, jail_of, folder, lab):
+        roots = folder / "roots.pem"
+        shutil.copy(lab.ca.certificate, roots)
+        line = roots.read_text().splitlines()[2]
+        counts = []
+        for mode in (0o600, 0o644):
+            roots.chmod(mode)
+            done = jail_of("sudo").run("grep", "-cF", line, "/etc/ssl/certs/ca-certificates.crt", env={"NODE_EXTRA_CA_CERTS": str(roots)})
+            counts.append(done.stdout)
+        assert counts == ["0\n", "1\n"], "the second is the control"
+
+
 @pytest.mark.skipif(not shutil.which("javac") or not JAVAS, reason="needs a JDK")
 class TestJava:
     def fetched(self, jail, java, classes, url, **options):

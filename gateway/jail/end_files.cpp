@@ -7,6 +7,8 @@
 
 #include <array>
 #include <cerrno>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "base/text.h"
@@ -26,11 +28,13 @@ base::Result<base::Fd> open_one(const std::string& path, const Identity& command
   return open_judged_log(path, judged->judged, command);
 }
 
-base::Result<base::Fd> open_job_summary(const std::string& path, const Identity& command,
-                                        std::span<const base::Mount> mounts) {
+base::Result<base::Fd> open_job_summary(const std::string& path, const std::vector<std::string>& others,
+                                        const Identity& command, std::span<const base::Mount> mounts) {
   if (path.empty()) return base::Fd();
   SR_LET(judged, judge(path, command, mounts));
-  return open_judged_file(path, judged->judged, command);
+  SR_LET(file, open_judged_file(path, judged->judged, command));
+  SR_TRY(check_apart(*file, path, others));
+  return std::move(*file);
 }
 
 base::Result<base::Fd> open_new(const std::string& path, const Identity& command, std::span<const base::Mount> mounts) {
@@ -52,20 +56,49 @@ base::Status write_all(int fd, std::string_view text, const std::string& path) {
   return {};
 }
 
+bool leads_to(const std::string& path, const struct stat& file) {
+  struct stat facts{};
+  return ::stat(path.c_str(), &facts) == 0 && facts.st_dev == file.st_dev && facts.st_ino == file.st_ino;
+}
+
+bool has(const std::string& folder, const struct stat& file) {
+  constexpr int kMostEntries = 4096;
+  std::error_code failed;
+  int seen = 0;
+  for (std::filesystem::recursive_directory_iterator entry(folder, failed), end;
+       !failed && entry != end && seen < kMostEntries; entry.increment(failed), ++seen) {
+    if (leads_to(entry->path().string(), file)) return true;
+  }
+  return false;
+}
+
 }  // namespace
+
+base::Status check_apart(const base::Fd& file, const std::string& name, std::span<const std::string> others) {
+  struct stat facts{};
+  if (!file || ::fstat(file.get(), &facts) != 0 || !S_ISREG(facts.st_mode)) return {};
+  for (const std::string& other : others) {
+    if (other.empty() || (!leads_to(other, facts) && !has(other, facts))) continue;
+    const std::string as = other == name ? std::string{} : fmt::format(" as {}", base::shown(other));
+    return base::usage_error(fmt::format("{} is already in use{}: choose another file", base::shown(name), as));
+  }
+  return {};
+}
 
 base::Result<EndFiles> EndFiles::open(EndFileNames names, const Identity& command,
                                       std::span<const base::Mount> mounts) {
   EndFiles files;
   SR_LET(summary, open_one(names.summary, command, mounts));
   files.summary_ = std::move(*summary);
+  SR_TRY(check_apart(files.summary_, names.summary, names.others));
+  SR_TRY(check_apart(files.summary_, names.summary, std::array{names.job_summary, names.policy}));
   // A summary of an earlier run must not be taken for this one's. Pipes and devices have no length.
   if (files.summary_ && ::ftruncate(files.summary_.get(), 0) != 0 && errno != EINVAL) {
     return base::errno_error(fmt::format("cannot write {}", base::shown(names.summary)));
   }
   SR_LET(policy, open_new(names.policy, command, mounts));
   files.policy_ = std::move(*policy);
-  if (auto job = open_job_summary(names.job_summary, command, mounts)) {
+  if (auto job = open_job_summary(names.job_summary, names.others, command, mounts)) {
     files.job_summary_ = std::move(*job);
   } else {
     files.skipped_ = fmt::format("no job summary: {}", job.error().message);

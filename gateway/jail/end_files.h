@@ -18,10 +18,16 @@
 namespace soleroute::gateway::jail {
 
 struct EndFileNames {
-  std::string summary;      // replaced; empty: none
-  std::string job_summary;  // appended to; empty: none
-  std::string policy;       // must not exist yet; empty: none
+  std::string summary;                // replaced; empty: none
+  std::string job_summary;            // appended to; empty: none
+  std::string policy;                 // must not exist yet; empty: none
+  std::vector<std::string> others{};  // what else the run reads or writes: files, and folders of files
 };
+
+// kUsage where `file`, which was opened by the path `name`, is one of the `others`, by whatever path. Devices and pipes
+// may be shared.
+[[nodiscard]] base::Status check_apart(const base::Fd& file, const std::string& name,
+                                       std::span<const std::string> others);
 
 class EndFiles {
  public:

@@ -136,12 +136,13 @@ class Run {
     resolvers_ = std::move(*resolvers);
     denied_networks_ = net::choose_denied_networks(serve::taken_networks(*policy_.policy, resolvers_));
     SR_TRY(read_trust(read));
+    SR_LET(runner_files, keep_runner_files(identity_, mounts_));
+    runner_files_ = std::move(*runner_files);
     if (!options_.decisions_file.empty()) {
       SR_LET(decisions, open_judged_log(options_.decisions_file, judged->judged, identity_));
       decisions_ = std::move(*decisions);
+      SR_TRY(check_apart(decisions_, options_.decisions_file, other_files()));
     }
-    SR_LET(runner_files, keep_runner_files(identity_, mounts_));
-    runner_files_ = std::move(*runner_files);
     return open_end_files();
   }
 
@@ -160,13 +161,29 @@ class Run {
     const char* job_summary = std::getenv(kJobSummaryVariable);
     const bool wanted =
         job_summary != nullptr && std::string_view(job_summary) != kNoFile && options_.summary != Summary::kNever;
+    std::vector<std::string> others = other_files();
+    others.push_back(options_.decisions_file);
     SR_LET(files, EndFiles::open({.summary = options_.summary_file,
                                   .job_summary = wanted ? job_summary : "",
-                                  .policy = options_.save_file},
+                                  .policy = options_.save_file,
+                                  .others = std::move(others)},
                                  identity_, mounts_));
     end_files_ = std::move(*files);
     if (!end_files_.skipped().empty()) say(end_files_.skipped());
     return {};
+  }
+
+  // What the run reads, and what a CI runner does: no output may go there. The decisions may go to a job summary.
+  std::vector<std::string> other_files() const {
+    std::vector<std::string> paths{options_.secrets_directory, options_.ca_directory};
+    append(paths, options_.policy_files);
+    append(paths, options_.trust_files);
+    append(paths, runner_files_);
+    if (const auto found = host::find_default_policy(""); found && options_.policy_files.empty()) {
+      paths.push_back(*found);
+    }
+    if (const auto usual = inspect::default_ca_directory()) paths.push_back(*usual);
+    return paths;
   }
 
   CommandEnvironment environment_inside() const {

@@ -7,6 +7,7 @@ import re
 import socket
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -115,6 +116,31 @@ class TestFile:
         assert "denied.test" in path.read_text() and "forged" not in path.read_text()
         control = any_jail.run("sh", "-c", "echo forged > other.md; cat other.md")
         assert control.stdout == "forged\n", control.stderr
+
+    @pytest.mark.parametrize("other", ["policy.yaml", "roots.pem", "decisions", "step.md", "ca/own.pem", "secrets/token", "link"])
+    def test_a_file_that_is_in_use_is_not_emptied(self, jail_of, folder, lab, other):
+        for name in ("ca", "secrets"):
+            (folder / name).mkdir()
+        texts = {"policy.yaml": "domains: []\n", "roots.pem": Path(lab.ca.certificate).read_text(), "decisions": "{}\n", "step.md": "x\n",
+                 "ca/own.pem": "x\n", "secrets/token": "x\n"}  # fmt: skip
+        for name, text in texts.items():
+            (folder / name).write_text(text)
+        (folder / "link").symlink_to("policy.yaml")
+        jail = jail_of("root", policy=None)
+        args = ["--policy", "policy.yaml", "--trust", "roots.pem", "--decisions", "decisions", "--ca-dir", "ca", "--secrets-dir", "secrets"]
+        env = {"GITHUB_STEP_SUMMARY": str(folder / "step.md")}
+        done = jail.run("touch", "ran", args=[*args, "--summary-file", other], env=env)
+        assert done.returncode == 2 and f"gateway: {other} is already in use" in done.stderr, done.stderr
+        assert not (folder / "ran").exists()
+        assert {name: (folder / name).read_text() for name in texts} == texts
+        control = jail.run("touch", "ran", args=[*args, "--summary-file", "other"], env=env)
+        assert control.returncode == 0 and (folder / "other").read_text(), control.stderr
+
+    def test_decisions_are_not_appended_to_the_policy(self, jail, folder):
+        (folder / "p.yaml").write_text("domains: []\n")
+        done = jail.run("true", args=["--policy", "p.yaml", "--decisions", "p.yaml"])
+        assert done.returncode == 2 and "gateway: p.yaml is already in use: " in done.stderr
+        assert (folder / "p.yaml").read_text() == "domains: []\n"
 
     def test_a_link_that_the_command_could_exchange_is_refused(self, jail, folder):
         (folder / "real").mkdir(mode=0o777)

@@ -7,6 +7,8 @@
 
 #include <array>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
 
 #include "gateway/jail/java_stores.h"
 
@@ -43,6 +45,15 @@ std::string in_base64(std::string_view bytes) {
   return out;
 }
 
+std::vector<std::string> each_once(const std::vector<std::string>& certificates) {
+  std::vector<std::string> out;
+  std::set<std::string_view> seen;
+  for (const std::string& certificate : certificates) {
+    if (seen.insert(certificate).second) out.push_back(certificate);
+  }
+  return out;
+}
+
 std::string chromium_policy(const std::vector<std::string>& certificates) {
   Json list = Json::array();
   for (const std::string& der : certificates) list.push_back(in_base64(der));
@@ -64,21 +75,28 @@ std::vector<AddedFile> firefox_files(const std::string& folder, const std::vecto
 
 }  // namespace
 
-std::vector<AddedFile> browser_policies(std::string_view certificates_pem, const std::string& root) {
-  std::vector<AddedFile> files;
-  const std::vector<std::string> certificates = certificates_of(certificates_pem);
-  if (certificates.empty()) return files;
+BrowserPolicies browser_policies(std::string_view certificates_pem, std::string_view firefox_pem,
+                                 const std::string& root) {
+  BrowserPolicies out;
+  const std::vector<std::string> certificates = each_once(certificates_of(certificates_pem));
+  if (certificates.empty()) return out;
   for (const Browser& browser : kChromiumKin) {
     const std::string floor = fmt::format("{}{}", root, browser.floor);
     if (!is_there(fmt::format("{}{}", root, browser.installed)) || !is_there(floor)) continue;
-    files.push_back({floor, fmt::format("{}/soleroute.json", browser.policies), chromium_policy(certificates)});
+    out.files.push_back({floor, fmt::format("{}/soleroute.json", browser.policies), chromium_policy(certificates)});
   }
+  const std::vector<std::string> for_firefox = each_once(certificates_of(firefox_pem));
+  if (for_firefox.empty()) return out;
   for (const std::string_view name : kFirefoxFolders) {
     const std::string folder = fmt::format("{}{}", root, name);
     if (!is_there(folder) || is_there(folder + "/distribution/policies.json")) continue;
-    for (AddedFile& file : firefox_files(folder, certificates)) files.push_back(std::move(file));
+    if (for_firefox.size() > kMaxFirefoxCertificates) {
+      out.without_firefox = true;
+      break;
+    }
+    for (AddedFile& file : firefox_files(folder, for_firefox)) out.files.push_back(std::move(file));
   }
-  return files;
+  return out;
 }
 
 }  // namespace soleroute::gateway::jail

@@ -281,6 +281,9 @@ class Run {
     SR_LET(jail, Jail::launch(std::move(*plan)));
     // Beside the inside, which sets up its network.
     SR_LET(trust, make_own_trust());
+    if (trust->without_firefox && options_.log == audit::Verbosity::kDebug) {
+      say("Firefox does not trust the jail's CA: --trust names too many certificates for its policy");
+    }
     SR_TRY(stand_back());
 
     // From here on there are threads, and nothing forks.

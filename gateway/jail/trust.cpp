@@ -209,7 +209,11 @@ base::Result<Trust> make_trust(const TrustRequest& request, const TrustPlaces& p
     trust.variables.push_back(fmt::format("{}={}", name, additions));
   }
   add_java_stores(places.java_stores, added, bundle->text, trust);
-  if (places.browsers) trust.added_files = browser_policies(added);
+  if (places.browsers) {
+    auto browsers = browser_policies(added, request.ca_pem + request.roots_pem);
+    trust.added_files = std::move(browsers.files);
+    trust.without_firefox = browsers.without_firefox;
+  }
   const std::string directory = std::filesystem::path(bundle->path).parent_path().string();
   trust.variables.push_back(fmt::format("SSL_CERT_DIR={}", directory));
   trust.bundle = std::move(*bundle);

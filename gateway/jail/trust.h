@@ -25,6 +25,7 @@ struct Trust {
   std::optional<LoneFile> additions;      // the same without the system's roots
   std::vector<FileReplacement> stores{};  // Java's, likewise with more
   std::vector<AddedFile> added_files{};   // browsers' policies
+  bool without_firefox = false;           // it would take too many files
   std::vector<std::string> variables;     // "NAME=value"; replaces what was there
 };
 

@@ -74,18 +74,37 @@ TEST(BrowserPolicies, AreForBrowsersThatAreInstalled) {
   const TemporaryFolder folder;
   const std::string root = folder.path("root");
   std::filesystem::create_directories(root);
-  EXPECT_THAT(browser_policies(certificate(), root), IsEmpty());
+  EXPECT_THAT(browser_policies(certificate(), certificate(), root).files, IsEmpty());
   std::filesystem::create_directories(root + "/etc/chromium");
   std::filesystem::create_directories(root + "/usr/lib/firefox-esr/distribution");
-  const auto files = browser_policies(certificate(), root);
+  const auto files = browser_policies(certificate(), certificate(), root).files;
   ASSERT_THAT(files, SizeIs(3));
   EXPECT_EQ(files[0].floor + "/" + files[0].name, root + "/etc/chromium/policies/managed/soleroute.json");
   EXPECT_THAT(files[0].text, HasSubstr("{\"CACertificates\":[\"MII"));
   EXPECT_EQ(files[2].name, "distribution/policies.json");
   EXPECT_THAT(files[2].text, HasSubstr(root + "/usr/lib/firefox-esr/distribution/soleroute-0.der"));
   folder.write("root/usr/lib/firefox-esr/distribution/policies.json", "{}");
-  EXPECT_THAT(browser_policies(certificate(), root), SizeIs(1)) << "a policy of the machine's stays";
-  EXPECT_THAT(browser_policies("no certificate", root), IsEmpty());
+  EXPECT_THAT(browser_policies(certificate(), certificate(), root).files, SizeIs(1))
+      << "a policy of the machine's stays";
+  EXPECT_THAT(browser_policies("no certificate", "no certificate", root).files, IsEmpty());
+}
+
+TEST(BrowserPolicies, GiveFirefoxEachCertificateOnceAndABoundedNumber) {
+  const TemporaryFolder folder;
+  const std::string root = folder.path("root");
+  std::filesystem::create_directories(root + "/etc/chromium");
+  std::filesystem::create_directories(root + "/usr/lib/firefox");
+  const auto pem = [](const std::string& body) {
+    return "-----BEGIN CERTIFICATE-----\n" + body + "\n-----END CERTIFICATE-----\n";
+  };
+  std::string many;
+  for (int i = 10; i < 10 + static_cast<int>(kMaxFirefoxCertificates); ++i) many += pem("AA" + std::to_string(i));
+  const auto most = browser_policies(many + pem("BBBB"), many + many, root);
+  EXPECT_THAT(most.files, SizeIs(kMaxFirefoxCertificates + 2));
+  EXPECT_FALSE(most.without_firefox);
+  const auto more = browser_policies(many + pem("BBBB"), many + pem("BBBB"), root);
+  EXPECT_THAT(more.files, SizeIs(1)) << "Chromium's takes any number";
+  EXPECT_TRUE(more.without_firefox);
 }
 
 }  // namespace

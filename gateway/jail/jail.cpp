@@ -358,7 +358,9 @@ class Run {
   RunEnd end_of(DecisionSummary decisions, int status) const {
     RunEnd end{.decisions = std::move(decisions), .status = status};
     if (!policy_.sources.empty()) end.policy_file = policy_.sources.back().name;
-    for (const std::string& file : options_.policy_files) end.policy_options += fmt::format("--policy {} ", file);
+    for (const std::string& file : options_.policy_files) {
+      end.policy_options += fmt::format("--policy {} ", in_shell_quotes(file));
+    }
     std::vector<std::string> servers;
     for (const base::Endpoint& resolver : resolvers_) servers.push_back(resolver.address.to_string());
     end.name_servers = fmt::format("{}", fmt::join(servers, ", "));

@@ -254,6 +254,23 @@ std::vector<std::string> in_flow_style(std::string_view lines) {
   return out;
 }
 
+std::string in_shell_quotes(std::string_view word) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos) return std::string(word);
+  const bool escaped = base::shown_ascii(word, word.size()) != word;
+  std::string out(escaped ? "$'" : "'");
+  for (const char c : word) {
+    if (escaped && (c < ' ' || c > '~')) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    } else if (escaped && (c == '\'' || c == '\\')) {
+      out += fmt::format("\\{}", c);
+    } else {
+      out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    }
+  }
+  return out + "'";
+}
+
 std::string as_allow_options(std::string_view lines) {
   std::vector<std::string> options;
   const auto root = parsed(lines);
@@ -261,7 +278,7 @@ std::string as_allow_options(std::string_view lines) {
     for (const YamlNode& item : root->children[i + 1].children) {
       const std::string what = allow_option(root->children[i].text, item);
       if (what.empty()) return {};
-      options.push_back((what.contains('*') ? "--allow '" : "--allow ") + what + (what.contains('*') ? "'" : ""));
+      options.push_back(fmt::format("--allow {}", in_shell_quotes(what)));
     }
   }
   return options.size() > kMostOptions ? std::string{} : fmt::format("{}", fmt::join(options, " "));

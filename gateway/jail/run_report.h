@@ -43,4 +43,8 @@ inline constexpr std::size_t kMostEndLines = 5;
 // "--allow a.test --allow db.test:5432" for lines that `gateway run --allow` can say; empty if it cannot say them all.
 [[nodiscard]] std::string as_allow_options(std::string_view lines);
 
+// A word as a shell reads it back, quoted only where it must be. What is not printable ASCII: $'\xHH', as bash reads
+// it.
+[[nodiscard]] std::string in_shell_quotes(std::string_view word);
+
 }  // namespace soleroute::gateway::jail

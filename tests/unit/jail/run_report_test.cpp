@@ -190,10 +190,19 @@ TEST(RunReport, WritesLinesOfPolicyInFlowStyle) {
   EXPECT_THAT(in_flow_style("domains: ["), IsEmpty());
 }
 
+TEST(RunReport, QuotesWordsForTheShell) {
+  EXPECT_EQ(in_shell_quotes("a/b-c_1.yaml"), "a/b-c_1.yaml");
+  EXPECT_EQ(in_shell_quotes(""), "''");
+  EXPECT_EQ(in_shell_quotes("my policy;id.yaml"), "'my policy;id.yaml'");
+  EXPECT_EQ(in_shell_quotes("$(id) `id` \\"), "'$(id) `id` \\'");
+  EXPECT_EQ(in_shell_quotes("it's"), "'it'\\''s'");
+  EXPECT_EQ(in_shell_quotes("it's\x1b[m\\"), "$'it\\'s\\x1b[m\\\\'");
+}
+
 TEST(RunReport, OffersOptionsOnlyForAllOfTheLines) {
   EXPECT_EQ(as_allow_options("domains:\n  - a.example\nendpoints:\n  - {host: c.example, port: 1}\n"
                              "  - {cidr: \"2001:db8::1/128\", port: 2, protocol: tcp}\n"),
-            "--allow a.example --allow c.example:1 --allow [2001:db8::1]:2");
+            "--allow a.example --allow c.example:1 --allow '[2001:db8::1]:2'");
   EXPECT_EQ(as_allow_options("endpoints:\n  - {host: c.example, port: 1}\n"), "--allow c.example:1");
   EXPECT_THAT(as_allow_options("endpoints:\n  - {host: c.example, port: 1, protocol: udp}\n"), IsEmpty());
   EXPECT_EQ(as_allow_options("domains:\n  - \"*.a.example\"\n"), "--allow '*.a.example'");

@@ -173,7 +173,7 @@ class Run {
     return {};
   }
 
-  // What the run reads, and what a CI runner does: no output may go there. The decisions may go to a job summary.
+  // What the run reads, and what a CI runner does: no output may go there.
   std::vector<std::string> other_files() const {
     std::vector<std::string> paths{options_.secrets_directory, options_.ca_directory};
     append(paths, options_.policy_files);
@@ -259,7 +259,7 @@ class Run {
     SR_LET(mounts, mount_plan());
     CommandEnvironment environment = environment_inside();
     say_of(environment.ignored_proxies, "ignored inside: the gateway connects directly");
-    say_of(environment.closed_files, "not writable inside: write to them in a step outside the jail");
+    say_of(environment.closed_files, "not writable inside: use a step outside the jail");
     auto intent = intent_of(*policy_.policy);
     intent.denied_networks = denied_networks_.list();
     const NetworkRequest network{.intent = std::move(intent),

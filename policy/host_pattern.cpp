@@ -79,12 +79,6 @@ base::Result<std::string> to_a_labels(std::string_view text) {
 constexpr std::array<std::string_view, 8> kPrivateTops{"internal", "local", "localhost", "lan",
                                                        "home",     "corp",  "test",      "example"};
 
-bool is_public_suffix(std::string_view name) {
-  if (name.find('.') == std::string_view::npos) return std::ranges::find(kPrivateTops, name) == kPrivateTops.end();
-  const std::string terminated(name);
-  return psl_is_public_suffix2(psl_builtin(), terminated.c_str(), PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE) != 0;
-}
-
 // What people write instead of a host; empty if it is none of these.
 std::string other_form(std::string_view text) {
   const auto scheme = text.find("://");
@@ -132,6 +126,12 @@ base::Result<HostPattern> parse_host_pattern(std::string_view text) {
     return base::usage_error("would allow every site under a public suffix; name the sites");
   }
   return HostPattern{std::move(*name), wildcard};
+}
+
+bool is_public_suffix(std::string_view name) {
+  if (name.find('.') == std::string_view::npos) return std::ranges::find(kPrivateTops, name) == kPrivateTops.end();
+  const std::string terminated(name);
+  return psl_is_public_suffix2(psl_builtin(), terminated.c_str(), PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE) != 0;
 }
 
 bool is_shared_suffix(std::string_view name) {

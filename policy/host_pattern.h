@@ -23,6 +23,10 @@ struct HostPattern {
 // Errors say what is wrong with `text` and do not name it again.
 [[nodiscard]] base::Result<HostPattern> parse_host_pattern(std::string_view text);
 
+// A registry delegates names below this one: com, co.uk (the ICANN part of the public suffix list). Single labels that
+// no registry has (lan, internal) are not.
+[[nodiscard]] bool is_public_suffix(std::string_view name);
+
 // Anybody can register names below this one (the private part of the public suffix list: github.io, blogspot.com).
 [[nodiscard]] bool is_shared_suffix(std::string_view name);
 

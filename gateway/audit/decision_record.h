@@ -3,11 +3,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <string_view>
+
 #include "gateway/audit/counters.h"
 #include "gateway/audit/decision_log.h"
 #include "policy/decision.h"
 
 namespace soleroute::gateway::audit {
+
+// In the detail of a denied name that is an allowed one and what may be a search domain: no person may have typed it.
+inline constexpr std::string_view kMaybeSearched = "search domain?";
 
 // What was asked: who, where to, and what. A record may be used again for the same connection: it keeps its storage and
 // its destination, and is emptied of what the facts do not say.

@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "gateway/audit/decision_record.h"
 #include "gateway/audit/probe.h"
 #include "policy/address_class.h"
 #include "policy/explanation.h"
@@ -150,7 +151,7 @@ bool is_curable(const DecisionRecord& refused) {
   const bool known = std::ranges::any_of(
       kCurable, [&](Reason reason) { return policy::to_string(reason) == std::string_view(refused.reason); });
   return known && !is_probe(refused) && !is_below_the_probe(refused.host) && !is_name_of_a_service_record(refused) &&
-         !refused.detail.contains(kSpecialName);
+         !refused.detail.contains(kSpecialName) && !refused.detail.contains(kMaybeSearched);
 }
 
 std::optional<policy::OptionalUse> optional_use(const DecisionRecord& refused, const policy::Policy& policy) {

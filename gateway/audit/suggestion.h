@@ -27,7 +27,7 @@ namespace soleroute::gateway::audit {
 [[nodiscard]] std::string lines_to_allow(std::span<const DecisionRecord> refused, const policy::Policy& policy,
                                          std::size_t most_items);
 // Could any line of a policy allow this? Not a probe of `gateway verify`, nor a name that is no host's (of a SRV
-// record, of special use), nor a denial for what was sent or went wrong.
+// record, of special use, an allowed one with a search domain behind it), nor a denial for what was sent or went wrong.
 [[nodiscard]] bool is_curable(const DecisionRecord& refused);
 // The service that asks for this and works without it, as far as the record tells. Borrows from the policy.
 [[nodiscard]] std::optional<policy::OptionalUse> optional_use(const DecisionRecord& refused,

@@ -11,8 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/audit/decision_record.h"
 #include "gateway/audit/probe.h"
 #include "gateway/audit/suggestion.h"
+#include "policy/host_pattern.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -40,7 +42,7 @@ Demands demands_of(const Refusals& refusals, const policy::Policy& policy) {
 }
 
 // Names that a resolver made of others by its search domains: "a.test.corp.example", where the log or the policy has
-// "a.test". Only looked up; nothing is there.
+// "a.test". Not "a.com.au", where both are names that people type. Only looked up; nothing is there.
 class SearchNames {
  public:
   SearchNames(const Refusals& refusals, const policy::Policy& policy) : policy_(policy) {
@@ -48,9 +50,10 @@ class SearchNames {
   }
   [[nodiscard]] bool made(const Refusals::Kind& kind) const {
     if (!is_lookup(kind)) return false;
+    if (kind.record.detail.contains(audit::kMaybeSearched)) return true;
     const std::string& host = kind.record.host;
     for (auto dot = host.rfind('.'); dot != std::string::npos && dot > 0; dot = host.rfind('.', dot - 1)) {
-      if (is_meant(host.substr(0, dot))) return true;
+      if (!policy::is_public_suffix(host.substr(dot + 1)) && is_meant(host.substr(0, dot))) return true;
     }
     return false;
   }

@@ -215,7 +215,8 @@ std::variant<Message, PendingLookup> Responder::decide(const ClientQuery& asked,
   }
   if (!decision.allowed()) {
     const auto judged = options_.searched->judge(asked.client, name, *question.policy, Clock::now());
-    question.completed = judged.verdict != SearchedNames::Verdict::kTyped;
+    question.completed =
+        judged.verdict == SearchedNames::Verdict::kCompleted || judged.verdict == SearchedNames::Verdict::kMeant;
   }
   names_->asked(asked.client, name, false);
   const DnsType type = asked.query.question.type;
@@ -239,8 +240,12 @@ std::optional<Message> Responder::if_completed(const ClientQuery& asked, const P
     facts.host = judged.typed;
     return denied(asked, *judged.typed, question.policy->decide(facts));
   }
-  log_.debug(fmt::format("{}: {} is {} and a search domain: answered that it does not exist", asked.client.to_string(),
-                         question.name.text(), judged.typed->text()));
+  if (judged.verdict == SearchedNames::Verdict::kGuessed) {
+    log_guessed(question);
+  } else {
+    log_.debug(fmt::format("{}: {} is {} and a search domain: answered that it does not exist",
+                           asked.client.to_string(), question.name.text(), judged.typed->text()));
+  }
   auto why = error_for(asked.query, sniffer::DnsErrorCode::kBlocked,
                        shown(question.name) + " is not in the policy, and looks like a search domain's");
   return sniffer::build_dns_reply(asked.query, negative(DnsRcode::kNxDomain, kDenialTtl, std::move(why)), asked.limit);
@@ -439,6 +444,13 @@ void Responder::log_private_address(const PendingLookup& question, const base::I
   record.detail =
       fmt::format("{}, {} is {}", type_detail(question.query.question.type), record.resolved,
                   policy::is_public(refused) ? "an address of the gateway's machine" : policy::address_class(refused));
+  log_denied(std::move(record));
+}
+
+// An allowed name with something behind it that may be a search domain of the client's.
+void Responder::log_guessed(const PendingLookup& question) {
+  auto record = record_of(question, policy::to_string(question.decision.reason));
+  record.detail = fmt::format("{}, {}", type_detail(question.query.question.type), audit::kMaybeSearched);
   log_denied(std::move(record));
 }
 

@@ -78,6 +78,7 @@ class Responder {
   void log_allowed(const PendingLookup& question, std::string_view detail);
   void log_failed(const PendingLookup& question, std::string_view reason, std::string_view detail);
   void log_private_address(const PendingLookup& question, const base::IpAddress& refused);
+  void log_guessed(const PendingLookup& question);
   void log_denied(audit::DecisionRecord record);
 
   ServerOptions options_;

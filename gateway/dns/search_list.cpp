@@ -2,9 +2,9 @@
 #include "gateway/dns/search_list.h"
 
 #include <algorithm>
-#include <string_view>
 
 #include "gateway/dns/special_names.h"
+#include "policy/host_pattern.h"
 
 namespace soleroute::gateway::dns {
 namespace {
@@ -22,21 +22,43 @@ bool is_allowed(const policy::Policy& policy, const base::IpAddress& client, con
   return policy.decide(facts).allowed();
 }
 
-// The first labels of `name`, at least two and not all, if the policy allows them.
-std::optional<base::HostName> allowed_prefix(const base::HostName& name, const base::IpAddress& client,
-                                             const policy::Policy& policy) {
+// Domains that a registry delegates names below are no search domains: amazon.com.au is a name that a person typed,
+// even if amazon.com is allowed.
+bool may_be_search_domain(std::string_view domain) {
+  return domain.contains('.') && !policy::is_public_suffix(domain);
+}
+
+struct Completed {
+  base::HostName typed;
+  bool known = false;  // the domain behind it is of the list
+};
+
+// The first labels of `name`, at least two and not all, if the policy allows them; with a known domain behind them
+// before any other.
+std::optional<Completed> allowed_prefix(const base::HostName& name, const base::IpAddress& client,
+                                        const policy::Policy& policy, const SearchList& list) {
   const std::string_view text = name.text();
+  std::optional<Completed> guessed;
   std::size_t labels = 1;
   for (auto dot = text.find('.'); dot != std::string_view::npos; dot = text.find('.', dot + 1), ++labels) {
     if (labels > SearchedNames::kMaxTypedLabels) break;
     if (labels < 2) continue;
+    const bool known = list.has(text.substr(dot + 1));
+    if (!known && (guessed || !may_be_search_domain(text.substr(dot + 1)))) continue;
     auto prefix = base::HostName::parse(text.substr(0, dot));
-    if (prefix && is_allowed(policy, client, *prefix)) return std::move(*prefix);
+    if (!prefix || !is_allowed(policy, client, *prefix)) continue;
+    Completed found{std::move(*prefix), known};
+    if (known) return found;
+    guessed = std::move(found);
   }
-  return std::nullopt;
+  return guessed;
 }
 
 }  // namespace
+
+bool SearchList::has(std::string_view domain) const {
+  return std::ranges::any_of(domains, [&](const base::HostName& known) { return known.text() == domain; });
+}
 
 SearchedNames::Heard& SearchedNames::heard(Client& client, const base::HostName& name, Clock::time_point now) {
   const auto found = std::ranges::find(client, name, &Heard::name);
@@ -75,20 +97,21 @@ std::optional<base::HostName> SearchedNames::before_domain(const base::HostName&
 
 SearchedNames::Judgement SearchedNames::judge(const base::IpAddress& client, const base::HostName& name,
                                               const policy::Policy& policy, Clock::time_point now) {
-  auto prefix = allowed_prefix(name, client, policy);
+  auto prefix = allowed_prefix(name, client, policy, list_);
   if (!prefix && list_.domains.empty()) return {};
   const std::lock_guard lock(mutex_);
   Client& known = clients_.touch(client);
   if (const auto* before = recall(known, name, now); before != nullptr && before->completed) return {};
   auto typed = before_domain(name, known, now);
-  if (!typed) typed = std::move(prefix);
+  const bool guessed = !typed && prefix && !prefix->known;
+  if (!typed && prefix) typed = std::move(prefix->typed);
   if (!typed) return {};
   const auto* asked = recall(known, *typed, now);
   const bool meant = asked != nullptr && asked->missing && !is_allowed(policy, client, *typed);
   heard(known, *typed, now).completed = true;
   if (meant) return {.verdict = Verdict::kMeant, .typed = std::move(typed)};
   heard(known, name, now).missing = true;
-  return {.verdict = Verdict::kCompleted, .typed = std::move(typed)};
+  return {.verdict = guessed ? Verdict::kGuessed : Verdict::kCompleted, .typed = std::move(typed)};
 }
 
 }  // namespace soleroute::gateway::dns

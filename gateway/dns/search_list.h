@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -23,6 +24,8 @@ struct SearchList {
   static constexpr std::size_t kMaxDomains = 32;
   std::vector<base::HostName> domains{};
   unsigned ndots = 1;  // names with fewer dots are completed before they are asked as they are
+
+  [[nodiscard]] bool has(std::string_view domain) const;
 };
 
 class SearchedNames {
@@ -37,7 +40,10 @@ class SearchedNames {
 
   enum class Verdict : std::uint8_t {
     kTyped,      // a name like any other
-    kCompleted,  // made of `typed` and a domain: it does not exist
+    kCompleted,  // made of `typed` and a known search domain: it does not exist
+    // Made of `typed`, which the policy allows, and what may be a search domain of the client's: it does not exist
+    // either, and is recorded, because a client can make up any number of such names.
+    kGuessed,
     // Made of `typed` and a search domain, after the client was told that `typed` does not exist. That answer was a
     // mistake: `typed` is the whole name that was meant, and the client asks here for the last time.
     kMeant,

@@ -74,6 +74,16 @@ TEST(PolicySuggestion, NamesEndpointsByTheirPorts) {
   EXPECT_THAT(suggestion_for({packet}).yaml, HasSubstr("endpoints:\n  - {host: db.test, port: 5432}  # 1 time\n"));
 }
 
+TEST(PolicySuggestion, LeavesOutAllowedNamesWithASearchDomainButNotWithAPublicSuffix) {
+  auto guessed = refused(policy::Phase::kDns, "a.test.data.evil.example");
+  guessed.detail = "dns type A, search domain?";
+  const auto made = suggestion_for(
+      {guessed, refused(policy::Phase::kDns, "a.test.co.uk"), refused(policy::Phase::kDns, "a.test.corp.example")},
+      "domains: [a.test]");
+  EXPECT_EQ(made.yaml, "domains:\n  - a.test.co.uk  # 1 time, DNS only\n");
+  EXPECT_THAT(made.without, IsEmpty());
+}
+
 TEST(PolicySuggestion, CountsWhatNoPolicyWouldAllow) {
   auto quic = refused(policy::Phase::kPacket, "", 443);
   quic.destination = "45.33.32.7:443";

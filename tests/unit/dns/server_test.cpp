@@ -89,7 +89,7 @@ TEST(DnsServer, DecidesByTheWholeName) {
   }
   for (const char* name : {"allowed.test.evil.test", "allowed.test.corp.example", "gateway.internal.corp.example"}) {
     EXPECT_EQ(lab.ask(name).rcode(), DnsRcode::kNxDomain) << name;
-    EXPECT_THAT(lab.log.about(name), IsEmpty()) << "no person typed it";
+    EXPECT_THAT(lab.log.about(name), SizeIs(1)) << name;
   }
   EXPECT_THAT(lab.upstream.seen(), IsEmpty());
   for (const char* name : {"a.wild.test", "a_b.wild.test", "x.y.wild.test", "wild.test"}) {
@@ -670,6 +670,28 @@ TEST(DnsServer, ANameThatAResolverCompletesDoesNotExist) {
   EXPECT_THAT(lab.ask("allowed.test").addresses, ElementsAre(kOrigin)) << "what the resolver asks next";
   EXPECT_THAT(lab.ask("evil.test").addresses, ElementsAre(kOwnV4)) << "control: the name that was typed";
   EXPECT_THAT(lab.log.about("evil.test"), SizeIs(1));
+}
+
+TEST(DnsServer, AnAllowedNameBeforeAnUnknownDomainDoesNotExistAndIsRecorded) {
+  DnsLab lab(honest, kLabPolicy, {kOwnV4}, "127.0.0.1", {}, search_list({"corp.example"}));
+  EXPECT_EQ(lab.ask("allowed.test.corp.example").rcode(), DnsRcode::kNxDomain);
+  EXPECT_THAT(lab.log.records(), IsEmpty()) << "control: a known search domain";
+  for (const char* name : {"allowed.test.data.evil.example", "gateway.internal.data.evil.example"}) {
+    EXPECT_EQ(lab.ask(name).rcode(), DnsRcode::kNxDomain) << name;
+    ASSERT_THAT(lab.log.about(name), SizeIs(1)) << name;
+    EXPECT_EQ(lab.log.about(name).front().detail, "dns type A, search domain?");
+  }
+  EXPECT_EQ(lab.counters.dns_denied.load(), 2U);
+}
+
+TEST(DnsServer, AnAllowedNameBeforeAPublicSuffixIsAnyDeniedName) {
+  DnsLab lab(honest, kLabPolicy, {kOwnV4}, "127.0.0.1", {}, search_list({"net.au"}));
+  for (const char* name : {"allowed.test.co.uk", "allowed.test.au", "allowed.test.test"}) {
+    EXPECT_THAT(lab.ask(name).addresses, ElementsAre(kOwnV4)) << name;
+    ASSERT_THAT(lab.log.about(name), SizeIs(1)) << name;
+    EXPECT_EQ(lab.log.about(name).front().detail, "dns type A");
+  }
+  EXPECT_EQ(lab.ask("allowed.test.net.au").rcode(), DnsRcode::kNxDomain) << "control: a known search domain";
 }
 
 TEST(DnsServer, AWholeNameBelowASearchDomainIsRecordedUnderThatName) {

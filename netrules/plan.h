@@ -51,7 +51,8 @@ struct Intent {
   bool native_queue = true;                   // false: xtables NFQUEUE as a compat target
   std::vector<EndpointRule> endpoints;
   // The networks of the addresses that DNS gives for denied names. TCP to them ends at the gateway, which says what was
-  // refused, but for kPortsWithoutHttp, which are refused at once. In a guard: all networks that a gateway may choose.
+  // refused, but for kPortsWithoutHttp, which are refused at once even if an endpoint has that port. In a guard: all
+  // networks that a gateway may choose.
   std::vector<base::Cidr> denied_networks{};
   bool capture_all_tcp = false;  // not only 80, 443 and endpoints: the gateway decides every port (observing)
   // Guard: the gateway as the agent's routes name it, one of each family in use. Never empty there.

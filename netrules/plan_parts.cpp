@@ -148,15 +148,17 @@ void add_dns_capture(const Intent& intent, const Matches& matches, Chain& chain)
 }
 void add_web_capture(const Intent& intent, const Matches& matches, Chain& chain) {
   chain.rules.push_back(redirect(joined(matches, {tcp({kHttp, kHttps})}), intent.redirect_port));
+  for (const base::Cidr& network : intent.denied_networks) {  // before endpoints: a refusal at once, whatever they list
+    chain.rules.push_back(
+        accept(joined(matches, {DestinationIn{network}, tcp({kPortsWithoutHttp.begin(), kPortsWithoutHttp.end()})}),
+               "denied names, no HTTP on these ports: refused below"));
+  }
   for (const EndpointRule& endpoint : tcp_endpoints(intent)) {
     chain.rules.push_back(redirect(endpoint_matches(matches, endpoint), intent.redirect_port, shown(endpoint.comment)));
   }
   for (const base::Cidr& network : intent.denied_networks) {
-    const Matches denied = joined(matches, {DestinationIn{network}});
-    chain.rules.push_back(accept(joined(denied, {tcp({kPortsWithoutHttp.begin(), kPortsWithoutHttp.end()})}),
-                                 "denied names, no HTTP on these ports: refused below"));
-    chain.rules.push_back(
-        redirect(joined(denied, {ProtocolIs{Protocol::kTcp}}), intent.redirect_port, "denied names: other ports"));
+    chain.rules.push_back(redirect(joined(matches, {DestinationIn{network}, ProtocolIs{Protocol::kTcp}}),
+                                   intent.redirect_port, "denied names: other ports"));
   }
   if (!intent.capture_all_tcp) return;
   chain.rules.push_back(accept(joined(matches, {DestinationIsLocal{}})));

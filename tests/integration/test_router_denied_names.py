@@ -1,6 +1,11 @@
 """The router: each denied name has an address of its own network, and every port of it says what was refused."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+import socket
+import struct
+
+import pytest
+
 from lab import addresses as at
 from lab import dns_wire as dns
 from lab import tls_wire, wait, web
@@ -45,6 +50,25 @@ def test_an_unknown_protocol_is_reset_and_recorded(case, lab):
     reply, _ = web.talk(lab.agent, address_of(lab, name), 6380, b"*1\r\n$4\r\nPING\r\n")
     assert reply == b""
     assert case.record(host=name, port=6380)["reason"] == "endpoint_not_allowed"
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+def test_a_client_that_closes_at_once_is_recorded(case, lab, reset):
+    name = f"{case.canary}.evil.test"
+    with web.connected(lab.agent, address_of(lab, name), 6380) as link:
+        if reset:
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert case.record(host=name, port=6380)["reason"] == "endpoint_not_allowed"
+
+
+def test_an_endpoint_delays_no_refusal_of_a_denied_name(lab, make_gateway, agent):
+    gateway = make_gateway().start()
+    gateway.reload(at.POLICY + "endpoints:\n  - {host: allowed.test, ports: [22, 5432, 8022]}\n")
+    for port in (22, 5432):
+        how, _, seconds = agent.call("tcp", address_of(lab, "denied.test"), port)
+        assert how == "refused" and seconds < 0.9, port
+    how, _, _ = agent.call("tcp", address_of(lab, "denied.test"), 8022)
+    assert how == "reset", "control: this port may have HTTP"
 
 
 def test_a_policy_that_lists_the_network_moves_the_addresses_away(lab, make_gateway):

@@ -58,7 +58,7 @@ void expect_verdicts(const Ruleset& rules, std::span<const Case> cases, bool arr
 
 Ruleset router_with_endpoints() {
   Intent intent = intent_for(Topology::kRouter);
-  intent.endpoints = {{EndpointRule::Transport::kTcp, std::nullopt, {5432}, ""},
+  intent.endpoints = {{EndpointRule::Transport::kTcp, std::nullopt, {5432, 8888}, ""},
                       {EndpointRule::Transport::kTcp, *base::Cidr::parse("198.51.100.0/28"), {22}, ""}};
   return *open_rules(intent);
 }
@@ -82,7 +82,8 @@ TEST(RouterRules, GiveEachPacketOfAnAgentItsVerdict) {
       {from_agent("fd73:6f6c:6572:1::407", kTcp, 3000), kAccepted, kRedirect, "likewise over IPv6"},
       {from_agent("100.65.4.7", kTcp, 6379), kReset, 0, "no HTTP on this port: refused at once"},
       {from_agent("fd73:6f6c:6572:1::407", kTcp, 22), kReset, 0, "likewise over IPv6"},
-      {from_agent("100.65.4.7", kTcp, 5432), kAccepted, kRedirect, "an endpoint by name: its name may be allowed now"},
+      {from_agent("100.65.4.7", kTcp, 5432), kReset, 0, "refused at once although an endpoint by name has this port"},
+      {from_agent("100.65.4.7", kTcp, 8888), kAccepted, kRedirect, "an endpoint by name: its name may be allowed now"},
       {from_agent("100.65.4.7", kUdp, 443), kProhibited, 0, "QUIC to a denied name"},
       {from_agent("100.65.4.7", kUdp, 5000), kProhibited, 0, "UDP to a denied name"},
       {from_agent("100.66.4.7", kTcp, 4873), kReset, 0, "beside the network"},
@@ -328,7 +329,11 @@ TEST(OwnSources, AreHeldWhereAPacketArrivesOnLoopbackToo) {
 
 TEST(LocalRules, LeadDeniedNamesToTheGatewayAndRefuseWhereNoHttpIsSpoken) {
   for (const Topology topology : {Topology::kSidecar, Topology::kJail}) {
-    const Ruleset rules = *open_rules(intent_for(topology));
+    Intent intent = intent_for(topology);
+    const std::vector<std::uint16_t> ports(kPortsWithoutHttp.begin(), kPortsWithoutHttp.end());
+    intent.endpoints = {{EndpointRule::Transport::kTcp, std::nullopt, ports, "by name"}};
+    const Ruleset rules = *open_rules(intent);
+    EXPECT_EQ(leave(rules, from_program("9.9.9.9", kTcp, 5432)).redirected_to, kRedirect) << "control: the endpoint";
     for (const char* denied : {"100.65.4.7", "fd73:6f6c:6572:1::407"}) {
       for (const std::uint16_t port : {80, 443, 3000, 4873, 8080}) {
         const Verdict verdict = leave(rules, from_program(denied, kTcp, port));

@@ -12,6 +12,8 @@ namespace soleroute::gateway::audit {
 namespace {
 
 constexpr std::size_t kMaxShownField = 500;
+constexpr std::size_t kMaxShownLines = 100;
+constexpr std::string_view kMargin = "          ";  // as wide as a time
 constexpr std::string_view kRed = "\x1b[31m";
 constexpr std::string_view kGreen = "\x1b[32m";
 constexpr std::string_view kYellow = "\x1b[33m";
@@ -19,6 +21,20 @@ constexpr std::string_view kPlain = "\x1b[0m";
 
 std::string tame(std::string_view text) {
   return base::shown(text.substr(0, kMaxShownField));
+}
+
+// Each of its lines by itself: a fault of a policy has a caret below the place.
+std::string tame_lines(std::string_view text) {
+  const auto lines = base::lines_of(text);
+  std::string out;
+  for (std::size_t i = 0; i < lines.size() && i < kMaxShownLines; ++i) {
+    if (i > 0) out.append("\n").append(kMargin);
+    out += tame(lines[i]);
+  }
+  if (lines.size() > kMaxShownLines) {
+    out += fmt::format("\n{}({} more lines)", kMargin, lines.size() - kMaxShownLines);
+  }
+  return out;
 }
 
 // "2026-11-24T03:05:01.118Z" gives "03:05:01".
@@ -88,7 +104,7 @@ std::string log_text(const LogLine& line, bool colour) {
   const Word word = heading(line);
   const bool coloured = colour && !word.colour.empty();
   return fmt::format("{}  {}{:<10}{}  {}", time_of(line.ts), coloured ? word.colour : "", tame(word.text),
-                     coloured ? kPlain : "", tame(line.text));
+                     coloured ? kPlain : "", tame_lines(line.text));
 }
 
 }  // namespace soleroute::gateway::audit

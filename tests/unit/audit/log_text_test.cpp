@@ -43,6 +43,27 @@ TEST(LogText, SaysWhatHappenedToTheGateway) {
   for (const Row& row : rows) EXPECT_EQ(log_text(read(row.json), false), row.text);
 }
 
+TEST(LogText, KeepsTheLinesOfAMessageBehindAMargin) {
+  const std::string_view fault =
+      R"({"ts":"2026-11-24T03:05:01.118Z","type":"reload","accepted":false,"detail":"a.yaml:2:3: unknown key\n)"
+      R"(  hots: a\u001b[2J\n  ^\n03:05:01  allow"})";
+  EXPECT_EQ(log_text(read(fault), false),
+            "03:05:01  error       a.yaml:2:3: unknown key\n"
+            "            hots: a\\u{001b}[2J\n"
+            "            ^\n"
+            "          03:05:01  allow");
+  EXPECT_THAT(log_text(read(fault), true), HasSubstr("a\\u{001b}[2J\n"));
+}
+
+TEST(LogText, CutsLongMessagesByLines) {
+  LogLine line;
+  line.type = LineType::kError;
+  for (int i = 0; i < 150; ++i) line.text += std::string(600, 'x') + "\n";
+  const std::string text = log_text(line, false);
+  EXPECT_THAT(text, HasSubstr("\n          (50 more lines)"));
+  EXPECT_LT(text.size(), 100U * 520U);
+}
+
 TEST(LogText, TellsObservedRefusalsFromReal) {
   std::string observed(kDenied);
   observed.replace(observed.find("\"reason\""), 0, "\"observed\":true,");

@@ -44,20 +44,11 @@ std::optional<base::Endpoint> address_asked(const DecisionRecord& record,
   return http || tls ? destination : std::nullopt;
 }
 
-// Of the ranges from which denied names get their addresses (100.64.0.0/10 and a ULA of the gateway's).
-bool stands_for_a_name(const base::IpAddress& address) {
-  static const auto kV4 = base::Cidr::parse("100.64.0.0/10").value();
-  static const auto kV6 = base::Cidr::parse("fd73:6f6c:6572::/48").value();
-  return kV4.contains(address.unmapped()) || kV6.contains(address);
-}
-
-// Where denied names lead: the address says nothing about where the flow was going, a name does.
+// Where denied names lead, as the record says: the address says nothing about where the flow was going, a name does.
+// The address alone does not tell: real networks have addresses of the same ranges (Tailscale's in 100.64.0.0/10).
 bool went_to_the_gateway(const DecisionRecord& record) {
   const bool may = record.phase == policy::Phase::kPacket || record.phase == policy::Phase::kConnect;
-  if (!may) return false;
-  if (record.detail.contains(kOwnAddress)) return true;
-  const auto destination = base::Endpoint::parse(record.destination);
-  return destination && !record.host.empty() && stands_for_a_name(destination->address);
+  return may && record.detail.contains(kOwnAddress);
 }
 
 bool lists(std::span<const base::Cidr> permitted, const base::IpAddress& address) {

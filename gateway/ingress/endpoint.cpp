@@ -76,7 +76,9 @@ void refuse_endpoint(flow::Context& context, flow::ClientConnection& client, con
                      policy::Reason reason, std::string detail) {
   const auto& destination = client.original_destination;
   const auto name = context.names.looked_up_as(client.peer.address, destination.address);
-  if (detail.empty() && context.is_own(destination.address)) detail = audit::kOwnAddress;
+  if (context.is_own(destination.address)) {
+    detail.append(detail.empty() ? "" : ", ").append(audit::kOwnAddress);  // the address says nothing then
+  }
   const flow::Refusal refusal{.phase = policy::Phase::kConnect,
                               .reason = reason,
                               .host = name ? name->text() : "",

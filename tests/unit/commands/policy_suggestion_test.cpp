@@ -74,6 +74,22 @@ TEST(PolicySuggestion, NamesEndpointsByTheirPorts) {
   EXPECT_THAT(suggestion_for({packet}).yaml, HasSubstr("endpoints:\n  - {host: db.test, port: 5432}  # 1 time\n"));
 }
 
+// Tailscale's addresses are of 100.64.0.0/10 too, from which denied names get theirs.
+TEST(PolicySuggestion, ListsAPrivateAddressUnlessTheRecordSaysThatItIsTheGateways) {
+  auto packet = refused(policy::Phase::kConnect, "db.test", 5432);
+  packet.destination = "100.101.7.7:5432";
+  packet.resolved = "100.101.7.7";
+  packet.reason = "private_address";
+  EXPECT_THAT(suggestion_for({packet}).yaml, HasSubstr("{host: db.test, port: 5432, addresses: [100.101.7.7/32]}"));
+  packet.resolved = "";
+  packet.phase = policy::Phase::kPacket;
+  packet.reason = "endpoint_not_allowed";
+  packet.detail = "tcp, looked up as db.test";
+  EXPECT_THAT(suggestion_for({packet}).yaml, HasSubstr("addresses: [100.101.7.7/32]"));
+  packet.detail = "tcp, this gateway";
+  EXPECT_THAT(suggestion_for({packet}).yaml, HasSubstr("  - {host: db.test, port: 5432}  #")) << "a denied name's";
+}
+
 TEST(PolicySuggestion, LeavesOutAllowedNamesWithASearchDomainButNotWithAPublicSuffix) {
   auto guessed = refused(policy::Phase::kDns, "a.test.data.evil.example");
   guessed.detail = "dns type A, search domain?";
@@ -164,7 +180,8 @@ TEST(PolicySuggestion, PutsFirstWhatWasDeniedMost) {
 }
 
 TEST(PolicySuggestion, IsAsReviewed) {
-  auto redis = packet("100.64.3.4:6379", "redis.test");
+  auto redis = packet("100.65.3.4:6379", "redis.test");
+  redis.detail = "tcp, this gateway";
   auto nameless = refused(policy::Phase::kTls, "", 443);
   nameless.reason = "no_sni";
   nameless.destination = "45.33.32.1:443";
@@ -216,9 +233,10 @@ TEST(PolicySuggestion, NeverNamesTheGatewaysOwnAddress) {
 }
 
 TEST(PolicySuggestion, NamesNoAddressThatStandsForADeniedName) {
-  for (const char* destination : {"100.64.3.4:6379", "[fd73:6f6c:6572::1:7]:6379"}) {
-    EXPECT_EQ(suggestion_for({packet(destination, "redis.test")}).yaml,
-              "endpoints:\n  - {host: redis.test, port: 6379}  # 1 time\n");
+  for (const char* destination : {"100.65.3.4:6379", "[fd73:6f6c:6572:1::7]:6379"}) {
+    auto record = packet(destination, "redis.test");
+    record.detail = "tcp, this gateway";
+    EXPECT_EQ(suggestion_for({record}).yaml, "endpoints:\n  - {host: redis.test, port: 6379}  # 1 time\n");
   }
   EXPECT_THAT(suggestion_for({packet("10.0.0.5:6379", "redis.test")}).yaml, HasSubstr("addresses: [10.0.0.5/32]"))
       << "control";

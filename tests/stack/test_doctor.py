@@ -41,7 +41,7 @@ CLOSED = ("-o", "com.docker.network.bridge.enable_ip_masquerade=false")
 def test_a_network_as_in_the_templates_is_well(doctor, network):
     network("good", *CLOSED)
     done = doctor()
-    assert "network good leads to its gateway alone" in done.stdout and "PROBLEM" not in done.stdout
+    assert "network good leads only to its gateway" in done.stdout and "PROBLEM" not in done.stdout
     assert done.returncode == 0
 
 

@@ -52,18 +52,18 @@ int services(const ServicesOptions& options) {
         {fmt::format("unknown service '{}'{}", base::shown(name), policy::did_you_mean(name, policy::service_names())),
          base::ErrorKind::kUsage});
   }
-  const bool as_json = options.format == "json";
+  const bool in_json = options.format == "json";
   auto list = nlohmann::ordered_json::array();
   for (const auto& service : *catalog) {
     const bool wanted = options.names.empty() || std::ranges::find(options.names, service.name) != options.names.end();
     if (!wanted) continue;
-    if (as_json) {
+    if (in_json) {
       list.push_back(as_json(service));
     } else {
       print_text(service);
     }
   }
-  if (as_json) fmt::print("{}\n", list.dump(2));
+  if (in_json) fmt::print("{}\n", list.dump(2));
   return kExitDone;
 }
 

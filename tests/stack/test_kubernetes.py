@@ -167,7 +167,7 @@ def test_an_edited_config_map_is_in_force_after_a_reload(pod, podman, user):
     assert not works(pod) and pod.agent("curl", "-sS", "http://a.wild.test/").stdout == "WILD\n"
     file.write_text("domains: 7\n")
     done = reload()
-    assert done.returncode == 1 and "/etc/soleroute/policy.yaml:1:" in done.stderr
+    assert done.returncode == 2 and "/etc/soleroute/policy.yaml:1:" in done.stderr
     assert not works(pod), "the policy from before holds"
     file.write_text(POLICY)
     assert reload().returncode == 0 and works(pod)

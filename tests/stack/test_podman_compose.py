@@ -156,7 +156,7 @@ def test_an_edited_policy_is_in_force_after_a_reload(project):
     assert ": 1 host, revision " in reload().stdout
     assert not works(project)
     project.set_policy("domains: 7\n")
-    assert reload().returncode == 1 and not works(project)
+    assert reload().returncode == 2 and not works(project)
     project.set_policy(POLICY)
     assert reload().returncode == 0 and works(project)
 

@@ -141,4 +141,4 @@ def test_where_neither_a_user_nor_a_pid_namespace_can_be_made_nothing_runs(progr
     done = in_a_machine("masked", script, str(program), limit, folder=folder, kind="sudo")
     assert done.returncode == status, done.stderr
     assert (folder / "ran").exists() == (status == 0)
-    assert ("nothing keeps the command from other processes" in done.stderr) == (status == 3)
+    assert ("nothing isolates the command from other processes" in done.stderr) == (status == 3)

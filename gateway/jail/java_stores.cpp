@@ -138,9 +138,10 @@ std::vector<std::string> certificates_of(std::string_view pem) {
   long size = 0;
   while (text && PEM_read_bio(text.get(), &name, &header, &data, &size) == 1) {
     if (std::string_view(name) == PEM_STRING_X509) found.emplace_back(data, data + size);
-    OPENSSL_free(name);
-    OPENSSL_free(header);
-    OPENSSL_free(data);
+    // Not OPENSSL_free: it puts this file's path into the program.
+    CRYPTO_free(name, nullptr, 0);
+    CRYPTO_free(header, nullptr, 0);
+    CRYPTO_free(data, nullptr, 0);
   }
   ERR_clear_error();
   return found;

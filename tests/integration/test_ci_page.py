@@ -64,7 +64,7 @@ def test_the_shell_recipes_run_as_shown(run):
 
 
 def test_every_format_that_is_named_exists(run):
-    table = _PAGE[_PAGE.index("| format |") : _PAGE.index("`gateway run` and `gateway test` append")]
+    table = _PAGE[_PAGE.index("| format |") : _PAGE.index("`gateway run`, `gateway test` and `gateway suggest` append")]
     named = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
     assert len(named) == 7
     for name in named:

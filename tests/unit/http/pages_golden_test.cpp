@@ -153,13 +153,13 @@ TEST(GoldenPages, OfGatewayInternalAreAsReviewed) {
   const auto client = base::IpAddress::parse("10.0.0.9").value();
   flow::RecentDenials denials({});
   const SiteSources sources{*policy, flow::policy_pages(*policy), &denials, {}};
-  const auto page = [&](std::string_view target) {
+  const auto text_of = [&](std::string_view target) {
     const Page page = internal_site_page({"GET", target, client}, sources);
     return page.body + (page.rest ? *page.rest : "");
   };
-  testing::expect_golden("pages/gateway-internal.txt", page("/"));
-  testing::expect_golden("pages/gateway-internal-policy.txt", page("/policy"));
-  testing::expect_golden("pages/gateway-internal-not-found.txt", page("/nothing"));
+  testing::expect_golden("pages/gateway-internal.txt", text_of("/"));
+  testing::expect_golden("pages/gateway-internal-policy.txt", text_of("/policy"));
+  testing::expect_golden("pages/gateway-internal-not-found.txt", text_of("/nothing"));
   audit::DecisionRecord record;
   record.phase = Phase::kHttp;
   record.reason = "host_not_allowed";
@@ -168,7 +168,7 @@ TEST(GoldenPages, OfGatewayInternalAreAsReviewed) {
   record.scheme = "https";
   record.port = 443;
   denials.note(record);
-  testing::expect_golden("pages/gateway-internal-denied.txt", page("/"));
+  testing::expect_golden("pages/gateway-internal-denied.txt", text_of("/"));
 }
 
 TEST(RefusalPages, HaveAReasonPhraseThatIsBoundedAndCannotForgeALine) {

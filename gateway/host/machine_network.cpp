@@ -70,7 +70,7 @@ NetworkFacts gather_network_facts() {
   facts.cookie = network_cookie();
   facts.first_pid_namespace = inode_of("/proc/self/ns/pid") == kFirstPidNamespace;
   if (own && first) facts.is_of_pid_1 = *own == *first;
-  facts.has_hardware = has_hardware();
+  facts.has_hardware = !facts.cookie && has_hardware();  // rtnetlink is asked only where the cookie does not tell
   return facts;
 }
 

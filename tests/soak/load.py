@@ -195,6 +195,6 @@ class Load:
         answer = web.resolve(self._world.lab.agent, name, dns_wire.A)
         if answer is None:
             return "no answer"
-        if answer.addresses() not in ([at.GW], []):
+        if answer.addresses() and not at.leads_to_refusal(answer.addresses()):
             self.strays.append(f"denied dns was answered {answer.addresses()}")
         return ""

@@ -238,7 +238,7 @@ struct CommandLine {
   bool quiet = false;
 };
 
-// "example.com" is meant as https://example.com/, "put" as PUT: said, so that nobody takes it for what was written.
+// Reads "example.com" as https://example.com/ and "put" as PUT, and says so: the answer is about another text.
 base::Status as_meant(ExplainOptions& options) {
   constexpr std::array<std::string_view, 7> kMethods{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
   const auto said = [](std::string_view what, std::string_view meaning) {

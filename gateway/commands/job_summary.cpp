@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -36,16 +35,6 @@ std::string bounded(std::string_view markdown) {
   return out;
 }
 
-bool write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t count = ::write(fd, text.data(), text.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return true;
-}
-
 }  // namespace
 
 JobSummary JobSummary::from_environment() {
@@ -69,7 +58,7 @@ JobSummary JobSummary::from_environment() {
 }
 
 void JobSummary::append(std::string_view markdown) const {
-  if (file_ && !write_all(file_.get(), bounded(markdown))) warn(path_, "write", errno);
+  if (file_ && !base::write_all(file_.get(), bounded(markdown))) warn(path_, "write", errno);
 }
 
 void append_job_summary(std::string_view markdown) {

@@ -29,7 +29,7 @@ bool is_lookup(const Refusals::Kind& kind) {
   return kind.record.phase == policy::Phase::kDns;
 }
 
-// How often each line is wanted by what was used, or by what was only looked up if nobody used it.
+// How often each line is wanted: by connections and requests, or by DNS questions where there was nothing else.
 Demands demands_of(const Refusals& refusals, const policy::Policy& policy) {
   Demands uses;
   Demands lookups;

@@ -46,14 +46,9 @@ base::Result<base::Fd> open_new(const std::string& path, const Identity& command
   return open_one(path, command, mounts);
 }
 
-base::Status write_all(int fd, std::string_view text, const std::string& path) {
-  while (!text.empty()) {
-    const ssize_t count = ::write(fd, text.data(), text.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return base::errno_error(fmt::format("cannot write {}", base::shown(path)));
-    text.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return {};
+base::Status write_to(const base::Fd& file, std::string_view text, const std::string& path) {
+  if (base::write_all(file.get(), text)) return {};
+  return base::errno_error(fmt::format("cannot write {}", base::shown(path)));
 }
 
 bool leads_to(const std::string& path, const struct stat& file) {
@@ -117,15 +112,15 @@ std::vector<TrustedPath> EndFiles::paths() const {
 }
 
 base::Status EndFiles::write_summary(std::string_view text) const {
-  return write_all(summary_.get(), text, names_.summary);
+  return write_to(summary_, text, names_.summary);
 }
 
 base::Status EndFiles::write_job_summary(std::string_view text) const {
-  return write_all(job_summary_.get(), text, names_.job_summary);
+  return write_to(job_summary_, text, names_.job_summary);
 }
 
 base::Status EndFiles::write_policy(std::string_view text) const {
-  return write_all(policy_.get(), text, names_.policy);
+  return write_to(policy_, text, names_.policy);
 }
 
 void EndFiles::forget_policy() {

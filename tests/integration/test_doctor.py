@@ -69,14 +69,8 @@ def test_without_a_network_verify_says_that_no_gateway_answers(gateway_binary):
     reason = netns.available()
     if reason:
         pytest.skip(reason)
-    prefix = netns.unique_prefix()
-    reaper = netns.Reaper(prefix)
-    place = netns.Namespace(f"{prefix}-place")
-    try:
+    with netns.alone() as place:
         place.etc("resolv.conf", "nameserver 192.0.2.53\n")
         done = place.run(gateway_binary, "verify", check=False)
         assert (done.returncode, done.stdout) == (3, "")
         assert done.stderr == "gateway: no gateway answers here (no route, no DNS)\n"
-    finally:
-        place.delete()
-        reaper.close()

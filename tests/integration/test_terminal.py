@@ -84,13 +84,9 @@ def place(gateway_binary):
     reason = netns.available()
     if reason:
         pytest.skip(reason)
-    prefix = netns.unique_prefix()
-    reaper = netns.Reaper(prefix)
-    one = netns.Namespace(f"{prefix}-place")
-    one.binary = gateway_binary
-    yield one
-    one.delete()
-    reaper.close()
+    with netns.alone() as one:
+        one.binary = gateway_binary
+        yield one
 
 
 def serve(place, folder, output, *options):

@@ -133,3 +133,16 @@ class Reaper:
         """Removes what is left of the prefix now."""
         self._process.stdin.close()
         self._process.wait(timeout=30)
+
+
+@contextmanager
+def alone():
+    """One namespace without a laboratory around it, deleted at the end."""
+    prefix = unique_prefix()
+    reaper = Reaper(prefix)
+    place = Namespace(f"{prefix}-place")
+    try:
+        yield place
+    finally:
+        place.delete()
+        reaper.close()

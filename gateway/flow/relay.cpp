@@ -263,9 +263,8 @@ class Relay final : public std::enable_shared_from_this<Relay> {
 };
 
 void Relay::touch() {
-  const auto idle = half_closed_ ? kRelayHalfClosedIdle : kRelayIdle;
-  client_.expires_after(idle);
-  origin_.expires_after(idle);
+  client_.expires_after(kRelayIdle);
+  origin_.expires_after(kRelayIdle);
 }
 
 void Relay::pump_ended() {

@@ -18,9 +18,9 @@ struct RelayTotals {
   std::uint64_t to_client = 0;
 };
 
-// Neither direction moving for kRelayIdle ends the relay; half-closed it is kRelayHalfClosedIdle.
+// Neither direction moving for this long ends the relay, also while one side is closed: the other may still be
+// answered.
 inline constexpr std::chrono::milliseconds kRelayIdle{std::chrono::minutes(60)};
-inline constexpr std::chrono::milliseconds kRelayHalfClosedIdle{std::chrono::minutes(5)};
 
 [[nodiscard]] boost::asio::awaitable<RelayTotals> relay(net::Stream& client, net::Stream& origin, PipePool& pipes);
 

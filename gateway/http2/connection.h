@@ -19,8 +19,8 @@
 namespace soleroute::gateway::http2 {
 
 inline constexpr std::chrono::milliseconds kHeaderBlockTimeout{10000};  // also for the first bytes of a client
-inline constexpr std::chrono::milliseconds kIdleConnection{60000};      // without a stream
-inline constexpr std::chrono::milliseconds kWriteStall{std::chrono::minutes(5)};  // a peer that takes nothing
+inline constexpr std::chrono::milliseconds kIdleConnection{std::chrono::minutes(60)};  // without a stream
+inline constexpr std::chrono::milliseconds kWriteStall{std::chrono::minutes(60)};      // a peer that takes nothing
 // A client for which as much is held as may be, and of whose bodies nobody takes anything, is read on after this for
 // the sake of what frees memory (RST_STREAM, WINDOW_UPDATE); a stream that sends more of its body is reset.
 inline constexpr std::chrono::milliseconds kRoomPatience{2000};

@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "gateway/net/peer_silence.h"
+
 namespace soleroute::gateway::net {
 namespace {
 
@@ -69,6 +71,7 @@ base::Result<base::Fd> listening(const base::Endpoint& at, Sharing sharing) {
   ::setsockopt(fd->get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   ask_what_is_left(fd->get());
   do_not_pace(fd->get());
+  keep_alive_clients_of(fd->get());
   if (::listen(fd->get(), kBacklog) != 0) return base::errno_error("listen on " + at.to_string());
   return fd;
 }

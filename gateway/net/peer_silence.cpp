@@ -13,15 +13,21 @@ void set(int socket, int level, int option, int value) {
   ::setsockopt(socket, level, option, &value, sizeof value);
 }
 
+void keep_alive(int socket, int probes) {
+  set(socket, IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(kKeepaliveIdle.count()));
+  set(socket, IPPROTO_TCP, TCP_KEEPINTVL, kProbeInterval);
+  set(socket, IPPROTO_TCP, TCP_KEEPCNT, probes);
+  set(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
 }  // namespace
 
-void ask_for_signs_of_life(int socket) {
-  using std::chrono::duration_cast;
-  using std::chrono::seconds;
-  set(socket, IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(duration_cast<seconds>(kPeerSilence).count()));
-  set(socket, IPPROTO_TCP, TCP_KEEPINTVL, kProbeInterval);
-  set(socket, IPPROTO_TCP, TCP_KEEPCNT, kUnanswered + 1);
-  set(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
+void keep_alive_origin(int socket) {
+  keep_alive(socket, kUnanswered + 1);
+}
+
+void keep_alive_clients_of(int listener) {
+  keep_alive(listener, kClientProbes);
 }
 
 bool is_silent(const tcp_info& info, std::chrono::milliseconds longest) {

@@ -18,9 +18,16 @@ inline constexpr std::chrono::milliseconds kPeerSilenceCheck{15000};  // how oft
 // Unanswered retransmissions or probes that it takes besides, so that one that is lost means nothing.
 inline constexpr int kUnanswered = 3;
 
-// Asks the peer for a sign of life where nothing else is on its way (RFC 1122 section 4.2.3.6): after kPeerSilence, and
-// then every ten seconds. Idle connections stay open as long as it answers.
-void ask_for_signs_of_life(int socket);
+// An idle connection is probed this often (RFC 1122 section 4.2.3.6), so that a NAT that forgets idle connections after
+// a minute keeps it. Connections to origins are probed from the first look on: their first probe comes after at most
+// kPeerSilenceCheck + kKeepaliveIdle. Idle connections stay open as long as the peer answers.
+inline constexpr std::chrono::seconds kKeepaliveIdle{30};
+// Unanswered probes, ten seconds apart, after which the kernel gives up a client. More than for an origin: an agent's
+// virtual machine may be paused for a while.
+inline constexpr int kClientProbes = 9;
+void keep_alive_origin(int socket);
+// Accepted sockets inherit it, which costs no system call for each connection.
+void keep_alive_clients_of(int listener);
 
 // Of getsockopt(TCP_INFO). A window that stays closed is no silence: its probes are answered.
 [[nodiscard]] bool is_silent(const tcp_info& info, std::chrono::milliseconds longest);

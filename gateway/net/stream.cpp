@@ -79,7 +79,7 @@ class TcpStream::SilenceWatch final : private Deadline {
   void expired() override {
     if (!stream_.is_open()) return;
     // Not before: most connections do not live as long, and it is four system calls.
-    if (!std::exchange(asks_, true)) ask_for_signs_of_life(stream_.native_handle());
+    if (!std::exchange(asks_, true)) keep_alive_origin(stream_.native_handle());
     const bool silent = is_silent(stream_.native_handle(), longest_);
     if (silent && std::exchange(was_silent_, true)) return stream_.expired();
     was_silent_ = silent;

@@ -10,6 +10,8 @@ import sys
 from source_tree import ROOT
 
 PAGE = "docs/threat-model.md"
+IDLE_PAGE = "docs/reliability.md"
+IDLE_BEGIN, IDLE_END = "<!-- idle limits: tests/lint/bounds_table.py reads this table -->", "<!-- the idle limits end here -->"
 BEGIN, END = "<!-- bounds: tests/lint/bounds_table.py reads this table -->", "<!-- the bounds end here -->"
 LEAST_ROWS = 40
 MILLISECONDS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
@@ -78,8 +80,8 @@ def test_exists(text, read):
     return any(f'@scenario("{scenario}"' in read(f"tests/soak/faults_{part}.py") for part in ("process", "network", "outside", "limits"))
 
 
-def rows_of(page):
-    table = page.partition(BEGIN)[2].partition(END)[0]
+def rows_of(page, begin=BEGIN, end=END):
+    table = page.partition(begin)[2].partition(end)[0]
     lines = [line for line in table.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
@@ -88,7 +90,14 @@ def check_row(cells, read):
     """What is wrong with one row: bound, value, constant, file, test."""
     if len(cells) != 5:
         return f"'{cells[0]}' has {len(cells)} columns, not 5"
-    bound, value, constant, file, test = cells
+    return check_value(cells[:4], read) or ("" if test_exists(cells[4], read) else f"'{cells[0]}': no such test: {cells[4]}")
+
+
+def check_value(cells, read):
+    """The same of a row without a test: what, value, constant, file."""
+    if len(cells) != 4:
+        return f"'{cells[0]}' has {len(cells)} columns, not 4"
+    bound, value, constant, file = cells
     said = written(value)
     if said is None:
         return f"'{bound}': '{value}' does not start with a number"
@@ -98,7 +107,7 @@ def check_row(cells, read):
         return f"'{bound}': {file}: {error}"
     if said != real:
         return f"'{bound}': the page says {value}, {file} says {real[0]:g}{' ms' if real[1] else ''}"
-    return "" if test_exists(test, read) else f"'{bound}': no such test: {test}"
+    return ""
 
 
 def self_test():
@@ -137,9 +146,13 @@ def main():
 
     rows = rows_of(read(PAGE))
     found = [text for text in (check_row(cells, read) for cells in rows) if text]
+    idle = rows_of(read(IDLE_PAGE), IDLE_BEGIN, IDLE_END)
+    found += [text for text in (check_value(cells, read) for cells in idle) if text]
+    if not idle:
+        found.append(f"{IDLE_PAGE} has no table of idle limits")
     if len(rows) < LEAST_ROWS:
         found.append(f"{PAGE} has {len(rows)} bounds; at least {LEAST_ROWS} are expected")
-    print("\n".join(found) if found else f"{len(rows)} bounds match the code")
+    print("\n".join(found) if found else f"{len(rows)} bounds and {len(idle)} idle limits match the code")
     return 1 if found else 0
 
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/http/h1/exchange.h"
 
-#include <algorithm>
 #include <boost/asio/this_coro.hpp>
 #include <memory>
 #include <utility>
@@ -34,7 +33,7 @@ class Answer {
         in_(upstream.received()),
         request_(request),
         held_(client.buffers()),
-        watch_(wheel, client, [this] { client_ended(); }, [this] { client_broke_off(); }) {}
+        watch_(wheel, client, [this] { client_broke_off(); }) {}
 
   // Until the final answer is delivered, the protocol switched, or something went wrong.
   asio::awaitable<void> receive();
@@ -66,7 +65,6 @@ class Answer {
   void forget_head();
   base::Bytes to_client(base::Bytes bytes);
   std::optional<BodyTracker::Piece> take(base::Bytes bytes);  // nothing: malformed, which is a failure
-  void client_ended();
   void client_broke_off();
 
   net::Stream& client_;
@@ -79,19 +77,13 @@ class Answer {
   bool begun_ = false;                 // the origin has sent something
   bool stays_ = false;
   bool surplus_ = false;  // bytes after the response: the origin is not to be used again
-  bool half_closed_ = false;
   ClientWatch watch_;
 };
 
 void Answer::touch() {
-  auto limit = uploading ? kBodyIdle : kResponseIdle;
-  if (half_closed_) limit = std::min(limit, kHalfClosedIdle);
+  const auto limit = uploading ? kBodyIdle : kResponseIdle;
   client_.expires_after(limit + kAnswerGrace);
   upstream_.stream().expires_after(limit);
-}
-
-void Answer::client_ended() {
-  if (!std::exchange(half_closed_, true) && !uploading) touch();
 }
 
 void Answer::client_broke_off() {
@@ -107,6 +99,7 @@ void Answer::fail(Reason reason, std::string why) {
 
 asio::awaitable<std::optional<ResponseHead>> Answer::read_head() {
   std::size_t parsed_size = 0;
+  bool timed = false;
   for (;;) {
     if (!in_.empty() && sniffer::worth_parsing_again(in_.bytes(), parsed_size)) {
       auto parsed = sniffer::parse_response_head(in_.bytes(), request_.method);
@@ -122,7 +115,8 @@ asio::awaitable<std::optional<ResponseHead>> Answer::read_head() {
     const auto count = co_await upstream_.stream().read_some(in_.space(kSmallRead));
     if (count && *count > 0) {
       in_.received(*count);
-      if (!std::exchange(begun_, true)) upstream_.stream().expires_after(kHeadTimeout);
+      begun_ = true;
+      if (!std::exchange(timed, true)) upstream_.stream().expires_after(kHeadTimeout);
       continue;
     }
     const bool late = upstream_.stream().timed_out();
@@ -204,6 +198,7 @@ asio::awaitable<void> Answer::receive() {
     if (interim == kMaxInterimResponses) co_return fail(Reason::kUpstreamFailed, "it sent too many interim responses");
     const auto forwarded = co_await forward_interim(*head);
     if (forwarded != Written::kAll) co_return;
+    touch();  // the answer itself may take long
   }
   body_ = BodyTracker(head->framing, head->content_length, sniffer::Sender::kOrigin);
   const auto piece = take(in_.bytes().subspan(head->size));

@@ -24,8 +24,6 @@
 namespace soleroute::gateway::http::h1 {
 
 inline constexpr std::chrono::milliseconds kResponseIdle{std::chrono::minutes(60)};  // long polls, event streams
-// Once the client has ended its side it may still be reading, or be gone: which, nothing says until something is sent.
-inline constexpr std::chrono::milliseconds kHalfClosedIdle{std::chrono::minutes(5)};
 inline constexpr int kMaxInterimResponses = 32;
 
 // What is left of a request once its head may have been overwritten.

@@ -45,19 +45,15 @@ asio::awaitable<Written> write_bulk(net::Stream& to, base::Bytes bytes) {
   co_return co_await write_rest(to, kept);
 }
 
-ClientWatch::ClientWatch(net::DeadlineWheel& wheel, net::Stream& client, std::function<void()> ended,
-                         std::function<void()> gone)
-    : wheel_(wheel), client_(client), ended_(std::move(ended)), gone_(std::move(gone)) {
+ClientWatch::ClientWatch(net::DeadlineWheel& wheel, net::Stream& client, std::function<void()> gone)
+    : wheel_(wheel), client_(client), gone_(std::move(gone)) {
   arm(wheel_, kEvery);
 }
 
 void ClientWatch::expired() {
   if (!client_.is_open()) return;
-  pollfd asked{client_.native_handle(), POLLRDHUP, 0};  // a FIN is seen behind what has not been read, too
-  if (::poll(&asked, 1, 0) > 0) {
-    if ((asked.revents & (POLLERR | POLLHUP | POLLNVAL)) != 0) return gone_();
-    ended_();
-  }
+  pollfd asked{client_.native_handle(), 0, 0};
+  if (::poll(&asked, 1, 0) > 0) return gone_();
   arm(wheel_, kEvery);
 }
 

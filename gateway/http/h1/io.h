@@ -16,11 +16,11 @@
 
 namespace soleroute::gateway::http::h1 {
 
-inline constexpr std::size_t kSmallRead = 4096;                                 // held by a connection that waits
-inline constexpr std::size_t kBulkRead = std::size_t{64} * 1024;                // borrowed for a moment from the worker
-inline constexpr int kMaxBulkReads = 16;                                        // in a row
-inline constexpr std::size_t kMaxDrained = 1 << 20;                             // of a body that nobody wants any more
-inline constexpr std::chrono::milliseconds kBodyIdle{std::chrono::minutes(5)};  // a body that stands still
+inline constexpr std::size_t kSmallRead = 4096;                   // held by a connection that waits
+inline constexpr std::size_t kBulkRead = std::size_t{64} * 1024;  // borrowed for a moment from the worker
+inline constexpr int kMaxBulkReads = 16;                          // in a row
+inline constexpr std::size_t kMaxDrained = 1 << 20;               // of a body that nobody wants any more
+inline constexpr std::chrono::milliseconds kBodyIdle{std::chrono::minutes(60)};  // a body that stands still
 
 // A body's turn: after so many bytes, or so many reads, of a body that never has to wait, the worker's other flows go
 // first.
@@ -58,8 +58,8 @@ class Turn {
 // Nobody reads from a client that waits for its answer: looks now and then whether it is still there.
 class ClientWatch final : private net::Deadline {
  public:
-  // `ended`: it sends no more, and may still read; `gone`: it has broken off.
-  ClientWatch(net::DeadlineWheel& wheel, net::Stream& client, std::function<void()> ended, std::function<void()> gone);
+  // `gone`: it has broken off. One that has only ended its side may still read.
+  ClientWatch(net::DeadlineWheel& wheel, net::Stream& client, std::function<void()> gone);
   ClientWatch(const ClientWatch&) = delete;
   ClientWatch& operator=(const ClientWatch&) = delete;
   ~ClientWatch() override { disarm(); }
@@ -70,7 +70,6 @@ class ClientWatch final : private net::Deadline {
 
   net::DeadlineWheel& wheel_;
   net::Stream& client_;
-  std::function<void()> ended_;
   std::function<void()> gone_;
 };
 

@@ -23,7 +23,7 @@
 
 namespace soleroute::gateway::http::h1 {
 
-inline constexpr std::chrono::milliseconds kIdleKeepAlive{60000};  // between two requests
+inline constexpr std::chrono::milliseconds kIdleKeepAlive{std::chrono::minutes(60)};  // between two requests
 
 enum class Entrance : std::uint8_t { kRedirected, kExplicitProxy, kInspected };
 

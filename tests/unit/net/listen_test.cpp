@@ -11,6 +11,7 @@
 #include <array>
 #include <string>
 
+#include "gateway/net/peer_silence.h"
 #include "tests/support/own_network.h"
 
 namespace soleroute::gateway::net {
@@ -93,6 +94,28 @@ TEST(OpenListeners, PacesNothingTowardsItsClients) {
   const base::Fd accepted(::accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC));
   EXPECT_EQ(congestion_control(accepted), "reno");
   EXPECT_EQ(congestion_control(client), systems) << "control: nobody else's choice is touched";
+}
+
+int option(const base::Fd& socket, int level, int name) {
+  int value = -1;
+  socklen_t size = sizeof value;
+  ::getsockopt(socket.get(), level, name, &value, &size);
+  return value;
+}
+
+TEST(OpenListeners, KeepIdleClientsAliveWithinAMinute) {
+  const auto listener = listen_tcp({kLoopback, 0});
+  ASSERT_TRUE(listener) << listener.error().message;
+  const base::Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_storage address{};
+  const base::Endpoint at{kLoopback, local_port(*listener).value()};
+  const auto length = static_cast<socklen_t>(at.to_sockaddr(address));
+  ASSERT_EQ(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), length), 0);
+  const base::Fd accepted(::accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC));
+  EXPECT_EQ(option(accepted, SOL_SOCKET, SO_KEEPALIVE), 1);
+  EXPECT_LT(option(accepted, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+  EXPECT_EQ(option(accepted, IPPROTO_TCP, TCP_KEEPCNT), kClientProbes);
+  EXPECT_EQ(option(client, SOL_SOCKET, SO_KEEPALIVE), 0) << "control: not everybody does";
 }
 
 TEST(OpenListeners, HasTheSamePortsAgainUnlessSomebodyElseHasThem) {

@@ -55,6 +55,26 @@ TEST(PeerSilence, TellsWhoIsGoneFromWhoIsSlow) {
   }
 }
 
+// A NAT that forgets idle connections after a minute has seen a probe before.
+TEST(PeerSilence, ProbesAnIdleOriginWithinAMinuteOfItsLastByte) {
+  EXPECT_LT(kPeerSilenceCheck + kKeepaliveIdle, 60s);
+  auto [peer, socket] = test::tcp_pair();
+  boost::asio::io_context io;
+  DeadlineWheel wheel(io);
+  TcpStream stream(io, wheel, std::move(socket));
+  const auto option = [&](int level, int name) {
+    int value = -1;
+    socklen_t size = sizeof value;
+    ::getsockopt(stream.native_handle(), level, name, &value, &size);
+    return value;
+  };
+  const int off = 0;
+  ::setsockopt(stream.native_handle(), SOL_SOCKET, SO_KEEPALIVE, &off, sizeof off);  // which it has of its listener
+  stream.end_when_silent(kPeerSilence, 100ms);
+  while (option(SOL_SOCKET, SO_KEEPALIVE) == 0) io.run_one();
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPIDLE), kKeepaliveIdle.count());
+}
+
 // T212. A namespace whose only interface can be taken down under a connection.
 bool set_loopback(bool up) {
   const base::Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));

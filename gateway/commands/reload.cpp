@@ -51,7 +51,14 @@ base::Result<ReloadReport> describe_reload(std::string_view answer) {
                                     "Run: gateway status",
                                     detail, version, behind)};
   }
-  return ReloadReport{true, true, fmt::format("reloaded {}, revision {}", detail, version)};
+  const auto warning = object.find("warning");
+  if (warning == object.end() || !warning->is_string()) {
+    return ReloadReport{true, true, fmt::format("reloaded {}, revision {}", detail, version)};
+  }
+  const bool replaced = object.value("replaced", nlohmann::json()) == true;
+  return ReloadReport{
+      true, !replaced,
+      fmt::format("reloaded {}, revision {}\nwarning: {}", detail, version, base::shown(warning->get<std::string>()))};
 }
 
 namespace {
@@ -92,7 +99,8 @@ void add_reload(CLI::App& program, Invocation& invocation) {
                   "docker compose exec proxy gateway reload\n"
                   "  kubectl exec agent -c gateway -- gateway reload\n\n"
                   "Does the same as SIGHUP. If the new policy is wrong, the previous one stays active.\n"
-                  "Exit status: 1 if a worker does not respond, 2 for a wrong policy, 3 if no gateway runs.",
+                  "Exit status: 1 if a worker does not respond or a mounted policy file is an old one, "
+                  "2 for a wrong policy, 3 if no gateway runs.",
                   [options] { return reload(*options); });
   add_control_option(command, options->control, "control socket of the gateway");
   add_format_option(command, options->format);

@@ -12,7 +12,7 @@ namespace soleroute::gateway::commands {
 
 struct ReloadReport {
   bool accepted = false;
-  bool everywhere = true;  // in force on every worker
+  bool everywhere = true;  // in force on every worker, and from the file that was meant
   std::string text;        // for people; may be of several lines
 };
 

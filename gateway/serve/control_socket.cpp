@@ -216,6 +216,12 @@ base::Status check_alone(const std::string& control_socket) {
       fmt::format("another gateway runs here (control socket {}); stop it, or pass another --control", control_socket));
 }
 
+std::string reload_detail(const PolicyInForce& in_force) {
+  std::string detail = fmt::format("{}, revision {}", in_force.summary, in_force.version);
+  if (in_force.mount_fault) detail += fmt::format("; warning: {}", in_force.mount_fault->message);
+  return detail;
+}
+
 std::string reload_answer(const base::Result<PolicyInForce>& reloaded) {
   if (!reloaded) {
     nlohmann::json refused{{"accepted", false}, {"detail", reloaded.error().message}};
@@ -223,6 +229,10 @@ std::string reload_answer(const base::Result<PolicyInForce>& reloaded) {
     return refused.dump();
   }
   nlohmann::json answer{{"accepted", true}, {"version", reloaded->version}, {"detail", reloaded->summary}};
+  if (reloaded->mount_fault) {
+    answer["warning"] = reloaded->mount_fault->message;
+    if (reloaded->mount_fault->kind == host::MountFault::Kind::kReplaced) answer["replaced"] = true;
+  }
   if (!reloaded->behind.empty()) answer["behind"] = reloaded->behind;
   return answer.dump();
 }

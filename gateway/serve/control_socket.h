@@ -8,11 +8,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "gateway/host/policy_mounts.h"
 
 namespace soleroute::gateway::serve {
 
@@ -20,7 +22,8 @@ namespace soleroute::gateway::serve {
 struct PolicyInForce {
   std::uint64_t version = 1;  // counted from the start of the program
   std::string summary;
-  std::vector<std::size_t> behind{};  // workers, from 1, on which the one from before is still in force
+  std::vector<std::size_t> behind{};              // workers, from 1, on which the one from before is still in force
+  std::optional<host::MountFault> mount_fault{};  // why this may not be the policy that was meant
 };
 
 // {"ask":"status"} is answered with:
@@ -32,6 +35,7 @@ struct PolicyInForce {
 // {"ask":"reload"} reads the policy again, as SIGHUP does, and is answered when it holds or was refused:
 //   {"accepted":true,"version":n,"detail":"what holds now"} or {"accepted":false,"detail":"what is wrong"}, with
 //   "system":true if it is not the policy.
+//   With "warning":"…" a policy file may not be the one outside; with "replaced":true it is not.
 //   With "behind":[n,…] the workers that have not taken the policy within two seconds.
 // Anything else, and anybody but root and the user of the gateway: {"error":"…"}. One question a connection at a time;
 // a line is at most 4 KiB. At most kMaxClients connections at once, 5 s without a question; one more ends the oldest
@@ -60,6 +64,9 @@ class ControlSocket {
 
 // In the log behind what is wrong with a policy.
 inline constexpr const char* kNotReloaded = "; not reloaded, the previous policy is still active";
+
+// The same for one that was accepted: "policy.yaml: 9 hosts, revision 2", and a warning.
+[[nodiscard]] std::string reload_detail(const PolicyInForce& in_force);
 
 // The answer to "reload".
 [[nodiscard]] std::string reload_answer(const base::Result<PolicyInForce>& reloaded);

@@ -16,6 +16,7 @@
 #include "gateway/host/lost_network.h"
 #include "gateway/host/netns_processes.h"
 #include "gateway/host/policy_files.h"
+#include "gateway/host/policy_mounts.h"
 #include "gateway/host/watch.h"
 #include "gateway/netlink/links.h"
 #include "gateway/serve/control_socket.h"
@@ -162,6 +163,7 @@ class Guard {
   }
 
   base::Result<PolicyInForce> reload() {
+    const auto read_at = std::chrono::system_clock::now();
     auto fresh = host::load_settled_policy(options_.policy_files);
     base::Status status = fresh ? base::Status{} : std::unexpected(fresh.error());
     if (status) status = rules_.program(netrules::open_rules(guard_intent(options_, **fresh)), "open");
@@ -171,7 +173,8 @@ class Guard {
     }
     policy_ = std::move(*fresh);
     PolicyInForce in_force{++version_, summary()};
-    log_.reload(true, fmt::format("{}, revision {}", in_force.summary, in_force.version));
+    in_force.mount_fault = host::mount_fault(options_.policy_files, std::exchange(policy_read_, read_at));
+    log_.reload(true, reload_detail(in_force));
     return in_force;
   }
 
@@ -228,6 +231,7 @@ class Guard {
   Signals signals_{loop_, [this] { std::ignore = reload(); }, [this] { stop(); }};
   host::Watch watch_{loop_, [this] { wake(); }};
   std::shared_ptr<const policy::Policy> policy_;
+  std::chrono::system_clock::time_point policy_read_ = std::chrono::system_clock::now();
   std::uint64_t version_ = 1;
   std::set<std::string> warned_;
   host::NetworkWatch network_;

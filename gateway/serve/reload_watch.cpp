@@ -31,7 +31,7 @@ void ReloadWatch::say_late(Waiting& waiting) {
 void ReloadWatch::taken(std::uint64_t version) {
   while (!waiting_.empty() && waiting_.front().in_force.version <= version) {
     Waiting& first = waiting_.front();
-    log_.reload(true, fmt::format("{}, revision {}", first.in_force.summary, first.in_force.version));
+    log_.reload(true, reload_detail(first.in_force));
     if (first.answer) first.answer(first.in_force);
     waiting_.pop_front();
   }

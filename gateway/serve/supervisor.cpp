@@ -8,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <cstdlib>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -21,6 +22,7 @@
 #include "gateway/host/network_keeper.h"
 #include "gateway/host/origin_roots.h"
 #include "gateway/host/policy_files.h"
+#include "gateway/host/policy_mounts.h"
 #include "gateway/host/system_resolvers.h"
 #include "gateway/host/watch.h"
 #include "gateway/inspect/inspection.h"
@@ -320,6 +322,7 @@ class Supervisor {
   // The new policy stands beside the old one until its rules are in the kernel. `answer` may be empty.
   void reload(ReloadWatch::Answer answer) {
     if (health_ == "stopping") return;
+    const auto read_at = std::chrono::system_clock::now();
     auto fresh = load_servable_policy(options_);
     auto previous = policy_;
     const auto previous_networks = denied_networks_;
@@ -341,7 +344,9 @@ class Supervisor {
     ++counters_.reloads_accepted;
     counters_.policy_stale = false;
     denied_->use(denied_networks_);
-    reloads_.begin({version(), policy_summary(options_, *policy_)}, std::move(answer));
+    PolicyInForce in_force{version(), policy_summary(options_, *policy_)};
+    in_force.mount_fault = host::mount_fault(serving_policy_files(options_), std::exchange(policy_read_, read_at));
+    reloads_.begin(std::move(in_force), std::move(answer));
     runtime_->reload(policy_,
                      [this, version = version()] { asio::post(loop_, [this, version] { reloads_.taken(version); }); });
     say_what_is_not_carried();
@@ -449,6 +454,7 @@ class Supervisor {
   WorkerWatch workers_watch_{loop_, log_, counters_};
   ReloadWatch reloads_{loop_, log_, [this] { return runtime_->behind(); }};
   std::shared_ptr<const policy::Policy> policy_;
+  std::chrono::system_clock::time_point policy_read_ = std::chrono::system_clock::now();
   std::vector<base::Endpoint> resolvers_;
   net::DeniedNetworks denied_networks_;
   std::shared_ptr<dns::DeniedAddresses> denied_ = std::make_shared<dns::DeniedAddresses>();

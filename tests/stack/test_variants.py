@@ -29,7 +29,8 @@ class Sidecar(Project):
         self.engine, self.folder = engine, folder
         self.name = f"s{os.getpid()}"
         shutil.copy(_COMPOSE / "sidecar/compose.yaml", folder / "compose.yaml")
-        (folder / "policy.yaml").write_text(POLICY)
+        (folder / "policy").mkdir()
+        (folder / "policy/policy.yaml").write_text(POLICY)
         (folder / ".env").write_text(f"COMPOSE_PROJECT_NAME={self.name}\nRESOLVER={at.NS}\nSOLEROUTE_AGENT_IMAGE=soleroute/base:0.1.0\n")
 
 

@@ -25,6 +25,18 @@ TEST(DescribeReload, NamesTheWorkersThatHaveNotTakenThePolicy) {
   EXPECT_NE(report->text.find("not active yet on worker 1, 4"), std::string::npos) << report->text;
 }
 
+TEST(DescribeReload, WarnsOfAFileThatMayNotBeTheOneOutside) {
+  const auto unchanged = describe_reload(R"({"accepted":true,"version":3,"detail":"1 host","warning":"a.yaml is"})");
+  ASSERT_TRUE(unchanged.has_value());
+  EXPECT_TRUE(unchanged->everywhere);
+  EXPECT_EQ(unchanged->text, "reloaded 1 host, revision 3\nwarning: a.yaml is");
+  const auto replaced =
+      describe_reload(R"({"accepted":true,"version":3,"detail":"1 host","warning":"a.yaml was","replaced":true})");
+  ASSERT_TRUE(replaced.has_value());
+  EXPECT_FALSE(replaced->everywhere) << "it is not the policy that was meant";
+  EXPECT_EQ(replaced->text, "reloaded 1 host, revision 3\nwarning: a.yaml was");
+}
+
 TEST(DescribeReload, ShowsWhatIsWrongLineByLineAndWhatHoldsMeanwhile) {
   const auto report =
       describe_reload(R"({"accepted":false,"detail":"a.yaml:1:1: unknown key 'domans'\n  domans: []\n  ^"})");

@@ -132,6 +132,12 @@ TEST(ControlSocket, IsItsUsersAloneAndGoneWithIt) {
 TEST(ReloadAnswer, TellsWhatHoldsNowOrWhatIsWrong) {
   EXPECT_EQ(reload_answer(PolicyInForce{2, "a.yaml: 1 host"}),
             R"({"accepted":true,"detail":"a.yaml: 1 host","version":2})");
+  PolicyInForce old{2, "a.yaml: 1 host"};
+  old.mount_fault = host::MountFault{host::MountFault::Kind::kReplaced, "a.yaml was replaced"};
+  EXPECT_EQ(
+      reload_answer(old),
+      R"({"accepted":true,"detail":"a.yaml: 1 host","replaced":true,"version":2,"warning":"a.yaml was replaced"})");
+  EXPECT_EQ(reload_detail(old), "a.yaml: 1 host, revision 2; warning: a.yaml was replaced");
   EXPECT_EQ(reload_answer(base::usage_error("a.yaml:1:1: \"what\"\n^")),
             R"({"accepted":false,"detail":"a.yaml:1:1: \"what\"\n^"})");
 }

@@ -42,8 +42,8 @@ constexpr std::array<std::string_view, 3> kAnchors{
 constexpr const char* kAdditionsName = "soleroute-ca.crt";
 
 // A bundle replaces a program's own roots, so these variables name the whole bundle and never the CA alone.
-// docker/base/Dockerfile sets the same; tests/lint/trust_variables.py compares them.
-constexpr std::array<std::string_view, 17> kBundleVariables{
+// docker/base/Dockerfile sets the same, docs/jail.md lists them; tests/lint/trust_variables.py compares them.
+constexpr std::array<std::string_view, 24> kBundleVariables{
     "SSL_CERT_FILE",                       // OpenSSL, Go, Ruby, Haskell, uv
     "REQUESTS_CA_BUNDLE",                  // Python requests
     "CURL_CA_BUNDLE",                      // curl
@@ -61,8 +61,19 @@ constexpr std::array<std::string_view, 17> kBundleVariables{
     "COMPOSER_CAFILE",                     // Composer
     "PERL_LWP_SSL_CA_FILE",                // Perl
     "JULIA_SSL_CA_ROOTS_PATH",             // Julia
+    "HTTPLIB2_CA_CERTS",                   // Python httplib2, Google's API client
+    "WEBSOCKET_CLIENT_CA_BUNDLE",          // Python websocket-client
+    "CONDA_SSL_VERIFY",                    // conda
+    "MAMBA_SSL_VERIFY",                    // mamba
+    "SYSTEM_CERTIFICATE_PATH",             // Haskell: stack, cabal, Elm
+    "ELIXIR_MAKE_CACERT",                  // Elixir's precompiled libraries
+    "MOJO_CA_FILE",                        // Perl Mojolicious
 };
-constexpr std::array<std::string_view, 2> kAdditionVariables{"NODE_EXTRA_CA_CERTS", "DENO_CERT"};
+constexpr std::array<std::string_view, 3> kAdditionVariables{
+    "NODE_EXTRA_CA_CERTS",   // Node, Bun, Electron
+    "DENO_CERT",             // Deno
+    "CODEX_CA_CERTIFICATE",  // Codex
+};
 
 base::Result<FileReplacement> system_bundle(std::span<const std::string_view> bundles) {
   for (const std::string_view candidate : bundles) {

@@ -101,6 +101,13 @@ Page certificate(const SiteSources& sources) {
   return page;
 }
 
+Page revocation_list(const SiteSources& sources) {
+  if (!sources.ca_crl) return text_page(404, "This gateway has no CA that may sign a revocation list.\n");
+  Page page = shared_page(sources.ca_crl);
+  page.content_type = "application/pkix-crl";
+  return page;
+}
+
 }  // namespace
 
 bool is_own_name(const std::optional<base::HostName>& host) {
@@ -123,12 +130,16 @@ Page internal_site_page(const SiteRequest& request, const SiteSources& sources) 
   if (path == "/policy") return shared_page(sources.pages->text);
   if (path == "/denials") return refusals(request, sources);
   if (path == "/ca.pem") return certificate(sources);
-  return text_page(404, "Not found. Pages of gateway.internal: /, /policy, /policy.json, /denials, /ca.pem.\n");
+  if (path == "/ca.crl") return revocation_list(sources);
+  return text_page(404,
+                   "Not found. Pages of gateway.internal: /, /policy, /policy.json, /denials, /ca.pem, /ca.crl.\n");
 }
 
 Page internal_site_page(const flow::Context& context, const policy::Policy& policy, const SiteRequest& request) {
-  const std::string_view ca = context.inspection ? context.inspection->ca_certificate_pem : std::string_view{};
-  return internal_site_page(request, {policy, context.policy_pages, context.denials, ca});
+  if (!context.inspection) return internal_site_page(request, {policy, context.policy_pages, context.denials});
+  return internal_site_page(request,
+                            {policy, context.policy_pages, context.denials, context.inspection->ca_certificate_pem,
+                             context.inspection->leaves->revocation_list()});
 }
 
 }  // namespace soleroute::gateway::http

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/host_name.h"
@@ -35,6 +36,7 @@ struct SiteSources {
   std::shared_ptr<const flow::PolicyPages> pages;  // of this policy
   const flow::RecentDenials* denials = nullptr;    // null: none are remembered
   std::string_view ca_pem{};                       // the public certificate; empty: there is no CA
+  std::shared_ptr<const std::string> ca_crl{};     // its revocation list, DER; null: there is none
 };
 
 // Nothing of the request stands in the page. What it costs does not grow with the policy, and with what was refused to

@@ -14,6 +14,7 @@
 #include "gateway/ingress/inspected_origin.h"
 #include "gateway/ingress/tls_alert.h"
 #include "gateway/inspect/agent_tls.h"
+#include "gateway/inspect/certificate_facts.h"
 #include "gateway/inspect/inspection.h"
 
 namespace soleroute::gateway::ingress {
@@ -62,12 +63,42 @@ bool says_distrust(int alert) {
   return (alert >= kBadCertificate && alert <= kCertificateUnknown) || alert == kUnknownCa;
 }
 
+// What clients send for a period that does not include their time, beside other faults: OpenSSL and Go send
+// bad_certificate before it begins, all send certificate_expired after it ends, Java certificate_unknown.
+bool may_be_the_clock(int alert) {
+  constexpr int kBadCertificate = 42;
+  constexpr int kCertificateUnknown = 46;
+  return alert == kBadCertificate || alert == kCertificateUnknown;
+}
+
+constexpr int kCertificateExpired = 45;
+
+// RFC 3339, to compare with the client's clock.
+std::string period_of(const inspect::Leaf& leaf) {
+  return fmt::format("{} to {}", inspect::date_text(inspect::valid_from(*leaf.certificate)),
+                     inspect::date_text(inspect::valid_until(*leaf.certificate)));
+}
+
 constexpr std::string_view kHowToTrust =
     "install the gateway's CA there (gateway ca), or, where the client pins certificates, write 'tls: passthrough' on "
     "its host";
 
+std::string distrust_detail(const HandshakeFault& fault, const inspect::Leaf& leaf) {
+  if (fault.alert == kCertificateExpired) {
+    return fmt::format(
+        "the clock of the client is wrong ({}): set it; the gateway's certificate is valid from {} (UTC)",
+        fault.message, period_of(leaf));
+  }
+  std::string detail =
+      fmt::format("the client does not trust the gateway's certificate ({}): {}", fault.message, kHowToTrust);
+  if (may_be_the_clock(fault.alert)) {
+    detail += fmt::format(". Or set the client's clock, if it is not within {} (UTC)", period_of(leaf));
+  }
+  return detail;
+}
+
 // How a handshake with a client ended, for the log.
-flow::Refusal handshake_refusal(const TlsAsked& asked, const HandshakeFault& fault) {
+flow::Refusal handshake_refusal(const TlsAsked& asked, const HandshakeFault& fault, const inspect::Leaf& leaf) {
   flow::Refusal refusal{.phase = policy::Phase::kTls, .reason = Reason::kMalformed, .host = asked.name.text()};
   refusal.detail = fault.message;
   if (fault.kind == HandshakeFault::Kind::kTimedOut) refusal.reason = Reason::kTimedOut;
@@ -75,12 +106,13 @@ flow::Refusal handshake_refusal(const TlsAsked& asked, const HandshakeFault& fau
   const bool distrusts = fault.kind == HandshakeFault::Kind::kAlert && says_distrust(fault.alert);
   if (!left && !distrusts) return refusal;
   refusal.reason = Reason::kCertificateRefused;
-  refusal.detail = distrusts ? fmt::format("the client does not trust the gateway's certificate ({}): {}",
-                                           fault.message, kHowToTrust)
-                             : fmt::format(
-                                   "the client left during the TLS handshake, as those do that do not trust the "
-                                   "gateway's certificate: {}",
-                                   kHowToTrust);
+  if (distrusts) {
+    refusal.detail = distrust_detail(fault, leaf);
+    return refusal;
+  }
+  refusal.detail = fmt::format(
+      "the client left during the TLS handshake, as those do that do not trust the gateway's certificate: {}",
+      kHowToTrust);
   return refusal;
 }
 
@@ -112,7 +144,7 @@ asio::awaitable<Accepted> accept(flow::Context& context, std::unique_ptr<net::St
   const auto done = co_await stream->handshake();
   if (done) co_return Accepted{std::move(stream)};
   stream->close();
-  co_return Accepted{nullptr, handshake_refusal(asked, done.error())};
+  co_return Accepted{nullptr, handshake_refusal(asked, done.error(), **leaf)};
 }
 
 // What the log says of it, as the client is told.

@@ -12,6 +12,7 @@
 
 #include "gateway/inspect/certificate_facts.h"
 #include "gateway/inspect/pem_text.h"
+#include "gateway/inspect/revocation_list.h"
 
 namespace soleroute::gateway::inspect {
 namespace {
@@ -19,9 +20,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::chrono::hours kAuthorityLife{24 * 365 * 10};
-constexpr std::chrono::hours kAuthorityBackdate{48};  // as mitmproxy has it
-constexpr int kMinRsaBits = 2048;                     // less is refused by clients at OpenSSL's security level 2
-constexpr std::size_t kMaxCommonName = 64;            // RFC 5280 appendix A, ub-common-name
+constexpr int kMinRsaBits = 2048;           // less is refused by clients at OpenSSL's security level 2
+constexpr std::size_t kMaxCommonName = 64;  // RFC 5280 appendix A, ub-common-name
 constexpr const char* kRotate = "make a new one with 'gateway ca rotate' and let the agents trust it";
 
 std::string short_id(X509& certificate) {
@@ -75,6 +75,7 @@ bool fill_leaf(X509& leaf, X509& issuer, const base::HostName& name, EVP_PKEY& k
          X509_set_issuer_name(&leaf, X509_get_subject_name(&issuer)) == 1 && X509_set_pubkey(&leaf, &key) == 1 &&
          add_leaf_constraint(leaf) && add_key_usage(leaf, KeyUsage::kHandshakes) && add_server_purpose(leaf) &&
          add_own_key_id(leaf) && add_issuer_key_id(leaf, issuer) &&
+         (!may_sign_revocation_list(issuer) || add_revocation_list_url(leaf, kRevocationListUrl)) &&
          add_dns_name(leaf, name.text(), !named);  // critical where there is no subject: RFC 5280 section 4.2.1.6
 }
 
@@ -144,6 +145,11 @@ base::Result<std::string> Authority::secret_pem() const {
   if (!text) return text;
   for (const X509Ptr& certificate : certificates_) *text += to_pem(*certificate);
   return text;
+}
+
+base::Result<std::string> Authority::revocation_list(TimePoint now) const {
+  if (!may_sign_revocation_list(certificate())) return std::string();
+  return sign_revocation_list(certificate(), *key_, now);
 }
 
 base::Result<Leaf> Authority::issue(const base::HostName& name, EVP_PKEY& leaf_key, TimePoint now, LeafUse use) const {

@@ -34,8 +34,12 @@ class Authority {
   [[nodiscard]] base::Result<std::string> secret_pem() const;
 
   // A leaf for exactly this name, with the public half of `leaf_key`.
+  // It names the revocation list, if this CA may sign one.
   [[nodiscard]] base::Result<Leaf> issue(const base::HostName& name, EVP_PKEY& leaf_key, TimePoint now,
                                          LeafUse use = LeafUse::kInspection) const;
+
+  // The DER text of its revocation list; empty: it may not sign one.
+  [[nodiscard]] base::Result<std::string> revocation_list(TimePoint now) const;
 
  private:
   Authority(KeyPtr key, std::vector<X509Ptr> certificates);
@@ -50,8 +54,11 @@ class Authority {
 // Is it that of a CA, and valid at `now`? kUsage says what is wrong.
 [[nodiscard]] base::Status check_authority_certificate(X509& certificate, TimePoint now);
 
-// From before now, for clients whose clock is behind; renewed after half of what is left.
-inline constexpr std::chrono::hours kLeafBackdate{24};
-inline constexpr std::chrono::hours kLeafLife{48};
+// Clients whose clock is weeks behind or ahead accept it, too. Together less than the 398 days that browsers allow.
+inline constexpr std::chrono::hours kLeafBackdate{24 * 30};
+inline constexpr std::chrono::hours kLeafLife{24 * 30};
+inline constexpr std::chrono::hours kLeafRenewal{24};
+// A client checks the CA's own period as well, so a new CA begins no later than its leaves.
+inline constexpr std::chrono::hours kAuthorityBackdate{kLeafBackdate};
 
 }  // namespace soleroute::gateway::inspect

@@ -78,7 +78,8 @@ std::string certificate_fault(int error, int depth, X509* certificate, std::stri
     case X509_V_ERR_CERT_HAS_EXPIRED:
       return fmt::format("{} expired on {}", subject, day(X509_get0_notAfter(certificate)));
     case X509_V_ERR_CERT_NOT_YET_VALID:
-      return fmt::format("{} is not valid before {}", subject, day(X509_get0_notBefore(certificate)));
+      return fmt::format("{} is not valid before {}; is the gateway's clock right?", subject,
+                         day(X509_get0_notBefore(certificate)));
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
       return fmt::format("{} is self-signed, and is not among the trusted roots (--trust adds one)", subject);
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:

@@ -11,6 +11,7 @@
 #include <array>
 #include <ctime>
 #include <memory>
+#include <utility>
 
 namespace soleroute::gateway::inspect {
 namespace {
@@ -30,9 +31,9 @@ using ConstraintPtr = Owned<BASIC_CONSTRAINTS, BASIC_CONSTRAINTS_free>;
 using BitsPtr = Owned<ASN1_BIT_STRING, ASN1_BIT_STRING_free>;
 using OctetsPtr = Owned<ASN1_OCTET_STRING, ASN1_OCTET_STRING_free>;
 using PurposesPtr = Owned<EXTENDED_KEY_USAGE, EXTENDED_KEY_USAGE_free>;
-using IssuerKeyPtr = Owned<AUTHORITY_KEYID, AUTHORITY_KEYID_free>;
 using NamesPtr = Owned<GENERAL_NAMES, GENERAL_NAMES_free>;
 using NamePtr = Owned<GENERAL_NAME, GENERAL_NAME_free>;
+using ExtensionPtr = Owned<X509_EXTENSION, X509_EXTENSION_free>;
 
 constexpr int kSerialBits = 159;  // 20 octets with a sign bit that is clear
 constexpr int kDerTrue = 0xff;    // X.690 section 11.1
@@ -113,9 +114,13 @@ bool add_own_key_id(X509& certificate) {
          add_extension(certificate, NID_subject_key_identifier, id.get(), false);
 }
 
-bool add_issuer_key_id(X509& certificate, X509& issuer) {
-  const IssuerKeyPtr id(AUTHORITY_KEYID_new());
-  if (!id) return false;
+void IssuerKeyDeleter::operator()(AUTHORITY_KEYID* id) const {
+  AUTHORITY_KEYID_free(id);
+}
+
+IssuerKeyPtr issuer_key_id(X509& issuer) {
+  IssuerKeyPtr id(AUTHORITY_KEYID_new());
+  if (!id) return nullptr;
   if (const ASN1_OCTET_STRING* own = X509_get0_subject_key_id(&issuer)) {
     id->keyid = ASN1_OCTET_STRING_dup(own);
   } else {
@@ -123,10 +128,24 @@ bool add_issuer_key_id(X509& certificate, X509& issuer) {
     id->keyid = ASN1_OCTET_STRING_new();
     if (digest.empty() || id->keyid == nullptr ||
         ASN1_OCTET_STRING_set(id->keyid, digest.data(), static_cast<int>(digest.size())) != 1) {
-      return false;
+      return nullptr;
     }
   }
-  return id->keyid != nullptr && add_extension(certificate, NID_authority_key_identifier, id.get(), false);
+  return id->keyid != nullptr ? std::move(id) : nullptr;
+}
+
+bool add_issuer_key_id(X509& certificate, X509& issuer) {
+  const IssuerKeyPtr id = issuer_key_id(issuer);
+  return id && add_extension(certificate, NID_authority_key_identifier, id.get(), false);
+}
+
+bool add_revocation_list_url(X509& certificate, std::string_view url) {
+  X509V3_CTX context{};
+  X509V3_set_ctx_nodb(&context);
+  X509V3_set_ctx(&context, nullptr, &certificate, nullptr, nullptr, 0);
+  const std::string value = fmt::format("URI:{}", url);
+  const ExtensionPtr extension(X509V3_EXT_nconf_nid(nullptr, &context, NID_crl_distribution_points, value.c_str()));
+  return extension && X509_add_ext(&certificate, extension.get(), -1) == 1;
 }
 
 bool add_dns_name(X509& certificate, std::string_view name, bool critical) {

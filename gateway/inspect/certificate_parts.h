@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,14 @@ enum class KeyUsage : std::uint8_t { kCertificates, kHandshakes };
 // Equal to the issuer's subject key identifier, byte by byte; of its key where it has none.
 [[nodiscard]] bool add_issuer_key_id(X509& certificate, X509& issuer);
 [[nodiscard]] bool add_dns_name(X509& certificate, std::string_view name, bool critical);
+[[nodiscard]] bool add_revocation_list_url(X509& certificate, std::string_view url);
+
+struct IssuerKeyDeleter {
+  void operator()(AUTHORITY_KEYID* id) const;
+};
+using IssuerKeyPtr = std::unique_ptr<AUTHORITY_KEYID, IssuerKeyDeleter>;
+// The value of add_issuer_key_id(); null: OpenSSL could not.
+[[nodiscard]] IssuerKeyPtr issuer_key_id(X509& issuer);
 
 // SHA-1 of the public key, as RFC 5280 section 4.2.1.2 names keys: a label, not a protection.
 [[nodiscard]] std::vector<unsigned char> public_key_id(X509& certificate);

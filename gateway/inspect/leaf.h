@@ -8,6 +8,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/host_name.h"
@@ -42,6 +43,8 @@ class LeafSource {
   // made, and the flow must be refused. Only asked for names that the policy has already decided about.
   [[nodiscard]] virtual boost::asio::awaitable<base::Result<std::shared_ptr<const Leaf>>> leaf_for(base::HostName name,
                                                                                                    LeafUse use) = 0;
+  // The CA's list of revoked certificates, DER. Cached; null: there is none.
+  [[nodiscard]] virtual std::shared_ptr<const std::string> revocation_list() { return nullptr; }
 };
 
 }  // namespace soleroute::gateway::inspect

@@ -127,13 +127,24 @@ asio::awaitable<base::Result<std::shared_ptr<const Leaf>>> LeafIssuer::leaf_for(
   co_return waiter->take();
 }
 
+std::shared_ptr<const std::string> LeafIssuer::revocation_list() {
+  const TimePoint now = clock_();
+  const std::lock_guard lock(list_mutex_);
+  const bool fresh = now >= list_made_ && now < list_made_ + kLeafRenewal;  // unless the clock was set back
+  if (list_ && fresh) return list_;
+  const auto made = authority_.revocation_list(now);
+  if (!made || made->empty()) return nullptr;
+  list_ = std::make_shared<const std::string>(*made);
+  list_made_ = now;
+  return list_;
+}
+
 LeafIssuer::Answer LeafIssuer::sign(const Order& order) {
   const TimePoint now = clock_();
   SR_LET(leaf, authority_.issue(order.name, *leaf_key_, now, order.use));
   X509& certificate = *leaf->certificate;
   const TimePoint from = valid_from(certificate);
-  // With half of its life left it is made anew: who resumes a session must not meet one that has just expired.
-  const TimePoint until = std::min(now + kLeafLife / 2, valid_until(certificate));
+  const TimePoint until = std::min(now + kLeafRenewal, valid_until(certificate));
   auto shared = std::make_shared<const Leaf>(std::move(*leaf));
   const std::lock_guard lock(mutex_);
   ++signed_count_;

@@ -39,6 +39,8 @@ class LeafIssuer final : public LeafSource {
 
   [[nodiscard]] boost::asio::awaitable<base::Result<std::shared_ptr<const Leaf>>> leaf_for(base::HostName name,
                                                                                            LeafUse use) override;
+  // Signed on the caller's thread, once a day.
+  [[nodiscard]] std::shared_ptr<const std::string> revocation_list() override;
   // Since the start.
   [[nodiscard]] std::uint64_t signed_count() const;
 
@@ -75,6 +77,11 @@ class LeafIssuer final : public LeafSource {
   std::unordered_map<std::string, std::vector<std::shared_ptr<Waiter>>> waiting_;  // by Order::key()
   std::uint64_t signed_count_ = 0;
   bool stopping_ = false;
+
+  std::mutex list_mutex_;  // guards these two
+  std::shared_ptr<const std::string> list_;
+  TimePoint list_made_;
+
   std::thread thread_;
 };
 

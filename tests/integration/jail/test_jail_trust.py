@@ -3,11 +3,13 @@
 
 import glob
 import os
+import shlex
 import shutil
 import subprocess
 
 import pytest
 
+from lab import page_examples
 
 CLIENT = """import java.net.URI;
 import java.net.http.*;
@@ -54,6 +56,32 @@ class TestRootOnBehalfOfAUser:
             done = jail_of("sudo").run("grep", "-cF", line, "/etc/ssl/certs/ca-certificates.crt", env={"NODE_EXTRA_CA_CERTS": str(roots)})
             counts.append(done.stdout)
         assert counts == ["0\n", "1\n"], "the second is the control"
+
+
+GRPC = """
+import grpc
+channel = grpc.secure_channel("denied.test:443", grpc.ssl_channel_credentials())
+try:
+    channel.unary_unary("/service/method")(b"", timeout=10)
+except grpc.RpcError as error:
+    print(error.code().name, error.details())
+"""
+
+
+def test_grpc_trusts_the_bundle_and_shows_the_denial(jail):
+    pytest.importorskip("grpc")
+    done = jail.run("/usr/bin/python3", "-c", GRPC)
+    assert done.stdout.startswith("PERMISSION_DENIED ") and "denied.test" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_example_of_the_page_trusts_a_private_ca(jail, lab):
+    (line,) = page_examples.commands("docs/networks.md", "Private CAs")
+    own = {"/etc/company/root.pem": str(lab.ca.certificate), "https://git.corp.example/": "https://allowed.test/"}
+    words = [own.get(word, word) for word in shlex.split(line)]
+    assert words[:2] == ["gateway", "run"] and set(own.values()) <= set(words)
+    options, command = words[2 : words.index("--")], words[words.index("--") + 1 :]
+    assert jail.run(*command, args=options).stdout == "AL\n"
+    assert jail.run(*command).returncode == 60, "the control"
 
 
 @pytest.mark.skipif(not shutil.which("javac") or not JAVAS, reason="needs a JDK")

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -218,6 +219,24 @@ TEST_F(Inspected, AClientThatDistrustsTheCaIsLoggedAsSuch) {
   EXPECT_EQ(record.reason, "certificate_refused");
   EXPECT_EQ(record.host, "api.test");
   EXPECT_THAT(record.detail, AllOf(HasSubstr("unknown ca"), HasSubstr("gateway ca"), HasSubstr("tls: passthrough")));
+}
+
+// A clock of the client that is a year ahead or behind.
+TEST_F(Inspected, AClientWhoseClockIsWrongIsLoggedAsSuch) {
+  constexpr long kYear = 365L * 24 * 3600;
+  for (const long offset : {kYear, -kYear}) {
+    auto wrong = test::client_context(authority_.certificate());
+    X509_VERIFY_PARAM_set_time(SSL_CTX_get0_param(wrong.get()), std::time(nullptr) + offset);
+    TlsPeer client = agent(wrong.get());
+    auto up = std::async(std::launch::async, [&] { return client.connect("api.test"); });
+    TlsPeer server = tls_origin(sound_.get());
+    EXPECT_TRUE(server.accept());
+    EXPECT_FALSE(up.get());
+  }
+  const auto both = records(2);
+  EXPECT_THAT(both.at(0).detail, AllOf(HasSubstr("certificate expired"), HasSubstr("clock of the client is wrong"),
+                                       HasSubstr("is valid from 20")));
+  EXPECT_THAT(both.at(1).detail, AllOf(HasSubstr("bad certificate"), HasSubstr("Or set the client's clock")));
 }
 
 TEST_F(Inspected, ADeniedHostGetsThePageAndIsNeverDialled) {

@@ -95,6 +95,8 @@ TEST_F(GatewayInternal, SaysThatThereIsNoCertificateWhileThereIsNoCa) {
   auto& agent = client();
   agent.send(get("/ca.pem"));
   EXPECT_THAT(agent.message(), AllOf(StartsWith("HTTP/1.1 404"), HasSubstr("has no CA")));
+  agent.send(get("/ca.crl"));
+  EXPECT_THAT(agent.message(), AllOf(StartsWith("HTTP/1.1 404"), HasSubstr("has no CA")));
 }
 
 TEST_F(GatewayInternal, TellsAClientItsOwnRefusalsNewestFirst) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -139,6 +140,59 @@ TEST(Leaf, IsForExactlyTheNameAndVerifiesStrictlyUnderCasOfEveryKind) {
               "certificate is not yet valid");
     EXPECT_NE(verdict(leaf, Authority::create(kNow)->certificate_pem(), "api.example.com", kNow), "ok");
   }
+}
+
+TEST(Leaf, IsValidForClientsWhoseClockIsAWeekWrong) {
+  const auto made = Authority::create(kNow);
+  for (const int days : {-29, -7, 0, 7, 29}) {
+    const TimePoint theirs = kNow + hours(24 * days);
+    EXPECT_EQ(verdict(issue(*made, "a.example"), made->certificate_pem(), "a.example", theirs), "ok") << days;
+  }
+  // The longest period that browsers take (CA/Browser Forum, baseline requirements section 6.3.2).
+  EXPECT_LT(kLeafBackdate + kLeafLife, hours(398 * 24));
+  const auto given = Authority::parse(ca_pem({}), kNow);
+  EXPECT_NE(verdict(issue(*given, "a.example"), given->certificate_pem(), "a.example", kNow - hours(24 * 7)), "ok")
+      << "control: a CA that begins later is itself not valid yet";
+}
+
+std::string der_text(const Authority& authority) {
+  const auto der = authority.revocation_list(kNow);
+  EXPECT_TRUE(der.has_value());
+  return der.value_or("");
+}
+
+struct CrlDeleter {
+  void operator()(X509_CRL* list) const { X509_CRL_free(list); }
+};
+
+TEST(RevocationList, IsEmptySignedByTheCaAndValidForWeeks) {
+  for (const std::string& pem : {Authority::create(kNow)->secret_pem().value(), ca_pem({.key = "RSA"})}) {
+    const auto authority = Authority::parse(pem, kNow);
+    ASSERT_TRUE(authority.has_value()) << authority.error().message;
+    const std::string der = der_text(*authority);
+    const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
+    const std::unique_ptr<X509_CRL, CrlDeleter> list(d2i_X509_CRL(nullptr, &bytes, static_cast<long>(der.size())));
+    ASSERT_TRUE(list);
+    X509& issuer = authority->certificate();
+    EXPECT_EQ(X509_CRL_verify(list.get(), X509_get0_pubkey(&issuer)), 1);
+    EXPECT_EQ(X509_NAME_cmp(X509_CRL_get_issuer(list.get()), X509_get_subject_name(&issuer)), 0);
+    EXPECT_EQ(sk_X509_REVOKED_num(X509_CRL_get_REVOKED(list.get())), -1) << "nothing is revoked";
+    time_t in_a_week = std::chrono::system_clock::to_time_t(kNow + hours(24 * 7));
+    EXPECT_GT(X509_cmp_time(X509_CRL_get0_nextUpdate(list.get()), &in_a_week), 0);
+    time_t now = std::chrono::system_clock::to_time_t(kNow);
+    EXPECT_LT(X509_cmp_time(X509_CRL_get0_lastUpdate(list.get()), &now), 0);
+  }
+}
+
+TEST(RevocationList, IsNamedByLeavesOfACaThatMaySignOne) {
+  const auto named = [](const Leaf& leaf) {
+    return X509_get_ext_by_NID(leaf.certificate.get(), NID_crl_distribution_points, -1) >= 0;
+  };
+  EXPECT_TRUE(named(issue(*Authority::create(kNow), "a.example")));
+  EXPECT_TRUE(named(issue(*Authority::parse(ca_pem({.usage = ""}), kNow), "a.example"))) << "every use is allowed";
+  const auto without = Authority::parse(ca_pem({.usage = "critical,keyCertSign"}), kNow);
+  EXPECT_FALSE(named(issue(*without, "a.example")));
+  EXPECT_EQ(der_text(*without), "");
 }
 
 TEST(Leaf, SaysWhatItIsAndNothingMore) {

@@ -125,6 +125,20 @@ TEST_F(Issuing, MakesALeafAnewLongBeforeItExpires) {
   EXPECT_GT(valid_until(*(*second)->certificate), valid_until(*(*first)->certificate));
 }
 
+TEST_F(Issuing, SignsARevocationListOnceADay) {
+  const auto source = issuer();
+  const auto first = source->revocation_list();
+  ASSERT_TRUE(first);
+  clock_.advance(hours(23));
+  EXPECT_EQ(source->revocation_list(), first) << "the same bytes, not others like them";
+  clock_.advance(hours(2));
+  const auto second = source->revocation_list();
+  EXPECT_NE(*second, *first);
+  clock_.advance(-hours(3));
+  EXPECT_NE(source->revocation_list(), second) << "the clock was set back: its period may not have begun";
+  EXPECT_FALSE(issuer({}, {.usage = "critical,keyCertSign"})->revocation_list());
+}
+
 TEST_F(Issuing, MakesALeafAnewWhenTheClockWasSetBack) {
   const auto source = issuer();
   const Answer first = await(io_, source->leaf_for(host("a.example"), LeafUse::kInspection));

@@ -32,7 +32,7 @@ TEST(MountFault, TellsAReplacedFileFromOneThatOnlyMayBe) {
       {"/folder/policy.yaml", true, false, std::nullopt, "a folder is mounted"},
       {"/folder/policy.yaml", false, true, std::nullopt, "replaced between two looks: the next read has the new one"},
       {"/lost/policy.yaml", true, true, Kind::kReplaced, "the folder was replaced"},
-      {"/home/policy.yaml", true, false, std::nullopt, "no mount but the root"},
+      {"/srv/policy.yaml", true, false, std::nullopt, "no mount but the root"},
   };
   for (const auto& row : rows) {
     const auto fault = mount_fault(row.path, kMounts, row.linked, row.changed);

@@ -17,6 +17,7 @@ constexpr std::string_view kLongerThanSize = "a chunk longer than its size";
 constexpr std::string_view kTrailerEnd = "a trailer line that does not end in CRLF";
 constexpr std::string_view kBadExtension = "a malformed or too long chunk extension";
 
+constexpr int kMaxOriginZeros = 256;
 constexpr int kMaxSizeDigits = 15;  // 2^60 - 1: no sum over it can overflow
 
 int hex_digit(char c) {
@@ -108,7 +109,7 @@ void ChunkedScanner::step(char c) {
     case At::kExtension:
       return read_extension(c);
     case At::kSizeLf:
-      return c == '\n' ? end_size_line() : fail(kSizeLineEnd);
+      return c == '\n' ? end_size_line() : lone_cr(At::kExtension, c, kSizeLineEnd);
     case At::kDataCr:
       if (c == '\n') return bare_lf(&ChunkedScanner::end_data, kLongerThanSize);
       at_ = At::kDataLf;
@@ -118,7 +119,7 @@ void ChunkedScanner::step(char c) {
     case At::kTrailer:
       return read_trailer(c);
     case At::kTrailerLf:
-      return c == '\n' ? end_trailer_line() : fail(kTrailerEnd);
+      return c == '\n' ? end_trailer_line() : lone_cr(At::kTrailer, c, kTrailerEnd);
     case At::kData:
       return;
   }
@@ -128,47 +129,68 @@ void ChunkedScanner::bare_lf(void (ChunkedScanner::*end)(), std::string_view fau
   return sender_ == Sender::kOrigin ? (this->*end)() : fail(fault);
 }
 
+void ChunkedScanner::lone_cr(At at, char c, std::string_view fault) {
+  if (sender_ != Sender::kOrigin) return fail(fault);
+  at_ = at;
+  if (at == At::kTrailer) line_.push_back('\r');
+  step(c);
+}
+
+void ChunkedScanner::size_digit(char c, int digit) {
+  if (digit == 0 && digits_ == 0) {
+    ++zeros_;
+  } else {
+    ++digits_;
+  }
+  const int most = sender_ == Sender::kOrigin ? kMaxOriginZeros : kMaxSizeDigits - digits_;
+  if (digits_ > kMaxSizeDigits || zeros_ > most) return fail("a chunk size out of range");
+  remaining_ = remaining_ << 4U | static_cast<std::uint64_t>(digit);
+  if (remaining_ > 0) line_.push_back(c);
+}
+
 void ChunkedScanner::read_size(char c) {
   const int digit = hex_digit(c);
-  if (digit >= 0) {
-    if (++digits_ > kMaxSizeDigits) return fail("a chunk size out of range");
-    remaining_ = remaining_ << 4U | static_cast<std::uint64_t>(digit);
-    if (remaining_ > 0) line_.push_back(c);
-    return;
-  }
-  if (digits_ == 0) return fail("a malformed chunk size");
+  if (digit >= 0) return size_digit(c, digit);
+  if (digits_ + zeros_ == 0) return fail("a malformed chunk size");
   if (c == '\r') {
     at_ = At::kSizeLf;
   } else if (c == '\n') {
     bare_lf(&ChunkedScanner::end_size_line, kSizeLineEnd);
   } else if (c == ';' || c == ' ' || c == '\t') {
-    extension_.push_back(c);
     at_ = At::kExtension;
+    read_extension(c);
   } else {
     fail("a malformed chunk size");
   }
 }
 
+// A client's is kept to be judged; of an origin's, what begins it tells.
+bool ChunkedScanner::extension_fits() const {
+  return extension_bytes_ <= (sender_ == Sender::kOrigin ? kMaxOriginChunkExtension : kMaxChunkExtension + 1);
+}
+
 void ChunkedScanner::read_extension(char c) {
+  if (c == '\n') return bare_lf(&ChunkedScanner::end_size_line, kSizeLineEnd);
   if (c == '\r') {
     at_ = At::kSizeLf;
-  } else if (c == '\n') {
-    bare_lf(&ChunkedScanner::end_size_line, kSizeLineEnd);
-  } else if (!http1::is_value_char(c) || extension_.size() > kMaxChunkExtension) {
-    fail(kBadExtension);
-  } else {
-    extension_.push_back(c);
+    return;
   }
+  ++extension_bytes_;
+  const bool from_client = sender_ == Sender::kClient;
+  if (!extension_fits() || (from_client && !http1::is_value_char(c))) return fail(kBadExtension);
+  const bool blank = c == ' ' || c == '\t';
+  if (from_client || (extension_.empty() && !blank)) extension_.push_back(c);
 }
 
 // Servers pad sizes with blanks, and write extensions that no grammar knows; what they call text after a size is not
 // one.
 void ChunkedScanner::end_size_line() {
-  const auto rest = http1::trimmed(extension_);
-  const bool sound = sender_ == Sender::kClient ? is_chunk_extension(extension_) : rest.empty() || rest.front() == ';';
+  const bool sound =
+      sender_ == Sender::kClient ? is_chunk_extension(extension_) : extension_.empty() || extension_.front() == ';';
   if (!sound) return fail(kBadExtension);
   extension_.clear();
-  digits_ = 0;
+  extension_bytes_ = 0;
+  digits_ = zeros_ = 0;
   at_ = remaining_ > 0 ? At::kData : At::kTrailer;
   if (line_.empty()) line_ = "0";
   forward_line(line_);
@@ -197,9 +219,9 @@ void ChunkedScanner::end_trailer_line() {
     return forward_line(line_);
   }
   const auto field = http1::parse_field(line_);
-  if (!field) return fail("a malformed trailer");
+  if (!field && sender_ == Sender::kClient) return fail("a malformed trailer");
   if (++trailer_fields_ > kMaxTrailerFields) return fail("too many trailers");
-  const bool forbidden = is_forbidden_trailer(field->name);
+  const bool forbidden = !field || is_forbidden_trailer(field->name);
   if (forbidden && sender_ == Sender::kClient) return fail("a trailer that frames, routes or controls the connection");
   if (!forbidden && content_ != nullptr && content_->trailer) content_->trailer(*field);
   if (forbidden) line_begin_ = taken_;  // an origin's: left out
@@ -228,6 +250,18 @@ void ChunkedScanner::forward_line(std::string_view text) {
   if (plain) return forward(begin, taken_);
   if (out_.empty()) out_ = base::as_text(fed_.subspan(run_begin_, run_end_ - run_begin_));
   out_.append(text).append(kCrlf);
+}
+
+bool ChunkedScanner::end_of_stream() {
+  const bool ends =
+      state_ == State::kMore && sender_ == Sender::kOrigin && (at_ == At::kTrailer || at_ == At::kTrailerLf);
+  if (!ends) return false;
+  fed_ = {};
+  taken_ = line_begin_ = run_begin_ = run_end_ = 0;
+  line_.clear();
+  out_ = kCrlf;
+  state_ = State::kDone;
+  return true;
 }
 
 void ChunkedScanner::fail(std::string_view why) {

@@ -15,13 +15,10 @@
 
 namespace soleroute::sniffer {
 
-inline constexpr std::size_t kMaxChunkExtension = 1024;  // bytes after the size in one chunk line
+inline constexpr std::size_t kMaxChunkExtension = 1024;            // bytes after the size in one chunk line of a client
+inline constexpr std::size_t kMaxOriginChunkExtension = 16 << 10;  // likewise of an origin: read over, never kept
 inline constexpr std::size_t kMaxTrailerBytes = 16 << 10;
 inline constexpr std::size_t kMaxTrailerFields = 64;
-
-// Who sends a message decides how it is read: what a client sends has to follow the grammar; what browsers and curl
-// accept from an origin is put into plain form.
-enum class Sender : std::uint8_t { kClient, kOrigin };
 
 // RFC 9112 section 7.1.1: all of what stands between a chunk's size and its CRLF; empty is none.
 [[nodiscard]] bool is_chunk_extension(std::string_view text);
@@ -52,6 +49,9 @@ class ChunkedScanner {
   // forwarded() has been used: lets go of memory.
   void release() { out_ = std::string(); }
   [[nodiscard]] State state() const { return state_; }
+  // The connection ended. True: an origin's last chunk was there, and only the end of the trailers is missing; the body
+  // is done, and forwarded() is that end.
+  [[nodiscard]] bool end_of_stream();
   [[nodiscard]] std::string_view fault() const { return fault_; }  // static text
 
  private:
@@ -65,6 +65,10 @@ class ChunkedScanner {
   void read_trailer(char c);
   void end_trailer_line();
   void fail(std::string_view why);
+  void size_digit(char c, int digit);
+  [[nodiscard]] bool extension_fits() const;
+  // A CR that no LF follows: readers that look for LF alone go on.
+  void lone_cr(At at, char c, std::string_view fault);
   // A bare LF in the place of CRLF.
   void bare_lf(void (ChunkedScanner::*end)(), std::string_view fault);
 
@@ -76,12 +80,14 @@ class ChunkedScanner {
   const ChunkedContent* content_ = nullptr;  // during feed()
   State state_ = State::kMore;
   At at_ = At::kSize;
-  int digits_ = 0;               // of the size being read
+  int digits_ = 0;               // of the size being read, without leading zeros
+  int zeros_ = 0;                // before them
   std::uint64_t remaining_ = 0;  // size being read, then data still to come
   std::size_t trailer_bytes_ = 0;
   std::size_t trailer_fields_ = 0;
   std::string line_;       // a size without leading zeros, or a trailer
-  std::string extension_;  // of the size line
+  std::string extension_;  // of the size line; of an origin's, how it begins
+  std::size_t extension_bytes_ = 0;
   std::string_view fault_;
 
   base::Bytes fed_;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
+#include <utility>
 
 #include "sniffer/http1_text.h"
 
@@ -30,22 +32,35 @@ Checked read_content_length(const HeaderField& field, Semantics& out) {
   return {};
 }
 
-// RFC 9112 section 6.1: `chunked` alone. Other codings are refused, since an origin might not know them either.
-Checked read_transfer_encoding(const HeaderField& field, Semantics& out) {
+bool names_chunked(std::string_view value) {
+  std::string lowered(value);
+  std::ranges::transform(lowered, lowered.begin(), lower);
+  return lowered.contains("chunked");
+}
+
+// RFC 9112 section 6.1: `chunked` alone. Other codings of a client are refused, since an origin might not know them
+// either. An answer in another coding ends with its connection (section 6.3).
+Checked read_transfer_encoding(const HeaderField& field, Sender sender, Semantics& out) {
+  const bool coded_before = std::exchange(out.coded, false);
   if (out.chunked) return fault("Transfer-Encoding occurs twice");
   if (field.line.contains('\t')) return fault("Transfer-Encoding is not plainly written");
   if (same_ignoring_case(field.value, "chunked")) {
     out.chunked = true;
-    return {};
+    return coded_before ? fault("Transfer-Encoding occurs twice") : Checked{};
   }
   bool tokens = true;
   std::size_t chunked = 0;
+  std::size_t identity = 0;
   std::string_view last;
   for_each_element(field.value, [&](std::string_view element) {
     tokens = tokens && is_token(element);
     chunked += same_ignoring_case(element, "chunked") ? 1U : 0U;
+    identity += same_ignoring_case(element, "identity") ? 1U : 0U;
     last = element;
   });
+  // "xchunked" is a coding of its own to some readers, and chunked to others.
+  out.coded = sender == Sender::kOrigin && tokens && !last.empty() && identity == 0 && !names_chunked(field.value);
+  if (out.coded) return {};
   const bool valid = tokens && chunked == 1 && same_ignoring_case(last, "chunked") && field.value.contains(',');
   return valid ? fault("a transfer coding other than chunked", 501) : fault("Transfer-Encoding is not chunked");
 }
@@ -87,7 +102,7 @@ Checked check_look_alike(std::string_view name) {
   return is_framing_look_alike(name) ? fault("a look-alike of a framing field") : Checked{};
 }
 
-Checked read_semantic_field(const HeaderField& field, Semantics& out) {
+Checked read_semantic_field(const HeaderField& field, Sender sender, Semantics& out) {
   switch (field.name.size()) {
     case 2:
       return same_ignoring_case(field.name, "te") ? read_te(field) : Checked{};
@@ -109,7 +124,7 @@ Checked read_semantic_field(const HeaderField& field, Semantics& out) {
       if (same_ignoring_case(field.name, "content-length")) return read_content_length(field, out);
       return check_look_alike(field.name);
     case 17:
-      if (same_ignoring_case(field.name, "transfer-encoding")) return read_transfer_encoding(field, out);
+      if (same_ignoring_case(field.name, "transfer-encoding")) return read_transfer_encoding(field, sender, out);
       if (!same_ignoring_case(field.name, "sec-websocket-key")) return check_look_alike(field.name);
       ++out.websocket_keys;
       out.websocket_key = field.value;
@@ -175,12 +190,12 @@ Step<std::vector<HeaderField>> read_fields(LineCursor& lines, std::size_t most) 
   }
 }
 
-std::expected<Semantics, Malformed> semantics_of(const std::vector<HeaderField>& fields) {
+std::expected<Semantics, Malformed> semantics_of(const std::vector<HeaderField>& fields, Sender sender) {
   Semantics out;
   for (const auto& field : fields) {
-    SR_TRY(read_semantic_field(field, out));
+    SR_TRY(read_semantic_field(field, sender, out));
   }
-  if (out.chunked && out.content_length) return fault("Content-Length and Transfer-Encoding together");
+  if ((out.chunked || out.coded) && out.content_length) return fault("Content-Length and Transfer-Encoding together");
   return out;
 }
 

@@ -52,6 +52,7 @@ class LineCursor {
 struct Semantics {
   std::optional<std::uint64_t> content_length;
   bool chunked = false;
+  bool coded = false;  // by something else than chunked, of an origin's alone
   bool close = false;
   bool keep_alive = false;
   bool connection_upgrade = false;
@@ -66,6 +67,6 @@ struct Semantics {
   int expects = 0;
   std::string_view expect;
 };
-[[nodiscard]] std::expected<Semantics, Malformed> semantics_of(const std::vector<HeaderField>& fields);
+[[nodiscard]] std::expected<Semantics, Malformed> semantics_of(const std::vector<HeaderField>& fields, Sender sender);
 
 }  // namespace soleroute::sniffer::http1

@@ -32,6 +32,9 @@ struct HeaderField {
 
 enum class TargetForm : std::uint8_t { kOrigin, kAbsolute, kAuthority, kAsterisk };  // RFC 9112 section 3.2
 enum class BodyFraming : std::uint8_t { kNone, kLength, kChunked, kUntilClose };
+// Who sends a message decides how it is read: what a client sends has to follow the grammar; what browsers and curl
+// accept from an origin is put into plain form.
+enum class Sender : std::uint8_t { kClient, kOrigin };
 enum class Upgrade : std::uint8_t { kNone, kWebSocket, kOther };
 
 // "host:port" as it stands in a target or a Host field.
@@ -79,6 +82,7 @@ struct ResponseHead {
   bool keep_alive = true;
   bool keep_alive_named = false;  // Connection says so: needed by clients of HTTP/1.0
   bool to_websocket = false;      // a 101 that switches to WebSocket and nothing else
+  bool coded = false;             // with kUntilClose: by a transfer coding that is not chunked
   std::size_t size = 0;
   // Set if the head was not in plain form: what is forwarded instead of the first `size` bytes, and what the fields
   // borrow from then.

@@ -215,7 +215,7 @@ std::expected<RequestHead, http1::Stop> read_request(std::string_view text) {
   SR_LET(fields, http1::read_fields(lines, kMaxHeaderFields));
   head.fields = std::move(*fields);
   head.size = head.offset + lines.position();
-  const auto semantics = http1::semantics_of(head.fields);
+  const auto semantics = http1::semantics_of(head.fields, Sender::kClient);
   if (!semantics) return stopped(semantics.error());
   if (const auto read = read_host(head, *semantics, std::move(*named)); !read) return stopped(read.error());
   if (const auto applied = apply(head, *semantics); !applied) return stopped(applied.error());

@@ -14,6 +14,7 @@ using http1::Semantics;
 using Checked = std::expected<void, Malformed>;
 
 constexpr std::string_view kVersion = "HTTP/1.";
+constexpr std::string_view kNoHttp = "not an HTTP/1 response";
 constexpr std::size_t kStatusLineMin = 12;  // "HTTP/1.1 200"; the space after it is left out by some servers
 
 // RFC 9112 section 4.
@@ -37,8 +38,9 @@ Checked read_status_line(std::string_view line, ResponseHead& head) {
 // RFC 9112 section 6.3.
 Checked apply(ResponseHead& head, const Semantics& semantics, std::string_view method) {
   const bool never_a_body = head.interim() || head.status == 204;
-  if (semantics.chunked && !head.http11) return fault("Transfer-Encoding on HTTP/1.0");
-  if (never_a_body && (semantics.chunked || semantics.content_length.value_or(0) > 0)) {
+  const bool encoded = semantics.chunked || semantics.coded;
+  if (encoded && !head.http11) return fault("Transfer-Encoding on HTTP/1.0");
+  if (never_a_body && (encoded || semantics.content_length.value_or(0) > 0)) {
     return fault("a body announced where there can be none");
   }
   head.keep_alive = !semantics.close && (head.http11 || semantics.keep_alive);
@@ -50,6 +52,7 @@ Checked apply(ResponseHead& head, const Semantics& semantics, std::string_view m
     head.framing = BodyFraming::kChunked;
   } else if (!semantics.content_length) {
     head.framing = BodyFraming::kUntilClose;
+    head.coded = semantics.coded;
     head.keep_alive = false;
   } else if (*semantics.content_length > 0) {
     head.framing = BodyFraming::kLength;
@@ -61,7 +64,7 @@ Checked apply(ResponseHead& head, const Semantics& semantics, std::string_view m
 std::expected<ResponseHead, http1::Stop> read_response(std::string_view text, std::string_view method) {
   const auto stopped = [](const Malformed& malformed) { return std::unexpected(http1::Stop(malformed)); };
   const auto start = text.substr(0, kVersion.size());
-  if (start != kVersion.substr(0, start.size())) return stopped(Malformed{"not an HTTP/1 response"});
+  if (start != kVersion.substr(0, start.size())) return stopped(Malformed{kNoHttp});
   ResponseHead head;
   http1::LineCursor lines(text);
   SR_LET(line, lines.next(kMaxRequestLine, "the status line is too long", 431));
@@ -69,7 +72,7 @@ std::expected<ResponseHead, http1::Stop> read_response(std::string_view text, st
   SR_LET(fields, http1::read_fields(lines, kMaxResponseFields));
   head.fields = std::move(*fields);
   head.size = lines.position();
-  const auto semantics = http1::semantics_of(head.fields);
+  const auto semantics = http1::semantics_of(head.fields, Sender::kOrigin);
   if (!semantics) return stopped(semantics.error());
   if (const auto applied = apply(head, *semantics, method); !applied) return stopped(applied.error());
   return head;
@@ -79,18 +82,14 @@ std::expected<ResponseHead, http1::Stop> read_response(std::string_view text, st
 std::expected<ResponseHead, http1::Stop> read_loosely(std::string_view text, std::string_view method,
                                                       const http1::Stop& refused) {
   const auto* const malformed = std::get_if<Malformed>(&refused);
-  if (malformed == nullptr || malformed->too_large || !text.starts_with(kVersion)) return std::unexpected(refused);
-  const auto line_end = text.find('\n');
-  if (line_end == std::string_view::npos) return std::unexpected(refused);
-  ResponseHead first;
-  const auto line = text.substr(0, line_end - (text[line_end - 1] == '\r' ? 1 : 0));
-  if (const auto status = read_status_line(line, first); !status) return std::unexpected(refused);
-  SR_LET(plain, http1::plain_response_head(text));
+  if (malformed == nullptr || malformed->too_large || !http1::may_begin_response(text)) return std::unexpected(refused);
+  SR_LET(plain, http1::plain_response_head(text, method));
   const auto kept = std::make_shared<const std::string>(std::move(plain->text));
   auto head = read_response(*kept, method);
   if (!head) return head;
   head->plain = kept;
   head->size = plain->size;
+  head->keep_alive = head->keep_alive && !plain->doubtful;
   return head;
 }
 

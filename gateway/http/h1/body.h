@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -68,6 +69,13 @@ class BodyTracker {
   void sent() {
     chunks_.release();
     std::string().swap(chunk_);
+  }
+
+  // The connection ended before done(). Something: the body is done all the same, and this is left to forward.
+  [[nodiscard]] std::optional<base::Bytes> end_of_stream() {
+    if (until_close()) return base::Bytes{};
+    if (framing_ != sniffer::BodyFraming::kChunked || !chunks_.end_of_stream()) return std::nullopt;
+    return chunks_.forwarded();
   }
 
   [[nodiscard]] bool until_close() const { return framing_ == sniffer::BodyFraming::kUntilClose; }

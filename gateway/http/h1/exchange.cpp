@@ -61,6 +61,7 @@ class Answer {
   enum class Delivery : std::uint8_t { kGoesOn, kWhole, kFailed };
   asio::awaitable<Delivery> deliver_rest();
   asio::awaitable<Delivery> deliver_bulk();
+  asio::awaitable<Delivery> origin_ended();
   base::Bytes write_head(const ResponseHead& head, base::Bytes body);
   void forget_head();
   base::Bytes to_client(base::Bytes bytes);
@@ -190,12 +191,14 @@ std::optional<BodyTracker::Piece> Answer::take(base::Bytes bytes) {
 
 asio::awaitable<void> Answer::receive() {
   std::optional<ResponseHead> head;
+  bool doubtful = false;
   for (int interim = 0;; ++interim) {
     head = co_await read_head();
     if (!head) co_return;
     if (!head->interim()) break;
     if (head->status == 101) co_return co_await switch_protocols(*head);
     if (interim == kMaxInterimResponses) co_return fail(Reason::kUpstreamFailed, "it sent too many interim responses");
+    doubtful = doubtful || (head->plain && !head->keep_alive);
     const auto forwarded = co_await forward_interim(*head);
     if (forwarded != Written::kAll) co_return;
     touch();  // the answer itself may take long
@@ -204,7 +207,7 @@ asio::awaitable<void> Answer::receive() {
   const auto piece = take(in_.bytes().subspan(head->size));
   if (!piece) co_return;
   // A client of HTTP/1.0 stays only where both sides say so.
-  stays_ = head->keep_alive && request_.keep_alive && (request_.http11 || head->keep_alive_named);
+  stays_ = !doubtful && head->keep_alive && request_.keep_alive && (request_.http11 || head->keep_alive_named);
   answering = true;
   result.outcome.status = head->status;
   const auto left = write_head(*head, piece->forwarded);
@@ -230,8 +233,8 @@ asio::awaitable<Answer::Delivery> Answer::deliver_rest() {
     touch();
     const auto space = in_.space(kSmallRead);
     const auto count = co_await upstream_.stream().read_some(space);
-    if (count && *count == 0 && body_.until_close()) co_return Delivery::kWhole;
-    if (!count || *count == 0) {
+    if (count && *count == 0) co_return co_await origin_ended();
+    if (!count) {
       const bool late = upstream_.stream().timed_out();
       fail(late ? Reason::kTimedOut : Reason::kUpstreamFailed, "its answer ended too early");
       co_return Delivery::kFailed;
@@ -249,6 +252,19 @@ asio::awaitable<Answer::Delivery> Answer::deliver_rest() {
     if (delivery == Delivery::kFailed) co_return delivery;
   }
   co_return Delivery::kWhole;
+}
+
+asio::awaitable<Answer::Delivery> Answer::origin_ended() {
+  stays_ = false;
+  const auto rest = body_.end_of_stream();
+  if (!rest) {
+    fail(Reason::kUpstreamFailed, "its answer ended too early");
+    co_return Delivery::kFailed;
+  }
+  const auto left = to_client(*rest);
+  if (!left.empty()) co_await write_out(left);
+  body_.sent();
+  co_return client_gone ? Delivery::kFailed : Delivery::kWhole;
 }
 
 // While more is there than a small read takes.

@@ -220,6 +220,7 @@ asio::awaitable<std::optional<sniffer::ResponseHead>> Http1Receiver::read_head()
 
 asio::awaitable<void> Http1Receiver::receive() {
   std::optional<sniffer::ResponseHead> head;
+  bool doubtful = false;
   for (int interim = 0;; ++interim) {
     head = co_await read_head();
     if (!head) co_return;
@@ -228,16 +229,18 @@ asio::awaitable<void> Http1Receiver::receive() {
       co_return fail(Reason::kUpstreamFailed, "it switched to a protocol that was not requested");
     if (interim == h1::kMaxInterimResponses)
       co_return fail(Reason::kUpstreamFailed, "it sent too many interim responses");
+    doubtful = doubtful || (head->plain && !head->keep_alive);
     client_.send_interim(forwarded_response(*head));
     in_.consume(head->size);
   }
+  if (head->coded) co_return fail(Reason::kUpstreamFailed, "its answer: a transfer coding other than chunked");
   const auto framing = head->framing;
   const auto length = framing == BodyFraming::kLength ? head->content_length : 0;
   const bool empty = framing == BodyFraming::kNone || (framing == BodyFraming::kLength && length == 0);
   result.outcome.status = head->status;
   client_.respond(forwarded_response(*head), empty ? nullptr : answer_);
   in_.consume(head->size);
-  result.reusable = head->keep_alive;
+  result.reusable = head->keep_alive && !doubtful;
   head.reset();  // a body may go on for long
   in_.shrink();
   const auto message = empty ? Message::kWhole : co_await deliver(framing, length);
@@ -300,7 +303,8 @@ asio::awaitable<Message> Http1Receiver::deliver(BodyFraming framing, std::uint64
     if (room == Room::kNone) co_return Message::kCutShort;
     const auto read = co_await read_more(net::has_room(origin_.buffers()) ? kAnswerReadSize : h1::kSmallRead);
     if (read == Read::kMore) continue;
-    const bool whole = framing == BodyFraming::kUntilClose && !client_.closed() && !origin_.timed_out();
+    const bool ended = framing == BodyFraming::kUntilClose || chunks_.end_of_stream();
+    const bool whole = ended && !client_.closed() && !origin_.timed_out();
     co_return whole ? Message::kWhole : Message::kCutShort;
   }
 }

@@ -400,7 +400,7 @@ TEST_F(Http1Exchange, AHostileOriginReachesNoLaterRequest) {
   };
   const std::string fake = "HTTP/1.1 200 OK|Content-Length: 4||FAKE";
   for (const auto& c :
-       {Case{"length and chunked", "HTTP/1.1 200 OK|Content-Length: 5|Transfer-Encoding: chunked||0||"},
+       {Case{"length and chunked, and no chunk", "HTTP/1.1 200 OK|Content-Length: 5|Transfer-Encoding: chunked||hello"},
         Case{"two lengths", "HTTP/1.1 200 OK|Content-Length: 5|Content-Length: 6||hello!"},
         Case{"bare CR", "HTTP/1.1 200 OK|Content-Length: 2\rX: y||hi"}, Case{"not HTTP", "SSH-2.0-x|"},
         Case{"an unasked switch", "HTTP/1.1 101 Switching Protocols|Upgrade: websocket|Connection: upgrade||"},
@@ -427,13 +427,46 @@ TEST_F(Http1Exchange, AHostileOriginReachesNoLaterRequest) {
 TEST_F(Http1Exchange, AnAnswerQueuedInAdvanceIsNeverDelivered) {
   for (const std::string answer :
        {"HTTP/1.1 200 OK|Content-Length: 2||hi", "HTTP/1.1 204 No Content||", "HTTP/1.1 304 Not Modified||",
-        "HTTP/1.1 200 OK|Transfer-Encoding: chunked||2|hi|0||"}) {
+        "HTTP/1.1 200 OK|Transfer-Encoding: chunked||2|hi|0||",
+        "HTTP/1.1 200 OK|Transfer-Encoding: chunked|Connection: close||2|hi|0||"}) {
     auto& agent = client();
     agent.send(wire(kGet));
     auto server = origin("127.0.0.2");
     server.head();
     server.send(wire(answer + "HTTP/1.1 200 OK|Content-Length: 4||FAKE"));
     EXPECT_EQ(agent.rest(), wire(answer)) << "the connection ends with the answer";
+  }
+}
+
+// What is doubtful ends with its connections: a request that is there already gets no answer, neither from the first
+// one's body nor from what the origin queued.
+TEST_F(Http1Exchange, NothingFollowsADoubtfulAnswer) {
+  const std::string chunked = "HTTP/1.1 200 OK|Transfer-Encoding: chunked|Connection: close||2|hi|0||";
+  const std::string length = "HTTP/1.1 200 OK|Content-Length: 2|Connection: close||hi";
+  const std::string none = "HTTP/1.1 204 No Content|Connection: close||";
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"HTTP/1.1 200 OK|Content-Length: 30|Transfer-Encoding: chunked||2|hi|0||", chunked},
+      {"HTTP/1.1 200 OK|Transfer-Encoding: chunked, chunked||2|hi|0||", chunked},
+      {"HTTP/1.1 200 OK|Transfer-Encoding : chunked||2|hi|0||", chunked},
+      {"HTTP/1.0 200 OK|Connection: keep-alive|Transfer-Encoding: chunked||2|hi|0||", chunked},
+      {"||HTTP/1.1 200 OK|Content-Length: 2||hi", length},
+      {"http/1.1 200 OK|Content-Length: 2||hi", length},
+      {"HTTP/1.2 200 OK|Content-Length: 2||hi", length},
+      {"HTTP/1.1 200 OK|Content-Length:| 2||hi", length},
+      {"HTTP/1.1 200 OK|Content-Length: 2|Transfer-Encoding: identity||hi", length},
+      {"HTTP/1.1 204 No Content|Content-Length: 20||", none},
+      {"HTTP/1.1 204 No Content|Transfer-Encoding: chunked||", none},
+      {"HTTP/1.1 100 Continue|Content-Length: 3||HTTP/1.1 200 OK|Content-Length: 2||hi",
+       "HTTP/1.1 100 Continue||HTTP/1.1 200 OK|Content-Length: 2||hi"},
+  };
+  for (const auto& [sent, passed] : cases) {
+    auto& agent = client();
+    agent.send(wire(kGet) + wire(kGet));
+    auto server = origin("127.0.0.2");
+    server.head();
+    server.send(wire(sent + "HTTP/1.1 200 OK|Content-Length: 4||FAKE"));
+    EXPECT_EQ(agent.rest(), wire(passed)) << sent;
+    EXPECT_EQ(server.rest(), "") << "the second request never comes: " << sent;
   }
 }
 

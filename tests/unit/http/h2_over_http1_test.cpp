@@ -164,7 +164,8 @@ TEST_F(Http2ToHttp1, AnswersForAnOriginThatMakesNoSense) {
   connect();
   const std::pair<const char*, const char*> cases[] = {
       {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "two lengths"},
-      {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "two framings"},
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "a coding that nobody asked for"},
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "the same, which HTTP/2 has no field for"},
       {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
        "an upgrade nobody asked for"},
       {"\x16\x03\x01 what is this\r\n\r\n", "not HTTP"},
@@ -176,6 +177,26 @@ TEST_F(Http2ToHttp1, AnswersForAnOriginThatMakesNoSense) {
     origin1(connection++).send(answer);
     answered(asked);
     EXPECT_EQ(status(*asked), "502") << what;
+  }
+  EXPECT_TRUE(kept_.empty());
+}
+
+TEST_F(Http2ToHttp1, ADoubtfulAnswerEndsItsConnection) {
+  connect();
+  const std::string odd[] = {
+      "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+      "\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+      "HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+  };
+  std::size_t connection = 0;
+  for (const auto& answer : odd) {
+    const auto asked = ask(head());
+    (void)received("\r\n\r\n", connection);
+    origin1(connection++).send(answer);
+    until([&] { return asked->received()->finished(); });
+    EXPECT_EQ(status(*asked), "200") << answer;
+    EXPECT_EQ(text(*asked), "hi") << answer;
   }
   EXPECT_TRUE(kept_.empty());
 }

@@ -177,20 +177,46 @@ TEST(ChunkedScanner, ForwardsNothingOfALineThatIsNotWhole) {
 
 // What curl and browsers take from an origin has one reading; they get it in plain form.
 TEST(ChunkedScanner, PutsAnOriginsOdditiesIntoPlainForm) {
-  expect_forwarded({{"nothing odd", "5|hello|0|X: y||", "5|hello|0|X: y||"},
-                    {"a size padded with blanks", "5  |hello|0 ||", "5|hello|0||"},
-                    {"an extension of no grammar", "5;a=\"|hello|0;(|X: y||", "5|hello|0|X: y||"},
-                    {"lines that end in LF", "5\nhello\n0\nX: y\n\n", "5|hello|0|X: y||"},
-                    {"a trailer that frames", "0|X: y|Content-Length: 5|Z: y||", "0|X: y|Z: y||"},
-                    {"text behind the size", "5 hello|hello|0||", "malformed"},
-                    {"a chunk longer than its size", "4|hello|0||", "malformed"},
-                    {"a sign", "+5|hello|0||", "malformed"},
-                    {"a prefix", "0x5|hello|0||", "malformed"},
-                    {"a bare CR", "5\rhello|0||", "malformed"},
-                    {"NUL in an extension", "5;\0|hello|0||"s, "malformed"},
-                    {"a folded trailer", "0|X: a| b||", "malformed"},
-                    {"endless zeros", std::string(1000, '0'), "malformed"}},
-                   Sender::kOrigin);
+  expect_forwarded(
+      {{"nothing odd", "5|hello|0|X: y||", "5|hello|0|X: y||"},
+       {"a size padded with blanks", "5  |hello|0 ||", "5|hello|0||"},
+       {"an extension of no grammar", "5;a=\"|hello|0;(|X: y||", "5|hello|0|X: y||"},
+       {"lines that end in LF", "5\nhello\n0\nX: y\n\n", "5|hello|0|X: y||"},
+       {"a trailer that frames", "0|X: y|Content-Length: 5|Z: y||", "0|X: y|Z: y||"},
+       {"text behind the size", "5 hello|hello|0||", "malformed"},
+       {"a chunk longer than its size", "4|hello|0||", "malformed"},
+       {"a sign", "+5|hello|0||", "malformed"},
+       {"a prefix", "0x5|hello|0||", "malformed"},
+       {"a bare CR", "5\rhello|0||", "malformed"},
+       {"NUL in an extension", "5;\0|hello|0||"s, "5|hello|0||"},
+       {"a folded trailer, whose fold is left out", "0|X: a| b||", "0|X: a||"},
+       {"a trailer that is none", "0|hello|: x|X: y||", "0|X: y||"},
+       {"a CR within a trailer", "0|X: a\rY: b|Z: c||", "0|Z: c||"},
+       {"two CR behind a size", "5\r|hello|0||", "5|hello|0||"},
+       {"a CR in an extension", "5;a\rb|hello|0||", "5|hello|0||"},
+       {"a control character in an extension", "5;\x01|hello|0||", "5|hello|0||"},
+       {"a long extension", "5;" + std::string(kMaxOriginChunkExtension - 1, 'a') + "|hello|0||", "5|hello|0||"},
+       {"an extension without end", "5;" + std::string(kMaxOriginChunkExtension + 1, 'a'), "malformed"},
+       {"many leading zeros", std::string(200, '0') + "5|hello|0||", "5|hello|0||"},
+       {"endless zeros", std::string(1000, '0'), "malformed"}},
+      Sender::kOrigin);
+}
+
+// Python, and sites that forget the last line: nothing of the content is missing.
+TEST(ChunkedScanner, AnOriginsBodyMayEndWithItsLastChunk) {
+  const auto ended = [](std::string_view body, Sender sender) {
+    ChunkedScanner scanner(sender);
+    const std::string bytes = wire(body);
+    EXPECT_EQ(scanner.feed(base::as_bytes(bytes)), bytes.size());
+    return scanner.end_of_stream() ? std::string(base::as_text(scanner.forwarded())) : "cut short";
+  };
+  EXPECT_EQ(ended("5|hello|0|", Sender::kOrigin), "\r\n");
+  EXPECT_EQ(ended("5|hello|0|X: y|", Sender::kOrigin), "\r\n");
+  EXPECT_EQ(ended("5|hello|0|X: y", Sender::kOrigin), "\r\n") << "half a trailer is none";
+  for (const char* const body : {"5|hello|", "5|hello|0", "5|hel", "5", ""}) {
+    EXPECT_EQ(ended(body, Sender::kOrigin), "cut short") << body;
+  }
+  EXPECT_EQ(ended("5|hello|0|", Sender::kClient), "cut short");
 }
 
 TEST(ChunkedScanner, CountsHugeChunksWithoutHoldingThem) {

@@ -50,6 +50,8 @@ struct RequestHead {
   std::string_view target;  // as sent
   TargetForm form = TargetForm::kOrigin;
   bool http11 = true;               // else 1.0
+  bool secure = false;              // an absolute-form target names https
+  bool host_differs = false;        // Host names another authority than the target, which decides (section 3.2.2)
   std::string_view authority_text;  // of the target, else of Host: the host as written, without the port
   std::optional<base::HostName> host;
   std::optional<base::IpAddress> host_address;
@@ -69,6 +71,9 @@ struct RequestHead {
 // a way around: tests/unit/sniffer/http1_beast_test.cpp lists where. NeedMore is returned only if all complete lines
 // are sound.
 [[nodiscard]] Parsed<RequestHead> parse_request_head(base::Bytes received);
+
+// What a Host field for an absolute-form target holds (RFC 9112 section 3.2.2).
+[[nodiscard]] std::string_view target_authority(const RequestHead& head);
 
 // The target in origin-form ("/path?query"); "*" stays. Precondition: not authority-form.
 [[nodiscard]] std::string origin_form(const RequestHead& head);

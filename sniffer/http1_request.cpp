@@ -97,11 +97,16 @@ std::expected<Authority, Malformed> read_authority(std::string_view text) {
   return authority;
 }
 
-constexpr std::string_view kScheme = "http://";
+constexpr std::string_view kHttp = "http://";
+constexpr std::string_view kHttps = "https://";
+
+bool has_scheme(std::string_view target, std::string_view scheme) {
+  return same_ignoring_case(target.substr(0, scheme.size()), scheme);
+}
 
 // The authority part of an absolute-form target; the scheme has been checked.
 std::string_view authority_of(std::string_view target) {
-  const auto rest = target.substr(kScheme.size());
+  const auto rest = target.substr(has_scheme(target, kHttps) ? kHttps.size() : kHttp.size());
   return rest.substr(0, rest.find_first_of("/?"));
 }
 
@@ -124,7 +129,8 @@ std::expected<std::optional<Authority>, Malformed> read_target(RequestHead& head
     return std::nullopt;
   }
   head.form = TargetForm::kAbsolute;
-  if (!same_ignoring_case(target.substr(0, kScheme.size()), kScheme)) {
+  head.secure = has_scheme(target, kHttps);
+  if (!head.secure && !has_scheme(target, kHttp)) {
     return fault("a request target that is neither a path nor an http URL");
   }
   SR_LET(authority, read_authority(authority_of(target)));
@@ -137,9 +143,10 @@ bool same_host(const Authority& target, const Authority& host) {
   return target.text == host.text;
 }
 
-bool same_port(const Authority& target, const Authority& host, TargetForm form) {
-  if (form == TargetForm::kAuthority) return !host.port || host.port == target.port;
-  return target.port.value_or(base::kHttpPort) == host.port.value_or(base::kHttpPort);
+bool same_port(const Authority& target, const Authority& host, const RequestHead& head) {
+  if (head.form == TargetForm::kAuthority) return !host.port || host.port == target.port;
+  const auto default_port = head.secure ? base::kHttpsPort : base::kHttpPort;
+  return target.port.value_or(default_port) == host.port.value_or(default_port);
 }
 
 // RFC 9112 section 3.2: exactly one Host on 1.1; on 1.0 none is enough if the target says where to.
@@ -151,9 +158,7 @@ Checked read_host(RequestHead& head, const Semantics& semantics, std::optional<A
     SR_LET(read, read_authority(semantics.host));
     host = std::move(*read);
   }
-  if (named && host && !(same_host(*named, *host) && same_port(*named, *host, head.form))) {
-    return fault("the request target and Host name different hosts");
-  }
+  head.host_differs = named && host && !(same_host(*named, *host) && same_port(*named, *host, head));
   Authority& authority = named ? *named : *host;
   head.authority_text = authority.text;
   head.host = std::move(authority.host);
@@ -236,9 +241,14 @@ Parsed<Authority> parse_authority(std::string_view text) {
   return authority.error();
 }
 
+std::string_view target_authority(const RequestHead& head) {
+  return head.form == TargetForm::kAbsolute ? authority_of(head.target) : head.authority_text;
+}
+
 std::string origin_form(const RequestHead& head) {
   if (head.form != TargetForm::kAbsolute) return std::string(head.target);
-  const auto rest = head.target.substr(kScheme.size() + authority_of(head.target).size());
+  const auto authority = authority_of(head.target);
+  const auto rest = std::string_view(authority.data() + authority.size(), head.target.data() + head.target.size());
   return (rest.starts_with('/') ? "" : "/") + std::string(rest);
 }
 

@@ -19,7 +19,7 @@ using policy::Reason;
 
 RequestFlow::RequestFlow(flow::Context& context, const flow::ClientConnection& client,
                          std::optional<base::HostName> sni, bool redirected)
-    : context_(context), client_(client), redirected_(redirected && client.destination()) {
+    : context_(context), client_(client), redirected_(redirected && client.destination()), proxied_(!redirected) {
   facts_.phase = policy::Phase::kHttp;
   facts_.client = client.peer.address;
   facts_.sni = std::move(sni);
@@ -37,6 +37,7 @@ void RequestFlow::begin(AskedRequest asked) {
   facts_.host = std::move(asked.host);
   facts_.host_address = asked.host_address;
   facts_.port = asked.port;
+  facts_.scheme = asked.secure || facts_.sni ? policy::Scheme::kHttps : policy::Scheme::kHttp;
   facts_.method = asked.method;
   facts_.target = asked.target;
   facts_.overrides = asked.overrides;
@@ -79,6 +80,18 @@ bool RequestFlow::leads_to_denied_port() const {
   return redirected_ && !base::is_web_port(destination.port) && context_.names.is_denied(destination.address);
 }
 
+// An address in a URL for the proxy is what `endpoints:` list, as in CONNECT.
+policy::Decision RequestFlow::ask(const policy::Policy& policy) const {
+  auto decision = policy.decide(facts_);
+  const bool addressed = proxied_ && !facts_.host && facts_.host_address && facts_.scheme == policy::Scheme::kHttp;
+  if (!addressed) return decision;
+  auto facts = facts_;
+  facts.phase = policy::Phase::kConnect;
+  facts.original_destination = base::Endpoint{*facts_.host_address, facts_.port};
+  const auto as_endpoint = policy.decide(facts);
+  return as_endpoint.allowed() ? as_endpoint : decision;
+}
+
 // Whatever is asked for, the denied name and this port were meant.
 Page RequestFlow::refuse_denied_port() {
   const auto& destination = client_.original_destination;
@@ -109,10 +122,11 @@ std::optional<Page> RequestFlow::decide() {
     record_.status = page.status;
     return page;
   }
-  decision_ = policy_->decide(facts_);
+  decision_ = ask(*policy_);
   audit::set_decision(record_, decision_);
-  // Where nobody is named, observe lets nothing pass either: there is nobody to dial.
-  if (facts_.host && policy::may_pass(*policy_, decision_)) return std::nullopt;
+  // Where no host is named, observe lets nothing pass: there is nothing to dial.
+  const bool dialled = facts_.host || decision_.allowed();
+  if (dialled && policy::may_pass(*policy_, decision_)) return std::nullopt;
   // Inside TLS, allowed or not elsewhere: this connection is not the one for it (RFC 9110 section 15.5.20).
   return refusal(facts_.sni && decision_.reason == Reason::kNameMismatch ? 421 : 403);
 }
@@ -206,7 +220,8 @@ void RequestFlow::await_next() {
 }
 
 bool RequestFlow::still_allowed(const policy::Policy& policy) const {
-  return !facts_.host || is_own_name(facts_.host) || policy::may_pass(policy, policy.decide(facts_));
+  const bool named = facts_.host || (proxied_ && facts_.host_address);
+  return !named || is_own_name(facts_.host) || policy::may_pass(policy, ask(policy));
 }
 
 flow::DialRequest RequestFlow::dial_request() const {

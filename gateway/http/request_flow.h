@@ -42,6 +42,7 @@ struct AskedRequest {
   std::optional<base::IpAddress> host_address{};
   std::string_view host_text{};  // as sent
   std::uint16_t port = 0;
+  bool secure = false;  // an https URL in clear: the gateway fetches it over TLS
   std::string_view method{};
   std::string_view target{};  // origin-form
   policy::OverrideHeaders overrides{};
@@ -89,6 +90,9 @@ class RequestFlow {
   [[nodiscard]] const policy::Decision& decision() const { return decision_; }
   [[nodiscard]] std::span<const InjectedField> injected() const { return injected_; }
   [[nodiscard]] flow::DialRequest dial_request() const;
+  // The address that an allowed request names in the place of a host.
+  [[nodiscard]] const std::optional<base::IpAddress>& address() const { return facts_.host_address; }
+  [[nodiscard]] const base::IpAddress& client() const { return facts_.client; }
   // Of the newest request; before one, what TLS asked for.
   [[nodiscard]] const std::optional<base::HostName>& host() const { return facts_.host; }
   [[nodiscard]] std::uint16_t port() const { return facts_.port; }
@@ -103,12 +107,14 @@ class RequestFlow {
   [[nodiscard]] Page refuse(InjectionFault fault);
   void deny(policy::Reason reason, std::string detail);
   [[nodiscard]] bool is_for_the_gateway() const;
+  [[nodiscard]] policy::Decision ask(const policy::Policy& policy) const;
   void begin_record(std::string_view host_text);
   void write();
 
   flow::Context& context_;
   const flow::ClientConnection& client_;
   bool redirected_;
+  bool proxied_;  // to a proxy that the client knows of, not inside TLS
   bool logged_ = false;
   bool upstream_failed_ = false;
   PageForm form_{};

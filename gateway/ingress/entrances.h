@@ -14,11 +14,16 @@ namespace soleroute::gateway::ingress {
 // A redirected connection: guesses the protocol from its first bytes and becomes one of those below.
 [[nodiscard]] boost::asio::awaitable<void> serve_redirected(flow::Context& context, flow::ClientConnection client);
 
+// The same behind SOCKS, with what the client sent early; without an address to go to, its bytes say where.
+[[nodiscard]] boost::asio::awaitable<flow::TunnelPtr> serve_transparent(flow::Context& context,
+                                                                        flow::ClientConnection client,
+                                                                        flow::ReadAhead read);
+
 // TLS passed through.
 [[nodiscard]] boost::asio::awaitable<flow::TunnelPtr> serve_tls(flow::Context& context, flow::ClientConnection client,
                                                                 flow::ReadAhead read);
 
-// The explicit proxy: CONNECT and absolute-form.
+// The explicit proxy: CONNECT, absolute-form and SOCKS5.
 [[nodiscard]] boost::asio::awaitable<void> serve_explicit_proxy(flow::Context& context, flow::ClientConnection client);
 
 // A TCP `endpoints:` connection, and whether the policy lists its destination as one.

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <array>
+#include <cstddef>
+#include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "base/web_ports.h"
@@ -13,7 +17,10 @@
 #include "gateway/http/refusal_page.h"
 #include "gateway/ingress/entrances.h"
 #include "gateway/ingress/inspected.h"
+#include "gateway/ingress/inspected_origin.h"
+#include "gateway/ingress/socks.h"
 #include "policy/observe.h"
+#include "sniffer/socks5.h"
 
 namespace soleroute::gateway::ingress {
 namespace {
@@ -22,6 +29,9 @@ namespace asio = boost::asio;
 using policy::Reason;
 
 constexpr std::string_view kEstablished = "HTTP/1.1 200 Connection established\r\n\r\n";
+
+// How the client asks for its tunnel, and is answered.
+enum class Spoken : std::uint8_t { kHttp, kSocks };
 
 // Where a CONNECT leads. Kept for a reload's question.
 struct Destination {
@@ -44,6 +54,17 @@ struct Destination {
   }
 };
 
+struct Asked {
+  Destination to;
+  Spoken spoken = Spoken::kHttp;
+  http::PageForm form{};
+};
+
+std::string_view established(Spoken spoken) {
+  static const std::string succeeded = socks_reply(SocksReply::kSucceeded);
+  return spoken == Spoken::kHttp ? kEstablished : std::string_view(succeeded);
+}
+
 audit::DecisionRecord record_of(const Destination& to, const policy::Decision& decision) {
   auto record = audit::record_of(to.facts(), decision);
   record.host = to.text();
@@ -51,41 +72,51 @@ audit::DecisionRecord record_of(const Destination& to, const policy::Decision& d
   return record;
 }
 
-asio::awaitable<void> answer(flow::Context& context, net::Stream& client, audit::DecisionRecord record,
-                             http::Page page) {
-  record.status = page.status;
+// What is left to say to a client that gets no tunnel.
+struct LastWord {
+  http::Page page;
+  SocksReply reply = SocksReply::kNotAllowed;
+};
+
+asio::awaitable<void> answer(flow::Context& context, net::Stream& client, audit::DecisionRecord record, Spoken spoken,
+                             LastWord word) {
+  const bool http = spoken == Spoken::kHttp;
+  if (http) record.status = word.page.status;
   audit::write(context.log, context.counters, record);
-  co_await flow::send_and_close(client, http::render(page, false, true));
+  std::string bytes = http ? http::render(word.page, false, true) : socks_reply(word.reply);
+  co_await flow::send_and_close(client, std::move(bytes));
 }
 
-asio::awaitable<void> answer_dial_failure(flow::Context& context, net::Stream& client, const Destination& to,
+asio::awaitable<void> answer_dial_failure(flow::Context& context, net::Stream& client, const Asked& asked,
                                           const policy::Policy& policy, policy::Decision decision,
-                                          const flow::DialFailure& failure, http::PageForm form) {
+                                          const flow::DialFailure& failure) {
+  const Destination& to = asked.to;
   ++context.counters.upstream_failures;
   if (decision.allowed()) decision.refused_address = failure.refused_address;  // of others, agents are told nothing
   decision.action = policy::Action::kDeny;
   decision.reason = failure.reason;
   auto record = record_of(to, decision);
   record.detail = failure.message;
-  auto page = http::dial_failure_page(policy, to.facts(), decision, to.text(), failure, form);
-  return answer(context, client, std::move(record), std::move(page));
+  LastWord word{http::dial_failure_page(policy, to.facts(), decision, to.text(), failure, asked.form),
+                socks_reply_to(failure)};
+  return answer(context, client, std::move(record), asked.spoken, std::move(word));
 }
 
 // A tunnel to one of the `endpoints:`: bytes both ways, unseen. The caller keeps what `decision` borrows from.
 asio::awaitable<flow::TunnelPtr> connect(flow::Context& context, flow::ClientConnection client, flow::ReadAhead read,
-                                         Destination to, const policy::Policy& policy, policy::Decision decision,
-                                         http::PageForm form) {
+                                         Asked asked, const policy::Policy& policy, policy::Decision decision) {
+  const Destination& to = asked.to;
   net::Stream& inner = *client.stream;
   const net::HeldBytes held(inner.buffers(), read.capacity());
   inner.expires_after(http::h1::kBodyIdle);  // dialling has its own time
   const base::Endpoint remote{to.address.value_or(base::IpAddress{}), to.port};
   auto dialled = co_await context.connector.dial_endpoint(decision, to.host, remote, to.client);
   if (!dialled) {
-    co_await answer_dial_failure(context, inner, to, policy, decision, dialled.error(), form);
+    co_await answer_dial_failure(context, inner, asked, policy, decision, dialled.error());
     co_return nullptr;
   }
   auto record = record_of(to, decision);
-  record.status = 200;
+  if (asked.spoken == Spoken::kHttp) record.status = 200;
   audit::set_passed(record, decision);
   audit::write(context.log, context.counters, record);
 
@@ -96,7 +127,7 @@ asio::awaitable<flow::TunnelPtr> connect(flow::Context& context, flow::ClientCon
   auto tunnel = flow::open_tunnel(context, std::move(client.stream), std::move(dialled->stream), still_allowed);
   if (tunnel == nullptr) co_return nullptr;
   tunnel->origin->expires_after(http::h1::kBodyIdle);
-  const auto told = co_await inner.write_all(base::as_bytes(kEstablished));
+  const auto told = co_await inner.write_all(base::as_bytes(established(asked.spoken)));
   const auto early = co_await tunnel->origin->write_all(read);
   if (!told || !early) {
     inner.reset();
@@ -106,54 +137,124 @@ asio::awaitable<flow::TunnelPtr> connect(flow::Context& context, flow::ClientCon
   co_return tunnel;
 }
 
-asio::awaitable<flow::TunnelPtr> serve_connect(flow::Context& context, flow::ClientConnection client,
-                                               flow::ReadAhead read, http::h1::ConnectAsked asked) {
-  const Destination to{client.peer.address, asked.authority.host, asked.authority.address,
-                       asked.authority.port.value_or(0)};
-  const http::PageForm form{.body = asked.form};
+// Says that the tunnel is there. False: the client has left.
+asio::awaitable<bool> grant(net::Stream& client, Spoken spoken) {
+  client.expires_after(flow::kFirstBytesTimeout);
+  const auto told = co_await client.write_all(base::as_bytes(established(spoken)));
+  if (!told) client.reset();
+  co_return told.has_value();
+}
+
+// To 443 the tunnel carries TLS for that very name: the ClientHello is read, decided and logged as if redirected.
+asio::awaitable<flow::TunnelPtr> serve_tls_tunnel(flow::Context& context, flow::ClientConnection client,
+                                                  flow::ReadAhead read, Asked asked) {
+  client.original_destination = {{}, base::kHttpsPort};
+  const bool granted = co_await grant(*client.stream, asked.spoken);
+  if (!granted) co_return nullptr;
+  const base::HostName name = *asked.to.host;
+  co_return co_await serve_tunnelled_tls(context, std::move(client), std::move(read), name);
+}
+
+// Is an address, which a client of SOCKS has looked up itself, served as if it had been dialled? The web's ports are,
+// and endpoints of a name that this gateway's DNS has given that address.
+bool is_dialled_address(const flow::Context& context, const flow::ClientConnection& client, const Asked& asked,
+                        const flow::ReadAhead& read) {
+  if (asked.spoken != Spoken::kSocks || asked.to.host) return false;
+  return base::is_web_port(asked.to.port) || (read.empty() && is_endpoint(context, client));
+}
+
+asio::awaitable<flow::TunnelPtr> serve_granted(flow::Context& context, flow::ClientConnection client,
+                                               flow::ReadAhead read, Spoken spoken) {
+  const bool granted = co_await grant(*client.stream, spoken);
+  if (!granted) co_return nullptr;
+  co_return co_await serve_transparent(context, std::move(client), std::move(read));
+}
+
+// Where a page can say more than SOCKS, a denied name gets it, as it does without a proxy: on port 80, and inside TLS
+// where there is a CA to sign for it.
+bool gets_page(const flow::Context& context, const Asked& asked) {
+  if (asked.spoken != Spoken::kSocks || !asked.to.host) return false;
+  return asked.to.port == base::kHttpPort || (asked.to.port == base::kHttpsPort && context.inspection);
+}
+
+policy::Decision decided(const flow::Context& context, const policy::Policy& policy, const Destination& to) {
+  if (!http::is_own_name(to.host) || to.port == base::kHttpsPort) {
+    return require_ca(context, policy.decide(to.facts()));
+  }
+  return {.action = policy::Action::kDeny, .reason = Reason::kEndpointNotAllowed};  // none leads to the gateway itself
+}
+
+asio::awaitable<flow::TunnelPtr> serve_asked(flow::Context& context, flow::ClientConnection client,
+                                             flow::ReadAhead read, Asked asked) {
+  const Destination& to = asked.to;
   const auto snapshot = context.policy;  // the decision borrows from it
-  auto decision = require_ca(context, snapshot->decide(to.facts()));
+  const auto decision = decided(context, *snapshot, to);
   const bool observed_address = to.address && !to.host && context.connector.may_dial(*to.address);
   // Over TLS too, where there is a CA to sign for it, the gateway answers for itself.
-  const bool own_name = http::is_own_name(to.host);
-  const bool ours = context.inspection && to.port == base::kHttpsPort && own_name;
-  if (own_name && to.port != base::kHttpsPort) {  // no endpoint leads to the gateway itself
-    decision = {.action = policy::Action::kDeny, .reason = Reason::kEndpointNotAllowed};
-  }
+  const bool ours = context.inspection && to.port == base::kHttpsPort && http::is_own_name(to.host);
   const bool passes = policy::may_pass(*snapshot, decision) && (decision.allowed() || to.host || observed_address);
-  if (!passes && !ours) {
-    auto page = http::refusal_page(*snapshot, to.facts(), decision, 403, form);
-    co_await answer(context, *client.stream, record_of(to, decision), std::move(page));
+  const bool by_socks_to_http = gets_page(context, asked) && to.port == base::kHttpPort;
+  if (asked.spoken == Spoken::kSocks) {
+    client.original_destination = {to.address && !to.host ? *to.address : base::IpAddress{}, to.port};
+  }
+  if (by_socks_to_http || (!decision.allowed() && is_dialled_address(context, client, asked, read))) {
+    co_return co_await serve_granted(context, std::move(client), std::move(read), asked.spoken);
+  }
+  if (!passes && !ours && !gets_page(context, asked)) {
+    LastWord word{http::refusal_page(*snapshot, to.facts(), decision, 403, asked.form)};
+    co_await answer(context, *client.stream, record_of(to, decision), asked.spoken, std::move(word));
     co_return nullptr;
   }
-  if (!to.host || to.port != base::kHttpsPort) {
-    co_return co_await connect(context, std::move(client), std::move(read), to, *snapshot, decision, form);
+  if (to.host && to.port == base::kHttpsPort) {
+    co_return co_await serve_tls_tunnel(context, std::move(client), std::move(read), std::move(asked));
   }
-  // To 443 the tunnel carries TLS for that very name: the ClientHello is read, decided and logged as if redirected.
-  client.original_destination = {{}, base::kHttpsPort};
-  client.stream->expires_after(flow::kFirstBytesTimeout);
-  const auto told = co_await client.stream->write_all(base::as_bytes(kEstablished));
-  if (!told) {
-    client.stream->reset();
-    co_return nullptr;
+  co_return co_await connect(context, std::move(client), std::move(read), std::move(asked), *snapshot, decision);
+}
+
+// Only looks: what is read is replayed. A client that leaves or sends nothing is for the session to see.
+asio::awaitable<bool> speaks_socks(net::Stream& stream, flow::ReadAhead& read) {
+  constexpr std::size_t kFirstRead = 512;
+  const auto readable = co_await stream.wait_readable();
+  if (!readable) co_return false;
+  std::array<std::byte, kFirstRead> buffer{};
+  const auto count = stream.try_read_some(buffer);
+  if (count.has_bytes()) {
+    read.assign(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(count.count()));
   }
-  const base::HostName name = *to.host;
-  co_return co_await serve_tunnelled_tls(context, std::move(client), std::move(read), name);
+  co_return !read.empty() && read.front() == sniffer::kSocks5;
+}
+
+asio::awaitable<flow::TunnelPtr> serve_socks(flow::Context& context, flow::ClientConnection client,
+                                             flow::ReadAhead read) {
+  const auto wanted = co_await socks_asked(context, client, read);
+  if (!wanted) co_return nullptr;
+  Asked asked{.to = {client.peer.address, wanted->host, wanted->address, wanted->port}, .spoken = Spoken::kSocks};
+  co_return co_await serve_asked(context, std::move(client), std::move(read), std::move(asked));
+}
+
+std::unique_ptr<http::OriginSource> https_origin(flow::Context& context, const flow::ClientConnection& client,
+                                                 base::HostName name) {
+  return std::make_unique<InspectedOrigin>(context, client, std::move(name), std::nullopt);
 }
 
 asio::awaitable<flow::TunnelPtr> serve_proxy_client(flow::Context& context, flow::ClientConnection client) {
   client.stream->expires_after(flow::kFirstBytesTimeout);
-  std::optional<http::h1::ConnectAsked> asked;
-  std::optional<flow::ClientConnection> remaining;
   flow::ReadAhead read;
+  const bool socks = co_await speaks_socks(*client.stream, read);
+  if (socks) co_return co_await serve_socks(context, std::move(client), std::move(read));
+  std::optional<http::h1::ConnectAsked> wanted;
+  std::optional<flow::ClientConnection> remaining;
   {
-    http::h1::Session session(context, std::move(client), {}, http::h1::Entrance::kExplicitProxy);
-    asked = co_await session.run();
-    if (!asked) co_return nullptr;
+    http::h1::Session session(context, std::move(client), std::move(read), https_origin);
+    wanted = co_await session.run();
+    if (!wanted) co_return nullptr;
     read = session.take_received();
     remaining = session.take_client();
   }
-  co_return co_await serve_connect(context, std::move(*remaining), std::move(read), std::move(*asked));
+  const auto& authority = wanted->authority;
+  Asked asked{.to = {remaining->peer.address, authority.host, authority.address, authority.port.value_or(0)},
+              .form = {.body = wanted->form}};
+  co_return co_await serve_asked(context, std::move(*remaining), std::move(read), std::move(asked));
 }
 
 }  // namespace

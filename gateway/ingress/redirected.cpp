@@ -78,7 +78,9 @@ void refuse_and_reset(flow::Context& context, flow::ClientConnection& client, Re
 
 // The protocol of the first bytes, under the deadline of the stream; kNeedMore: the client went away or is silent.
 asio::awaitable<Protocol> told_protocol(net::Stream& stream, flow::ReadAhead& read) {
-  std::optional<Protocol> told = first_bytes(stream, read);
+  std::optional<Protocol> told;
+  if (!read.empty()) told = sniffer::guess_protocol(read);
+  if (!told || *told == Protocol::kNeedMore) told = first_bytes(stream, read);
   while (!told) {
     const auto readable = co_await stream.wait_readable();
     told = readable ? first_bytes(stream, read) : Protocol::kNeedMore;
@@ -109,17 +111,24 @@ asio::awaitable<flow::TunnelPtr> serve_denied_port(flow::Context& context, flow:
   co_return nullptr;
 }
 
-asio::awaitable<flow::TunnelPtr> serve_until_tunnel(flow::Context& context, flow::ClientConnection client) {
+// Bytes that were sent before the connection was granted are replayed nowhere else.
+bool is_unread_endpoint(flow::Context& context, const flow::ClientConnection& client, const flow::ReadAhead& read) {
+  return read.empty() && client.destination() && is_endpoint(context, client);
+}
+
+}  // namespace
+
+asio::awaitable<flow::TunnelPtr> serve_transparent(flow::Context& context, flow::ClientConnection client,
+                                                   flow::ReadAhead read) {
   const std::uint16_t port = client.original_destination.port;
   const bool web = base::is_web_port(port);
   if (leads_to_denied_port(context, client) && !is_endpoint(context, client)) {
     co_return co_await serve_denied_port(context, std::move(client));
   }
-  if (!web || (context.web_port_endpoints && is_endpoint(context, client))) {
+  if (!web || (context.web_port_endpoints && is_unread_endpoint(context, client, read))) {
     co_return co_await serve_endpoint(context, std::move(client));
   }
   client.stream->expires_after(flow::kFirstBytesTimeout);
-  flow::ReadAhead read;
   const Protocol protocol = co_await told_protocol(*client.stream, read);
   if (protocol == Protocol::kTls && port == base::kHttpsPort) {
     co_return co_await serve_tls(context, std::move(client), std::move(read));
@@ -143,10 +152,9 @@ asio::awaitable<flow::TunnelPtr> serve_until_tunnel(flow::Context& context, flow
   co_return nullptr;
 }
 
-}  // namespace
-
 asio::awaitable<void> serve_redirected(flow::Context& context, flow::ClientConnection client) {
-  auto tunnel = co_await serve_until_tunnel(context, std::move(client));
+  flow::ReadAhead read;
+  auto tunnel = co_await serve_transparent(context, std::move(client), std::move(read));
   co_await flow::run_tunnel(context, std::move(tunnel));
 }
 

@@ -79,7 +79,7 @@ def test_an_allowed_absolute_url_is_fetched_and_others_are_refused(case, lab):
     assert absolute(lab, "http://allowed.test/x")[0].endswith(b"AL\n")
     answer, _ = absolute(lab, f"http://denied.test/{case.canary}")
     assert answer.startswith(b"HTTP/1.1 403") and b"Blocked by proxy policy: denied.test" in answer
-    for url in ("https://allowed.test/", f"http://{at.AL}/", "http://127.0.0.1/", "ftp://allowed.test/", "http://allowed.test:8080/"):
+    for url in ("https://denied.test/", "https://allowed.test:8443/", f"http://{at.AL}/", f"https://{at.AL}/", "http://127.0.0.1/", "ftp://allowed.test/", "http://allowed.test:8080/"):
         mark = lab.capture.mark()
         answer, _ = absolute(lab, url)
         assert answer[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 403", b""), (url, answer[:60])
@@ -88,11 +88,17 @@ def test_an_allowed_absolute_url_is_fetched_and_others_are_refused(case, lab):
 
 
 @threat("T085")
-def test_host_and_url_that_disagree_are_refused(case, lab):
-    for url, host in (("http://allowed.test/", "denied.test"), ("http://denied.test/", "allowed.test")):
-        answer, _ = absolute(lab, f"{url}{case.canary}", host)
-        assert answer[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 421"), answer[:60]
+@pytest.mark.parametrize("host", ["denied.test", f"{at.GW}:8080", "allowed.test:8080"])
+def test_the_url_decides_and_its_host_is_all_that_the_origin_sees(case, lab, host):
+    """RFC 9112 section 3.2.2; Node's http.request names the proxy in Host."""
+    answer, _ = absolute(lab, f"http://denied.test/{case.canary}", "allowed.test")
+    assert answer.startswith(b"HTTP/1.1 403") and b"Blocked by proxy policy: denied.test" in answer
     case.no_syn()
+    mark = lab.al.mark()
+    answer, _ = absolute(lab, "http://allowed.test/by-url", host)
+    assert answer.endswith(b"AL\n"), answer
+    (seen,) = lab.al.since(mark, "/by-url")
+    assert [value for name, value in seen.headers if name.lower() == "host"] == ["allowed.test"], seen.headers
 
 
 def test_an_origin_form_request_to_the_proxy_is_no_way_to_the_gateway_itself(case, lab):

@@ -51,9 +51,9 @@ std::string injected_request(const sniffer::RequestHead& head, std::span<const p
       .append(head.http11 ? " HTTP/1.1" : " HTTP/1.0");
   out += "\r\n";
   const bool has_host = std::ranges::any_of(head.fields, [](const auto& field) { return is_named(field, "host"); });
-  if (!has_host) out.append("Host: ").append(head.authority_text).append("\r\n");
+  if (!has_host || head.host_differs) out.append("Host: ").append(sniffer::target_authority(head)).append("\r\n");
   for (const auto& field : head.fields) {
-    if (is_dropped(field, drop_upgrade)) continue;
+    if (is_dropped(field, drop_upgrade) || (head.host_differs && is_named(field, "host"))) continue;
     if (judge_own_field(transforms, field.name, field.value) != OwnField::kKeep) continue;
     if (drop_upgrade && is_named(field, "connection")) {
       out += without_upgrade(field);

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <string>
 #include <utility>
 
+#include "base/web_ports.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/flow/relay.h"
 #include "gateway/http/h1/forwarded_head.h"
@@ -24,6 +26,10 @@ constexpr std::uint32_t kRequestsInATurn = 16;
 constexpr std::size_t kMostOfAPage = std::size_t{256} << 10;  // that is one client's: the rest of it is shared
 constexpr std::string_view kLacksChunks = "a body on this method over HTTP/1.0, under a rule about requests";
 constexpr std::string_view kAbsoluteUrlNeeded = "requests to a proxy need an absolute http:// URL";
+constexpr std::string_view kNoProxyHere =
+    "there is no proxy at this address. Unset HTTPS_PROXY and HTTP_PROXY: direct connections are allowed by the "
+    "policy. "
+    "If the program needs a proxy, set them to http://gateway.internal:8080";
 
 }  // namespace
 
@@ -37,6 +43,11 @@ Session::Session(flow::Context& context, flow::ClientConnection client, flow::Re
   enter_registry();
 }
 
+Session::Session(flow::Context& context, flow::ClientConnection client, flow::ReadAhead read, OriginSourceFor secure)
+    : Session(context, std::move(client), std::move(read), Entrance::kExplicitProxy) {
+  secure_ = secure;
+}
+
 Session::Session(flow::Context& context, InspectedClient client, OriginSource& origins,
                  std::optional<OriginConnection> first)
     : context_(context),
@@ -46,7 +57,7 @@ Session::Session(flow::Context& context, InspectedClient client, OriginSource& o
       flow_(context, client_, std::move(client.name), true) {
   received_.account_to(stream().buffers());
   if (first) {
-    upstream_.connected(std::move(first->stream), *flow_.host(), flow_.port());
+    upstream_.connected(std::move(first->stream), origin_key());
     upstream_policy_ = context_.policy;
   }
   enter_registry();
@@ -155,11 +166,13 @@ void Session::begin(const sniffer::RequestHead& head) {
               .keep_alive = head.keep_alive,
               .may_repeat = sniffer::http1::is_idempotent(head.method),
               .form = wants_json(head) ? BodyForm::kJson : BodyForm::kText};
+  secure_url_ = head.secure && !flow_.sni();
   if (head.upgrade == sniffer::Upgrade::kWebSocket) request_.websocket = websocket_offer(head);
   flow_.begin({.host = head.host,
                .host_address = head.host_address,
                .host_text = head.authority_text,
-               .port = head.port.value_or(flow_.default_port()),
+               .port = head.port.value_or(head.secure ? base::kHttpsPort : flow_.default_port()),
+               .secure = secure_url_,
                .method = request_.method,
                .target = request_.target,
                .overrides = policy::override_headers(head.fields, head.method),
@@ -169,15 +182,28 @@ void Session::begin(const sniffer::RequestHead& head) {
 // What no policy can allow.
 std::optional<Fault> Session::unfit(const sniffer::RequestHead& head) const {
   const auto fault = [](int status, std::string_view text) { return Fault{status, Reason::kMalformed, text}; };
-  if (sniffer::http1::is_one_of(head.method, {"trace", "track", "connect"}))
+  const bool connect = sniffer::http1::same_ignoring_case(head.method, "connect");
+  if (connect && entrance_ == Entrance::kRedirected) return fault(405, kNoProxyHere);
+  if (connect || sniffer::http1::is_one_of(head.method, {"trace", "track"}))
     return fault(405, "this method is not forwarded");
   if (entrance_ != Entrance::kExplicitProxy) {
+    if (head.host_differs) return fault(400, "the request target and Host name different hosts");
+    if (head.secure && !flow_.sni()) return fault(400, "an https URL on port 80");
     const bool other_port = flow_.port() != flow_.default_port() && !flow_.leads_to_denied_port();
     if (other_port) return fault(400, "Host names another port than the connection's");
-    if (flow_.sni() && head.form == sniffer::TargetForm::kAbsolute) return fault(400, "a URL of http inside TLS");
+    const bool absolute = head.form == sniffer::TargetForm::kAbsolute;
+    if (flow_.sni() && absolute && !head.secure) return fault(400, "a URL of http inside TLS");
     return std::nullopt;
   }
-  if (meant_for_a_server(head) && (!head.host || is_own_name(head.host))) return fault(400, kAbsoluteUrlNeeded);
+  return unfit_for_the_proxy(head);
+}
+
+std::optional<Fault> Session::unfit_for_the_proxy(const sniffer::RequestHead& head) const {
+  const auto fault = [](std::string_view text) { return Fault{400, Reason::kMalformed, text}; };
+  if (meant_for_a_server(head) && (!head.host || is_own_name(head.host))) return fault(kAbsoluteUrlNeeded);
+  if (!secure_url_ || is_own_name(head.host)) return std::nullopt;
+  if (flow_.port() != base::kHttpsPort) return fault("an https URL with another port than 443: use CONNECT");
+  if (secure_ == nullptr || !context_.inspection) return fault("an https URL, and this gateway has no CA: use CONNECT");
   return std::nullopt;
 }
 
@@ -237,17 +263,35 @@ asio::awaitable<Session::Next> Session::answer(const sniffer::RequestHead& head,
 bool Session::can_reuse_upstream() {
   const bool same_policy =
       !upstream_policy_.owner_before(context_.policy) && !context_.policy.owner_before(upstream_policy_);
-  return same_policy && upstream_.ready_for(*flow_.host(), flow_.port(), awaited_);
+  return same_policy && upstream_.ready_for(origin_key(), awaited_);
+}
+
+std::string Session::origin_key() const {
+  const std::string host = flow_.host() ? flow_.host()->text() : flow_.address() ? flow_.address()->to_string() : "";
+  return (secure_url_ || flow_.sni() ? "https " : "http ") + host + " " + std::to_string(flow_.port());
+}
+
+asio::awaitable<std::expected<std::unique_ptr<net::Stream>, flow::DialFailure>> Session::dialled_by(
+    OriginSource& origins) {
+  std::vector<HttpVersion> offered{HttpVersion::kHttp1};
+  auto connection = co_await origins.connect(std::move(offered));
+  if (!connection) co_return std::unexpected(std::move(connection.error()));
+  co_return std::move(connection->stream);
 }
 
 asio::awaitable<std::expected<std::unique_ptr<net::Stream>, flow::DialFailure>> Session::dialled() {
-  if (origins_ != nullptr) {
-    std::vector<HttpVersion> offered{HttpVersion::kHttp1};
-    auto connection = co_await origins_->connect(std::move(offered));
-    if (!connection) co_return std::unexpected(std::move(connection.error()));
-    co_return std::move(connection->stream);
+  if (origins_ != nullptr) co_return co_await dialled_by(*origins_);
+  if (secure_url_) {
+    const auto origins = secure_(context_, client_, *flow_.host());
+    co_return co_await dialled_by(*origins);
   }
-  auto connection = co_await context_.connector.dial(flow_.dial_request());
+  std::expected<flow::Dialled, flow::DialFailure> connection;
+  if (flow_.host()) {
+    connection = co_await context_.connector.dial(flow_.dial_request());
+  } else {
+    const base::Endpoint to{flow_.address().value_or(base::IpAddress{}), flow_.port()};
+    connection = co_await context_.connector.dial_endpoint(flow_.decision(), std::nullopt, to, flow_.client());
+  }
   if (!connection) co_return std::unexpected(std::move(connection.error()));
   connection->stream->account_to(client_.stream->buffers());
   co_return std::move(connection->stream);
@@ -258,7 +302,7 @@ asio::awaitable<std::optional<flow::DialFailure>> Session::dial() {
   upstream_policy_ = context_.policy;
   auto stream = co_await dialled();
   if (!stream) co_return std::move(stream.error());
-  upstream_.connected(std::move(*stream), *flow_.host(), flow_.port());
+  upstream_.connected(std::move(*stream), origin_key());
   co_return std::nullopt;
 }
 

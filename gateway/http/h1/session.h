@@ -25,6 +25,10 @@ namespace soleroute::gateway::http::h1 {
 
 inline constexpr std::chrono::milliseconds kIdleKeepAlive{std::chrono::minutes(60)};  // between two requests
 
+// Makes what reaches the host of an https URL that a client asks the explicit proxy for.
+using OriginSourceFor = std::unique_ptr<OriginSource> (*)(flow::Context& context, const flow::ClientConnection& client,
+                                                          base::HostName name);
+
 enum class Entrance : std::uint8_t { kRedirected, kExplicitProxy, kInspected };
 
 // A CONNECT that the explicit proxy's owner has to answer.
@@ -37,6 +41,8 @@ struct ConnectAsked {
 class Session {
  public:
   Session(flow::Context& context, flow::ClientConnection client, flow::ReadAhead read, Entrance entrance);
+  // The explicit proxy, where `secure` fetches https URLs.
+  Session(flow::Context& context, flow::ClientConnection client, flow::ReadAhead read, OriginSourceFor secure);
   // Behind terminated TLS: every request must be for client.name, and goes to a connection of `origins`, which outlives
   // this; `first` is one.
   Session(flow::Context& context, InspectedClient client, OriginSource& origins, std::optional<OriginConnection> first);
@@ -67,8 +73,12 @@ class Session {
   [[nodiscard]] boost::asio::awaitable<Next> answer(const sniffer::RequestHead& head, Page page);
   [[nodiscard]] boost::asio::awaitable<Next> forward(const sniffer::RequestHead& head);
   [[nodiscard]] bool can_reuse_upstream();
+  [[nodiscard]] std::string origin_key() const;
+  [[nodiscard]] std::optional<Fault> unfit_for_the_proxy(const sniffer::RequestHead& head) const;
   [[nodiscard]] boost::asio::awaitable<std::optional<flow::DialFailure>> dial();
   [[nodiscard]] boost::asio::awaitable<std::expected<std::unique_ptr<net::Stream>, flow::DialFailure>> dialled();
+  [[nodiscard]] boost::asio::awaitable<std::expected<std::unique_ptr<net::Stream>, flow::DialFailure>> dialled_by(
+      OriginSource& origins);
   [[nodiscard]] boost::asio::awaitable<void> answer_fault(Fault fault);
   [[nodiscard]] boost::asio::awaitable<void> answer_last(Page page);
   [[nodiscard]] boost::asio::awaitable<Next> switch_protocols();
@@ -78,10 +88,12 @@ class Session {
   flow::ClientConnection client_;
   ReadBuffer received_;
   Entrance entrance_;
-  OriginSource* origins_ = nullptr;  // of inspected TLS
+  OriginSource* origins_ = nullptr;   // of inspected TLS
+  OriginSourceFor secure_ = nullptr;  // of https URLs
   Upstream upstream_;
   std::weak_ptr<const policy::Policy> upstream_policy_;  // in force when it was dialled
   Request request_;                                      // the current or the last one
+  bool secure_url_ = false;                              // of it
   RequestFlow flow_;
   std::uint32_t served_ = 0;
   bool first_ = true;

@@ -2,23 +2,23 @@
 #include "gateway/http/h1/upstream.h"
 
 #include <array>
+#include <utility>
 
 namespace soleroute::gateway::http::h1 {
 
-bool Upstream::ready_for(const base::HostName& host, std::uint16_t port, bool awaited) {
-  if (!is_connected() || host_ != host || port_ != port || !received_.empty()) return false;
+bool Upstream::ready_for(std::string_view origin, bool awaited) {
+  if (!is_connected() || origin_ != origin || !received_.empty()) return false;
   if (awaited && watch_ && watch_->watching) return true;
   std::array<std::byte, 1> unasked{};
   return stream_->try_read_some(unasked).would_block();
 }
 
-void Upstream::connected(std::unique_ptr<net::Stream> stream, base::HostName host, std::uint16_t port) {
+void Upstream::connected(std::unique_ptr<net::Stream> stream, std::string origin) {
   stream_ = std::move(stream);
   received_.account_to(stream_->buffers());
   watch_.reset();  // what it may still be told is of another stream
   received_.consume(received_.size());
-  host_ = std::move(host);
-  port_ = port;
+  origin_ = std::move(origin);
 }
 
 void Upstream::rest() {

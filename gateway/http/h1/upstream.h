@@ -3,11 +3,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-#include <cstdint>
 #include <memory>
-#include <optional>
+#include <string>
+#include <string_view>
 
-#include "base/host_name.h"
 #include "gateway/http/h1/buffer.h"
 #include "gateway/net/stream.h"
 
@@ -18,8 +17,9 @@ class Upstream {
   // Can it take another request to this host? The end of the stream, or bytes that answer nothing, make it unfit: a
   // response that an origin queued in advance is never delivered to a later request. `awaited`: since rest(), the loop
   // has told of this request, and before it of anything that came earlier; otherwise the kernel is asked.
-  [[nodiscard]] bool ready_for(const base::HostName& host, std::uint16_t port, bool awaited);
-  void connected(std::unique_ptr<net::Stream> stream, base::HostName host, std::uint16_t port);
+  [[nodiscard]] bool ready_for(std::string_view origin, bool awaited);
+  // `origin`: scheme, host and port, in any form that tells them apart.
+  void connected(std::unique_ptr<net::Stream> stream, std::string origin);
   // An answer is complete and another request may follow: what the origin says meanwhile is noticed without asking.
   void rest();
   // A request has been written: where nothing came before it, its answer is waited for, not tried for.
@@ -40,8 +40,7 @@ class Upstream {
   std::unique_ptr<net::Stream> stream_;  // kept when closed: a wait on it may still have to end
   std::shared_ptr<Watch> watch_;         // made with the first rest
   ReadBuffer received_;
-  std::optional<base::HostName> host_;
-  std::uint16_t port_ = 0;
+  std::string origin_;
 };
 
 }  // namespace soleroute::gateway::http::h1

@@ -51,6 +51,9 @@ constexpr std::array kRanges4{
     Range4{quad(240, 0, 0, 0), 4, "reserved"},
 };
 
+// What resolvers hand out instead of addresses: the defaults of sing-box, Xray, Clash (mihomo) and Surge.
+constexpr std::array<std::string_view, 3> kPlaceholders{"198.18.0.0/15", "fc00::/18", "fdfe:dcba:9876::/64"};
+
 struct Range6 {
   std::array<std::uint8_t, 16> network;
   int length;
@@ -75,6 +78,8 @@ constexpr std::array kOutside6{
     Range6{{0x01}, 64, "discard-only"},
     Range6{{0x5f, 0x00}, 16, "segment routing"},
 };
+
+constexpr std::array<std::uint8_t, 16> kLoopback6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
 
 // The prefixes that carry an IPv4 address, and where in the sixteen bytes.
 struct Embedding {
@@ -158,6 +163,36 @@ base::IpAddress beyond_nat64(const base::IpAddress& address) {
 bool is_never_suggested(const base::IpAddress& address) {
   constexpr std::array kNever{kLoopback, kLinkLocal, kMetadata, kMulticast, kBroadcast, kThisNetwork, kUnspecified};
   return std::ranges::find(kNever, address_class(address)) != kNever.end();
+}
+
+bool covers_never_suggested(const base::Cidr& range) {
+  const auto overlaps = [&](std::string_view name, const base::IpAddress& network, int length) {
+    constexpr std::array kNever{kLoopback, kLinkLocal, kMetadata};
+    if (std::ranges::find(kNever, name) == kNever.end()) return false;
+    const auto special = base::Cidr::make(network, length);
+    return special && (range.contains(*special) || special->contains(range));
+  };
+  const auto of_v4 = [&](const Range4& special) {
+    return overlaps(special.name, base::IpAddress::v4(special.network), special.length);
+  };
+  const auto of_v6 = [&](const Range6& special) {
+    return overlaps(special.name, base::IpAddress::v6(special.network), special.length);
+  };
+  if (range.address().is_v4()) return std::ranges::any_of(kRanges4, of_v4);
+  return range.contains(base::IpAddress::v6(kLoopback6)) || std::ranges::any_of(kOutside6, of_v6);
+}
+
+std::optional<base::Cidr> placeholder_range(const base::IpAddress& address) {
+  for (const std::string_view text : kPlaceholders) {
+    const auto range = base::Cidr::parse(text);
+    if (range && range->contains(address)) return *range;
+  }
+  return std::nullopt;
+}
+
+bool is_placeholder(const base::Cidr& range) {
+  const auto placeholders = placeholder_range(range.address());
+  return placeholders && placeholders->contains(range);
 }
 
 bool may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted) {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -22,6 +23,17 @@ namespace soleroute::policy {
 // An address that no policy is meant to list: the machine's own, its link, every host at once, the metadata service of
 // a cloud. Nothing suggests a line for it, whatever was denied.
 [[nodiscard]] bool is_never_suggested(const base::IpAddress& address);
+
+// Does a range have such addresses in it?
+[[nodiscard]] bool covers_never_suggested(const base::Cidr& range);
+
+inline constexpr std::string_view kPlaceholderResolver = "this resolver hands out placeholder addresses";
+// The range that a policy lists once for a resolver which hands out placeholder addresses: some VPN clients and
+// transparent proxies (Clash, sing-box, Surge) answer every name with an address that stands for it, and connect by
+// name when it comes back. Nothing: `address` is no such placeholder.
+[[nodiscard]] std::optional<base::Cidr> placeholder_range(const base::IpAddress& address);
+// Is the range within such a range?
+[[nodiscard]] bool is_placeholder(const base::Cidr& range);
 
 // May the gateway dial this address for a name whose entry permits these ranges?
 [[nodiscard]] bool may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted);

@@ -21,7 +21,9 @@ namespace {
 class Flattener {
  public:
   Flattener(Policy::Data& data, std::span<const std::string> texts, PolicyFaults* faults)
-      : data_(data), texts_(texts), faults_(faults) {}
+      : data_(data), texts_(texts), faults_(faults) {
+    for (const auto& listed : data_.listed) data_.addresses.push_back(listed.range);
+  }
 
   base::Status add(const MergedHost& host);
   void add_endpoints(std::vector<EndpointRecord> endpoints);
@@ -30,6 +32,7 @@ class Flattener {
  private:
   void add_rule(const Grant& grant, HostRecord& record);
   void add_rules(const MergedHost& host, HostRecord& record);
+  void add_addresses(const MergedHost& host, HostRecord& record);
   [[nodiscard]] EndpointGroup& group_of(const std::string& name);
   [[nodiscard]] base::Status decide_https(const MergedHost& host, HostRecord& record) const;
 
@@ -87,6 +90,23 @@ base::Status Flattener::decide_https(const MergedHost& host, HostRecord& record)
                                   host.pattern.text()));
 }
 
+// A host that lists none shares the policy's, so that many hosts cost nothing.
+void Flattener::add_addresses(const MergedHost& host, HostRecord& record) {
+  const auto common = static_cast<std::uint32_t>(data_.listed.size());
+  auto own = host.addresses;
+  for (const auto& service : host.service_addresses) {
+    for (const auto& range : service.addresses) {
+      if (std::ranges::find(own, range) == own.end()) own.push_back(range);
+    }
+  }
+  record.addresses = {0, common};
+  if (own.empty()) return;
+  record.addresses.begin = static_cast<std::uint32_t>(data_.addresses.size());
+  data_.addresses.insert(data_.addresses.end(), own.begin(), own.end());
+  for (const auto& listed : data_.listed) data_.addresses.push_back(listed.range);
+  record.addresses.end = static_cast<std::uint32_t>(data_.addresses.size());
+}
+
 base::Status Flattener::add(const MergedHost& host) {
   if (host.grants.empty()) return {};
   HostRecord record{.pattern = {}, .origin = host.origin};
@@ -101,9 +121,7 @@ base::Status Flattener::add(const MergedHost& host) {
   }
   add_rules(host, record);
   SR_TRY(decide_https(host, record));
-  record.addresses.begin = static_cast<std::uint32_t>(data_.addresses.size());
-  data_.addresses.insert(data_.addresses.end(), host.addresses.begin(), host.addresses.end());
-  record.addresses.end = static_cast<std::uint32_t>(data_.addresses.size());
+  add_addresses(host, record);
 
   const auto index = static_cast<std::uint32_t>(data_.records.size());
   auto& entry = data_.table.at(host.pattern.name.text());
@@ -127,18 +145,20 @@ EndpointGroup& Flattener::group_of(const std::string& name) {
   if (entry.endpoints != HostTable::kNone) return data_.groups[entry.endpoints];
   entry.endpoints = static_cast<std::uint32_t>(data_.groups.size());
   auto& group = data_.groups.emplace_back();
-  if (const auto* record = data_.record(data_.table.find(name))) {
-    const auto permitted = data_.addresses_of(*record);
-    group.addresses.assign(permitted.begin(), permitted.end());
-  }
+  const auto* record = data_.record(data_.table.find(name));
+  const auto permitted = record != nullptr ? data_.addresses_of(*record)
+                                           : std::span<const base::Cidr>(data_.addresses).first(data_.listed.size());
+  group.addresses.assign(permitted.begin(), permitted.end());
   return group;
 }
 
 void Flattener::add_endpoints(std::vector<EndpointRecord> endpoints) {
   data_.endpoints = std::move(endpoints);
   for (std::uint32_t i = 0; i < data_.endpoints.size(); ++i) {
-    const auto& endpoint = data_.endpoints[i];
+    auto& endpoint = data_.endpoints[i];
+    endpoint.permitted = endpoint.addresses;
     if (endpoint.by_address) continue;
+    for (const auto& listed : data_.listed) endpoint.permitted.push_back(listed.range);
     auto& group = group_of(endpoint.name);
     group.endpoints.push_back(i);
     group.addresses.insert(group.addresses.end(), endpoint.addresses.begin(), endpoint.addresses.end());
@@ -184,6 +204,7 @@ base::Status flatten(Layers& merged, Policy::Data& data, std::span<const std::st
   data.mode = merged.mode();
   data.ech = merged.ech();
   data.denied_names = merged.denied_names();
+  data.listed = std::move(merged.addresses());
   data.table = HostTable(merged.hosts().size() + merged.endpoints().size());
   data.records.reserve(merged.hosts().size());
   Flattener flat(data, texts, faults);

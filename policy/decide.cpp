@@ -60,7 +60,7 @@ Decision Decider::allowed_by(const EndpointRecord& endpoint) const {
           .reason = carried ? Reason::kEndpointAllowed : Reason::kUdpNotForwarded,
           .matched_host = endpoint.name,
           .rule = data_.line(endpoint.origin),
-          .permitted_addresses = endpoint.addresses};
+          .permitted_addresses = endpoint.permitted};
 }
 
 bool Decider::serves(const EndpointRecord& endpoint, std::uint16_t port) const {
@@ -251,7 +251,7 @@ Decision Decider::endpoint_of_resolved_name(const base::Endpoint& destination) c
     for (const auto index : data_.groups[found.endpoints].endpoints) {
       const auto& endpoint = data_.endpoints[index];
       if (!serves(endpoint, destination.port)) continue;
-      if (may_dial(destination.address, endpoint.addresses)) return allowed_by(endpoint);
+      if (may_dial(destination.address, endpoint.permitted)) return allowed_by(endpoint);
       refused = allowed_by(endpoint);
       refused.action = Action::kDeny;
       refused.reason = Reason::kPrivateAddress;

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "policy/address_class.h"
 #include "policy/host_pattern.h"
 #include "policy/optional_hosts.h"
 #include "policy/policy.h"
@@ -64,7 +65,7 @@ std::string Policy::describe() const {
   for (const auto& record : data.records) {
     const std::string what = record.open ? ", http and https" : "";
     out += fmt::format("{:<{}}  {}{}{}{}  ({})\n", record.pattern, width, meaning_of_pattern(record.pattern), what,
-                       meaning_of_https(record), addresses_text(data.addresses_of(record)),
+                       meaning_of_https(record), addresses_text(data.own_addresses_of(record)),
                        base::shown(place_of(data.line(record.origin))));
     for (const auto& rule : data.rules_of(record)) {
       out += fmt::format("{:<{}}    {}  ({})\n", "", width, soleroute::policy::describe(rule.terms),
@@ -76,6 +77,11 @@ std::string Policy::describe() const {
                        fmt::join(endpoint.ports, ", "),
                        endpoint.by_address ? std::string{} : addresses_text(endpoint.addresses),
                        base::shown(place_of(data.line(endpoint.origin))));
+  }
+  for (const auto& listed : data.listed) {
+    out += fmt::format("addresses {}: any listed name may resolve to it{}  ({})\n", listed.range.to_string(),
+                       is_placeholder(listed.range) ? " (placeholder addresses)" : "",
+                       base::shown(place_of(data.line(listed.origin))));
   }
   out += unused_groups_text(*this);
   if (data.ech == EchMode::kDeny)
@@ -111,6 +117,14 @@ std::vector<std::string> Policy::warnings() const {
     }
     if (record.sets_headers && record.pattern.starts_with(kStar)) {
       warn(record.origin, fmt::format("{}: all of its subdomains are sent a secret", record.pattern));
+    }
+  }
+  for (const auto& listed : data_->listed) {
+    const auto& range = listed.range;
+    if (covers_never_suggested(range)) {
+      warn(listed.origin, fmt::format("addresses {}: any listed name may resolve to loopback, link-local or metadata "
+                                      "addresses of the gateway",
+                                      range.to_string()));
     }
   }
   for (const auto& endpoint : data_->endpoints) {

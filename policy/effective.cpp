@@ -20,6 +20,12 @@ Json texts_of(std::span<const base::Cidr> ranges) {
   return out;
 }
 
+std::string ranges_text(const Policy::Data& data) {
+  std::string out;
+  for (const auto& listed : data.listed) out += (out.empty() ? "" : " ") + listed.range.to_string();
+  return out;
+}
+
 Json json_of(const RuleTerms& terms) {
   if (to_yaml(terms).empty()) return {{"description", describe(terms)}};
   Json rule = {{"schemes", Json::array()}};
@@ -37,7 +43,7 @@ Json json_of(const RuleTerms& terms) {
 
 Json json_of(const Policy::Data& data, const HostRecord& record) {
   Json host = {{"host", record.pattern}};
-  if (record.addresses.begin != record.addresses.end) host["addresses"] = texts_of(data.addresses_of(record));
+  if (const auto own = data.own_addresses_of(record); !own.empty()) host["addresses"] = texts_of(own);
   if (record.inspect_wanted) host["tls"] = "inspect";
   if (record.open) return host;
   for (const auto& rule : data.rules_of(record)) host["rules"].push_back(json_of(rule.terms));
@@ -79,6 +85,7 @@ std::string effective_text(const Policy& policy) {
     out += fmt::format("{}: {} port {}\n", endpoint.name, endpoint.transport == Transport::kUdp ? "udp" : "tcp",
                        fmt::join(endpoint.ports, ", "));
   }
+  if (!data.listed.empty()) out += "Private addresses that any of these names may have: " + ranges_text(data) + "\n";
   out += unused_groups_text(policy);
   if (data.ech == EchMode::kDeny)
     out += "ech deny: TLS with Encrypted Client Hello is blocked unless it is inspected.\n";
@@ -94,6 +101,7 @@ std::string effective_json(const Policy& policy) {
   Json out = {{"mode", policy.mode() == Mode::kObserve ? "observe" : "enforce"},
               {"domains", Json::array()},
               {"endpoints", Json::array()}};
+  for (const auto& listed : data.listed) out["addresses"].push_back(listed.range.to_string());
   if (data.ech == EchMode::kDeny) out["ech"] = "deny";
   if (data.denied_names == DeniedNames::kNxdomain) out["denied_names"] = "nxdomain";
   for (const auto& record : data.records) out["domains"].push_back(json_of(data, record));

@@ -70,6 +70,10 @@ bool is_told(const Decision& decision) {
 }
 
 std::string leads_inside(const FlowFacts& facts, const Decision& decision) {
+  if (placeholder_range(*decision.refused_address)) {
+    return fmt::format("{} resolves to {}: {}.", subject(facts), decision.refused_address->to_string(),
+                       kPlaceholderResolver);
+  }
   return fmt::format("{} resolves to a private address ({}).", subject(facts), decision.refused_address->to_string());
 }
 
@@ -78,8 +82,10 @@ std::string private_sentence(const FlowFacts& facts, const Decision& decision) {
     return subject(facts) + " resolves to a loopback, link-local or metadata address, which is blocked.";
   }
   if (!is_told(decision)) return subject(facts) + " resolves to a private address, which is blocked.";
-  return fmt::format("{} To allow it, list {} under `addresses:`.", leads_inside(facts, decision),
-                     decision.refused_address->to_string());
+  const auto placeholders = placeholder_range(*decision.refused_address);
+  return fmt::format("{} To allow it, list {} under `addresses:`{}.", leads_inside(facts, decision),
+                     placeholders ? placeholders->to_string() : decision.refused_address->to_string(),
+                     placeholders ? " for the whole policy" : "");
 }
 
 std::string joined(std::span<const HeaderTransform> transforms, std::string HeaderTransform::* part) {

@@ -48,6 +48,7 @@ void Layers::grant(MergedHost& host, Grant grant) {
 void Layers::discard_service(std::string_view name) {
   for (auto& host : hosts_) {
     std::erase_if(host.grants, [&](const Grant& grant) { return grant.owner == name; });
+    std::erase_if(host.service_addresses, [&](const ServiceAddresses& listed) { return listed.owner == name; });
   }
 }
 
@@ -57,12 +58,26 @@ void Layers::add_service_rules(const DomainEntry& domain, Origin origin, std::st
   }
 }
 
+void Layers::add_service_addresses(MergedHost& host, const ServiceAddresses& more) {
+  if (more.addresses.empty()) return;
+  const auto known = std::ranges::find(host.service_addresses, more.owner, &ServiceAddresses::owner);
+  if (known == host.service_addresses.end()) {
+    host.service_addresses.push_back(more);
+  } else {
+    add_missing(known->addresses, more.addresses);
+  }
+}
+
 base::Status Layers::add_service(const ServiceEntry& entry, std::uint32_t file) {
   const ServiceFile& service = *find_service(entry.name);
   if (entry.replace) discard_service(service.name);
   const Origin origin{file, entry.position.line};
+  const ServiceAddresses listed{service.name, entry.addresses};
   if (entry.scope) {
-    for (const auto& domain : expand(*entry.scope, entry.position)) add_service_rules(domain, origin, service.name);
+    for (const auto& domain : expand(*entry.scope, entry.position)) {
+      add_service_rules(domain, origin, service.name);
+      add_service_addresses(host(domain.host, origin), listed);
+    }
     return {};
   }
   ServiceUse& use = use_of(service.name);
@@ -75,6 +90,7 @@ base::Status Layers::add_service(const ServiceEntry& entry, std::uint32_t file) 
   const auto narrow = readonly_terms();
   for (const auto& domain : use.document->domains) {
     grant(host(domain.host, origin), {entry.readonly ? narrow : nullptr, origin, service.name});
+    add_service_addresses(host(domain.host, origin), listed);
   }
   if (entry.readonly) {
     for (const auto& domain : use.document->readonly) add_service_rules(domain, origin, service.name);
@@ -96,6 +112,7 @@ void Layers::add_optional(const ServiceEntry& entry, const ServiceUse& use, Orig
   const auto narrow = readonly_terms();
   const auto allow = [&](const DomainEntry& domain, std::shared_ptr<const RuleTerms> terms) {
     grant(host(domain.host, origin), {std::move(terms), origin, use.name, true});
+    add_service_addresses(host(domain.host, origin), {use.name, entry.addresses});
   };
   for (const auto& group : use.document->optional) {
     if (std::ranges::find(entry.optional, group.name) == entry.optional.end()) continue;
@@ -132,6 +149,7 @@ void Layers::widen(MergedHost& host) {
       const bool last = !is_optional(wildcard);
       for (const auto& given : wildcard.grants) grant(host, given);
       add_missing(host.addresses, wildcard.addresses);
+      for (const auto& listed : wildcard.service_addresses) add_service_addresses(host, listed);
       if (host.tls == TlsMode::kUnstated) {
         host.tls = wildcard.tls;
         host.tls_origin = wildcard.tls_origin;
@@ -151,6 +169,7 @@ void Layers::add_domain(DomainEntry entry, std::uint32_t file) {
     merged.origin = origin;
     merged.grants.clear();
     merged.addresses.clear();
+    merged.service_addresses.clear();
     merged.tls = TlsMode::kUnstated;
   }
   if (entry.rules.empty()) grant(merged, {nullptr, origin, {}});
@@ -178,12 +197,20 @@ void Layers::add_endpoint(EndpointEntry entry, std::uint32_t file) {
   endpoints_.push_back(std::move(record));
 }
 
+void Layers::add_addresses(const std::vector<AddressEntry>& entries, std::uint32_t file) {
+  for (const auto& entry : entries) {
+    if (std::ranges::find(addresses_, entry.range, &ListedRange::range) != addresses_.end()) continue;
+    addresses_.push_back({entry.range, {file, entry.position.line}});
+  }
+}
+
 base::Status Layers::add(PolicyDocument document, std::uint32_t file) {
   for (const auto& entry : document.services) {
     SR_TRY(add_service(entry, file));
   }
   for (auto& entry : document.domains) add_domain(std::move(entry), file);
   for (auto& entry : document.endpoints) add_endpoint(std::move(entry), file);
+  add_addresses(document.addresses, file);
   mode_ = document.mode.value_or(mode_);
   ech_ = document.ech.value_or(ech_);
   denied_names_ = document.denied_names.value_or(denied_names_);

@@ -30,11 +30,18 @@ struct Grant {
   }
 };
 
+// What entries of a service list under `addresses:`.
+struct ServiceAddresses {
+  std::string_view owner;  // the service (names live in the catalog)
+  std::vector<base::Cidr> addresses{};
+};
+
 struct MergedHost {
   HostPattern pattern;
   Origin origin;
   std::vector<Grant> grants{};
   std::vector<base::Cidr> addresses{};
+  std::vector<ServiceAddresses> service_addresses{};  // one for each service that gives any
   TlsMode tls = TlsMode::kUnstated;
   Origin tls_origin{};
   Position tls_position{};
@@ -61,6 +68,8 @@ class Layers {
   [[nodiscard]] const std::deque<MergedHost>& hosts() const { return hosts_; }  // those without grants are not there
   [[nodiscard]] const std::vector<ServiceUse>& services() const { return services_; }
   [[nodiscard]] std::vector<EndpointRecord>& endpoints() { return endpoints_; }
+  // For any listed name, each once.
+  [[nodiscard]] std::vector<ListedRange>& addresses() { return addresses_; }
   [[nodiscard]] Mode mode() const { return mode_; }
   [[nodiscard]] EchMode ech() const { return ech_; }
   [[nodiscard]] DeniedNames denied_names() const { return denied_names_; }
@@ -72,6 +81,8 @@ class Layers {
   void add_service_rules(const DomainEntry& domain, Origin origin, std::string_view service);
   void add_optional(const ServiceEntry& entry, const ServiceUse& use, Origin origin);
   [[nodiscard]] ServiceUse& use_of(std::string_view service);
+  static void add_service_addresses(MergedHost& host, const ServiceAddresses& more);
+  void add_addresses(const std::vector<AddressEntry>& entries, std::uint32_t file);
   void widen(MergedHost& host);
   void discard_service(std::string_view name);
   void add_domain(DomainEntry entry, std::uint32_t file);
@@ -91,6 +102,7 @@ class Layers {
   std::deque<MergedHost> hosts_;  // which never move, and whose patterns never change
   std::unordered_map<Key, MergedHost*, KeyHash> by_pattern_;
   std::vector<EndpointRecord> endpoints_;
+  std::vector<ListedRange> addresses_;
   std::vector<ServiceUse> services_;
   Mode mode_ = Mode::kEnforce;
   EchMode ech_ = EchMode::kPass;

@@ -42,14 +42,21 @@ struct alignas(64) HostRecord {
   IndexRange addresses{};
 };
 
+// A non-public range of the whole policy: any listed name may resolve to it.
+struct ListedRange {
+  base::Cidr range;
+  Origin origin;
+};
+
 struct EndpointRecord {
   Transport transport = Transport::kTcp;
   std::string name;  // the host, or the range as text
   bool by_address = false;
   base::Cidr cidr;
   std::vector<std::uint16_t> ports;
-  std::vector<base::Cidr> addresses;  // non-public addresses it may lead to
+  std::vector<base::Cidr> addresses;  // non-public addresses it may lead to, as it lists them
   Origin origin;
+  std::vector<base::Cidr> permitted{};  // those, and with a name those of the whole policy
 };
 
 // All endpoints of one host.
@@ -73,7 +80,8 @@ struct Policy::Data {
   std::vector<std::string> files;
   std::vector<HostRecord> records;  // in the order of first mention
   std::vector<Rule> rules;
-  std::vector<base::Cidr> addresses;
+  std::vector<ListedRange> listed;    // `addresses:` of the whole policy
+  std::vector<base::Cidr> addresses;  // first those of the whole policy
   std::vector<EndpointRecord> endpoints;
   std::vector<EndpointGroup> groups;
   std::vector<UnusedGroup> unused_groups;
@@ -90,6 +98,11 @@ struct Policy::Data {
   }
   [[nodiscard]] std::span<const base::Cidr> addresses_of(const HostRecord& record) const {
     return std::span(addresses).subspan(record.addresses.begin, record.addresses.end - record.addresses.begin);
+  }
+  // Without those of the whole policy, which come last.
+  [[nodiscard]] std::span<const base::Cidr> own_addresses_of(const HostRecord& record) const {
+    const auto all = addresses_of(record);
+    return all.first(all.size() - listed.size());
   }
   [[nodiscard]] SourceLine line(const Origin& origin) const { return {files[origin.file], origin.line}; }
 };

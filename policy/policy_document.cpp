@@ -180,8 +180,9 @@ Status PolicyReader::service_entry(const YamlNode& node, std::vector<ServiceEntr
     return {};
   };
   GithubScope scope;
-  const std::array<YamlReader::Key, 7> known{{
+  const std::array<YamlReader::Key, 8> known{{
       {"name", [&](const YamlNode& value) { return service_name(value, entry); }},
+      {"addresses", [&](const YamlNode& value) { return addresses(value, entry.addresses); }},
       {"readonly", readonly},
       {"optional", [](const YamlNode&) { return Status{}; }},  // once the service is known
       {"merge_mode", [&](const YamlNode& value) { return merge_mode(value, entry.replace); }},
@@ -332,13 +333,25 @@ Result<PolicyDocument> PolicyReader::policy(const YamlNode& root) {
     document.denied_names = *chosen == "nxdomain" ? DeniedNames::kNxdomain : DeniedNames::kAddress;
     return {};
   };
-  const std::array<YamlReader::Key, 6> known{{
+  const auto listed = [&](const YamlNode& value) {
+    return yaml_.each(value, "addresses", true, [&](const YamlNode& item) -> Status {
+      AddressEntry entry{.range = {}, .position = item.position};
+      SR_TRY(cidr(item, "addresses", entry.range));
+      if (document.addresses.size() == kMaxListedRanges) {
+        return yaml_.error(item, fmt::format("more than {} ranges for the whole policy", kMaxListedRanges));
+      }
+      document.addresses.push_back(entry);
+      return {};
+    });
+  };
+  const std::array<YamlReader::Key, 7> known{{
       {"services", services},
       {"domains", [&](const YamlNode& value) { return domains(value, document.domains, false); }},
       {"endpoints", endpoints},
       {"mode", mode},
       {"ech", ech},
       {"denied_names", denied_names},
+      {"addresses", listed},
   }};
   SR_TRY(yaml_.keys(root, "a policy", known));
   return document;

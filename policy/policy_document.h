@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -44,6 +45,7 @@ struct ServiceEntry {
   bool readonly = false;
   bool replace = false;
   std::optional<GithubScope> scope{};   // only of github: nothing but these repositories
+  std::vector<base::Cidr> addresses{};  // non-public addresses that its hosts may have
   std::vector<std::string> optional{};  // groups of the service's optional hosts, each known to the catalog
 };
 
@@ -56,10 +58,19 @@ struct EndpointEntry {
   Position position;
 };
 
+// A non-public range that any listed name may resolve to.
+struct AddressEntry {
+  base::Cidr range;
+  Position position;
+};
+
+inline constexpr std::size_t kMaxListedRanges = 64;  // of the whole policy, in one file
+
 struct PolicyDocument {
   std::vector<ServiceEntry> services;
   std::vector<DomainEntry> domains;
   std::vector<EndpointEntry> endpoints;
+  std::vector<AddressEntry> addresses;
   std::optional<Mode> mode;
   std::optional<EchMode> ech;
   std::optional<DeniedNames> denied_names;

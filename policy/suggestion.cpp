@@ -50,6 +50,12 @@ std::string listed(const base::IpAddress& address) {
   return fmt::format(", addresses: [{}]", range_text(just(address.unmapped())));
 }
 
+// Of a resolver that gives every name such an address: one line for all of them. Empty if this is none.
+std::string placeholders_for_all(const base::IpAddress& address) {
+  const auto range = placeholder_range(address.unmapped());
+  return range ? fmt::format("addresses:\n  - {}\n", range_text(*range)) : std::string{};
+}
+
 const HostRecord* record_for(const Policy& policy, const base::HostName& name) {
   return policy.data().record(policy.data().table.find(name.text()));
 }
@@ -65,12 +71,11 @@ std::string domain(std::string_view pattern, std::string_view terms, std::string
 
 // https without looking inside, which cannot be where headers are set. A new entry for one name of a wildcard keeps
 // that wildcard's addresses.
-std::string uninspected(const base::HostName& name, const HostRecord* record, const Decision& decision) {
+std::string uninspected(const Policy& policy, const base::HostName& name, const HostRecord* record) {
+  const auto own = record == nullptr ? std::span<const base::Cidr>{} : policy.data().own_addresses_of(*record);
   if (record != nullptr && record->sets_headers) return {};
   std::string terms = "tls: passthrough";
-  if (!decision.permitted_addresses.empty()) {
-    terms += fmt::format(", addresses: {}", ranges_text(decision.permitted_addresses));
-  }
+  if (!own.empty()) terms += fmt::format(", addresses: {}", ranges_text(own));
   return domain(name.text(), terms, "  # everything on this host, not inspected");
 }
 
@@ -113,13 +118,17 @@ std::string named_endpoint(const base::HostName& name, std::uint16_t port, Trans
   return endpoint("host: " + quoted(name.text()), port, transport, addresses);
 }
 
-std::string packet_endpoint(const FlowFacts& facts) {
+std::string packet_endpoint(const FlowFacts& facts, Reason reason) {
   if (!facts.original_destination) return {};
   const auto address = facts.original_destination->address.unmapped();
   const auto port = facts.original_destination->port;
   if (is_never_suggested(address)) return {};
+  if (!facts.resolved_names.empty() && reason == Reason::kPrivateAddress) {
+    if (auto lines = placeholders_for_all(address); !lines.empty()) return lines;
+  }
   if (!facts.resolved_names.empty() && !is_web(port)) {
-    const std::string addresses = is_public(address) ? std::string{} : listed(address);
+    const bool shown = !is_public(address) && !placeholder_range(address);
+    const std::string addresses = shown ? listed(address) : std::string{};
     return named_endpoint(facts.resolved_names.front(), port, facts.transport, addresses);
   }
   return endpoint("cidr: " + range_text(just(address)), port, facts.transport, {});
@@ -129,7 +138,7 @@ std::string destination_endpoint(const FlowFacts& facts) {
   if (const auto* name = name_of(facts); name != nullptr && facts.phase != Phase::kPacket) {
     return named_endpoint(*name, facts.port, facts.transport);
   }
-  return packet_endpoint(facts);
+  return packet_endpoint(facts, Reason::kEndpointNotAllowed);
 }
 
 bool is_web_flow(const FlowFacts& facts) {
@@ -174,7 +183,9 @@ bool is_loopback_name(const base::HostName& name) {
 std::string unknown_host(const base::HostName& name, const FlowFacts& facts, const Decision& decision) {
   if (is_loopback_name(name)) return {};
   const auto& address = decision.refused_address;
-  const auto addresses = address && !is_never_suggested(*address) ? listed(*address) : std::string{};
+  // A placeholder gets its line for the whole policy once the name is listed.
+  const bool told = address && !is_never_suggested(*address) && !placeholder_range(address->unmapped());
+  const auto addresses = told ? listed(*address) : std::string{};
   if (!is_web_flow(facts)) return named_endpoint(name, facts.port, facts.transport, addresses);
   return addresses.empty() ? whole_host(name) : domain(name.text(), addresses.substr(std::string_view(", ").size()));
 }
@@ -184,6 +195,7 @@ std::string private_address(const Policy& policy, const FlowFacts& facts, const 
   const auto& address = decision.refused_address;
   const auto* name = name_of(facts);
   if (!address || is_never_suggested(*address) || name == nullptr) return {};
+  if (auto lines = placeholders_for_all(*address); !lines.empty()) return lines;
   if (facts.phase != Phase::kDns && !is_web_flow(facts)) {
     return named_endpoint(*name, facts.port, facts.transport, listed(*address));
   }
@@ -197,7 +209,8 @@ std::string how_to_allow(const Policy& policy, const FlowFacts& facts, const Dec
   if (decision.allowed()) return {};
   const base::HostName* name = name_of(facts);
   if (decision.reason == Reason::kEndpointNotAllowed) return destination_endpoint(facts);
-  if (facts.phase == Phase::kPacket) return decision.reason == Reason::kPrivateAddress ? packet_endpoint(facts) : "";
+  if (facts.phase == Phase::kPacket)
+    return decision.reason == Reason::kPrivateAddress ? packet_endpoint(facts, decision.reason) : "";
   if (name == nullptr) return {};
   if (const auto use = optional_use(policy, facts, decision); use && use->can_be_named) {
     return fmt::format("services:\n  - {{name: {}, optional: [{}]}}\n", use->service, use->group);
@@ -209,7 +222,7 @@ std::string how_to_allow(const Policy& policy, const FlowFacts& facts, const Dec
     case Reason::kPrivateAddress:
       return private_address(policy, facts, decision);
     case Reason::kInspectionNeeded:
-      return uninspected(*name, record, decision);
+      return uninspected(policy, *name, record);
     case Reason::kHttpsNotPermitted:
       return record == nullptr ? "" : https_rule(*record);
     case Reason::kSchemeNotPermitted:

@@ -81,6 +81,15 @@ std::string shown(const base::HostName& name) {
   return text.size() <= kShownName ? text : "..." + text.substr(text.size() - kShownName + 3);
 }
 
+std::string filtered_text(const base::HostName& name, const base::IpAddress& refused) {
+  if (const auto range = policy::placeholder_range(refused)) {
+    return fmt::format("{}: {}. Add to the policy: addresses: [{}]", shown(name), policy::kPlaceholderResolver,
+                       range->to_string());
+  }
+  return fmt::format("{} resolves to a private address. To allow it, list the address under 'addresses:' in the policy",
+                     shown(name));
+}
+
 MaybeError blocked(const DnsQuery& query, const base::HostName& name) {
   if (!query.edns) return std::nullopt;
   return sniffer::DnsExtendedError{sniffer::DnsErrorCode::kBlocked,
@@ -379,9 +388,7 @@ Message Responder::addresses_reply(const PendingLookup& question, const RecordSe
   if (told.empty()) {
     log_private_address(question, set.addresses.front());
     auto why = error_for(question.query, sniffer::DnsErrorCode::kFiltered,
-                         fmt::format("{} resolves to a private address. To allow it, list the address under "
-                                     "'addresses:' in the policy",
-                                     shown(question.name)));
+                         filtered_text(question.name, set.addresses.front()));
     return sniffer::build_dns_reply(question.query, negative(DnsRcode::kNoError, kDenialTtl, std::move(why)),
                                     question.limit);
   }
@@ -444,6 +451,7 @@ void Responder::log_private_address(const PendingLookup& question, const base::I
   record.detail =
       fmt::format("{}, {} is {}", type_detail(question.query.question.type), record.resolved,
                   policy::is_public(refused) ? "an address of the gateway's machine" : policy::address_class(refused));
+  if (policy::placeholder_range(refused)) record.detail += fmt::format(": {}", policy::kPlaceholderResolver);
   log_denied(std::move(record));
 }
 

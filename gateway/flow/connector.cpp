@@ -225,6 +225,7 @@ std::expected<std::vector<base::IpAddress>, DialFailure> Connector::to_be_tried(
   DialFailure failure{policy::Reason::kPrivateAddress,
                       fmt::format("{} resolves to {}, {}", request.name.text(), first.to_string(),
                                   here ? kOwnUnlisted : "a private address that the policy does not list")};
+  if (policy::placeholder_range(first)) failure.message += fmt::format(": {}", policy::kPlaceholderResolver);
   failure.refused_address = first;
   return std::unexpected(std::move(failure));
 }

@@ -1,17 +1,15 @@
 """Which names are names, which addresses they may lead to, and what is remembered of both."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-import contextlib
 import ipaddress
-import socket
 import subprocess
-import threading
 
 import pytest
 
 from lab import addresses as at
 from lab import gateway as gateways
 from lab import wait, web
+from lab.rawserver import listening
 
 threat = pytest.mark.threat
 
@@ -40,33 +38,6 @@ def router(lab, gateway_binary, tmp_path_factory):
         lab.router = None
         gateway.stop()
         lab.reset_gateway_namespace()
-
-
-@contextlib.contextmanager
-def listening(namespace, address, port, says=b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nhi\n"):
-    """A server of one sentence."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with namespace.entered():
-        listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((address, port))
-    listener.listen(16)
-
-    def serve():
-        with contextlib.suppress(OSError):
-            while True:
-                link, _ = listener.accept()
-                with link:
-                    link.sendall(says)
-                    link.shutdown(socket.SHUT_WR)
-                    link.recv(65536)
-
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
 
 
 def explained(router, url):

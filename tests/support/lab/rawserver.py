@@ -50,3 +50,30 @@ class RawServer:
             link.settimeout(60)
             if self.handler:
                 self.handler(link)
+
+
+@contextlib.contextmanager
+def listening(namespace, address, port, says=b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nhi\n"):
+    """A server of one sentence."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with namespace.entered():
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((address, port))
+    listener.listen(16)
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                link, _ = listener.accept()
+                with link:
+                    link.sendall(says)
+                    link.shutdown(socket.SHUT_WR)
+                    link.recv(65536)
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()

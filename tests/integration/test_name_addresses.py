@@ -1,0 +1,78 @@
+"""Which non-public addresses a name may lead to: placeholder resolvers, and translators of IPv6-only networks."""
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import subprocess
+
+import pytest
+
+from lab import addresses as at
+from lab import gateway as gateways
+from lab import page_examples, web
+from lab.rawserver import listening
+
+HOST = "api.example.test"  # of the page's examples
+PLACEHOLDER = "198.18.0.5"
+
+
+@pytest.fixture
+def reachable(lab):
+    """reachable(address, prefix): the outside has the address, and the gateway's route leads there."""
+    undo = []
+
+    def make(address, prefix):
+        six = ["-6"] if ":" in address else []
+        length = 128 if six else 32
+        lab.up.ip(*six, "address", "add", f"{address}/{length}", "dev", "out0", *(["nodad"] if six else []))
+        lab.gw.ip(*six, "route", "replace", prefix, "dev", "up0")
+        undo.append((lab.up, [*six, "address", "del", f"{address}/{length}", "dev", "out0"]))
+        undo.append((lab.gw, [*six, "route", "del", prefix, "dev", "up0"]))
+
+    yield make
+    for namespace, arguments in undo:
+        namespace.ip(*arguments)
+
+
+def suggested(gateway):
+    log = b"".join(line + b"\n" for line in gateway.log.lines)
+    command = [gateways.binary(), "suggest", "--policy", str(gateway.policy_file)]
+    return subprocess.run(command, input=log, capture_output=True, check=False).stdout.decode()
+
+
+def test_a_placeholder_resolver_is_named_and_one_line_helps_all_names(lab, make_gateway, reachable):
+    policy = page_examples.block("docs/networks.md", "Placeholder resolvers")
+    line, _, rest = policy.partition("\n")
+    assert line == "addresses: [198.18.0.0/15]"
+    lab.dns.set(HOST, a=[PLACEHOLDER])
+    lab.dns.set("other.example.test", a=[PLACEHOLDER])
+    lab.dns.set("private.example.test", a=["10.20.0.5"])
+    rest += "  - private.example.test\n"
+    gateway = make_gateway(policy=rest).start()
+    reachable(PLACEHOLDER, "198.18.0.0/15")
+    with listening(lab.up, PLACEHOLDER, 80):
+        mark = gateway.log.mark()
+        assert web.resolve(lab.agent, HOST).addresses() == []
+        record = gateway.log.wait_for(mark, host=HOST, reason="private_address")
+        assert "this resolver hands out placeholder addresses" in record["detail"], record
+        page = web.http(lab.agent, HOST, "/", address=at.WILD)
+        assert page.status == 502 and b"placeholder addresses" in page.body, page.body
+        assert b"addresses:\n  - 198.18.0.0/15\n" in page.body, page.body
+        gateway.reload(line + "\n" + rest)
+        assert web.resolve(lab.agent, HOST).addresses() == [PLACEHOLDER]
+        assert web.http(lab.agent, HOST, "/", address=PLACEHOLDER).body == b"hi\n"
+        denied = web.resolve(lab.agent, "other.example.test")
+        assert PLACEHOLDER not in denied.addresses(), "the control: the line lists no name"
+        assert web.resolve(lab.agent, "private.example.test").addresses() == [], "the control: another private address"
+        assert web.http(lab.agent, "private.example.test", "/", address=at.WILD).status == 502
+
+
+def test_a_placeholder_gets_one_line_from_suggest(lab, make_gateway):
+    names = ["a.example.test", "b.example.test", "c.example.test"]
+    gateway = make_gateway(policy="domains: [a.example.test, b.example.test, c.example.test]\n").start()
+    for number, name in enumerate(names):
+        lab.dns.set(name, a=[f"198.18.7.{number}"])
+        mark = gateway.log.mark()
+        assert web.resolve(lab.agent, name).addresses() == []
+        gateway.log.wait_for(mark, host=name, reason="private_address")
+    lines = suggested(gateway)
+    assert lines.count("198.18.0.0/15") == 1 and "addresses:" in lines, lines
+    assert "host:" not in lines, lines

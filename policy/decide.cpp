@@ -7,6 +7,7 @@
 #include "policy/address_class.h"
 #include "policy/policy.h"
 #include "policy/policy_data.h"
+#include "policy/special_names.h"
 
 namespace soleroute::policy {
 namespace {
@@ -18,6 +19,7 @@ class Decider {
   [[nodiscard]] Decision answer() const;
 
  private:
+  [[nodiscard]] Decision by_phase() const;
   [[nodiscard]] Decision dns() const;
   [[nodiscard]] Decision tls() const;
   [[nodiscard]] Decision http() const;
@@ -272,7 +274,21 @@ Decision Decider::packet() const {
   return decision;
 }
 
+// Special-use names are none of the tables' business: what is said of them is said in every phase.
 Decision Decider::answer() const {
+  const auto kind_of = [](const std::optional<base::HostName>& name) {
+    return name ? special_name(*name) : SpecialName::kNone;
+  };
+  if (is_never_forwarded(kind_of(facts_.host)) || is_never_forwarded(kind_of(facts_.sni))) {
+    return deny(names_disagree() ? Reason::kNameMismatch : Reason::kSpecialUseName);
+  }
+  auto decision = by_phase();
+  const bool local = kind_of(facts_.host) == SpecialName::kLocal || kind_of(facts_.sni) == SpecialName::kLocal;
+  decision.local_name = !decision.allowed() && decision.reason == Reason::kHostNotAllowed && local;
+  return decision;
+}
+
+Decision Decider::by_phase() const {
   switch (facts_.phase) {
     case Phase::kDns:
       return dns();

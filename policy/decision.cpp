@@ -57,6 +57,8 @@ std::string_view to_string(Reason reason) {
       return "secret_unavailable";
     case Reason::kEchNotPermitted:
       return "ech_not_permitted";
+    case Reason::kSpecialUseName:
+      return "special_use_name";
     case Reason::kCertificateRefused:
       return "certificate_refused";
   }

@@ -65,6 +65,7 @@ enum class Reason : std::uint8_t {
   kOverrideHeader,      // override_header         a header names another method or path than the rule would admit
   kSecretUnavailable,   // secret_unavailable      allowed, but the secret to send with it cannot be read
   kEchNotPermitted,     // ech_not_permitted       the ClientHello has an encrypted one inside, and `ech: deny`
+  kSpecialUseName,      // special_use_name        such a name is never resolved or forwarded, whatever is listed
   kCertificateRefused,  // certificate_refused     the client does not trust the gateway's CA
 };
 // The text of the log's and the header's reason, as in the comments above.
@@ -94,6 +95,7 @@ struct Decision {
   bool by_method = false;                             // the rule that admits is about methods
   bool by_path = false;                               // likewise about paths or queries
   std::string_view override_header{};                 // with kOverrideHeader: its name; static text
+  bool local_name = false;                            // denied, and never passed because the mode is observe
   std::optional<base::IpAddress> refused_address{};   // a private one that the name resolves to
 
   [[nodiscard]] bool allowed() const { return action == Action::kAllow; }

@@ -11,6 +11,7 @@
 #include "policy/optional_hosts.h"
 #include "policy/policy.h"
 #include "policy/policy_data.h"
+#include "policy/special_names.h"
 
 namespace soleroute::policy {
 namespace {
@@ -99,6 +100,11 @@ std::vector<std::string> Policy::warnings() const {
   const auto warn = [&](const Origin& origin, std::string_view what) {
     out.push_back(fmt::format("{}: {}", base::shown(place_of(data_->line(origin))), what));
   };
+  const auto warn_if_special = [&](std::string_view pattern, const Origin& origin) {
+    const auto name = base::HostName::parse(pattern.substr(pattern.starts_with(kStar) ? kStar.size() : 0));
+    if (!name || !is_never_forwarded(special_name(*name))) return;
+    warn(origin, fmt::format("{} has no effect: {}", pattern, never_forwarded_sentence(*name)));
+  };
   for (const auto& record : data_->records) {
     if (record.narrowed) {
       warn(record.origin, fmt::format("{} is allowed without limits: the rules of other entries for it have no effect",
@@ -115,6 +121,7 @@ std::vector<std::string> Policy::warnings() const {
            fmt::format("{} is a DNS-over-HTTPS resolver: it lets the agent look up any name{}", *resolver,
                        record.pattern == *resolver ? "" : fmt::format(" ({} covers it)", record.pattern)));
     }
+    warn_if_special(record.pattern, record.origin);
     if (record.sets_headers && record.pattern.starts_with(kStar)) {
       warn(record.origin, fmt::format("{}: all of its subdomains are sent a secret", record.pattern));
     }
@@ -128,6 +135,7 @@ std::vector<std::string> Policy::warnings() const {
     }
   }
   for (const auto& endpoint : data_->endpoints) {
+    if (!endpoint.by_address) warn_if_special(endpoint.name, endpoint.origin);
     if (endpoint.by_address && endpoint.cidr.prefix_length() == 0) {
       warn(endpoint.origin, fmt::format("{}: all traffic to every address on this port is allowed", endpoint.name));
     }

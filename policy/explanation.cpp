@@ -10,6 +10,7 @@
 #include "policy/host_pattern.h"
 #include "policy/optional_hosts.h"
 #include "policy/policy_data.h"
+#include "policy/special_names.h"
 
 namespace soleroute::policy {
 namespace {
@@ -86,6 +87,11 @@ std::string private_sentence(const FlowFacts& facts, const Decision& decision) {
   return fmt::format("{} To allow it, list {} under `addresses:`{}.", leads_inside(facts, decision),
                      placeholders ? placeholders->to_string() : decision.refused_address->to_string(),
                      placeholders ? " for the whole policy" : "");
+}
+
+std::string special_sentence(const FlowFacts& facts) {
+  const auto& name = facts.phase == Phase::kTls && facts.sni ? facts.sni : facts.host;
+  return name ? never_forwarded_sentence(*name) : "This special-use name never resolves.";
 }
 
 std::string joined(std::span<const HeaderTransform> transforms, std::string HeaderTransform::* part) {
@@ -195,6 +201,8 @@ std::string sentence(const Policy& policy, const FlowFacts& facts, const Decisio
                          joined(decision.transforms, &HeaderTransform::secret));
     case Reason::kEchNotPermitted:
       return host + " is allowed, but this connection uses Encrypted Client Hello and the policy says 'ech: deny'.";
+    case Reason::kSpecialUseName:
+      return special_sentence(facts);
     case Reason::kCertificateRefused:
       return host + " is allowed, but the client does not trust the gateway's CA.";
   }

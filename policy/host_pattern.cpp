@@ -74,10 +74,12 @@ base::Result<std::string> to_a_labels(std::string_view text) {
   return base::usage_error(fmt::format("is not a host name: {}", idn2_strerror(status)));
 }
 
-// Names that no registry delegates (RFC 6761, RFC 6762, RFC 8375 and ICANN's reservations): a star in front of one of
+// Names that no registry delegates (RFC 6761, RFC 6762 appendix G, and ICANN's reservations): a star in front of one of
 // them reaches nothing public.
-constexpr std::array<std::string_view, 8> kPrivateTops{"internal", "local", "localhost", "lan",
-                                                       "home",     "corp",  "test",      "example"};
+constexpr std::array<std::string_view, 12> kPrivateTops{"internal", "local",       "localhost", "lan",
+                                                        "home",     "corp",        "test",      "example",
+                                                        "intranet", "localdomain", "private",   "consul"};
+constexpr std::string_view kHomeNetwork = "home.arpa";  // RFC 8375
 
 // What people write instead of a host; empty if it is none of these.
 std::string other_form(std::string_view text) {
@@ -130,6 +132,7 @@ base::Result<HostPattern> parse_host_pattern(std::string_view text) {
 
 bool is_public_suffix(std::string_view name) {
   if (name.find('.') == std::string_view::npos) return std::ranges::find(kPrivateTops, name) == kPrivateTops.end();
+  if (name == kHomeNetwork) return false;
   const std::string terminated(name);
   return psl_is_public_suffix2(psl_builtin(), terminated.c_str(), PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE) != 0;
 }

@@ -11,9 +11,10 @@ namespace soleroute::policy {
 
 inline constexpr std::string_view kObservedDetail = "passed: the policy's mode is observe";
 
-// Never what is wrong in itself: names that disagree, are missing or are none, and whatever is malformed.
+// Never what is wrong in itself: names that disagree, are missing or are none, and whatever is malformed. Nor names of
+// this network (single labels, .internal) that no entry lists.
 [[nodiscard]] inline bool is_observed(const Policy& policy, const Decision& decision) {
-  if (policy.mode() != Mode::kObserve || decision.allowed()) return false;
+  if (policy.mode() != Mode::kObserve || decision.allowed() || decision.local_name) return false;
   switch (decision.reason) {
     case Reason::kHostNotAllowed:
     case Reason::kHttpsNotPermitted:

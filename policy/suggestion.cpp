@@ -175,13 +175,7 @@ std::string endpoints_at(const Policy& policy, const base::HostName& name, const
   return fmt::format("endpoints:\n  - {{host: {}, {}{}}}\n", quoted(name.text()), which, listed(address));
 }
 
-bool is_loopback_name(const base::HostName& name) {
-  return name.text() == "localhost" || name.text().ends_with(".localhost");
-}
-
-// Loopback is the client's own, whatever a policy says.
 std::string unknown_host(const base::HostName& name, const FlowFacts& facts, const Decision& decision) {
-  if (is_loopback_name(name)) return {};
   const auto& address = decision.refused_address;
   // A placeholder gets its line for the whole policy once the name is listed.
   const bool told = address && !is_never_suggested(*address) && !placeholder_range(address->unmapped());

@@ -25,6 +25,7 @@
 #include "policy/explanation.h"
 #include "policy/observe.h"
 #include "policy/optional_hosts.h"
+#include "policy/special_names.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -80,9 +81,9 @@ bool passes_observed(const policy::Policy& policy, const policy::FlowFacts& fact
 }
 
 bool is_loopback(const PreparedQuery& question) {
-  const auto& host = question.host();
-  const auto address = base::IpAddress::parse(host);
-  return host == "localhost" || host.ends_with(".localhost") ||
+  const auto address = base::IpAddress::parse(question.host());
+  const auto& name = question.facts().host;
+  return (name && policy::special_name(*name) == policy::SpecialName::kLoopback) ||
          (address && policy::address_class(*address) == "loopback");
 }
 

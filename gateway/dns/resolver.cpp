@@ -18,8 +18,8 @@
 #include "gateway/dns/await.h"
 #include "gateway/dns/cache.h"
 #include "gateway/dns/exchange.h"
-#include "gateway/dns/special_names.h"
 #include "gateway/dns/upstream_order.h"
+#include "policy/special_names.h"
 
 namespace soleroute::gateway::dns {
 namespace {
@@ -72,8 +72,10 @@ struct FlightHash {
 };
 
 bool never_asked(const base::HostName& name) {
-  const auto special = special_name(name);
-  return special == SpecialName::kGateway || special == SpecialName::kThisHost || special == SpecialName::kNoDoh;
+  using policy::SpecialName;
+  const auto special = policy::special_name(name);
+  return special == SpecialName::kGateway || special == SpecialName::kLoopback || special == SpecialName::kNever ||
+         special == SpecialName::kNoDoh;
 }
 
 std::unexpected<base::Error> no_answer(const base::HostName& name, std::string_view why = kNoAnswer) {

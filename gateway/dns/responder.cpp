@@ -4,24 +4,29 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <optional>
 #include <utility>
 
 #include "gateway/audit/decision_record.h"
 #include "gateway/audit/probe.h"
-#include "gateway/dns/special_names.h"
 #include "gateway/net/own_address.h"
 #include "policy/address_class.h"
+#include "policy/observe.h"
+#include "policy/special_names.h"
 
 namespace soleroute::gateway::dns {
 namespace {
 
+using policy::SpecialName;
 using sniffer::DnsQuery;
 using sniffer::DnsRcode;
 using sniffer::DnsReply;
 using sniffer::DnsReplyRecord;
 using sniffer::DnsType;
+
+constexpr std::uint32_t kLoopbackTtl = 3600;  // seconds: it does not change
 
 // How long an address of this gateway is known to have stood in for a name.
 constexpr std::chrono::minutes kStandInKnown{5};
@@ -202,7 +207,8 @@ Message Responder::malformed(base::Bytes message, const base::IpAddress& client,
 }
 
 std::variant<Message, PendingLookup> Responder::decide(const ClientQuery& asked, const base::HostName& name) {
-  const SpecialName kind = special_name(name);
+  const SpecialName kind = policy::special_name(name);
+  if (kind == SpecialName::kLoopback) return loopback(asked, name);
   if (kind != SpecialName::kNone && kind != SpecialName::kLocal) return special(asked, name);
 
   PendingLookup question{.query = asked.query,
@@ -217,8 +223,7 @@ std::variant<Message, PendingLookup> Responder::decide(const ClientQuery& asked,
   facts.host = name;
   question.decision = question.policy->decide(facts);
   const auto& decision = question.decision;
-  const bool observed = question.policy->mode() == policy::Mode::kObserve && kind == SpecialName::kNone;
-  if (!decision.allowed() && !observed) {
+  if (!policy::may_pass(*question.policy, decision)) {
     if (auto reply = if_completed(asked, question)) return std::move(*reply);
     return denied(asked, name, decision);
   }
@@ -260,8 +265,25 @@ std::optional<Message> Responder::if_completed(const ClientQuery& asked, const P
   return sniffer::build_dns_reply(asked.query, negative(DnsRcode::kNxDomain, kDenialTtl, std::move(why)), asked.limit);
 }
 
+// RFC 6761 section 6.3: the client itself, in whatever network it is.
+Message Responder::loopback(const ClientQuery& asked, const base::HostName& name) {
+  const DnsType type = asked.query.question.type;
+  auto record = record_of(asked.client, name.text(), policy::to_string(policy::Reason::kAllowed));
+  record.allowed = true;
+  record.detail = type_detail(type) + ", the client itself";
+  audit::write(log_, counters_, record);
+  DnsReply reply = negative(DnsRcode::kNoError, kLoopbackTtl);
+  if (type == DnsType::kA) reply.answers.push_back({type, kLoopbackTtl, rdata_of(base::IpAddress::v4(0x7f000001))});
+  if (type == DnsType::kAaaa) {
+    constexpr std::array<std::uint8_t, 16> kLoopback6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+    reply.answers.push_back({type, kLoopbackTtl, rdata_of(base::IpAddress::v6(kLoopback6))});
+  }
+  if (!reply.answers.empty()) reply.negative_ttl.reset();
+  return sniffer::build_dns_reply(asked.query, reply, asked.limit);
+}
+
 Message Responder::special(const ClientQuery& asked, const base::HostName& name) {
-  const SpecialName kind = special_name(name);
+  const SpecialName kind = policy::special_name(name);
   names_->asked(asked.client, name, kind != SpecialName::kGateway);
   if (kind == SpecialName::kGateway) {
     auto record = record_of(asked.client, name.text(), policy::to_string(policy::Reason::kAllowed));
@@ -270,7 +292,8 @@ Message Responder::special(const ClientQuery& asked, const base::HostName& name)
     audit::write(log_, counters_, record);
     return own_address_reply(asked, std::nullopt);
   }
-  auto record = record_of(asked.client, name.text(), policy::to_string(policy::Reason::kHostNotAllowed));
+  const auto reason = kind == SpecialName::kLocal ? policy::Reason::kHostNotAllowed : policy::Reason::kSpecialUseName;
+  auto record = record_of(asked.client, name.text(), policy::to_string(reason));
   record.detail = type_detail(asked.query.question.type) + ", special-use name";
   log_denied(std::move(record));
   const auto rcode = kind == SpecialName::kReverse ? DnsRcode::kNoError : DnsRcode::kNxDomain;
@@ -279,7 +302,7 @@ Message Responder::special(const ClientQuery& asked, const base::HostName& name)
 }
 
 Message Responder::denied(const ClientQuery& asked, const base::HostName& name, const policy::Decision& decision) {
-  if (special_name(name) == SpecialName::kLocal) return special(asked, name);
+  if (policy::special_name(name) == SpecialName::kLocal) return special(asked, name);
   names_->asked(asked.client, name, true);
   auto record = record_of(asked.client, name.text(), {});
   audit::set_decision(record, decision);

@@ -60,6 +60,7 @@ class Responder {
   struct ClientQuery;
   [[nodiscard]] Message malformed(base::Bytes message, const base::IpAddress& client, std::string_view why);
   [[nodiscard]] std::variant<Message, PendingLookup> decide(const ClientQuery& asked, const base::HostName& name);
+  [[nodiscard]] Message loopback(const ClientQuery& asked, const base::HostName& name);
   [[nodiscard]] Message special(const ClientQuery& asked, const base::HostName& name);
   [[nodiscard]] Message denied(const ClientQuery& asked, const base::HostName& name, const policy::Decision& decision);
   // Nothing if it is a denied name like any other.

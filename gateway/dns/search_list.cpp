@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "gateway/dns/special_names.h"
 #include "policy/host_pattern.h"
+#include "policy/special_names.h"
 
 namespace soleroute::gateway::dns {
 namespace {
@@ -14,7 +14,7 @@ std::size_t dots_in(std::string_view name) {
 }
 
 bool is_allowed(const policy::Policy& policy, const base::IpAddress& client, const base::HostName& name) {
-  if (special_name(name) == SpecialName::kGateway) return true;
+  if (policy::special_name(name) == policy::SpecialName::kGateway) return true;
   policy::FlowFacts facts;
   facts.phase = policy::Phase::kDns;
   facts.client = client;

@@ -11,8 +11,8 @@
 #include "base/text.h"
 #include "gateway/audit/json_line.h"
 #include "gateway/audit/suggestion.h"
-#include "gateway/dns/special_names.h"
 #include "policy/explanation.h"
+#include "policy/special_names.h"
 
 namespace soleroute::gateway::http {
 namespace {
@@ -111,7 +111,7 @@ Page revocation_list(const SiteSources& sources) {
 }  // namespace
 
 bool is_own_name(const std::optional<base::HostName>& host) {
-  return host && dns::special_name(*host) == dns::SpecialName::kGateway;
+  return host && policy::special_name(*host) == policy::SpecialName::kGateway;
 }
 
 Page internal_site_page(const SiteRequest& request, const SiteSources& sources) {

@@ -44,6 +44,7 @@ constexpr std::array kWords{
     Words{Reason::kOverrideHeader, "a header names another method or path"},
     Words{Reason::kSecretUnavailable, "the secret to send could not be read"},
     Words{Reason::kEchNotPermitted, "the policy forbids encrypted ClientHello (ech: deny)"},
+    Words{Reason::kSpecialUseName, "a special-use name, which no host has"},
     Words{Reason::kCertificateRefused, "the client does not trust the gateway's CA"},
 };
 

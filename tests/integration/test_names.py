@@ -3,15 +3,17 @@
 
 import ipaddress
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from lab import addresses as at
 from lab import gateway as gateways
-from lab import wait, web
+from lab import tls_wire, wait, web
 from lab.rawserver import listening
 
 threat = pytest.mark.threat
+SOURCES = Path(__file__).resolve().parents[2]
 
 POLICY = """\
 domains:
@@ -58,6 +60,73 @@ def test_a_star_below_a_local_domain_means_its_names_on_every_path(lab, router, 
     other = web.resolve(lab.agent, "db.other.internal")
     assert other.rcode == 3 and not lab.dns.since(0, "db.other.internal"), "the control: no star means this one"
     assert web.resolve(lab.agent, "gateway.internal").addresses() == [at.GW]
+
+
+LISTED = """
+domains: ["*.internal", "*.local", "*.home.arpa", "*.consul", single, plain.test, x.onion, x.invalid, x.alt, localhost]
+"""
+# name, and what every path must say: True allowed, False denied
+TABLE = [
+    ("db.corp.internal", True), ("internal", True), ("printer.local", True), ("api.default.svc.cluster.local", True), ("nas.home.arpa", True),
+    ("web.service.consul", True), ("single", True), ("plain.test", True), ("x.onion", False), ("y.onion", False), ("x.invalid", False),
+    ("x.alt", False), ("localhost", False), ("app.localhost", False), ("1.0.0.127.in-addr.arpa", False), ("ipv4only.arpa", False),
+    ("other.arpa", False), ("other", False), ("other.test", False), ("use-application-dns.net", False),
+]  # fmt: skip
+
+
+def test_dns_http_tls_and_explain_say_one_thing_of_every_special_name(lab, make_gateway):
+    gateway = make_gateway(policy=LISTED).start()
+    for name, allowed in TABLE:
+        lab.dns.set(name, a=[at.WILD], aaaa=[at.WILD6])
+        mark = lab.dns.mark()
+        answer = web.resolve(lab.agent, name)
+        http = web.http(lab.agent, name, "/", address=at.WILD)
+        said = {
+            "dns": answer.addresses() == [at.WILD],
+            "http": http.status == 200,
+            "tls": tls_is_allowed(lab, gateway, name),
+            "explain": explained(gateway, f"http://{name}/").lower().startswith("allowed"),
+            "explain https": explained(gateway, f"https://{name}/").lower().startswith("allowed"),
+        }
+        assert set(said.values()) == {allowed}, (name, said, answer, http.status)
+        assert bool(lab.dns.since(mark, name)) == allowed, f"{name}: asked upstream"
+    loopback = [web.resolve(lab.agent, name, kind).addresses() for name in ("localhost", "app.localhost") for kind in (1, 28)]
+    assert loopback == [["127.0.0.1"], ["::1"]] * 2
+
+
+def tls_is_allowed(lab, gateway, name):
+    """What is decided of a ClientHello with this name."""
+    mark = gateway.log.mark()
+    web.talk(lab.agent, at.WILD, 443, tls_wire.client_hello(name), enough=6)
+    return gateway.log.wait_for(mark, type="decision", phase="tls", host=name)["action"] == "allowed"
+
+
+def test_check_warns_of_listed_names_that_never_resolve(tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text('domains: [x.onion, "*.localhost", "*.internal"]\nendpoints: [{host: y.invalid, port: 22}]\n')
+    asked = subprocess.run([gateways.binary(), "check", str(policy)], capture_output=True, text=True, check=False)
+    printed = asked.stdout + asked.stderr
+    for name in ("x.onion", "*.localhost", "y.invalid"):
+        assert f"{name} has no effect" in printed, printed
+    assert "*.internal has no effect" not in printed
+
+
+def test_the_example_for_internal_names_works(lab, make_gateway):
+    policy = (SOURCES / "policy" / "examples" / "internal.yaml").read_text()
+    make_gateway(policy=policy).start()
+    private = "10.96.0.7"
+    lab.up.ip("address", "add", f"{private}/32", "dev", "out0")
+    lab.gw.ip("route", "replace", "10.96.0.0/12", "dev", "up0")
+    try:
+        lab.dns.set("api.default.svc.cluster.local", a=[private])
+        lab.dns.set("git.corp.example.net", a=["10.99.0.1"])
+        with listening(lab.up, private, 80):
+            assert web.resolve(lab.agent, "api.default.svc.cluster.local").addresses() == [private]
+            assert web.http(lab.agent, "api.default.svc.cluster.local", "/", address=private).body == b"hi\n"
+        assert web.resolve(lab.agent, "git.corp.example.net").addresses() == [], "the control: not an address of this entry"
+    finally:
+        lab.up.ip("address", "del", f"{private}/32", "dev", "out0")
+        lab.gw.ip("route", "del", "10.96.0.0/12", "dev", "up0")
 
 
 @threat("T193")

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 _ROOT = Path(__file__).resolve().parents[2]
-_KEYS = {"services", "domains", "endpoints", "mode", "ech", "denied_names"}
+_KEYS = {"services", "domains", "endpoints", "addresses", "hosts", "mode", "ech", "denied_names"}
 _BLOCK = re.compile(r"^( *)```yaml\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 
 

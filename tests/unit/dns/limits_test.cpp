@@ -7,7 +7,6 @@
 
 #include "gateway/dns/client_limits.h"
 #include "gateway/dns/repeat_filter.h"
-#include "gateway/dns/special_names.h"
 #include "gateway/dns/upstream_order.h"
 
 namespace soleroute::gateway::dns {
@@ -157,30 +156,6 @@ TEST(UpstreamOrder, RestsAServerForAMomentThatNothingButOneZoneIsAskedOf) {
     EXPECT_THAT(order.order(now), ElementsAre(1, 0)) << i;
     EXPECT_THAT(order.order(now + UpstreamOrder::kFirstRest), ElementsAre(0, 1)) << i << ": never longer";
   }
-}
-
-TEST(SpecialNames, AreToldFromPublicOnes) {
-  const struct {
-    const char* name;
-    SpecialName kind;
-  } cases[] = {
-      {"gateway.internal", SpecialName::kGateway},
-      {"x.gateway.internal", SpecialName::kLocal},
-      {"use-application-dns.net", SpecialName::kNoDoh},
-      {"1.0.0.127.in-addr.arpa", SpecialName::kReverse},
-      {"localhost", SpecialName::kThisHost},
-      {"a.localhost", SpecialName::kThisHost},
-      {"abc.onion", SpecialName::kThisHost},
-      {"wpad", SpecialName::kLocal},
-      {"printer.local", SpecialName::kLocal},
-      {"metadata.google.internal", SpecialName::kLocal},
-      {"localhost.example.com", SpecialName::kNone},
-      {"notlocal", SpecialName::kLocal},
-      {"example.notlocal", SpecialName::kNone},
-      {"internal.example.com", SpecialName::kNone},
-      {"allowed.test", SpecialName::kNone},
-  };
-  for (const auto& c : cases) EXPECT_EQ(special_name(base::HostName::parse(c.name).value()), c.kind) << c.name;
 }
 
 }  // namespace

@@ -400,21 +400,49 @@ TEST(DnsServer, AnHttpsAliasIsNoData) {
 // T050, T039.
 TEST(DnsServer, SpecialNamesNeverGoUpstream) {
   DnsLab lab(honest);
-  for (const char* name :
-       {"localhost", "foo.localhost", "host.docker.internal", "gateway.docker.internal", "kubernetes.docker.internal",
-        "metadata", "metadata.google.internal", "instance-data", "x.local", "x.onion", "x.internal", "wpad", "isatap",
-        "canary0123456789", "agent", "proxy", "use-application-dns.net", "corp.local"}) {
+  for (const char* name : {"host.docker.internal", "gateway.docker.internal", "kubernetes.docker.internal", "metadata",
+                           "metadata.google.internal", "instance-data", "x.local", "x.onion", "x.internal", "wpad",
+                           "isatap", "canary0123456789", "agent", "proxy", "use-application-dns.net", "corp.local",
+                           "x.home.arpa", "x.alt", "x.invalid"}) {
     const auto reading = lab.ask(name);
     EXPECT_EQ(reading.rcode(), DnsRcode::kNxDomain) << name;
     EXPECT_THAT(reading.addresses, IsEmpty()) << name;
   }
-  for (const char* name : {"x.home.arpa", "1.0.0.127.in-addr.arpa", "ipv4only.arpa", "_dns.resolver.arpa"}) {
+  for (const char* name : {"1.0.0.127.in-addr.arpa", "ipv4only.arpa", "_dns.resolver.arpa"}) {
     for (const unsigned type : {kA, 12U, 64U}) {
       EXPECT_THAT(lab.ask(name, type).response.answers, IsEmpty()) << name;
     }
   }
   EXPECT_THAT(lab.upstream.seen(), IsEmpty());
   EXPECT_THAT(lab.ask("printer.local").addresses, ElementsAre(kOrigin)) << "control: an entry names it exactly";
+}
+
+// RFC 6761 section 6.3: whatever the policy lists, and whatever upstream would say.
+TEST(DnsServer, LocalhostIsTheClientItself) {
+  for (const char* policy : {"", "mode: observe\n", "domains: [localhost, \"*.localhost\"]\n"}) {
+    DnsLab lab(honest, policy);
+    for (const char* name : {"localhost", "app.localhost", "a.b.localhost", "LOCALHOST"}) {
+      EXPECT_THAT(lab.ask(name).addresses, ElementsAre("127.0.0.1")) << name;
+      EXPECT_THAT(lab.ask(name, kAaaa).addresses, ElementsAre("::1")) << name;
+      for (const unsigned type : {12U, 15U, 16U, 33U, 65U, 255U}) {
+        const auto reading = lab.ask(name, type);
+        EXPECT_EQ(reading.rcode(), DnsRcode::kNoError) << name << type;
+        EXPECT_THAT(reading.response.answers, IsEmpty()) << name << type;
+      }
+    }
+    EXPECT_THAT(lab.upstream.seen(), IsEmpty());
+    EXPECT_NE(lab.ask("localhost.wild.test").addresses, std::vector<std::string>{"127.0.0.1"}) << "control";
+  }
+}
+
+TEST(DnsServer, ObservesNoNameOfThisNetworkThatIsNotListed) {
+  DnsLab lab(honest, "mode: observe\ndomains: [\"*.corp.internal\"]\n");
+  for (const char* name : {"wpad", "x.local", "x.internal", "x.home.arpa"}) {
+    EXPECT_EQ(lab.ask(name).rcode(), DnsRcode::kNxDomain) << name;
+  }
+  EXPECT_THAT(lab.upstream.seen(), IsEmpty());
+  EXPECT_THAT(lab.ask("db.corp.internal").addresses, ElementsAre(kOrigin)) << "control: listed";
+  EXPECT_THAT(lab.ask("other.test").addresses, ElementsAre(kOrigin)) << "control: observed";
 }
 
 TEST(DnsServer, AStarBelowALocalDomainIsMeant) {

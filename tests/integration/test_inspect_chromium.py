@@ -3,6 +3,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from lab import http2_origin, inspection
 threat = pytest.mark.threat
 HOST = http2_origin.HOST
 SECONDS = 90
+TRUST_GATEWAY = Path(__file__).resolve().parents[2] / "docker/base/trust-gateway"
 POLICY = """\
 domains:
   - allowed.test
@@ -44,11 +46,13 @@ class Browser:
                               timeout=SECONDS)  # fmt: skip
 
     def trust(self, certificate):
-        """As a user does it: in the database that Chromium shares with NSS."""
-        database = self._home / ".pki" / "nssdb"
-        self._run("mkdir", "-p", str(database))
-        self._run("certutil", "-d", f"sql:{database}", "-N", "--empty-password")
-        self._run("certutil", "-d", f"sql:{database}", "-A", "-t", "C,,", "-n", "gateway", "-i", certificate)
+        """As an agent's container does it at each start: in the database that Chromium shares with NSS."""
+        script = self._home / "trust-gateway"
+        script.write_text(TRUST_GATEWAY.read_text().replace("ca=/etc/mitmproxy/ca.crt", f"ca={certificate}"))
+        for _ in range(2):
+            self._run("sh", str(script), "--nss")
+        stored = self._run("certutil", "-L", "-d", f"sql:{self._home}/.pki/nssdb").stdout
+        assert [line.split() for line in stored.splitlines() if "soleroute" in line] == [["soleroute", "C,,"]]
 
     def dom(self, url):
         # No sandbox: not every machine lets this user make the namespaces for it.

@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include <climits>
-#include <cstdlib>
-#include <memory>
+#include <ctime>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "base/text.h"
@@ -17,15 +17,6 @@ namespace {
 
 constexpr std::string_view kDeleted = "//deleted";  // the kernel's mark behind the root of a mount (seq_dentry())
 constexpr std::string_view kAdvice = "Mount its folder instead of the file, and restart";
-
-struct Free {
-  void operator()(char* text) const { std::free(text); }
-};
-
-std::string canonical(const std::string& path) {
-  const std::unique_ptr<char, Free> real(::realpath(path.c_str(), nullptr));
-  return real ? std::string(real.get()) : std::string();
-}
 
 std::chrono::system_clock::time_point time_of(const timespec& time) {
   using std::chrono::system_clock;
@@ -69,13 +60,20 @@ std::optional<MountFault> mount_fault(std::span<const std::string> paths,
   std::optional<MountFault> worst;
   for (const std::string& path : paths) {
     struct stat status{};
-    const std::string real = canonical(path);
-    if (real.empty() || ::stat(real.c_str(), &status) != 0) continue;
+    std::error_code error;
+    const std::string real = std::filesystem::canonical(path, error).string();
+    if (error || ::stat(real.c_str(), &status) != 0) continue;
     auto fault = mount_fault(real, mounts, status.st_nlink > 0, time_of(status.st_ctim) >= read_before);
     if (fault && fault->kind == MountFault::Kind::kReplaced) return fault;
     if (fault && !worst) worst = std::move(fault);
   }
   return worst;
+}
+
+std::vector<std::string> with_mount_warning(std::vector<std::string> warnings, std::span<const std::string> paths) {
+  auto fault = mount_fault(paths, std::chrono::system_clock::time_point::min());
+  if (fault && fault->kind == MountFault::Kind::kReplaced) warnings.push_back(std::move(fault->message));
+  return warnings;
 }
 
 }  // namespace soleroute::gateway::host

@@ -30,5 +30,8 @@ struct MountFault {
 // The worst of those of `paths`, which were read last at `read_before`.
 [[nodiscard]] std::optional<MountFault> mount_fault(std::span<const std::string> paths,
                                                     std::chrono::system_clock::time_point read_before);
+// `warnings`, and the message of a kReplaced one.
+[[nodiscard]] std::vector<std::string> with_mount_warning(std::vector<std::string> warnings,
+                                                          std::span<const std::string> paths);
 
 }  // namespace soleroute::gateway::host

@@ -211,14 +211,15 @@ class Guard {
 
   std::string status() {
     const auto up = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
-    return nlohmann::json{{"health", health_},
-                          {"version", options_.version},
-                          {"uptime_s", up.count()},
-                          {"topology", netrules::to_string(netrules::Topology::kGuard)},
-                          {"warnings", warned_},
-                          {"log", {{"written", log_fault(counters_).empty()}, {"detail", log_fault(counters_)}}},
-                          {"counters", {{"log_records_dropped", counters_.log_records_dropped.load()}}},
-                          {"rules", {{"intended", rules_.intended()}, {"differences", rules_.last_differences()}}}}
+    return nlohmann::json{
+        {"health", health_},
+        {"version", options_.version},
+        {"uptime_s", up.count()},
+        {"topology", netrules::to_string(netrules::Topology::kGuard)},
+        {"warnings", host::with_mount_warning({warned_.begin(), warned_.end()}, options_.policy_files)},
+        {"log", {{"written", log_fault(counters_).empty()}, {"detail", log_fault(counters_)}}},
+        {"counters", {{"log_records_dropped", counters_.log_records_dropped.load()}}},
+        {"rules", {{"intended", rules_.intended()}, {"differences", rules_.last_differences()}}}}
         .dump();
   }
 

@@ -400,7 +400,7 @@ class Supervisor {
     const auto up = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
     const nlohmann::json answer{
         {"health", health()},
-        {"warnings", problems_},
+        {"warnings", host::with_mount_warning(problems_, serving_policy_files(options_))},
         {"version", options_.version},
         {"uptime_s", up.count()},
         {"topology", topology_name()},

@@ -48,9 +48,11 @@ def test_a_single_file_that_was_replaced_outside_is_said(gateway_binary, mounted
     gateway = mounted("outer.yaml", "inner.yaml")
     outer.write_text(NEW)
     assert reload(gateway_binary, gateway) == (0, f"reloaded {inner}: 2 hosts, revision 2\n"), "control: written in place"
+    assert gateway.status()["warnings"] == []
     status, out = reload(gateway_binary, gateway)
     assert status == 0 and f"warning: {inner} is mounted as a single file and has not changed: " in out
     replace(outer, OLD)
+    assert [text for text in gateway.status()["warnings"] if "was replaced or removed outside" in text], "before it is asked to reload"
     mark = gateway.log.mark()
     status, out = reload(gateway_binary, gateway)
     assert status == 1, "it is not the policy that was meant"

@@ -85,7 +85,11 @@ base::Result<std::vector<T>> parse_all(std::string_view option, const std::vecto
 }
 
 base::Status parse_ports(const ServeArguments& arguments, serve::ServeOptions& options) {
-  SR_LET(proxy, parse_explicit_proxy_place(arguments.explicit_proxy));
+  // Where programs share the network namespace with the gateway, the port is theirs unless it is asked for.
+  const bool shared = arguments.topology == netrules::to_string(Topology::kSidecar);
+  const std::string usual = shared ? "off" : std::to_string(serve::kDefaultExplicitProxyPort);
+  SR_LET(proxy, parse_explicit_proxy_place(arguments.explicit_proxy == kUsualExplicitProxy ? usual
+                                                                                           : arguments.explicit_proxy));
   options.explicit_proxy_port = proxy->port;
   options.explicit_proxy_address = proxy->address;
   const bool here_alone = arguments.topology == serve::kProxyTopology && !arguments.in_container;
@@ -248,8 +252,9 @@ void add_serve_options(CLI::App& program, ServeArguments& to) {
   program.add_option("--metrics", to.metrics, "serve Prometheus metrics and health at this address (default: off)")
       ->envname("GATEWAY_METRICS")
       ->type_name("ADDR:PORT");
-  program.add_option("--explicit-proxy", to.explicit_proxy, "address and port of the explicit HTTP proxy")
-      ->capture_default_str()
+  program
+      .add_option("--explicit-proxy", to.explicit_proxy,
+                  "address and port of the explicit HTTP proxy (default: 8080; sidecar: off)")
       ->envname("GATEWAY_EXPLICIT_PROXY")
       ->type_name("[ADDR:]PORT|off");
   program.add_option("--listen", to.listen, "port for redirected connections (default: any free port)")

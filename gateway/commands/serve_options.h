@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ip_address.h"
@@ -15,6 +16,7 @@
 namespace soleroute::gateway::commands {
 
 inline constexpr int kMaxWorkers = 256;
+inline constexpr std::string_view kUsualExplicitProxy = "auto";  // see parse_serve_options()
 
 struct ServeArguments {
   std::vector<std::string> policy;
@@ -27,7 +29,7 @@ struct ServeArguments {
   std::vector<std::string> resolver;
   std::string control = serve::kDefaultControlSocket;
   std::string metrics;
-  std::string explicit_proxy = std::to_string(serve::kDefaultExplicitProxyPort);
+  std::string explicit_proxy = std::string(kUsualExplicitProxy);
   std::string listen;
   bool no_rules = false;
   bool close = false;         // program the closed rules and end

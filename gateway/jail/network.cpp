@@ -19,6 +19,10 @@
 namespace soleroute::gateway::jail {
 namespace {
 
+// Below the ports that the command may bind, and assigned to no service: no program misses them. Any free ones where
+// the maker of the jail may not bind these either.
+constexpr net::ListenPorts kUnwantedPorts{.redirected = 4, .dns = 6, .explicit_proxy = 0};
+
 // The fixed part of the hand-over; the descriptors follow in this order, the packet queue last.
 struct Handover {
   net::ListenPorts ports;
@@ -126,6 +130,7 @@ base::Result<Message> prepare_network(const NetworkRequest& request) {
   listen.address = base::IpAddress::v6({});
   listen.ports = {.redirected = 0, .dns = 0, .explicit_proxy = request.explicit_proxy_port};
   listen.explicit_proxy = request.explicit_proxy_port != 0;
+  listen.preferred = kUnwantedPorts;
   listen.workers = request.workers;
   SR_LET(listeners, net::open_listeners(listen));
   base::Fd packet_queue;

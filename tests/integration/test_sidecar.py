@@ -214,12 +214,14 @@ def test_the_rules_cannot_be_touched_from_beside(case, inmate, command):
     assert inmate.call("tcp", at.EV, 9999, case.canary.encode(), wait=1)[0] == "refused"
 
 
-def test_local_services_of_the_agent_still_work(case, lab, inmate):
+@pytest.mark.parametrize("port", [18080, 8080])
+@pytest.mark.parametrize("options", [["--bind", "127.0.0.1"], []], ids=["loopback", "everywhere"])
+def test_local_services_of_the_agent_still_work(case, lab, inmate, port, options):
     with lab.gw.entered():
-        server = subprocess.Popen(["/usr/bin/python3", "-m", "http.server", "18080", "--bind", "127.0.0.1"], stderr=subprocess.DEVNULL)
+        server = subprocess.Popen(["/usr/bin/python3", "-m", "http.server", str(port), *options], stderr=subprocess.DEVNULL)
     try:
-        wait.until(lambda: inmate.call("tcp_scan", "127.0.0.1", [18080]).get(18080) == "open", "the agent's own server")
-        how, answer, _ = inmate.call("tcp", "127.0.0.1", 18080, b"GET / HTTP/1.0\r\n\r\n")
+        wait.until(lambda: inmate.call("tcp_scan", "127.0.0.1", [port]).get(port) == "open", "the agent's own server")
+        how, answer, _ = inmate.call("tcp", "127.0.0.1", port, b"GET / HTTP/1.0\r\n\r\n")
         assert answer.startswith(b"HTTP/1.0 200"), how
     finally:
         server.terminate()

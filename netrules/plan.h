@@ -57,6 +57,8 @@ struct Intent {
   bool capture_all_tcp = false;  // not only 80, 443 and endpoints: the gateway decides every port (observing)
   // Guard: the gateway as the agent's routes name it, one of each family in use. Never empty there.
   std::vector<base::IpAddress> gateway_addresses;
+  // Guard: TCP ports on which servers of the agent are reached from outside; what leaves are the answers alone.
+  std::vector<std::uint16_t> published_ports{};
 };
 
 // Ports on which clients wait for the server or speak neither HTTP nor TLS first: a reset says more there than a page.

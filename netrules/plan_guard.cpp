@@ -36,12 +36,27 @@ void add_gateway_path(const Intent& intent, const base::IpAddress& gateway, Chai
   chain.rules.push_back(accept({itself, echo}));
 }
 
-Chain guard_input() {
-  return {"input",
-          closed_at(Hook::kInput),
-          {accept({InputInterface{"lo"}}),
-           accept({Direction{true}, ConnectionState{ConnectionState::kEstablished | ConnectionState::kRelated}}),
-           neighbours({}, link_types_in())}};
+// Of a connection that came in to a published port. No program can set it without NET_ADMIN.
+constexpr std::uint32_t kPublishedMark = 0x50554221;
+
+Chain guard_input(const Intent& intent) {
+  Chain chain{"input", closed_at(Hook::kInput), {accept({InputInterface{"lo"}})}};
+  if (!intent.published_ports.empty()) {
+    chain.rules.push_back({{Direction{false}, tcp(intent.published_ports)},
+                           {SetConnectionMark{kPublishedMark}, Accept{}},
+                           "published: opened from outside"});
+  }
+  chain.rules.push_back(
+      accept({Direction{true}, ConnectionState{ConnectionState::kEstablished | ConnectionState::kRelated}}));
+  chain.rules.push_back(neighbours({}, link_types_in()));
+  return chain;
+}
+
+// The direction alone would not do: a connection that stood before these rules has it too.
+void add_published_answers(const Intent& intent, Chain& chain) {
+  if (intent.published_ports.empty()) return;
+  chain.rules.push_back(accept({ProtocolIs{Protocol::kTcp}, ConnectionMark{kPublishedMark}, Direction{true}},
+                               "published: answers of the agent's servers"));
 }
 
 }  // namespace
@@ -50,6 +65,7 @@ Ruleset open_guard(const Intent& intent) {
   Chain wanted{"wanted", std::nullopt, {}};
   add_engine_dns(wanted);
   wanted.rules.push_back(accept({DestinationIsLocal{}}));
+  add_published_answers(intent, wanted);
   for (const base::IpAddress& gateway : intent.gateway_addresses) add_gateway_path(intent, gateway, wanted);
   wanted.rules.push_back(neighbours({}, link_types_out()));
   Ruleset ruleset{intent.table, {own_sources(), std::move(wanted)}};
@@ -57,7 +73,7 @@ Ruleset open_guard(const Intent& intent) {
   Chain output{"output", closed_at(Hook::kOutput), {{{}, {Jump{"wanted"}}, {}}}};
   add_refusal({}, output);
   ruleset.chains.push_back(std::move(output));
-  ruleset.chains.push_back(guard_input());
+  ruleset.chains.push_back(guard_input(intent));
   ruleset.chains.push_back({"forward", closed_at(Hook::kForward), {}});
   return ruleset;
 }

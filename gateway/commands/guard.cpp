@@ -24,6 +24,7 @@ namespace {
 struct GuardOptions {
   std::vector<std::string> gateway;
   std::vector<std::string> policy;
+  std::vector<std::string> publish;
   bool set_route = false;
   bool this_machine = false;
   std::string log_format = kDefaultLogFormat;
@@ -39,6 +40,10 @@ base::Result<serve::GuardOptions> parse(const GuardOptions& given) {
   options.control_socket = given.control;
   SR_LET(port, parse_explicit_proxy(given.explicit_proxy));
   options.explicit_proxy_port = *port;
+  for (const std::string& text : given.publish) {
+    SR_LET(published, parse_port("--publish", text));
+    options.published_ports.push_back(*published);
+  }
   for (const std::string& text : given.gateway) {
     const auto address = base::IpAddress::parse(text);
     if (!address) return base::usage_error("--gateway: " + address.error().message);
@@ -81,6 +86,8 @@ void add_guard(CLI::App& program, Invocation& invocation) {
       ->capture_default_str()
       ->envname("GATEWAY_EXPLICIT_PROXY")
       ->type_name("PORT|off");
+  add_list_option(command, "--publish", "GATEWAY_GUARD_PUBLISH", options->publish, "PORT",
+                  "accept connections from outside to this TCP port of the agent");
   add_this_machine_option(command, options->this_machine);
   add_log_format_option(command, options->log_format);
   add_control_option(command, options->control, "control socket for 'gateway status' and 'gateway reload'");

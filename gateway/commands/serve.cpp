@@ -58,15 +58,6 @@ base::Result<T> choose(std::string_view option, const std::string& text, const s
   return base::usage_error(fmt::format("{}: '{}' is not one of {}", option, base::shown(text), names));
 }
 
-base::Result<std::uint16_t> parse_port(std::string_view option, const std::string& text) {
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc{} || end != text.data() + text.size() || port == 0) {
-    return base::usage_error(fmt::format("{}: '{}' is not a port (1 to 65535)", option, base::shown(text)));
-  }
-  return port;
-}
-
 base::Error prefixed(std::string_view option, base::Error error) {
   error.message = fmt::format("{}: {}", option, error.message);
   error.kind = base::ErrorKind::kUsage;
@@ -168,6 +159,15 @@ int serve_body(ServeArguments arguments) {
 }
 
 }  // namespace
+
+base::Result<std::uint16_t> parse_port(std::string_view option, const std::string& text) {
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc{} || end != text.data() + text.size() || port == 0) {
+    return base::usage_error(fmt::format("{}: '{}' is not a port (1 to 65535)", option, base::shown(text)));
+  }
+  return port;
+}
 
 base::Result<std::uint16_t> parse_explicit_proxy(const std::string& text) {
   if (text == "off") return std::uint16_t{0};

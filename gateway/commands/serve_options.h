@@ -45,6 +45,8 @@ struct ServeArguments {
   std::string dry_run;       // empty: serve; "true" (given alone): text; "json"
 };
 
+// 1 to 65535; an error names the option.
+[[nodiscard]] base::Result<std::uint16_t> parse_port(std::string_view option, const std::string& text);
 // A port, or "off" for 0.
 [[nodiscard]] base::Result<std::uint16_t> parse_explicit_proxy(const std::string& text);
 

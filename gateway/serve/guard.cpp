@@ -253,6 +253,7 @@ netrules::Intent guard_intent(const GuardOptions& options, const policy::Policy&
   serving.explicit_proxy_port = options.explicit_proxy_port;
   netrules::Intent intent = intent_of(serving, policy);
   intent.gateway_addresses = options.gateways;
+  intent.published_ports = options.published_ports;
   intent.packet_queue.reset();  // nobody in here reads it: the gateway logs what reaches it
   return intent;
 }

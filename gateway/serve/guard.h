@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@ struct GuardOptions {
   std::vector<std::string> policy_files;  // for the ports of `endpoints:`; the rest of the policy is the gateway's
   bool set_route = false;                 // make the default route lead there; else the engine does
   std::uint16_t explicit_proxy_port = kDefaultExplicitProxyPort;  // 0: off
+  std::vector<std::uint16_t> published_ports{};  // of the agent's servers, for connections from outside
   std::string control_socket = kDefaultControlSocket;
   std::string version{};  // of the program, as 'gateway status' shows it
 };

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "policy/address_class.h"
 #include "policy/host_pattern.h"
+#include "policy/host_service.h"
 #include "policy/optional_hosts.h"
 #include "policy/policy.h"
 #include "policy/policy_data.h"
@@ -46,6 +47,17 @@ bool covers(std::string_view pattern, std::string_view name) {
   if (!pattern.starts_with(kStar)) return pattern == name;
   const auto suffix = pattern.substr(kStar.size());
   return name == suffix || (name.ends_with(suffix) && name[name.size() - suffix.size() - 1] == '.');
+}
+
+bool is_agents_loopback(const EndpointRecord& endpoint) {
+  if (endpoint.by_address) return address_class(endpoint.cidr.address()) == "loopback";
+  return endpoint.name == "localhost" || endpoint.name.ends_with(".localhost");
+}
+
+bool has_container_engine(const EndpointRecord& endpoint) {
+  constexpr std::array<std::uint16_t, 2> kDockerPorts{2375, 2376};
+  return std::ranges::any_of(kDockerPorts,
+                             [&](std::uint16_t port) { return std::ranges::binary_search(endpoint.ports, port); });
 }
 
 }  // namespace
@@ -138,6 +150,15 @@ std::vector<std::string> Policy::warnings() const {
     if (!endpoint.by_address) warn_if_special(endpoint.name, endpoint.origin);
     if (endpoint.by_address && endpoint.cidr.prefix_length() == 0) {
       warn(endpoint.origin, fmt::format("{}: all traffic to every address on this port is allowed", endpoint.name));
+    }
+    if (is_agents_loopback(endpoint)) {
+      warn(endpoint.origin,
+           fmt::format("{}: inside, this is the agent's own loopback, which no policy is asked about. For a service of "
+                       "this machine: endpoints: [{{host: {}, port: {}}}]",
+                       endpoint.name, kHostServiceName, endpoint.ports.front()));
+    }
+    if (is_host_service_name(endpoint.name) && has_container_engine(endpoint)) {
+      warn(endpoint.origin, fmt::format("{}: a container engine's API gives the whole machine away", endpoint.name));
     }
     if (std::ranges::binary_search(endpoint.ports, kDnsPort)) {
       warn(endpoint.origin,

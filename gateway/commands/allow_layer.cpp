@@ -17,6 +17,7 @@
 #include "base/web_ports.h"
 #include "gateway/audit/suggestion.h"
 #include "policy/host_pattern.h"
+#include "policy/host_service.h"
 #include "policy/policy.h"
 #include "policy/service_catalog.h"
 #include "policy/source_text.h"
@@ -153,6 +154,24 @@ base::Result<std::string> allow_layer(std::span<const std::string> items) {
   for (const std::string& item : items) {
     SR_LET(snippet, checked_item(item));
     layer = merged_lines(layer, *snippet);
+  }
+  return layer;
+}
+
+base::Result<std::string> host_port_layer(std::span<const std::string> ports) {
+  std::string layer;
+  for (const std::string& text : ports) {
+    const auto port = port_of(text);
+    if (!port) {
+      return base::usage_error(fmt::format("--host-port: '{}' is not a port (1 to 65535)", base::shown(text)));
+    }
+    const std::string_view name = policy::kHostServiceName;
+    // Of the web's ports one alone: a host would be both.
+    const std::string item = base::is_web_port(*port)
+                                 ? fmt::format("domains:\n{}host: {}\n    rules:\n      - schemes: [{}]\n", kItem, name,
+                                               *port == base::kHttpsPort ? "https" : "http")
+                                 : fmt::format("endpoints:\n{}{{host: {}, port: {}}}\n", kItem, name, *port);
+    layer = merged_lines(layer, item);
   }
   return layer;
 }

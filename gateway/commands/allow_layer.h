@@ -15,6 +15,9 @@ namespace soleroute::gateway::commands {
 // allows that path, or everything below it if it ends with a slash. Errors are kUsage and name the item.
 [[nodiscard]] base::Result<std::string> allow_layer(std::span<const std::string> items);
 
+// The same for `--host-port`: TCP ports of the machine, each under host.gateway.internal.
+[[nodiscard]] base::Result<std::string> host_port_layer(std::span<const std::string> ports);
+
 // Two pieces of policy, block style, as one: each heading once, each item once.
 [[nodiscard]] std::string merged_lines(std::string_view first, std::string_view second);
 

@@ -23,6 +23,7 @@
 #include "policy/address_class.h"
 #include "policy/decision_query.h"
 #include "policy/explanation.h"
+#include "policy/host_service.h"
 #include "policy/observe.h"
 #include "policy/optional_hosts.h"
 #include "policy/special_names.h"
@@ -92,6 +93,11 @@ bool is_for_the_gateway(const PreparedQuery& question) {
   return http::is_own_name(question.facts().host) && base::is_web_port(question.facts().port);
 }
 
+// No address is looked up for it: it is the machine that the gateway runs on, or the engine's host.
+bool is_host_service(const PreparedQuery& question, const Decision& decision) {
+  return policy::is_host_service(decision, question.host());
+}
+
 // What the name resolves to, as far as it was asked.
 struct Resolution {
   std::string text;
@@ -110,6 +116,7 @@ std::string list_of(const std::vector<base::IpAddress>& addresses) {
 // Turns an allowed decision into a denial where the name has private addresses alone that the policy does not list.
 Resolution resolve(const ExplainOptions& options, const PreparedQuery& question, Decision& decision) {
   if (!options.addresses_of || !decision.allowed() || !question.facts().host) return {};
+  if (is_host_service(question, decision)) return {};
   const auto found = options.addresses_of(question.host());
   if (!found) return {fmt::format("{}\n", found.error().message), true};
   const auto usable = [&](const base::IpAddress& address) {
@@ -127,7 +134,7 @@ Resolution resolve(const ExplainOptions& options, const PreparedQuery& question,
 // Names are allowed, addresses only if they are public.
 std::string if_private(const policy::Policy& policy, const PreparedQuery& question, Decision decision) {
   const bool name_alone = decision.allowed() && question.facts().host && decision.permitted_addresses.empty();
-  if (!name_alone || is_for_the_gateway(question)) return {};
+  if (!name_alone || is_for_the_gateway(question) || is_host_service(question, decision)) return {};
   decision.action = policy::Action::kDeny;
   decision.reason = policy::Reason::kPrivateAddress;
   decision.refused_address = base::IpAddress::parse("10.0.0.1").value();
@@ -152,6 +159,9 @@ std::string as_text(const policy::Policy& policy, const policy::DecisionQuery& a
     out += fmt::format("The gateway {} {}\n", transform.replace ? "replaces" : "sets", policy::describe(transform));
   }
   out += resolution.text;
+  if (is_host_service(question, decision)) {
+    out += "It is a service of the machine: in 'gateway run' this machine, in a container the engine's host.\n";
+  }
   if (is_loopback(question)) out += "Inside 'gateway run', loopback is the command's own: it is not blocked there.\n";
   const auto lines = policy::how_to_allow(policy, facts, decision);
   if (!lines.empty()) out += fmt::format("\nTo allow it, add to {}:\n\n{}", policy::policy_file(policy), lines);

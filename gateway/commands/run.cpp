@@ -28,6 +28,8 @@ struct RunArguments {
   ServeArguments serve;  // those that make sense for one command
   std::vector<std::string> allow;
   std::vector<std::string> unix_sockets;
+  std::vector<std::string> host_ports;
+  std::vector<std::string> publish;
   std::string decisions;
   std::string save;
   bool observe = false;
@@ -104,12 +106,23 @@ jail::PolicyLearner make_learner(const std::string& allowed) {
   return learner;
 }
 
+base::Result<std::vector<jail::PublishedPort>> published_ports(const std::vector<std::string>& texts) {
+  std::vector<jail::PublishedPort> ports;
+  for (const std::string& text : texts) {
+    SR_LET(port, jail::parse_published_port(text));
+    ports.push_back(*port);
+  }
+  return ports;
+}
+
 base::Result<jail::JailOptions> jail_options(const RunArguments& arguments, std::vector<std::string> command) {
   SR_LET(serve, parse_serve_options(arguments.serve));
   SR_LET(summary, summary_of(arguments));
   SR_LET(format, format_of(arguments));
   SR_LET(mode, mode_of(arguments, *serve));
   SR_LET(allowed, allow_layer(arguments.allow));
+  SR_LET(host_ports, host_port_layer(arguments.host_ports));
+  SR_LET(published, published_ports(arguments.publish));
   jail::JailOptions options{.command = std::move(command),
                             .policy_files = serve->policy_files,
                             .resolvers = serve->resolvers,
@@ -124,9 +137,10 @@ base::Result<jail::JailOptions> jail_options(const RunArguments& arguments, std:
                             .colour = use_colour(STDERR_FILENO),
                             .log = serve->log,
                             .secrets_directory = serve->secrets_directory,
-                            .allowed = std::move(*allowed),
+                            .allowed = merged_lines(*allowed, *host_ports),
                             .mode = *mode,
                             .summary_file = arguments.summary_file,
+                            .published = std::move(*published),
                             .save_file = arguments.save};
   if (!options.save_file.empty()) options.learner = make_learner(options.allowed);
   return options;
@@ -148,6 +162,13 @@ void add_policy_options(CLI::App& command, RunArguments& to) {
   // What widens the policy is read from the command line alone: an earlier step of a job may have set a variable.
   command.add_option("--allow", to.allow, "allow this host, *.host, HOST:PORT, URL or service as well (repeatable)")
       ->type_name("HOST|SERVICE")
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->take_all();
+  command
+      .add_option("--host-port", to.host_ports,
+                  "allow this TCP port of this machine, inside as host.gateway.internal (repeatable)")
+      ->type_name("PORT")
       ->expected(1)
       ->allow_extra_args(false)
       ->take_all();
@@ -217,6 +238,14 @@ void add_run(CLI::App& program, Invocation& invocation) {
   add_serving_options(command, arguments->serve);
   add_list_option(command, "--unix-socket", "GATEWAY_UNIX_SOCKET", arguments->unix_sockets, "PATH",
                   "allow access to this Unix socket (all others are blocked)");
+  // As --allow, from the command line alone.
+  command
+      .add_option("--publish", arguments->publish,
+                  "let this machine reach a server of the command (default address: 127.0.0.1; repeatable)")
+      ->type_name("[[ADDR:]HOSTPORT:]PORT")
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->take_all();
   add_output_options(command, *arguments);
 }
 

@@ -23,6 +23,7 @@
 #include "gateway/commands/version.h"
 #include "gateway/host/capabilities.h"
 #include "gateway/serve/supervisor.h"
+#include "policy/address_class.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -91,6 +92,16 @@ base::Status parse_ports(const ServeArguments& arguments, serve::ServeOptions& o
   return {};
 }
 
+// Where a policy's host.gateway.internal is. No host is at an address that means every machine, or a cloud.
+base::Result<base::IpAddress> parse_host_address(const std::string& text) {
+  auto address = base::IpAddress::parse(text);
+  if (!address) return address;
+  if (policy::is_never_suggested(*address) && policy::address_class(*address) != "loopback") {
+    return base::usage_error(fmt::format("{} is {}", text, policy::address_class(*address)));
+  }
+  return address->unmapped();
+}
+
 base::Status parse_addresses(const ServeArguments& arguments, serve::ServeOptions& options) {
   for (const std::string& text : arguments.claim) {
     SR_LET(claim, parse_claim(text));
@@ -104,6 +115,9 @@ base::Status parse_addresses(const ServeArguments& arguments, serve::ServeOption
                                              [](const auto& text) { return base::Endpoint::parse(text, kDnsPort); });
   if (!resolvers) return std::unexpected(resolvers.error());
   options.resolvers = std::move(*resolvers);
+  SR_LET(host, parse_all<base::IpAddress>("--host-address", arguments.host_address, parse_host_address));
+  options.host_addresses = std::move(*host);
+  options.in_container = arguments.in_container;
   if (arguments.metrics.empty()) return {};
   const auto metrics = base::Endpoint::parse(arguments.metrics);
   if (!metrics) return std::unexpected(prefixed("--metrics", metrics.error()));
@@ -241,6 +255,8 @@ void add_serve_options(CLI::App& program, ServeArguments& to) {
                   "address to claim as the agents' gateway once ready, one per family");
   add_list_option(program, "--resolver", "GATEWAY_RESOLVER", to.resolver, "ADDR[:PORT]",
                   "upstream DNS server (default: from /etc/resolv.conf)");
+  add_list_option(program, "--host-address", "GATEWAY_HOST_ADDRESS", to.host_address, "ADDR",
+                  "address of host.gateway.internal (default: the container engine's host, or loopback)");
   add_ca_option(program, to.ca_dir,
                 "private directory of the CA (default: /var/lib/soleroute/ca for root, else "
                 "~/.local/share/soleroute/ca)");

@@ -27,6 +27,7 @@ struct ServeArguments {
   std::string inside;
   std::vector<std::string> claim;
   std::vector<std::string> resolver;
+  std::vector<std::string> host_address{};
   std::string control = serve::kDefaultControlSocket;
   std::string metrics;
   std::string explicit_proxy = std::string(kUsualExplicitProxy);

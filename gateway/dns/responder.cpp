@@ -11,8 +11,10 @@
 
 #include "gateway/audit/decision_record.h"
 #include "gateway/audit/probe.h"
+#include "gateway/dns/long_label.h"
 #include "gateway/net/own_address.h"
 #include "policy/address_class.h"
+#include "policy/host_service.h"
 #include "policy/observe.h"
 #include "policy/special_names.h"
 
@@ -40,19 +42,6 @@ bool is_meta(DnsType type) {
   constexpr std::uint16_t kFirst = 249;
   constexpr std::uint16_t kLast = 254;
   return type == DnsType::kOpt || (number >= kFirst && number <= kLast);
-}
-
-// Names that people make have shorter labels; data in names does not (a wildcard lets any name below it out).
-constexpr std::size_t kLongLabel = 40;
-
-bool has_long_label(const base::HostName& name) {
-  std::string_view rest = name.text();
-  while (!rest.empty()) {
-    const auto length = std::min(rest.find('.'), rest.size());
-    if (length >= kLongLabel) return true;
-    rest.remove_prefix(std::min(rest.size(), length + 1));
-  }
-  return false;
 }
 
 bool is_address(DnsType type) {
@@ -233,6 +222,7 @@ std::variant<Message, PendingLookup> Responder::decide(const ClientQuery& asked,
         judged.verdict == SearchedNames::Verdict::kCompleted || judged.verdict == SearchedNames::Verdict::kMeant;
   }
   names_->asked(asked.client, name, false);
+  if (policy::lists_host_service(*question.policy, decision, name.text())) return host_service_reply(asked, question);
   const DnsType type = asked.query.question.type;
   if (!Cache::is_cacheable(type)) {
     auto record = record_of(question, kTypeNotAnswered);
@@ -242,6 +232,13 @@ std::variant<Message, PendingLookup> Responder::decide(const ClientQuery& asked,
   }
   if (auto known = resolver_.cached(name, type)) return finish(question, std::move(known));
   return question;
+}
+
+// The host is reached through the gateway alone: its own loopback says nothing to a client.
+Message Responder::host_service_reply(const ClientQuery& asked, const PendingLookup& question) {
+  names_->remember(question.name, options_.own_addresses, Clock::now() + kStandInKnown);
+  log_allowed(question, audit::kOwnAddress);
+  return own_address_reply(asked, std::nullopt);
 }
 
 std::optional<Message> Responder::if_completed(const ClientQuery& asked, const PendingLookup& question) {

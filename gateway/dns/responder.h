@@ -68,6 +68,7 @@ class Responder {
   [[nodiscard]] Message denied_address_reply(const ClientQuery& asked, const base::HostName& name,
                                              std::optional<sniffer::DnsExtendedError> why) const;
   [[nodiscard]] Message own_address_reply(const ClientQuery& asked, std::optional<sniffer::DnsExtendedError> why) const;
+  [[nodiscard]] Message host_service_reply(const ClientQuery& asked, const PendingLookup& question);
   [[nodiscard]] std::vector<base::IpAddress> as_reachable(const PendingLookup& question,
                                                           std::vector<base::IpAddress> told) const;
   [[nodiscard]] Message addresses_reply(const PendingLookup& question, const RecordSet& set);

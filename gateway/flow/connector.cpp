@@ -17,6 +17,7 @@
 #include "gateway/net/own_address.h"
 #include "gateway/net/peer_silence.h"
 #include "policy/address_class.h"
+#include "policy/host_service.h"
 
 namespace soleroute::gateway::flow {
 namespace {
@@ -161,6 +162,7 @@ DialRequest dial_request(const policy::Decision& decision, base::HostName name, 
   DialRequest request{std::move(name), port, {}, std::nullopt};
   request.permitted.assign(decision.permitted_addresses.begin(), decision.permitted_addresses.end());
   request.client = client;
+  request.host_service = policy::is_host_service(decision, request.name.text());
   return request;
 }
 
@@ -179,7 +181,26 @@ Connector::Connector(asio::io_context& io, net::DeadlineWheel& wheel, dns::Resol
       local_addresses_(std::move(local_addresses)),
       descriptors_(descriptors) {}
 
+bool Connector::is_host(const base::IpAddress& address) const {
+  return std::ranges::find(host_.addresses, address.unmapped()) != host_.addresses.end();
+}
+
+// The policy names the machine and the port; what the gateway itself listens on is never meant.
+asio::awaitable<Outcome> Connector::dial_host(DialRequest request) {
+  if (std::ranges::find(host_.own_ports, request.port) != host_.own_ports.end()) {
+    co_return dial_failed(policy::Reason::kUpstreamFailed,
+                          fmt::format("port {} is the gateway's own: no policy opens it", request.port));
+  }
+  if (host_.addresses.empty()) {
+    co_return dial_failed(policy::Reason::kUpstreamFailed,
+                          request.name.text() + ": the host's address is not known; set --host-address",
+                          DialFault::kName);
+  }
+  co_return co_await dial_all(host_.addresses, std::move(request));
+}
+
 asio::awaitable<Outcome> Connector::dial(DialRequest request) {
+  if (request.host_service) co_return co_await dial_host(std::move(request));
   std::shared_ptr<const dns::Addresses> resolved = resolver_.cached(request.name);
   if (!resolved) {
     auto fresh = co_await resolver_.resolve(request.name, request.client);
@@ -193,13 +214,17 @@ asio::awaitable<Outcome> Connector::dial(DialRequest request) {
   }
   auto tried = to_be_tried(std::move(candidates), request);
   if (!tried) co_return std::unexpected(std::move(tried.error()));
-  if (tried->size() == 1) {
-    const base::Endpoint only{tried->front(), request.port};
+  co_return co_await dial_all(std::move(*tried), std::move(request));
+}
+
+asio::awaitable<Outcome> Connector::dial_all(std::vector<base::IpAddress> addresses, DialRequest request) {
+  if (addresses.size() == 1) {
+    const base::Endpoint only{addresses.front(), request.port};
     auto charge = charged(descriptors_, request.client);
     if (!charge) co_return over_its_share();
     co_return co_await attempt(io_, wheel_, only, mark_, request.first_bytes, std::move(*charge));
   }
-  auto won = co_await race(std::move(*tried), request.port, request.client);
+  auto won = co_await race(std::move(addresses), request.port, request.client);
   if (!won) co_return won;
   if (auto written = co_await won->stream->write_all(request.first_bytes); !written) {
     co_return std::unexpected(connect_failure(won->remote, written.error()));

@@ -13,12 +13,14 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/host_name.h"
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "gateway/dns/resolver.h"
+#include "gateway/flow/host_services.h"
 #include "gateway/net/descriptor_budget.h"
 #include "gateway/net/stream.h"
 #include "gateway/netlink/local_routes.h"
@@ -34,7 +36,8 @@ struct DialRequest {
   std::optional<base::IpAddress> preferred;
   // Written as soon as the connection stands, for the caller that has it already; borrowed until the dial is over.
   std::span<const std::byte> first_bytes{};
-  base::IpAddress client{};  // whose look-ups and descriptors this costs
+  base::IpAddress client{};   // whose look-ups and descriptors this costs
+  bool host_service = false;  // the policy lists `name` as the machine's own (policy/host_service.h)
 };
 
 // To `name`, with what the decision that allows it permits.
@@ -80,6 +83,10 @@ class Connector {
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial_endpoint(
       const policy::Decision& decision, std::optional<base::HostName> name, base::Endpoint destination,
       base::IpAddress client);
+  // Before the first dial. Without it no service of the machine is reached.
+  void use_host(HostServices host) { host_ = std::move(host); }
+  // Is this an address of the machine that a policy lists as host.gateway.internal?
+  [[nodiscard]] bool is_host(const base::IpAddress& address) const;
   // What else is opened for a client; null: no limit.
   [[nodiscard]] net::DescriptorBudget* descriptors() const { return descriptors_; }
   // May a name lead there, if its entry lists no addresses? Not where that is not known.
@@ -91,6 +98,10 @@ class Connector {
   // Those of `found`, in order, that may be tried; why not, if there are none.
   [[nodiscard]] std::expected<std::vector<base::IpAddress>, DialFailure> to_be_tried(std::vector<base::IpAddress> found,
                                                                                      const DialRequest& request);
+  // The first of `addresses` that answers, once it has `request`'s first bytes.
+  [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial_all(
+      std::vector<base::IpAddress> addresses, DialRequest request);
+  [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial_host(DialRequest request);
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> race(std::vector<base::IpAddress> addresses,
                                                                                  std::uint16_t port,
                                                                                  base::IpAddress client);
@@ -101,6 +112,7 @@ class Connector {
   std::uint32_t mark_;
   std::vector<base::IpAddress> local_addresses_;
   net::DescriptorBudget* descriptors_;
+  HostServices host_;
   netlink::RouteQuestions routes_;
 };
 

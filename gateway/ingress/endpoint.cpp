@@ -6,6 +6,7 @@
 #include "gateway/flow/connector.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/ingress/entrances.h"
+#include "policy/host_service.h"
 #include "policy/observe.h"
 
 namespace soleroute::gateway::ingress {
@@ -18,7 +19,9 @@ struct EndpointQuery {
   base::IpAddress client;
   base::Endpoint destination;
   std::vector<base::HostName> names;  // whose answers, given by this gateway, held the destination
-  bool to_stand_in = false;           // the destination is the gateway, standing in for a loopback address
+  // The destination is the gateway, standing in for a loopback address or for the host.
+  bool to_stand_in = false;
+  bool to_host = false;  // it is the host's own address, which the client knows from elsewhere
 
   [[nodiscard]] policy::FlowFacts facts() const;
   [[nodiscard]] policy::Decision ask(const policy::Policy& policy) const;
@@ -36,7 +39,10 @@ policy::FlowFacts EndpointQuery::facts() const {
 
 policy::Decision EndpointQuery::ask(const policy::Policy& policy) const {
   auto asked = facts();
-  if (!to_stand_in) return policy.decide(asked);
+  if (!to_stand_in) {
+    const auto by_address = policy.decide(asked);
+    if (by_address.allowed() || !to_host) return by_address;
+  }
   // The address says nothing then: each name it stood in for is asked about as if it had been named.
   asked.phase = policy::Phase::kConnect;
   policy::Decision decision;
@@ -52,7 +58,14 @@ policy::Decision EndpointQuery::ask(const policy::Policy& policy) const {
 
 EndpointQuery query_of(const flow::Context& context, const flow::ClientConnection& client) {
   const auto& address = client.original_destination.address;
-  return {client.peer.address, client.original_destination, context.names.names_of(address), context.is_own(address)};
+  EndpointQuery query{client.peer.address, client.original_destination, context.names.names_of(address),
+                      context.is_own(address), context.connector.is_host(address)};
+  // Known without a look-up: a client may have asked before the gateway started, or have the host's address otherwise.
+  const bool may_be_host = query.to_host || (query.to_stand_in && !context.names.is_denied(address));
+  if (!may_be_host) return query;
+  const auto& host_names = policy::host_service_names();
+  query.names.insert(query.names.end(), host_names.begin(), host_names.end());
+  return query;
 }
 
 // An address that nothing names passes in observe mode if it is public, and nobody's here.

@@ -110,7 +110,7 @@ base::Result<std::optional<Message>> Channel::receive() {
   Message message{.kind = static_cast<MessageKind>(head.kind), .value = head.value, .text = {}, .fds = {}};
   take_control(header, message);  // first: descriptors of a refused message are closed with it
   if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || std::cmp_less(count, sizeof head) ||
-      head.kind > static_cast<std::uint8_t>(MessageKind::kExited)) {
+      head.kind > static_cast<std::uint8_t>(MessageKind::kSocket)) {
     return base::system_error("a message from the jail was incomplete");
   }
   text.resize(static_cast<std::size_t>(count) - sizeof head);

@@ -30,6 +30,7 @@ enum class MessageKind : std::uint8_t {
   kStopped,    // inside -> outside: the command stopped by signal `value`
   kContinued,  // inside -> outside: it runs again
   kExited,     // inside -> outside: the command ended; value is its wait status
+  kSocket,     // outside -> inside: make a TCP socket of family `value`; inside -> outside: fds has it
 };
 
 struct Message {

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -193,7 +194,7 @@ base::Status drop_the_rest(const InsidePlan& plan) {
   return set_dumpable(false);
 }
 
-pid_t start_command(const InsidePlan& plan, Channel& channel) {
+pid_t start_command(InsidePlan& plan, Channel& channel) {
   if (auto dropped = drop_early(plan); !dropped) fail(channel, dropped.error());
   if (auto hidden = set_dumpable(false); !hidden) fail(channel, hidden.error());
   auto meeting = Channel::make();
@@ -202,6 +203,7 @@ pid_t start_command(const InsidePlan& plan, Channel& channel) {
   if (command < 0) fail(channel, base::errno_error("cannot start a process").error());
   if (command == 0) {
     meeting->first.close();  // else the end of this process would go unnoticed
+    plan.socket_requests.close();
     run_command(plan, channel, meeting->second);
   }
   meeting->second.close();
@@ -252,33 +254,48 @@ bool obey(pid_t command, Channel& channel) {
   return true;
 }
 
+// Answers one request; what cannot be made is answered without a descriptor.
+void make_socket(Channel& requests) {
+  const auto asked = requests.receive();
+  if (!asked || !*asked || (*asked)->kind != MessageKind::kSocket) return requests.close();
+  const int family = (*asked)->value == AF_INET6 ? AF_INET6 : AF_INET;
+  Message made{.kind = MessageKind::kSocket, .value = 0, .text = {}, .fds = {}};
+  base::Fd socket(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (socket) made.fds.push_back(std::move(socket));
+  if (!requests.send(made)) requests.close();
+}
+
 // The end of process 1 ends everything in its PID namespace. Without one, whoever is left is found and ended here.
 [[noreturn]] void end(const InsidePlan& plan) {
   if (!plan.namespaces.pid) kill_descendants();
   leave();
 }
 
-[[noreturn]] void keep(const InsidePlan& plan, pid_t command, Channel& channel) {
+[[noreturn]] void keep(InsidePlan& plan, pid_t command, Channel& channel) {
   sigset_t child;
   ::sigemptyset(&child);
   ::sigaddset(&child, SIGCHLD);
   const base::Fd children(::signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!children) fail(channel, base::errno_error("cannot wait for the command").error());
-  std::array<pollfd, 2> waits{pollfd{children.get(), POLLIN, 0}, pollfd{channel.fd(), POLLIN, 0}};
+  Channel& requests = plan.socket_requests;
+  std::array<pollfd, 3> waits{pollfd{children.get(), POLLIN, 0}, pollfd{channel.fd(), POLLIN, 0},
+                              pollfd{requests.fd(), POLLIN, 0}};
   for (;;) {
     if (reap(command, channel)) end(plan);
+    waits[2].fd = requests.fd();  // none: the kernel passes over it
     if (::poll(waits.data(), waits.size(), -1) < 0) continue;
     signalfd_siginfo ignored{};
     while (::read(children.get(), &ignored, sizeof ignored) > 0) {
     }
     if (waits[1].revents != 0 && !obey(command, channel)) end(plan);
+    if (waits[2].revents != 0) make_socket(requests);
   }
 }
 
 }  // namespace
 
 void run_inside(InsidePlan plan, Channel channel) noexcept {
-  close_all_but(channel.fd());
+  close_all_but(channel.fd(), plan.socket_requests.fd());
   prepare(plan, channel);
   const auto word = channel.receive();
   if (!word || !*word || (*word)->kind != MessageKind::kGo) leave();

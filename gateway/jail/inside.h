@@ -23,6 +23,9 @@ struct InsidePlan {
   std::vector<std::string> command;      // never empty
   std::vector<std::string> environment;  // likewise
   SignalState signals;                   // what the command gets back
+  // Over it the outside asks for TCP sockets in the jail's network (kSocket), to reach servers of the command; closed:
+  // it never does. The command has no part in it.
+  Channel socket_requests{};
   // Runs inside, with every capability over the new namespaces, while the outside works out what is to be trusted:
   // links, rules, listeners. Its message's text and descriptors go to the outside.
   std::function<base::Result<Message>()> prepare;

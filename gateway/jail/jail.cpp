@@ -20,6 +20,7 @@
 #include "base/standard_error.h"
 #include "base/text.h"
 #include "gateway/audit/counters.h"
+#include "gateway/host/host_address.h"
 #include "gateway/host/network.h"
 #include "gateway/host/origin_roots.h"
 #include "gateway/host/policy_files.h"
@@ -37,6 +38,7 @@
 #include "gateway/jail/outside.h"
 #include "gateway/jail/process_state.h"
 #include "gateway/jail/protected_paths.h"
+#include "gateway/jail/published.h"
 #include "gateway/jail/rights_of.h"
 #include "gateway/jail/run_report.h"
 #include "gateway/jail/runner_files.h"
@@ -143,6 +145,8 @@ class Run {
       decisions_ = std::move(*decisions);
       SR_TRY(check_apart(decisions_, options_.decisions_file, other_files()));
     }
+    SR_LET(published, open_published(options_.published));
+    published_ = std::move(*published);
     return open_end_files();
   }
 
@@ -272,6 +276,11 @@ class Run {
     plan.command = options_.command;
     plan.environment = std::move(environment.variables);
     plan.signals = signals;
+    if (!published_.empty()) {
+      SR_LET(line, Channel::make());
+      socket_requests_ = std::move(line->first);
+      plan.socket_requests = std::move(line->second);
+    }
     plan.prepare = [network] { return prepare_network(network); };
     return plan;
   }
@@ -293,8 +302,10 @@ class Run {
     SR_LET(serving, runtime_options());
     SR_TRY(jail->complete(*trust));
     SR_LET(runtime, start_runtime(std::move(*serving), jail->take_prepared(), log));
+    SR_LET(publisher, start_publisher());
     say_what_it_holds();
     auto status = jail->run();
+    publisher->reset();
     (*runtime)->stop(std::chrono::milliseconds(0));
     if (status) report(log.summary(), *status);
     return status;
@@ -320,6 +331,8 @@ class Run {
     options.secrets_directory = options_.secrets_directory;
     options.inspection = std::move(*inspection);
     options.local_addresses = host::all_addresses(*interfaces);
+    options.host.addresses = host::loopback_of_this_machine().addresses;
+    for (const PublishedPort& port : options_.published) options.host.own_ports.push_back(port.outside.port);
     return options;
   }
 
@@ -332,6 +345,11 @@ class Run {
                                    network->own_addresses.end());
     return workers::Runtime::start(std::move(options), std::move(network->listeners), std::move(network->packet_queue),
                                    policy_.policy, log, counters_);
+  }
+
+  base::Result<std::unique_ptr<Publisher>> start_publisher() {
+    if (published_.empty()) return std::unique_ptr<Publisher>{};
+    return Publisher::start(std::move(published_), std::move(socket_requests_));
   }
 
   // Only what nobody would expect: a policy that allows something and holds the rest needs no words.
@@ -421,6 +439,8 @@ class Run {
   std::optional<inspect::Authority> authority_;  // until the runtime has it
   std::string origin_roots_;
   base::Fd decisions_;
+  std::vector<OpenPort> published_;  // until the publisher has them
+  Channel socket_requests_;          // likewise
   std::vector<std::string> runner_files_;
   EndFiles end_files_;
   std::vector<std::string> hidden_sockets_;  // and emptied folders

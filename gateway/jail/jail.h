@@ -12,6 +12,7 @@
 #include "base/ip_address.h"
 #include "base/result.h"
 #include "gateway/audit/decision_log.h"
+#include "gateway/jail/published.h"
 #include "gateway/jail/run_report.h"
 #include "policy/policy.h"
 
@@ -42,11 +43,12 @@ struct JailOptions {
   SummaryFormat summary_format = SummaryFormat::kText;  // of summary_file; without one, on stderr
   bool colour = false;                                  // in what is written to stderr
   audit::Verbosity log = audit::Verbosity::kNormal;
-  std::string secrets_directory{};     // hidden from the command; empty: none
-  std::string allowed{};               // a layer of policy over the files; empty: none
-  std::optional<policy::Mode> mode{};  // over what the files say
-  std::string summary_file{};          // empty: none
-  std::string save_file{};             // where `learner` writes; empty: nowhere
+  std::string secrets_directory{};         // hidden from the command; empty: none
+  std::string allowed{};                   // a layer of policy over the files; empty: none
+  std::optional<policy::Mode> mode{};      // over what the files say
+  std::string summary_file{};              // empty: none
+  std::vector<PublishedPort> published{};  // servers of the command, reached from outside
+  std::string save_file{};                 // where `learner` writes; empty: nowhere
   PolicyLearner learner{};
 };
 

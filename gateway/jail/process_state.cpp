@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 
@@ -97,10 +98,15 @@ base::Status close_on_exec_from_three() {
   return {};
 }
 
-void close_all_but(int keep) {
-  const auto kept = static_cast<unsigned>(keep);
-  if (kept > kFirstOther) ::close_range(kFirstOther, kept - 1, 0);
-  ::close_range(kept + 1, UINT_MAX, 0);
+void close_all_but(int keep, int keep_too) {
+  unsigned first = kFirstOther;
+  for (const int each : {std::min(keep, keep_too), std::max(keep, keep_too)}) {
+    if (each < static_cast<int>(first)) continue;
+    const auto kept = static_cast<unsigned>(each);
+    if (kept > first) ::close_range(first, kept - 1, 0);
+    first = kept + 1;
+  }
+  ::close_range(first, UINT_MAX, 0);
 }
 
 int execute(const std::vector<std::string>& command, const std::vector<std::string>& environment) {

@@ -33,8 +33,8 @@ struct SignalState {
 [[nodiscard]] base::Status detach_descriptor(int fd);
 // Every descriptor from 3 on closes at exec. An inherited socket would be a cable.
 [[nodiscard]] base::Status close_on_exec_from_three();
-// Closes every descriptor from 3 on but one.
-void close_all_but(int keep);
+// Closes every descriptor from 3 on but these; -1 is none.
+void close_all_but(int keep, int keep_too = -1);
 
 // execvp(3) with this environment, PATH taken from it. Returns only on failure: the errno.
 [[nodiscard]] int execute(const std::vector<std::string>& command, const std::vector<std::string>& environment);

@@ -28,10 +28,12 @@ struct ServeOptions {
   std::string base_service;                                   // of the catalog, a layer below all files; empty: none
   std::optional<policy::Mode> mode;                           // over what the files say
   netrules::Topology topology = netrules::Topology::kRouter;  // kJail and kGuard only with --dry-run
-  bool proxy_only = false;                    // kRouter, but nothing is redirected: the explicit proxy alone
-  std::string inside_interface;               // empty: the one whose subnet holds the claimed address
-  std::vector<base::InterfaceAddress> claim;  // at most one of each family
-  std::vector<base::Endpoint> resolvers;      // empty: /etc/resolv.conf
+  bool proxy_only = false;                        // kRouter, but nothing is redirected: the explicit proxy alone
+  std::string inside_interface;                   // empty: the one whose subnet holds the claimed address
+  std::vector<base::InterfaceAddress> claim;      // at most one of each family
+  std::vector<base::Endpoint> resolvers;          // empty: /etc/resolv.conf
+  std::vector<base::IpAddress> host_addresses{};  // of host.gateway.internal; empty: found out
+  bool in_container = true;                       // where the host is another machine than this one
   std::string control_socket = kDefaultControlSocket;
   std::optional<base::Endpoint> metrics;                          // Prometheus text over HTTP; absent: none
   std::uint16_t explicit_proxy_port = kDefaultExplicitProxyPort;  // 0: off

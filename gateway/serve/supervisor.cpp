@@ -18,6 +18,7 @@
 
 #include "gateway/audit/metrics.h"
 #include "gateway/host/connection_table.h"
+#include "gateway/host/host_address.h"
 #include "gateway/host/network.h"
 #include "gateway/host/network_keeper.h"
 #include "gateway/host/origin_roots.h"
@@ -30,6 +31,7 @@
 #include "gateway/queue/packet_log.h"
 #include "gateway/serve/control_socket.h"
 #include "gateway/serve/denied_networks.h"
+#include "gateway/serve/host_services.h"
 #include "gateway/serve/log_state.h"
 #include "gateway/serve/metrics_server.h"
 #include "gateway/serve/pulse.h"
@@ -102,6 +104,7 @@ class Supervisor {
     origin_roots_ = std::move(*roots);
     SR_LET(interfaces, netlink::list_interfaces());
     interfaces_ = std::move(*interfaces);
+    host_ = find_host(options_);
     if (is_router()) {
       SR_LET(inside, host::find_inside(interfaces_, options_.inside_interface, options_.claim));
       inside_ = std::move(*inside);
@@ -118,7 +121,7 @@ class Supervisor {
   // the workers have started waits in the kernel, some milliseconds, instead of being refused or lost.
   base::Status open() {
     log_.lifecycle("starting", policy_summary(options_, *policy_));
-    say_what_is_not_carried();
+    say_what_is_not_carried(*policy_, log_);
     if (options_.proxy_only) {
       log_.lifecycle("no_rules",
                      "explicit proxy only, no firewall rules: clients that ignore HTTPS_PROXY are not restricted");
@@ -128,6 +131,8 @@ class Supervisor {
     SR_TRY(close_unless_held());
     SR_TRY(keep_network());
     SR_TRY(open_sockets());
+    SR_TRY(check_host_services(*policy_, host_services()));
+    if (lists_host_services(*policy_)) log_.lifecycle("host_services", describe_host(host_));
     choose_denied_networks();
     denied_->use(denied_networks_);
     SR_TRY(rules_.program(netrules::open_rules(intent()), "open"));
@@ -182,13 +187,7 @@ class Supervisor {
 
   bool is_router() const { return options_.topology == netrules::Topology::kRouter && !options_.proxy_only; }
 
-  void say_what_is_not_carried() {
-    for (const auto& endpoint : policy_->endpoints()) {
-      if (endpoint.transport != policy::Transport::kUdp) continue;
-      log_.error(fmt::format("{}: endpoints with `protocol: udp` are not supported yet; they stay blocked",
-                             policy::place_of(endpoint.line)));
-    }
-  }
+  flow::HostServices host_services() const { return {host_.addresses, own_ports(options_, ports_)}; }
 
   base::Status open_sockets() {
     net::ListenRequest request;
@@ -223,6 +222,7 @@ class Supervisor {
     runtime.local_addresses = host::all_addresses(interfaces_);
     for (const auto& claimed : options_.claim) runtime.local_addresses.push_back(claimed.address);
     runtime.upstream_mark = mark();
+    runtime.host = host_services();
     runtime.inspection = inspection_;
     runtime.clients = options_.topology == netrules::Topology::kSidecar ? net::ClientKeys::Who::kOne
                                                                         : net::ClientKeys::Who::kEachNeighbour;
@@ -326,7 +326,7 @@ class Supervisor {
     auto fresh = load_servable_policy(options_);
     auto previous = policy_;
     const auto previous_networks = denied_networks_;
-    base::Status status = fresh ? base::Status{} : std::unexpected(fresh.error());
+    base::Status status = fresh ? check_host_services(**fresh, host_services()) : std::unexpected(fresh.error());
     if (status) {
       policy_ = *fresh;
       choose_denied_networks();
@@ -349,7 +349,7 @@ class Supervisor {
     reloads_.begin(std::move(in_force), std::move(answer));
     runtime_->reload(policy_,
                      [this, version = version()] { asio::post(loop_, [this, version] { reloads_.taken(version); }); });
-    say_what_is_not_carried();
+    say_what_is_not_carried(*policy_, log_);
   }
 
   std::uint64_t version() const { return 1 + counters_.reloads_accepted.load(); }
@@ -456,6 +456,7 @@ class Supervisor {
   std::shared_ptr<const policy::Policy> policy_;
   std::chrono::system_clock::time_point policy_read_ = std::chrono::system_clock::now();
   std::vector<base::Endpoint> resolvers_;
+  host::HostAddress host_;
   net::DeniedNetworks denied_networks_;
   std::shared_ptr<dns::DeniedAddresses> denied_ = std::make_shared<dns::DeniedAddresses>();
   std::string origin_roots_;

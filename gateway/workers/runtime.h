@@ -18,6 +18,7 @@
 #include "gateway/audit/decision_log.h"
 #include "gateway/dns/denied_addresses.h"
 #include "gateway/dns/search_list.h"
+#include "gateway/flow/host_services.h"
 #include "gateway/inspect/inspection.h"
 #include "gateway/net/client_keys.h"
 #include "gateway/net/listen.h"
@@ -33,6 +34,7 @@ struct RuntimeOptions {
   std::shared_ptr<dns::DeniedAddresses> denied = std::make_shared<dns::DeniedAddresses>();
   std::vector<base::IpAddress> local_addresses;  // every address of this machine: not dialled for a mere name
   std::uint32_t upstream_mark = 0;               // SO_MARK on sockets towards origins and resolvers; 0: none (sidecar)
+  flow::HostServices host{};                     // what a policy may list as host.gateway.internal
   std::string secrets_directory{};               // files named by the policy's secrets
   net::ClientKeys::Who clients = net::ClientKeys::Who::kOne;  // whose budgets are apart
   std::shared_ptr<const inspect::Inspection> inspection{};    // null: what must be inspected is refused

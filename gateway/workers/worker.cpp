@@ -100,6 +100,7 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages polic
       idle_check_(loop_) {
   if (sockets.redirected) redirected_.emplace(loop_, std::move(sockets.redirected));
   if (sockets.explicit_proxy) explicit_proxy_.emplace(loop_, std::move(sockets.explicit_proxy));
+  connector_.use_host(shared.options.host);
   context_.own_addresses = shared.options.own_addresses;
   context_.secrets = &secrets_;
   context_.inspection = shared.options.inspection;

@@ -15,7 +15,7 @@ FLOWS = ("gateway/flow/", "gateway/http/", "gateway/ingress/")
 RULES = [
     ("fills in FlowFacts", re.compile(r"\bFlowFacts(?: \w+)?(?:;|\{)"),
      ("gateway/http/request_flow.h", "gateway/ingress/tls_facts.h", "gateway/ingress/explicit_proxy.cpp",
-      "gateway/ingress/endpoint.cpp")),
+      "gateway/ingress/endpoint.cpp", "gateway/ingress/udp_query.cpp")),
     ("fills in a record", re.compile(r"\bDecisionRecord(?: \w+)?(?:;|\{)"),
      ("gateway/http/request_flow.h", "gateway/flow/refusal.cpp", "gateway/flow/recent_denials.h",
       "gateway/flow/recent_denials.cpp")),

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/serve/host_services.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "policy/host_service.h"
+
+namespace soleroute::gateway::serve {
+
+host::HostAddress find_host(const ServeOptions& options) {
+  if (!options.host_addresses.empty()) return {options.host_addresses, "--host-address"};
+  return options.in_container ? host::read_host_of_container() : host::loopback_of_this_machine();
+}
+
+std::string describe_host(const host::HostAddress& host) {
+  if (host.addresses.empty()) {
+    return fmt::format("{} is not known: set --host-address, or extra_hosts of the gateway's container",
+                       policy::kHostServiceName);
+  }
+  std::string list;
+  for (const auto& address : host.addresses) list += (list.empty() ? "" : ", ") + address.to_string();
+  return fmt::format("{} is {} ({})", policy::kHostServiceName, list, host.source);
+}
+
+std::vector<std::uint16_t> own_ports(const ServeOptions& options, const net::ListenPorts& ports) {
+  std::vector<std::uint16_t> own{ports.redirected, ports.dns, ports.explicit_proxy};
+  if (options.metrics) own.push_back(options.metrics->port);
+  std::erase(own, 0);
+  return own;
+}
+
+bool lists_host_services(const policy::Policy& policy) {
+  return std::ranges::any_of(policy.endpoints(), [](const policy::EndpointView& endpoint) {
+    return policy::is_host_service_name(endpoint.host);
+  });
+}
+
+void say_what_is_not_carried(const policy::Policy& policy, audit::DecisionLog& log) {
+  for (const auto& endpoint : policy.endpoints()) {
+    if (endpoint.transport != policy::Transport::kUdp) continue;
+    log.error(fmt::format("{}: endpoints with `protocol: udp` are not supported yet; they stay blocked",
+                          policy::place_of(endpoint.line)));
+  }
+}
+
+base::Status check_host_services(const policy::Policy& policy, const flow::HostServices& host) {
+  for (const auto& endpoint : policy.endpoints()) {
+    if (!policy::is_host_service_name(endpoint.host)) continue;
+    for (const std::uint16_t port : host.own_ports) {
+      if (!std::ranges::binary_search(endpoint.ports, port)) continue;
+      return base::usage_error(fmt::format(
+          "{}: port {} of {} is one of the gateway's own listeners, which no agent may reach. Give the gateway another "
+          "port (--explicit-proxy, --metrics, --listen)",
+          base::shown(policy::place_of(endpoint.line)), port, endpoint.host));
+    }
+  }
+  return {};
+}
+
+}  // namespace soleroute::gateway::serve

@@ -13,7 +13,7 @@ constexpr std::uint16_t kResponseOnlyFlags = 0x0400 | 0x0200 | 0x0080 | 0x0040 |
 
 // What every record begins with, its RDATA still in place so that names in it can point backwards.
 struct RawRecord {
-  DnsName owner;
+  std::optional<DnsName> owner;  // none: it cannot be read, but the record ends where it says
   std::uint16_t type = 0;
   std::uint16_t klass = 0;
   std::uint32_t ttl = 0;
@@ -23,9 +23,10 @@ struct RawRecord {
 
 std::optional<RawRecord> read_record(base::ByteReader& reader, base::Bytes message) {
   RawRecord record;
-  auto owner = DnsName::read(reader, message);
-  if (!owner) return std::nullopt;
-  record.owner = *std::move(owner);
+  base::ByteReader behind_owner = reader;
+  if (!DnsName::skip(behind_owner)) return std::nullopt;
+  record.owner = DnsName::read(reader, message);
+  reader = behind_owner;
   const auto type = reader.u16();
   const auto klass = reader.u16();
   const auto ttl = reader.u32();
@@ -87,7 +88,7 @@ bool is_opt(const RawRecord& record) {
 
 // RFC 6891 section 6.1.3.
 bool valid_opt(const RawRecord& record) {
-  return record.owner.is_root() && options_are_whole(record.rdata);
+  return record.owner && record.owner->is_root() && options_are_whole(record.rdata);
 }
 
 std::optional<DnsEdns> edns_of(const RawRecord& record) {
@@ -101,7 +102,8 @@ std::optional<DnsRecord> understood(RawRecord raw, base::Bytes message) {
   record.type = static_cast<DnsType>(raw.type);
   record.klass = raw.klass;
   record.ttl = sane_ttl(raw.ttl);
-  record.owner = std::move(raw.owner);
+  if (!raw.owner) return std::nullopt;
+  record.owner = *std::move(raw.owner);
   if (record.type == DnsType::kCname) {
     auto reader = rdata_reader(raw, message);
     record.target = DnsName::read(reader, message);
@@ -143,66 +145,49 @@ bool is_soa(const RawRecord& record) {
   return record.type == static_cast<std::uint16_t>(DnsType::kSoa);
 }
 
-// Is the RDATA of a record that will not be used at least what its type says?
-bool is_sound(const RawRecord& record, base::Bytes message) {
-  if (record.klass != kDnsClassIn) return true;
-  if (is_soa(record)) return soa_negative_ttl(record, message).has_value();
-  return !is_kept_type(record.type) || understood(record, message).has_value();
-}
-
-using Fault = std::optional<Malformed>;
-
-Fault read_answers(base::ByteReader& reader, base::Bytes message, std::size_t count, DnsResponse& response) {
+// What resolvers and libraries do with records that they do not use, so is done here: nothing. A record of a used type
+// that cannot be read is left out. False: a record is cut, so that nothing behind it can be found.
+bool read_answers(base::ByteReader& reader, base::Bytes message, std::size_t count, DnsResponse& response) {
   for (std::size_t i = 0; i < count; ++i) {
     auto raw = read_record(reader, message);
-    if (!raw) return Malformed{"answer record cut short"};
-    if (is_opt(*raw)) return Malformed{"OPT record among the answers"};
-    if (!is_sound(*raw, message)) return Malformed{"answer record with bad data"};
+    if (!raw) return false;
     if (raw->klass != kDnsClassIn || !is_kept_type(raw->type)) continue;
-    response.answers.push_back(*understood(*std::move(raw), message));
+    auto record = understood(*std::move(raw), message);
+    if (record) response.answers.push_back(*std::move(record));
+    if (!record) response.left_out = true;
   }
-  return std::nullopt;
+  return true;
 }
 
-Fault read_authorities(base::ByteReader& reader, base::Bytes message, std::size_t count, DnsResponse& response) {
+bool read_authorities(base::ByteReader& reader, base::Bytes message, std::size_t count, DnsResponse& response) {
   for (std::size_t i = 0; i < count; ++i) {
     const auto raw = read_record(reader, message);
-    if (!raw) return Malformed{"authority record cut short"};
-    if (is_opt(*raw)) return Malformed{"OPT record among the authorities"};
-    if (!is_sound(*raw, message)) return Malformed{"authority record with bad data"};
+    if (!raw) return false;
     if (!is_soa(*raw) || raw->klass != kDnsClassIn) continue;
     const auto ttl = soa_negative_ttl(*raw, message);
-    response.negative_ttl = std::min(*ttl, response.negative_ttl.value_or(*ttl));
+    if (ttl) response.negative_ttl = std::min(*ttl, response.negative_ttl.value_or(*ttl));
   }
-  return std::nullopt;
+  return true;
 }
 
-Fault read_additionals(base::ByteReader& reader, base::Bytes message, std::size_t count, DnsResponse& response) {
-  bool opt_seen = false;
+bool read_additionals(base::ByteReader& reader, base::Bytes message, std::size_t count, DnsResponse& response) {
   for (std::size_t i = 0; i < count; ++i) {
     const auto raw = read_record(reader, message);
-    if (!raw) return Malformed{"additional record cut short"};
-    if (!is_opt(*raw) && !is_sound(*raw, message)) return Malformed{"additional record with bad data"};
-    if (!is_opt(*raw)) continue;
-    if (opt_seen || !valid_opt(*raw)) return Malformed{"bad OPT record"};
-    opt_seen = true;
+    if (!raw) return false;
+    if (!is_opt(*raw) || !valid_opt(*raw) || response.has_opt) continue;
+    response.has_opt = true;
     constexpr unsigned kExtendedRcodeShift = 20;  // bits 24-31 of the TTL become bits 4-11 of the RCODE
     const auto upper = static_cast<std::uint16_t>(raw->ttl >> kExtendedRcodeShift & 0xff0U);
     response.rcode = static_cast<DnsRcode>(static_cast<std::uint16_t>(response.rcode) | upper);
   }
-  return std::nullopt;
+  return true;
 }
 
-// The alias at `owner`: null when there is none.
-Parsed<const DnsRecord*> cname_at(const std::vector<DnsRecord>& answers, const DnsName& owner) {
-  const DnsRecord* found = nullptr;
-  for (const auto& record : answers) {
-    if (!record.target || !record.owner.same_ignoring_case(owner)) continue;
-    if (found != nullptr && !found->target->same_ignoring_case(*record.target))
-      return Malformed{"two CNAME targets for one owner"};
-    found = &record;
-  }
-  return found;
+// The alias at `owner`: null when there is none. Of several the first counts, as in the C library.
+const DnsRecord* cname_at(const std::vector<DnsRecord>& answers, const DnsName& owner) {
+  const auto found = std::ranges::find_if(
+      answers, [&](const DnsRecord& record) { return record.target && record.owner.same_ignoring_case(owner); });
+  return found == answers.end() ? nullptr : &*found;
 }
 
 void collect(const DnsRecord& record, DnsAnswer& answer) {
@@ -232,6 +217,26 @@ std::string to_string(DnsType type) {
   const auto number = static_cast<std::uint16_t>(type);
   const auto* const found = std::ranges::find(kNames, number, &Named::number);
   return found != kNames.end() ? found->name : "TYPE" + std::to_string(number);
+}
+
+std::string to_string(DnsRcode rcode) {
+  switch (rcode) {
+    case DnsRcode::kNoError:
+      return "NOERROR";
+    case DnsRcode::kFormErr:
+      return "FORMERR";
+    case DnsRcode::kServFail:
+      return "SERVFAIL";
+    case DnsRcode::kNxDomain:
+      return "NXDOMAIN";
+    case DnsRcode::kNotImp:
+      return "NOTIMP";
+    case DnsRcode::kRefused:
+      return "REFUSED";
+    case DnsRcode::kBadVers:
+      return "BADVERS";
+  }
+  return "RCODE" + std::to_string(static_cast<unsigned>(rcode));
 }
 
 std::optional<DnsHeader> parse_dns_header(base::Bytes message) {
@@ -280,7 +285,6 @@ Parsed<DnsResponse> parse_dns_response(base::Bytes message) {
   if (!header) return Malformed{"shorter than a DNS header"};
   if (!header->is_response() || header->opcode() != 0) return Malformed{"not a DNS response"};
   if (header->questions != 1) return Malformed{"not exactly one question"};
-  const std::size_t records = std::size_t{header->answers} + header->authorities + header->additionals;
 
   base::ByteReader reader(message);
   (void)reader.skip(kDnsHeaderBytes);
@@ -293,12 +297,18 @@ Parsed<DnsResponse> parse_dns_response(base::Bytes message) {
   auto question = read_question(reader);
   if (!question) return Malformed{"bad question"};
   response.question = *std::move(question);
-  if (response.truncated) return response;
-  if (records > kMaxDnsRecords) return Malformed{"too many records", true};
-  if (auto fault = read_answers(reader, message, header->answers, response)) return *fault;
-  if (auto fault = read_authorities(reader, message, header->authorities, response)) return *fault;
-  if (auto fault = read_additionals(reader, message, header->additionals, response)) return *fault;
-  if (!reader.empty()) return Malformed{"bytes after the message"};
+  const std::size_t answers = std::min<std::size_t>(header->answers, kMaxDnsRecords);
+  if (!read_answers(reader, message, answers, response)) {
+    if (!response.truncated) return Malformed{"answer record cut short"};
+    return response;
+  }
+  if (answers < header->answers) {
+    response.left_out = true;
+    return response;
+  }
+  const bool counted = read_authorities(reader, message, header->authorities, response) &&
+                       read_additionals(reader, message, header->additionals, response);
+  response.miscounted = !counted || !reader.empty();
   return response;
 }
 
@@ -306,13 +316,11 @@ Parsed<DnsAnswer> answer_of(const DnsResponse& response) {
   DnsAnswer answer;
   answer.canonical = response.question.name;
   const auto shorten = [&](std::uint32_t ttl) { answer.ttl = std::min(ttl, answer.ttl.value_or(ttl)); };
-  for (std::size_t hops = 0;; ++hops) {
-    const auto next = cname_at(response.answers, answer.canonical);
-    if (!next.complete()) return next.fault();
-    if (next.value() == nullptr) break;
-    if (hops == kMaxCnameHops) return Malformed{"CNAME chain longer than 8", true};
-    answer.canonical = *next.value()->target;
-    shorten(next.value()->ttl);
+  while (const DnsRecord* const alias = cname_at(response.answers, answer.canonical)) {
+    if (answer.hops == kMaxCnameHops) return Malformed{"CNAME chain without an end", true};
+    ++answer.hops;
+    answer.canonical = *alias->target;
+    shorten(alias->ttl);
   }
   const bool exists = response.rcode != DnsRcode::kNxDomain;
   for (const auto& record : response.answers) {
@@ -320,7 +328,10 @@ Parsed<DnsAnswer> answer_of(const DnsResponse& response) {
     if (!record.owner.same_ignoring_case(answer.canonical)) continue;
     shorten(record.ttl);
     collect(record, answer);
+    answer.found = true;
   }
+  if (!answer.found && response.left_out) return Malformed{"answer record with bad data"};
+  answer.unfinished = exists && answer.hops > 0 && !answer.found && !response.negative_ttl;
   if (answer.addresses.empty() && answer.services.empty() && response.negative_ttl) shorten(*response.negative_ttl);
   return answer;
 }

@@ -16,8 +16,8 @@
 
 namespace soleroute::sniffer {
 
-inline constexpr std::size_t kMaxDnsRecords = 512;      // in one response, all sections
-inline constexpr std::size_t kMaxCnameHops = 8;         // in one answer
+inline constexpr std::size_t kMaxDnsRecords = 512;      // read of the answers of one response
+inline constexpr std::size_t kMaxCnameHops = 64;        // for one question
 inline constexpr std::size_t kMaxDnsAddresses = 16;     // kept of one answer
 inline constexpr std::size_t kMaxServiceBindings = 16;  // kept of one answer
 inline constexpr std::uint16_t kEdnsSize = 1232;        // offered and honoured: never fragments on common paths
@@ -51,6 +51,9 @@ enum class DnsRcode : std::uint16_t {
   kRefused = 5,
   kBadVers = 16,
 };
+
+// "FORMERR", "SERVFAIL", …; "RCODE17" for those without a meaning here.
+[[nodiscard]] std::string to_string(DnsRcode rcode);
 
 // The twelve bytes every message begins with.
 struct DnsHeader {
@@ -111,16 +114,19 @@ struct DnsRecord {
 
 struct DnsResponse {
   std::uint16_t id = 0;
-  bool truncated = false;               // then nothing but the question was read
+  bool truncated = false;               // then the answers are those that fitted
   DnsRcode rcode = DnsRcode::kNoError;  // with the OPT record's upper bits
   DnsQuestion question;
-  std::vector<DnsRecord> answers;             // of class IN and of the types above; others were checked and left out
+  std::vector<DnsRecord> answers;             // of class IN and of the types above
   std::optional<std::uint32_t> negative_ttl;  // seconds, from the authority's SOA (RFC 2308 section 5)
+  bool has_opt = false;
+  bool left_out = false;    // an answer of these types that cannot be read, or more than kMaxDnsRecords
+  bool miscounted = false;  // authority or additional records are cut or missing, or bytes follow the message
 
   bool operator==(const DnsResponse&) const = default;
 };
 
-// Every section is walked to the last byte; a record that is cut, a name that loops, bytes left over: malformed.
+// As the C library reads it: what is not used may be anything. An answer that is cut where TC is not set: malformed.
 [[nodiscard]] Parsed<DnsResponse> parse_dns_response(base::Bytes message);
 
 // What a response says about its own question.
@@ -129,10 +135,13 @@ struct DnsAnswer {
   std::vector<ServiceBinding> services;    // reduced
   DnsName canonical;                       // where the CNAME chain ended; the question's name if there was none
   std::optional<std::uint32_t> ttl;        // smallest of the chain and the records; negative_ttl if there are none
+  std::size_t hops = 0;                    // aliases followed
+  bool found = false;                      // a record of the type asked for, used or not
+  bool unfinished = false;                 // it ends at an alias, and nothing says that the target has no such record
 };
 
 // Follows the CNAME chain from the question; records of other owners are left out. Precondition: rcode NOERROR or
-// NXDOMAIN. More than kMaxCnameHops, or two targets for one owner: malformed.
+// NXDOMAIN. More than kMaxCnameHops, or nothing but records that cannot be read: malformed.
 [[nodiscard]] Parsed<DnsAnswer> answer_of(const DnsResponse& response);
 
 // One record of a reply; its owner is always the question's name.
@@ -168,7 +177,7 @@ struct DnsReply {
 };
 
 // The question is echoed byte for byte; an OPT record goes back if one came. Over `limit` bytes: without the
-// extended error; if that is not enough, only the question, with TC set.
+// extended error; if that is not enough, the answers that fit, with TC set.
 [[nodiscard]] std::vector<std::byte> build_dns_reply(const DnsQuery& query, const DnsReply& reply, std::size_t limit);
 // A header alone, for messages whose question cannot be echoed.
 [[nodiscard]] std::vector<std::byte> build_dns_error(const DnsHeader& header, DnsRcode rcode);

@@ -112,6 +112,15 @@ std::optional<DnsName> DnsName::read(base::ByteReader& reader, base::Bytes messa
   }
 }
 
+bool DnsName::skip(base::ByteReader& reader) {
+  while (const auto length = reader.u8()) {
+    if (*length == 0) return true;
+    if ((*length & kPointerBits) == kPointerBits) return reader.skip(1);
+    if (*length > kMaxLabel || !reader.skip(*length)) return false;
+  }
+  return false;
+}
+
 bool DnsName::same_ignoring_case(const DnsName& other) const {
   return std::ranges::equal(wire_, other.wire_, {}, lower, lower);
 }

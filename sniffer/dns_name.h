@@ -22,6 +22,8 @@ class DnsName {
   // The name at the reader's position, the reader left behind it. `message` is the whole message that pointers count
   // from; a pointer must lead backwards, behind the header (RFC 1035 section 4.1.4). nullopt: malformed.
   [[nodiscard]] static std::optional<DnsName> read(base::ByteReader& reader, base::Bytes message);
+  // Leaves the reader behind a name, whatever its pointer leads to. False: it is cut, or has a label of no known kind.
+  [[nodiscard]] static bool skip(base::ByteReader& reader);
   // The same where compression is not allowed (questions, SVCB targets).
   [[nodiscard]] static std::optional<DnsName> read_uncompressed(base::ByteReader& reader);
 

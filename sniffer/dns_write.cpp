@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -15,6 +16,8 @@ constexpr std::uint16_t kRecursionAvailable = 0x0080;
 constexpr std::uint16_t kOpcodeMask = 0x7800;
 constexpr std::size_t kQuestionPointer = 0xc00c;  // the name right behind the header
 
+constexpr std::size_t kRecordHeader = 12;           // with a pointer as the owner
+constexpr std::size_t kOptBytes = 11;               // without options
 constexpr std::size_t kOptionHeader = 4;            // code and length, RFC 6891 section 6.1.2
 constexpr std::uint16_t kExtendedErrorOption = 15;  // RFC 8914 section 2
 
@@ -40,6 +43,16 @@ class Writer {
     bytes(base::as_bytes(question.name.wire()));
     u16(static_cast<std::uint16_t>(question.type));
     u16(question.klass);
+  }
+  void records(std::span<const DnsReplyRecord> records) {
+    for (const auto& record : records) {
+      u16(kQuestionPointer);
+      u16(static_cast<std::uint16_t>(record.type));
+      u16(kDnsClassIn);
+      u32(record.ttl);
+      u16(record.rdata.size());
+      bytes(record.rdata);
+    }
   }
   void opt(const DnsEdns& edns, DnsRcode rcode, const DnsExtendedError* error = nullptr) {
     u8(0);
@@ -88,29 +101,34 @@ void negative_soa(Writer& out, std::uint32_t ttl) {
   for (const std::uint32_t field : {1U, 3600U, 600U, 86400U, ttl}) out.u32(field);
 }
 
-std::vector<std::byte> truncated_reply(const DnsQuery& query, DnsRcode rcode) {
-  Writer out;
-  out.header(query.id, reply_flags(query, rcode) | kTruncated, 1, 0, 0, query.edns ? 1 : 0);
-  out.question(query.question);
-  if (query.edns) out.opt(kOwnEdns, rcode);
-  return std::move(out).done();
-}
-
 std::vector<std::byte> whole_reply(const DnsQuery& query, const DnsReply& reply, const DnsExtendedError* error) {
   Writer out;
   out.header(query.id, reply_flags(query, reply.rcode), 1, reply.answers.size(), reply.negative_ttl ? 1 : 0,
              query.edns ? 1 : 0);
   out.question(query.question);
-  for (const auto& record : reply.answers) {
-    out.u16(kQuestionPointer);
-    out.u16(static_cast<std::uint16_t>(record.type));
-    out.u16(kDnsClassIn);
-    out.u32(record.ttl);
-    out.u16(record.rdata.size());
-    out.bytes(record.rdata);
-  }
+  out.records(reply.answers);
   if (reply.negative_ttl) negative_soa(out, *reply.negative_ttl);
   if (query.edns) out.opt(kOwnEdns, reply.rcode, error);
+  return std::move(out).done();
+}
+
+// TC, and as many answers as fit: what a client without TCP has to live on.
+std::vector<std::byte> truncated_reply(const DnsQuery& query, const DnsReply& reply, std::size_t limit) {
+  Writer empty;
+  empty.header(query.id, 0, 1, 0, 0, 0);
+  empty.question(query.question);
+  std::size_t size = std::move(empty).done().size() + (query.edns ? kOptBytes : 0);
+  std::size_t fitting = 0;
+  for (const auto& record : reply.answers) {
+    size += kRecordHeader + record.rdata.size();
+    if (size > limit) break;
+    ++fitting;
+  }
+  Writer out;
+  out.header(query.id, reply_flags(query, reply.rcode) | kTruncated, 1, fitting, 0, query.edns ? 1 : 0);
+  out.question(query.question);
+  out.records(std::span(reply.answers).first(fitting));
+  if (query.edns) out.opt(kOwnEdns, reply.rcode);
   return std::move(out).done();
 }
 
@@ -122,7 +140,7 @@ std::vector<std::byte> build_dns_reply(const DnsQuery& query, const DnsReply& re
     if (whole.size() <= limit) return whole;
   }
   auto plain = whole_reply(query, reply, nullptr);
-  return plain.size() <= limit ? plain : truncated_reply(query, reply.rcode);
+  return plain.size() <= limit ? plain : truncated_reply(query, reply, limit);
 }
 
 std::vector<std::byte> build_dns_error(const DnsHeader& header, DnsRcode rcode) {

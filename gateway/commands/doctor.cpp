@@ -3,9 +3,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <exception>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,12 +18,15 @@
 #include "gateway/commands/command.h"
 #include "gateway/commands/doctor_report.h"
 #include "gateway/commands/probe_socket.h"
+#include "gateway/dns/exchange.h"
+#include "gateway/dns/upstreams.h"
 #include "gateway/host/capabilities.h"
 #include "gateway/host/netns_processes.h"
 #include "gateway/host/rule_watchers.h"
 #include "gateway/host/system_resolvers.h"
 #include "gateway/netlink/address_probe.h"
 #include "gateway/serve/control_socket.h"
+#include "gateway/serve/resolvers.h"
 #include "netrules/plan.h"
 
 namespace soleroute::gateway::commands {
@@ -28,12 +34,14 @@ namespace {
 
 constexpr std::chrono::milliseconds kEngineTimeout{3000};
 constexpr std::chrono::milliseconds kResolverTimeout{300};
+constexpr std::chrono::milliseconds kExamineTimeout{1500};
 constexpr std::size_t kMaxProcFile = 8192;
 
 struct DoctorOptions {
   std::string place;
   std::string engine = "/var/run/docker.sock";
   std::vector<std::string> claim;
+  std::vector<std::string> resolvers;
   std::string format = "text";
 };
 
@@ -96,6 +104,31 @@ std::vector<base::Endpoint> refusing_resolvers() {
   return refusing;
 }
 
+// As the gateway asks, for a name that every resolver knows or denies. All at once.
+base::Status examine_resolvers(const DoctorOptions& options, DoctorFacts& facts) {
+  std::vector<dns::Upstream> given;
+  for (const std::string& text : options.resolvers) {
+    SR_LET(upstream, dns::Upstream::parse(text));
+    given.push_back(std::move(*upstream));
+  }
+  const auto upstreams = serve::resolvers_of(std::move(given));
+  if (!upstreams) return {};
+  const auto traits = std::make_shared<dns::UpstreamTraits>();
+  boost::asio::io_context io(1);
+  for (const auto& upstream : *upstreams) {
+    const auto name = upstream.suffix ? *upstream.suffix : *base::HostName::parse("example.com");
+    dns::ExchangeRequest request{.server = upstream.server, .name = name, .timeout = kExamineTimeout};
+    auto examining = dns::examine(io, std::move(request), traits);
+    const auto shown = upstream.to_string();
+    boost::asio::co_spawn(io, std::move(examining), [&facts, shown](const std::exception_ptr&, bool answered) {
+      (answered ? facts.answering_resolvers : facts.silent_resolvers).push_back(shown);
+    });
+  }
+  io.run();
+  facts.resolver_faults = traits->faults();
+  return {};
+}
+
 bool are_rules_left_over() {
   const bool served = !serve::check_alone(serve::kDefaultControlSocket) || host::rules_are_watched();
   return !served && netrules::make_kernel()->exists(netrules::Intent{}.table).value_or(false);
@@ -126,6 +159,7 @@ base::Result<DoctorFacts> gather(const DoctorOptions& options) {
   if (!netfilter.empty()) facts.bridge_netfilter = netfilter.starts_with("1");
   if (facts.place == Place::kMachine) facts.networks = engine_networks(options.engine);
   if (facts.place == Place::kAgent) facts.refusing_resolvers = refusing_resolvers();
+  if (facts.place == Place::kMachine || facts.place == Place::kGateway) SR_TRY(examine_resolvers(options, facts));
   facts.claimed_elsewhere = claimed_elsewhere(facts.interfaces, facts.claim);
   return facts;
 }
@@ -157,6 +191,8 @@ void add_doctor(CLI::App& program, Invocation& invocation) {
       ->type_name("SOCKET");
   add_list_option(command, "--claim", "GATEWAY_CLAIM", options->claim, "ADDR/PREFIX",
                   "check that this address is free for the gateway to claim");
+  add_list_option(command, "--resolver", "GATEWAY_RESOLVER", options->resolvers, "[SUFFIX=]ADDR[:PORT]",
+                  "check this upstream DNS server (default: from /etc/resolv.conf)");
   add_format_option(command, options->format);
 }
 

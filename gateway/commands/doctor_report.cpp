@@ -156,6 +156,14 @@ void in_the_gateway(const DoctorFacts& facts, Findings& out) {
   }
 }
 
+void upstream_resolvers(const DoctorFacts& facts, Findings& out) {
+  for (const auto& resolver : facts.answering_resolvers) ok(out, fmt::format("resolver {} answers", resolver));
+  for (const auto& resolver : facts.silent_resolvers) {
+    note(out, fmt::format("resolver {} does not answer", resolver), "check the network, or pass --resolver ADDR");
+  }
+  for (const auto& fault : facts.resolver_faults) note(out, fault, "");
+}
+
 void in_the_guard(const DoctorFacts& facts, Findings& out) {
   if (facts.effective_powers.admin) {
     ok(out, "has CAP_NET_ADMIN");
@@ -263,10 +271,12 @@ std::vector<Finding> diagnose(const DoctorFacts& facts) {
       kernel(facts, out);
       on_the_machine(facts, out);
       engine(facts, out);
+      upstream_resolvers(facts, out);
       break;
     case Place::kGateway:
       kernel(facts, out);
       in_the_gateway(facts, out);
+      upstream_resolvers(facts, out);
       break;
     case Place::kGuard:
       kernel(facts, out);

@@ -46,6 +46,9 @@ struct DoctorFacts {
   std::vector<base::InterfaceAddress> claim;       // what the gateway is told to claim
   std::vector<base::IpAddress> claimed_elsewhere;  // of these, those that somebody else answers for
   std::vector<base::Endpoint> refusing_resolvers;  // of resolv.conf, those where nobody listens
+  std::vector<std::string> answering_resolvers;    // that the gateway would ask
+  std::vector<std::string> silent_resolvers;       // the same
+  std::vector<std::string> resolver_faults;        // a sentence each
 };
 
 enum class Level { kOk, kNote, kProblem };

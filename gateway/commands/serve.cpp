@@ -28,8 +28,6 @@
 namespace soleroute::gateway::commands {
 namespace {
 
-constexpr std::uint16_t kDnsPort = 53;
-
 template <class T>
 struct Named {
   std::string_view name;
@@ -111,8 +109,8 @@ base::Status parse_addresses(const ServeArguments& arguments, serve::ServeOption
       std::ranges::count_if(options.claim, [](const auto& item) { return item.address.is_v6(); }) > 1) {
     return base::usage_error("--claim: at most one address of each family");
   }
-  auto resolvers = parse_all<base::Endpoint>("--resolver", arguments.resolver,
-                                             [](const auto& text) { return base::Endpoint::parse(text, kDnsPort); });
+  auto resolvers = parse_all<dns::Upstream>("--resolver", arguments.resolver,
+                                            [](const auto& text) { return dns::Upstream::parse(text); });
   if (!resolvers) return std::unexpected(resolvers.error());
   options.resolvers = std::move(*resolvers);
   SR_LET(host, parse_all<base::IpAddress>("--host-address", arguments.host_address, parse_host_address));
@@ -253,8 +251,8 @@ void add_serve_options(CLI::App& program, ServeArguments& to) {
       ->type_name("IFACE");
   add_list_option(program, "--claim", "GATEWAY_CLAIM", to.claim, "ADDR/PREFIX",
                   "address to claim as the agents' gateway once ready, one per family");
-  add_list_option(program, "--resolver", "GATEWAY_RESOLVER", to.resolver, "ADDR[:PORT]",
-                  "upstream DNS server (default: from /etc/resolv.conf)");
+  add_list_option(program, "--resolver", "GATEWAY_RESOLVER", to.resolver, "[SUFFIX=]ADDR[:PORT]",
+                  "upstream DNS server, or the one for names below SUFFIX (default: from /etc/resolv.conf)");
   add_list_option(program, "--host-address", "GATEWAY_HOST_ADDRESS", to.host_address, "ADDR",
                   "address of host.gateway.internal (default: the container engine's host, or loopback)");
   add_ca_option(program, to.ca_dir,

@@ -4,6 +4,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
@@ -121,25 +122,39 @@ bool answers(const DnsQuery& query, const DnsResponse& response) {
          response.question.name.same_ignoring_case(query.question.name);
 }
 
-bool is_usable(const DnsResponse& response) {
-  return response.rcode == DnsRcode::kNoError || response.rcode == DnsRcode::kNxDomain;
+bool says_no_edns(DnsRcode rcode) {
+  return rcode == DnsRcode::kFormErr || rcode == DnsRcode::kNotImp || rcode == DnsRcode::kBadVers;
+}
+
+// What a response without the question means: servers that cannot read a query answer with a header alone.
+Heard judge_header(const sniffer::DnsHeader& header) {
+  const auto rcode = static_cast<DnsRcode>(header.flags & 0xfU);
+  const bool bare = header.questions == 0 && rcode != DnsRcode::kNoError && rcode != DnsRcode::kNxDomain;
+  return {.fault = bare ? ExchangeFault::kNoEdns : ExchangeFault::kMalformed, .rcode = rcode};
 }
 
 // What one datagram means; nullopt: it is not about this question, wait for another.
-std::optional<ExchangeResult> judge(const DnsQuery& query, base::Bytes datagram) {
+std::optional<Heard> judge(const DnsQuery& query, base::Bytes datagram) {
   const auto header = sniffer::parse_dns_header(datagram);
   if (!header || header->id != query.id || !header->is_response()) return std::nullopt;
   auto parsed = sniffer::parse_dns_response(datagram);
-  if (!parsed.complete()) return std::unexpected(ExchangeFault::kMalformed);
+  if (!parsed.complete()) return judge_header(*header);
   DnsResponse response = std::move(parsed).value();
   if (!answers(query, response)) return std::nullopt;
-  if (response.question.name != query.question.name) return std::unexpected(ExchangeFault::kCaseLost);
-  if (response.truncated) return std::unexpected(ExchangeFault::kTruncated);
-  // What servers say that do not know EDNS (RFC 6891 section 7).
-  const bool no_edns = response.rcode == DnsRcode::kFormErr || response.rcode == DnsRcode::kNotImp;
-  if (no_edns) return std::unexpected(ExchangeFault::kMalformed);
-  if (!is_usable(response)) return std::unexpected(ExchangeFault::kServerFault);
-  return response;
+  const auto rcode = response.rcode;
+  const bool case_kept = response.question.name == query.question.name;
+  const bool truncated = response.truncated;
+  // Whatever its letter case: it makes the gateway ask again, not believe.
+  if (says_no_edns(rcode)) return Heard{.fault = ExchangeFault::kNoEdns, .rcode = rcode};
+  Heard heard{.response = std::move(response), .rcode = rcode};
+  if (!case_kept) {
+    heard.fault = ExchangeFault::kCaseLost;
+  } else if (truncated) {
+    heard.fault = ExchangeFault::kTruncated;
+  } else if (!is_usable(rcode)) {
+    heard = {.fault = ExchangeFault::kServerFault, .rcode = rcode};
+  }
+  return heard;
 }
 
 std::vector<std::byte> with_length(const std::vector<std::byte>& message) {
@@ -157,20 +172,11 @@ tcp::endpoint tcp_endpoint(const base::Endpoint& server) {
   return endpoint;
 }
 
-// Where TCP can do better: a server that truncates, loses the case, or does not know EDNS; a forger in between.
-bool tcp_may_help(ExchangeFault fault) {
-  switch (fault) {
-    case ExchangeFault::kTruncated:
-    case ExchangeFault::kCaseLost:
-    case ExchangeFault::kForgeries:
-    case ExchangeFault::kMalformed:
-      return true;
-    default:
-      return false;
-  }
-}
-
 }  // namespace
+
+bool is_usable(DnsRcode rcode) {
+  return rcode == DnsRcode::kNoError || rcode == DnsRcode::kNxDomain;
+}
 
 std::string_view to_string(ExchangeFault fault) {
   switch (fault) {
@@ -186,6 +192,8 @@ std::string_view to_string(ExchangeFault fault) {
       return "did not keep the letter case";
     case ExchangeFault::kForgeries:
       return "was drowned in forged answers";
+    case ExchangeFault::kNoEdns:
+      return "does not know EDNS";
     case ExchangeFault::kServerFault:
       return "failed or refused";
     case ExchangeFault::kSystem:
@@ -194,29 +202,38 @@ std::string_view to_string(ExchangeFault fault) {
   return "failed";
 }
 
-asio::awaitable<ExchangeResult> exchange_udp(asio::io_context& io, ExchangeRequest request) {
+asio::awaitable<Heard> exchange_udp(asio::io_context& io, ExchangeRequest request) {
   auto query = unguessable(request);
   base::Fd fd = open_socket(request, SOCK_DGRAM);
-  if (!query || !fd) co_return std::unexpected(ExchangeFault::kSystem);
-  if (!connect_now(fd.get(), request.server)) co_return std::unexpected(ExchangeFault::kUnreachable);
-  query->edns = sniffer::DnsEdns{.udp_size = sniffer::kEdnsSize, .version = 0};
+  Heard failed{.fault = ExchangeFault::kSystem};
+  if (!query || !fd) co_return failed;
+  failed.fault = ExchangeFault::kUnreachable;
+  if (!connect_now(fd.get(), request.server)) co_return failed;
+  if (request.edns) query->edns = sniffer::DnsEdns{.udp_size = sniffer::kEdnsSize, .version = 0};
   const auto message = sniffer::build_dns_query(*query);
-  if (::send(fd.get(), message.data(), message.size(), MSG_NOSIGNAL) < 0) {
-    co_return std::unexpected(ExchangeFault::kUnreachable);
-  }
+  if (::send(fd.get(), message.data(), message.size(), MSG_NOSIGNAL) < 0) co_return failed;
 
   const auto timed = std::make_shared<Timed<udp::socket>>(io);
-  if (!adopt(timed->socket, std::move(fd), request.server)) co_return std::unexpected(ExchangeFault::kSystem);
+  failed.fault = ExchangeFault::kSystem;
+  if (!adopt(timed->socket, std::move(fd), request.server)) co_return failed;
   arm(timed, request.timeout);
   const Disarm disarm(*timed);
   std::vector<std::byte> buffer(kDatagramBuffer);
+  std::optional<Heard> careless;
   for (std::size_t mismatches = 0; mismatches < kMaxMismatches; ++mismatches) {
     const auto into = asio::buffer(buffer.data(), buffer.size());
     const auto [error, size] = co_await timed->socket.async_receive(into, kAwait);
-    if (error) co_return std::unexpected(timed->fault());
-    if (auto verdict = judge(*query, std::span(buffer).first(size))) co_return *std::move(verdict);
+    failed.fault = timed->fault();
+    if (error) co_return careless ? *std::move(careless) : failed;
+    auto heard = judge(*query, std::span(buffer).first(size));
+    if (!heard || (careless && heard->fault == ExchangeFault::kCaseLost)) continue;
+    if (heard->fault != ExchangeFault::kCaseLost || request.case_patience.count() == 0) co_return *std::move(heard);
+    careless = std::move(heard);
+    arm(timed, std::min(request.case_patience, request.timeout));
   }
-  co_return std::unexpected(ExchangeFault::kForgeries);
+  if (careless) co_return *std::move(careless);
+  failed.fault = ExchangeFault::kForgeries;
+  co_return failed;
 }
 
 asio::awaitable<ExchangeResult> exchange_tcp(asio::io_context& io, ExchangeRequest request) {
@@ -252,17 +269,8 @@ asio::awaitable<ExchangeResult> exchange_tcp(asio::io_context& io, ExchangeReque
   if (!parsed.complete()) co_return std::unexpected(ExchangeFault::kMalformed);
   DnsResponse response = std::move(parsed).value();
   if (!answers(*query, response) || response.truncated) co_return std::unexpected(ExchangeFault::kMalformed);
-  if (!is_usable(response)) co_return std::unexpected(ExchangeFault::kServerFault);
+  if (!is_usable(response.rcode)) co_return std::unexpected(ExchangeFault::kServerFault);
   co_return response;
-}
-
-asio::awaitable<ExchangeResult> exchange(asio::io_context& io, ExchangeRequest request) {
-  const auto deadline = Clock::now() + request.timeout;
-  auto result = co_await exchange_udp(io, request);
-  if (result || !tcp_may_help(result.error())) co_return result;
-  request.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
-  if (request.timeout <= std::chrono::milliseconds::zero()) co_return result;
-  co_return co_await exchange_tcp(io, std::move(request));
 }
 
 }  // namespace soleroute::gateway::dns

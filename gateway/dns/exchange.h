@@ -9,10 +9,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <memory>
+#include <optional>
 #include <string_view>
 
 #include "base/host_name.h"
 #include "base/ip_address.h"
+#include "gateway/dns/upstream_traits.h"
 #include "sniffer/dns_message.h"
 
 namespace soleroute::gateway::dns {
@@ -24,7 +27,8 @@ enum class ExchangeFault : std::uint8_t {
   kTruncated,    // asks for TCP
   kCaseLost,     // right but for the letter case: a careless server, or a forger who cannot see the question
   kForgeries,    // kMaxMismatches datagrams that did not answer the question
-  kServerFault,  // an RCODE other than NOERROR and NXDOMAIN
+  kNoEdns,       // FORMERR, NOTIMP or BADVERS, as servers say that do not know EDNS (RFC 6891 section 7)
+  kServerFault,  // another RCODE than NOERROR and NXDOMAIN
   kSystem,       // no socket, no mark, no randomness
 };
 [[nodiscard]] std::string_view to_string(ExchangeFault fault);
@@ -35,17 +39,36 @@ struct ExchangeRequest {
   sniffer::DnsType type = sniffer::DnsType::kA;
   std::uint32_t mark = 0;
   std::chrono::milliseconds timeout{0};
+  bool edns = true;                            // false: not asked with it
+  std::chrono::milliseconds case_patience{0};  // after an answer that lost the letter case, for one that has kept it
 };
 
 using ExchangeResult = std::expected<sniffer::DnsResponse, ExchangeFault>;
 
 inline constexpr std::size_t kMaxMismatches = 8;
 
+// An answer about the name, not about the server.
+[[nodiscard]] bool is_usable(sniffer::DnsRcode rcode);
+
+// What came back over UDP. With a fault, the response is what may be used if nothing better is to be had.
+struct Heard {
+  std::optional<ExchangeFault> fault{};
+  std::optional<sniffer::DnsResponse> response{};
+  sniffer::DnsRcode rcode = sniffer::DnsRcode::kNoError;  // also where there is no response
+};
+
 // A fresh connected socket each time: the kernel picks a random port and drops what other addresses send (RFC 5452).
-[[nodiscard]] boost::asio::awaitable<ExchangeResult> exchange_udp(boost::asio::io_context& io, ExchangeRequest request);
+[[nodiscard]] boost::asio::awaitable<Heard> exchange_udp(boost::asio::io_context& io, ExchangeRequest request);
 // RFC 7766; without EDNS, which only UDP needs here.
 [[nodiscard]] boost::asio::awaitable<ExchangeResult> exchange_tcp(boost::asio::io_context& io, ExchangeRequest request);
-// UDP, and TCP once where that can help, both within the time-out.
-[[nodiscard]] boost::asio::awaitable<ExchangeResult> exchange(boost::asio::io_context& io, ExchangeRequest request);
+
+// All that may help with this server, within the time-out: UDP with EDNS and without it, TCP, UDP again. What it shows
+// is remembered in `traits`, never null.
+[[nodiscard]] boost::asio::awaitable<ExchangeResult> exchange(boost::asio::io_context& io, ExchangeRequest request,
+                                                              std::shared_ptr<UpstreamTraits> traits);
+
+// The same to find out what a server cannot do, TCP included. False: it said nothing.
+[[nodiscard]] boost::asio::awaitable<bool> examine(boost::asio::io_context& io, ExchangeRequest request,
+                                                   std::shared_ptr<UpstreamTraits> traits);
 
 }  // namespace soleroute::gateway::dns

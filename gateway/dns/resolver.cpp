@@ -95,6 +95,7 @@ struct Resolver::State {
         budgets(std::move(limits)),
         health(options.upstreams.size()) {
     if (!budgets.clients) budgets.clients = std::make_shared<ClientLimits>();
+    if (!options.traits) options.traits = std::make_shared<UpstreamTraits>();
   }
 
   asio::io_context& io;
@@ -143,6 +144,9 @@ struct Resolver::State {
   };
   static asio::awaitable<std::optional<UpstreamAnswer>> ask(std::shared_ptr<State> self, FlightKey key,
                                                             std::chrono::milliseconds longest);
+  static asio::awaitable<std::optional<UpstreamAnswer>> ask_servers(std::shared_ptr<State> self, FlightKey key,
+                                                                    Clock::time_point deadline);
+  [[nodiscard]] std::deque<std::size_t> servers_for(const base::HostName& name) const;
   [[nodiscard]] SharedSet instead_of_an_answer(const FlightKey& key) const;
   void note(std::size_t server, const ExchangeResult& response);
   [[nodiscard]] std::chrono::seconds ttl_of(const sniffer::DnsAnswer& answer) const;
@@ -250,28 +254,69 @@ asio::awaitable<void> Resolver::State::fly(std::shared_ptr<State> self, FlightKe
   self->names->remember(key.name, landing.result->addresses, landing.result->expires);
 }
 
-// Tries the servers in order of health until one answers, all have refused, or time is up.
+// The servers for this name and no others, best first.
+std::deque<std::size_t> Resolver::State::servers_for(const base::HostName& name) const {
+  const base::HostName* const suffix = suffix_for(options.upstreams, name);
+  std::deque<std::size_t> servers;
+  for (const std::size_t index : health.order(Clock::now())) {
+    const auto& own = options.upstreams[index].suffix;
+    if (suffix == nullptr ? !own : own == *suffix) servers.push_back(index);
+  }
+  return servers;
+}
+
+// An answer may end at an alias whose target it does not have: then that is asked for, and what it leads to belongs to
+// the name that was asked for first.
 asio::awaitable<std::optional<Resolver::State::UpstreamAnswer>> Resolver::State::ask(
     std::shared_ptr<State> self, FlightKey key, std::chrono::milliseconds longest) {
   const auto deadline = Clock::now() + std::min(longest, self->options.total_timeout);
-  const auto order = self->health.order(Clock::now());
-  std::deque<std::size_t> servers(order.begin(), order.end());
+  auto told = co_await ask_servers(self, key, deadline);
+  std::vector<base::HostName> asked{key.name};
+  while (told && told->answer.unfinished) {
+    const auto target = told->answer.canonical.host_name();
+    if (!target || never_asked(*target) || !may_follow(self->options.upstreams, key.name, *target)) break;
+    const bool loop = std::ranges::find(asked, *target) != asked.end();
+    if (loop || asked.size() > kMaxFollowed) co_return std::nullopt;
+    asked.push_back(*target);
+    FlightKey next_key{*target, key.type};
+    auto next = co_await ask_servers(self, std::move(next_key), deadline);
+    if (!next) co_return std::nullopt;
+    auto& answer = next->answer;
+    if (answer.hops == 0) answer.canonical = told->answer.canonical;  // not in the letter case of the question
+    answer.hops += told->answer.hops;
+    if (answer.hops > sniffer::kMaxCnameHops) co_return std::nullopt;
+    if (told->answer.ttl) answer.ttl = std::min(*told->answer.ttl, answer.ttl.value_or(*told->answer.ttl));
+    told = std::move(next);
+  }
+  co_return told;
+}
+
+// Tries the servers in order of health until one answers, all have refused, or time is up.
+asio::awaitable<std::optional<Resolver::State::UpstreamAnswer>> Resolver::State::ask_servers(
+    std::shared_ptr<State> self, FlightKey key, Clock::time_point deadline) {
+  auto servers = self->servers_for(key.name);
   std::vector<std::size_t> silent;
   while (!servers.empty()) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     if (left <= std::chrono::milliseconds::zero()) break;
     const std::size_t server = servers.front();
     servers.pop_front();
-    ExchangeRequest request{self->options.upstreams[server], key.name, key.type, self->options.mark,
-                            std::min(left, self->options.attempt_timeout)};
-    const auto response = co_await exchange(self->io, std::move(request));
+    ExchangeRequest request{.server = self->options.upstreams[server].server,
+                            .name = key.name,
+                            .type = key.type,
+                            .mark = self->options.mark,
+                            .timeout = std::min(left, self->options.attempt_timeout)};
+    request.edns = std::ranges::find(silent, server) == silent.end();  // it may be EDNS that it is silent about
+    const bool plain = !request.edns;
+    const auto response = co_await exchange(self->io, std::move(request), self->options.traits);
     self->note(server, response);
     if (!response) {
       if (response.error() != ExchangeFault::kTimedOut) continue;
-      silent.push_back(server);
+      if (!plain) silent.push_back(server);
       servers.push_back(server);  // only silence is worth asking the same server again
       continue;
     }
+    if (plain) self->options.traits->edns_is_doubtful(self->options.upstreams[server].server);
     std::erase(silent, server);
     for (const auto other : silent) self->health.silent(other, key.name, Clock::now());
     silent.clear();

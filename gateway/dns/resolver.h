@@ -17,19 +17,22 @@
 #include "gateway/audit/counters.h"
 #include "gateway/dns/client_limits.h"
 #include "gateway/dns/reverse_names.h"
+#include "gateway/dns/upstream_traits.h"
+#include "gateway/dns/upstreams.h"
 #include "gateway/net/descriptor_budget.h"
 #include "sniffer/dns_message.h"
 
 namespace soleroute::gateway::dns {
 
 struct ResolverOptions {
-  std::vector<base::Endpoint> upstreams;            // tried in order of health; never empty
+  std::vector<Upstream> upstreams;                  // those for a name are tried in order of health; never empty
   std::chrono::milliseconds attempt_timeout{1500};  // one upstream, one try
   std::chrono::milliseconds total_timeout{5000};    // one question
   std::chrono::seconds max_ttl{300};                // cached no longer than this
   std::chrono::seconds min_ttl{1};
   std::chrono::seconds max_negative_ttl{60};  // "no such name" and "no data"
   std::uint32_t mark = 0;                     // SO_MARK on sockets towards upstreams; 0: none
+  std::shared_ptr<UpstreamTraits> traits{};   // of the resolvers of all workers; null: this resolver's own
 };
 
 struct Addresses {
@@ -77,6 +80,7 @@ class Resolver {
 
   static constexpr std::chrono::milliseconds kResolutionDelay{50};  // RFC 8305 section 3
   static constexpr std::chrono::seconds kFailureTtl{5};             // RFC 9520 section 3.2
+  static constexpr std::size_t kMaxFollowed = 32;                   // aliases whose targets are asked for, one question
   static constexpr std::size_t kMaxQuestions = 512;                 // under way at once, by one worker
   static constexpr std::size_t kKeptForFew = 128;                   // of them, for clients that have few
   static constexpr std::size_t kFew = 16;

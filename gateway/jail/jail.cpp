@@ -47,6 +47,7 @@
 #include "gateway/jail/trust.h"
 #include "gateway/netlink/links.h"
 #include "gateway/serve/denied_networks.h"
+#include "gateway/serve/resolvers.h"
 #include "gateway/serve/rule_intent.h"
 #include "gateway/workers/runtime.h"
 
@@ -74,12 +75,11 @@ int worker_count(const JailOptions& options) {
   return std::clamp(options.workers == 0 ? processors : options.workers, 1, kMaxJailWorkers);
 }
 
-base::Result<std::vector<base::Endpoint>> choose_resolvers(const JailOptions& options, const policy::Policy& policy) {
-  if (!options.resolvers.empty()) return options.resolvers;
-  auto found = host::system_resolvers();
+base::Result<std::vector<dns::Upstream>> choose_resolvers(const JailOptions& options, const policy::Policy& policy) {
+  auto found = serve::resolvers_of(options.resolvers);
   // Nothing is ever asked of a resolver when everything is denied.
   if (!found && policy.denies_everything()) {
-    return std::vector<base::Endpoint>{{base::IpAddress::v4({127, 0, 0, 1}), kDnsPort}};
+    return std::vector<dns::Upstream>{base::Endpoint{base::IpAddress::v4({127, 0, 0, 1}), kDnsPort}};
   }
   return found;
 }
@@ -380,7 +380,7 @@ class Run {
       end.policy_options += fmt::format("--policy {} ", in_shell_quotes(file));
     }
     std::vector<std::string> servers;
-    for (const base::Endpoint& resolver : resolvers_) servers.push_back(resolver.address.to_string());
+    for (const dns::Upstream& resolver : resolvers_) servers.push_back(resolver.server.address.to_string());
     end.name_servers = fmt::format("{}", fmt::join(servers, ", "));
     const bool has_run = status != 0 && status != kCannotExecute && status != kNotFound;
     if (has_run) end.hint = socket_hint(options_.command, current_environment(), hidden_sockets_);
@@ -434,7 +434,7 @@ class Run {
   Identity identity_;
   std::vector<base::Mount> mounts_;
   LoadedPolicy policy_;
-  std::vector<base::Endpoint> resolvers_;
+  std::vector<dns::Upstream> resolvers_;
   net::DeniedNetworks denied_networks_;
   std::optional<inspect::Authority> authority_;  // until the runtime has it
   std::string origin_roots_;

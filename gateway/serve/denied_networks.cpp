@@ -8,18 +8,19 @@
 
 namespace soleroute::gateway::serve {
 
-std::vector<base::Cidr> taken_networks(const policy::Policy& policy, std::span<const base::Endpoint> resolvers) {
+std::vector<base::Cidr> taken_networks(const policy::Policy& policy, std::span<const dns::Upstream> resolvers) {
   auto taken = host::networks_here();
   const auto listed = policy.listed_ranges();
   taken.insert(taken.end(), listed.begin(), listed.end());
   for (const auto& resolver : resolvers) {
-    if (const auto only = base::Cidr::make(resolver.address, resolver.address.bits())) taken.push_back(*only);
+    const auto& address = resolver.server.address;
+    if (const auto only = base::Cidr::make(address, address.bits())) taken.push_back(*only);
   }
   return taken;
 }
 
 net::DeniedNetworks serving_networks(const ServeOptions& options, const policy::Policy& policy,
-                                     std::span<const base::Endpoint> resolvers, const net::DeniedNetworks& before) {
+                                     std::span<const dns::Upstream> resolvers, const net::DeniedNetworks& before) {
   if (!options.program_rules || options.proxy_only) return {};
   auto taken = taken_networks(policy, resolvers);
   for (const auto& claimed : options.claim) taken.push_back(claimed.subnet());

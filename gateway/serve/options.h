@@ -11,6 +11,7 @@
 
 #include "base/ip_address.h"
 #include "gateway/audit/decision_log.h"
+#include "gateway/dns/upstreams.h"
 #include "gateway/secrets/secret_store.h"
 #include "netrules/plan.h"
 #include "policy/policy.h"
@@ -31,7 +32,7 @@ struct ServeOptions {
   bool proxy_only = false;                        // kRouter, but nothing is redirected: the explicit proxy alone
   std::string inside_interface;                   // empty: the one whose subnet holds the claimed address
   std::vector<base::InterfaceAddress> claim;      // at most one of each family
-  std::vector<base::Endpoint> resolvers;          // empty: /etc/resolv.conf
+  std::vector<dns::Upstream> resolvers;           // none for names outside all suffixes: /etc/resolv.conf
   std::vector<base::IpAddress> host_addresses{};  // of host.gateway.internal; empty: found out
   bool in_container = true;                       // where the host is another machine than this one
   std::string control_socket = kDefaultControlSocket;

@@ -36,6 +36,7 @@
 #include "gateway/serve/metrics_server.h"
 #include "gateway/serve/pulse.h"
 #include "gateway/serve/reload_watch.h"
+#include "gateway/serve/resolvers.h"
 #include "gateway/serve/rule_intent.h"
 #include "gateway/serve/rule_reconciler.h"
 #include "gateway/serve/self_check.h"
@@ -97,8 +98,7 @@ class Supervisor {
     policy_ = std::move(*policy);
     leave_no_core();
     SR_TRY(rules_.probe());
-    SR_LET(resolvers, options_.resolvers.empty() ? host::system_resolvers()
-                                                 : base::Result<std::vector<base::Endpoint>>(options_.resolvers));
+    SR_LET(resolvers, resolvers_of(options_.resolvers));
     resolvers_ = std::move(*resolvers);
     SR_LET(roots, host::read_roots(options_.trust_files));
     origin_roots_ = std::move(*roots);
@@ -400,7 +400,7 @@ class Supervisor {
     const auto up = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
     const nlohmann::json answer{
         {"health", health()},
-        {"warnings", host::with_mount_warning(problems_, serving_policy_files(options_))},
+        {"warnings", with_faults(host::with_mount_warning(problems_, serving_policy_files(options_)), *runtime_)},
         {"version", options_.version},
         {"uptime_s", up.count()},
         {"topology", topology_name()},
@@ -455,7 +455,7 @@ class Supervisor {
   ReloadWatch reloads_{loop_, log_, [this] { return runtime_->behind(); }};
   std::shared_ptr<const policy::Policy> policy_;
   std::chrono::system_clock::time_point policy_read_ = std::chrono::system_clock::now();
-  std::vector<base::Endpoint> resolvers_;
+  std::vector<dns::Upstream> resolvers_;
   host::HostAddress host_;
   net::DeniedNetworks denied_networks_;
   std::shared_ptr<dns::DeniedAddresses> denied_ = std::make_shared<dns::DeniedAddresses>();

@@ -198,6 +198,10 @@ std::size_t Runtime::worker_count() const {
   return state_->workers.size();
 }
 
+std::vector<std::string> Runtime::resolver_faults() const {
+  return state_->shared.resolver_traits->faults();
+}
+
 Capacity Runtime::capacity() const {
   return state_->capacity;
 }

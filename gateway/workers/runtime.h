@@ -18,6 +18,7 @@
 #include "gateway/audit/decision_log.h"
 #include "gateway/dns/denied_addresses.h"
 #include "gateway/dns/search_list.h"
+#include "gateway/dns/upstreams.h"
 #include "gateway/flow/host_services.h"
 #include "gateway/inspect/inspection.h"
 #include "gateway/net/client_keys.h"
@@ -27,7 +28,7 @@
 namespace soleroute::gateway::workers {
 
 struct RuntimeOptions {
-  std::vector<base::Endpoint> resolvers;       // upstream DNS; never empty
+  std::vector<dns::Upstream> resolvers;        // upstream DNS; never empty
   dns::SearchList search{};                    // of the resolvers in front of it, as far as that is known
   std::vector<base::IpAddress> own_addresses;  // the gateway as the agent sees it
   // What DNS answers for denied names; without networks it is the gateway's own address. Never null.
@@ -67,6 +68,8 @@ class Runtime {
   [[nodiscard]] std::vector<std::size_t> stalled() const;
   static constexpr std::chrono::milliseconds kStalled{1000};
   [[nodiscard]] std::size_t worker_count() const;
+  // What upstream DNS servers lately did wrong that the gateway works around, a sentence each.
+  [[nodiscard]] std::vector<std::string> resolver_faults() const;
   [[nodiscard]] Capacity capacity() const;
   [[nodiscard]] std::shared_ptr<const policy::Policy> policy() const;
   // From now on a connection from 127.0.0.1 and this port is the gateway's check of itself: refused as any other, and

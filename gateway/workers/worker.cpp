@@ -42,10 +42,11 @@ std::optional<base::Endpoint> original_destination(int fd, const base::Endpoint&
   return base::Endpoint::from_sockaddr(reinterpret_cast<const sockaddr&>(address));
 }
 
-dns::ResolverOptions resolver_options(const RuntimeOptions& options) {
+dns::ResolverOptions resolver_options(const Shared& shared) {
   dns::ResolverOptions resolver;
-  resolver.upstreams = options.resolvers;
-  resolver.mark = options.upstream_mark;
+  resolver.upstreams = shared.options.resolvers;
+  resolver.mark = shared.options.upstream_mark;
+  resolver.traits = shared.resolver_traits;
   return resolver;
 }
 
@@ -87,7 +88,7 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages polic
     : shared_(shared),
       wheel_(loop_),
       descriptors_(shared.descriptors_per_worker, net::ClientKeys(shared.options.clients)),
-      resolver_(loop_, resolver_options(shared.options), shared.cache, shared.names, shared.counters,
+      resolver_(loop_, resolver_options(shared), shared.cache, shared.names, shared.counters,
                 {shared.lookups, &descriptors_}),
       connector_(loop_, wheel_, resolver_, *shared.names, shared.options.upstream_mark, shared.options.local_addresses,
                  &descriptors_),

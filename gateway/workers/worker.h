@@ -60,6 +60,8 @@ struct Shared {
   std::size_t pipes_per_worker = 0;
   std::shared_ptr<net::OwnAddressBook> own_addresses = std::make_shared<net::OwnAddressBook>();
   std::shared_ptr<dns::SearchedNames> searched = std::make_shared<dns::SearchedNames>(options.search);
+  std::shared_ptr<dns::UpstreamTraits> resolver_traits = std::make_shared<dns::UpstreamTraits>(
+      [&written = log](const std::string& fault) { written.lifecycle("resolver", fault); });
 };
 
 // A snapshot, and what gateway.internal says of it.

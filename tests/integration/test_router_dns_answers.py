@@ -43,7 +43,7 @@ def test_an_allowed_name_at_a_non_public_address_is_not_dialled(case, lab, addre
     answer = ask(lab, name, dns.AAAA if v6 else dns.A)
     assert answer.records == [] or answer.addresses() == [at.GW6 if v6 else at.GW]
     syns = lab.capture.mark()
-    reply, how = web.talk(lab.agent, at.WILD, 443, tls_wire.client_hello(name))
+    reply, how = web.talk(lab.agent, at.WILD, 443, tls_wire.client_hello(name), enough=1)
     assert tls_wire.verdict(reply, how) in ("alert", "rst", "fin", "handshake"), "refused, or told so on a page"
     response = web.http(lab.agent, name, f"/{case.canary}", address=at.WILD)
     assert response.status in (403, 502)
@@ -107,7 +107,7 @@ def _aliases(count, final):
 
 
 @threat("T042")
-@pytest.mark.parametrize(("count", "works"), [(8, True), (9, False), (20, False)])
+@pytest.mark.parametrize(("count", "works"), [(8, True), (16, True), (30, True), (65, False), (200, False)])
 def test_alias_chains_are_bounded(case, lab, count, works):
     case.canary_may_leave = True
     name = fresh(case)
@@ -119,7 +119,9 @@ def test_alias_chains_are_bounded(case, lab, count, works):
 
 HOSTILE_ANSWERS = {
     "an alias of itself": lambda q: [dns.reply(q.raw, [dns.cname(q.name)])],
-    "two aliases of one name": lambda q: [dns.reply(q.raw, [dns.cname("a.wild.test"), dns.cname("b.wild.test")])],
+    "two aliases of one another": lambda q: [
+        dns.reply(q.raw, [dns.cname("a.wild.test"), dns.cname(q.name, owner=dns.labels("a.wild.test")), *dns.a(at.EV, owner=dns.labels("b.wild.test"))])
+    ],
     "an address of somebody else": lambda q: [
         dns.reply(q.raw, dns.a(at.EV, owner=dns.labels("other.wild.test")))
     ],
@@ -129,7 +131,6 @@ HOSTILE_ANSWERS = {
     "a label of 0x40": lambda q: [dns.reply(q.raw, dns.a(at.EV, owner=b"\x40" + b"a" * 64 + b"\0"))],
     "rdata beyond the packet": lambda q: [dns.reply(q.raw, [b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 0, 400) + b"\x2d"])],
     "a count that lies": lambda q: [dns.reply(q.raw, dns.a(at.EV))[:6] + b"\xff\xff" + dns.reply(q.raw, dns.a(at.EV))[8:]],
-    "bytes left over": lambda q: [dns.reply(q.raw, dns.a(at.EV)) + b"left over"],
     "an address of 3 bytes": lambda q: [dns.reply(q.raw, [dns.record(dns.A, b"\x2d\x21\x20")])],
     "nothing but a header": lambda q: [q.raw[:2] + b"\x81\x80" + b"\0" * 8],
     "eleven bytes": lambda q: [dns.reply(q.raw, dns.a(at.EV))[:11]],

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/serve/resolvers.h"
+
+#include "gateway/host/system_resolvers.h"
+
+namespace soleroute::gateway::serve {
+
+base::Result<std::vector<dns::Upstream>> resolvers_of(std::vector<dns::Upstream> given) {
+  if (dns::has_general(given)) return given;
+  SR_LET(of_machine, host::system_resolvers());
+  given.insert(given.end(), of_machine->begin(), of_machine->end());
+  return given;
+}
+
+std::vector<std::string> with_faults(std::vector<std::string> warnings, const workers::Runtime& runtime) {
+  const auto faults = runtime.resolver_faults();
+  warnings.insert(warnings.end(), faults.begin(), faults.end());
+  return warnings;
+}
+
+}  // namespace soleroute::gateway::serve

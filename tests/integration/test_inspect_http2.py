@@ -71,6 +71,15 @@ def test_curl_speaks_http2_to_an_origin_that_does_and_http1_to_one_that_does_not
     case.may_leave.add((at.SPARE, 6, 443))
 
 
+@pytest.mark.parametrize("version", ["--http2", "--http1.1"])
+def test_blanks_at_the_ends_of_an_origins_fields_are_cut_off(case, lab, router, version):
+    code, said = lab.run_client("curl", "-sS", version, "--cacert", router.ca_certificate, "-w", "[%header{x-blank}]", f"https://{HOST}/ok/blanks")
+    assert (code, said) == (0, "blanks[padded]"), said
+    code, said = lab.run_client("curl", "-sS", version, "--cacert", router.ca_certificate, "-D", "-", f"https://{HOST}/ok/blanks")
+    assert "x-blank: padded\r\n".replace("\r", "") in said and "x-empty: \n" in said, said
+    del case
+
+
 def test_each_stream_is_decided_and_the_others_go_on(case, lab, router, origin):
     said = node(lab, router, "mixed")
     assert (said["/denied"], said["/ok/a"], said["/denied/too"], said["open"]) == (403, 200, 403, "still open"), said

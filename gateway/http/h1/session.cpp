@@ -27,9 +27,8 @@ constexpr std::size_t kMostOfAPage = std::size_t{256} << 10;  // that is one cli
 constexpr std::string_view kLacksChunks = "a body on this method over HTTP/1.0, under a rule about requests";
 constexpr std::string_view kAbsoluteUrlNeeded = "requests to a proxy need an absolute http:// URL";
 constexpr std::string_view kNoProxyHere =
-    "there is no proxy at this address. Unset HTTPS_PROXY and HTTP_PROXY: direct connections are allowed by the "
-    "policy. "
-    "If the program needs a proxy, set them to http://gateway.internal:8080";
+    "there is no proxy at this address. Unset HTTPS_PROXY and HTTP_PROXY: connections without a proxy reach what the "
+    "policy allows. For a program that needs a proxy, start the gateway with --explicit-proxy";
 
 }  // namespace
 

@@ -25,6 +25,10 @@ document.body.append('[over ' + by + '] [' + asked.status + ' ' + asked.response
 
 const answers = {
   '/ok/page': (stream) => { stream.respond({':status': 200, 'content-type': 'text/html'}); stream.end(PAGE); },
+  '/ok/blanks': (stream) => {
+    stream.respond({':status': 200, 'x-blank': ' padded ', 'x-empty': ' '});
+    stream.end('blanks');
+  },
   '/ok/script.js': (stream) => {
     stream.respond({':status': 200, 'content-type': 'text/javascript'});
     stream.end("document.body.append('[script loaded]')");

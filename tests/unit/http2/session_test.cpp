@@ -326,6 +326,24 @@ TEST_F(Http2Sessions, TreatAPushAsAnError) {
   EXPECT_TRUE(client.over());
 }
 
+// As clients that use nghttp2 take an origin's fields; a client's own are as strict as before.
+TEST_F(Http2Sessions, CleanTheFieldsOfOriginsAndRefuseThoseOfClients) {
+  const auto asked = client_.request(get_request(), nullptr);
+  exchange();
+  requests_.at(0)->respond(
+      {{":status", "200"}, {"x-a", " a b\t"}, {"x-b", " \t"}, {"x-c", "a\001b"}, {"x d", "e"}, {"x-e", "f"}}, nullptr);
+  exchange();
+  EXPECT_EQ(asked->head(), (Fields{{":status", "200"}, {"x-a", "a b"}, {"x-b", ""}, {"x-e", "f"}}));
+  for (const Field& field : {Field{"x-a", " a"}, Field{"x-a", "a "}, Field{"x-c", "a\001b"}, Field{"X-A", "a"}}) {
+    Fields wrong = get_request();
+    wrong.push_back(field);
+    const auto refused = client_.request(wrong, nullptr);
+    exchange();
+    EXPECT_TRUE(refused->closed()) << field.name << ": " << field.value;
+    EXPECT_EQ(requests_.size(), 1U);
+  }
+}
+
 TEST_F(Http2Sessions, BoundInterimResponses) {
   const auto asked = client_.request(get_request(), nullptr);
   exchange();

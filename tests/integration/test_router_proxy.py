@@ -98,7 +98,7 @@ def test_the_url_decides_and_its_host_is_all_that_the_origin_sees(case, lab, hos
     answer, _ = absolute(lab, "http://allowed.test/by-url", host)
     assert answer.endswith(b"AL\n"), answer
     (seen,) = lab.al.since(mark, "/by-url")
-    assert [value for name, value in seen.headers if name.lower() == "host"] == ["allowed.test"], seen.headers
+    assert seen.head.lower().count(b"\r\nhost:") == 1 and seen.headers["host"] == "allowed.test", seen.head
 
 
 def test_an_origin_form_request_to_the_proxy_is_no_way_to_the_gateway_itself(case, lab):

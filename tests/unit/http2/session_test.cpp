@@ -334,7 +334,7 @@ TEST_F(Http2Sessions, CleanTheFieldsOfOriginsAndRefuseThoseOfClients) {
       {{":status", "200"}, {"x-a", " a b\t"}, {"x-b", " \t"}, {"x-c", "a\001b"}, {"x d", "e"}, {"x-e", "f"}}, nullptr);
   exchange();
   EXPECT_EQ(asked->head(), (Fields{{":status", "200"}, {"x-a", "a b"}, {"x-b", ""}, {"x-e", "f"}}));
-  for (const Field& field : {Field{"x-a", " a"}, Field{"x-a", "a "}, Field{"x-c", "a\001b"}, Field{"X-A", "a"}}) {
+  for (const Field& field : {Field{"x-a", " a"}, Field{"x-a", "a "}, Field{"x-c", "a\001b"}}) {
     Fields wrong = get_request();
     wrong.push_back(field);
     const auto refused = client_.request(wrong, nullptr);

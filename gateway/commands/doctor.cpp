@@ -116,6 +116,7 @@ base::Status examine_resolvers(const DoctorOptions& options, DoctorFacts& facts)
   const auto traits = std::make_shared<dns::UpstreamTraits>();
   boost::asio::io_context io(1);
   for (const auto& upstream : *upstreams) {
+    if (upstream.tls) continue;
     const auto name = upstream.suffix ? *upstream.suffix : *base::HostName::parse("example.com");
     dns::ExchangeRequest request{.server = upstream.server, .name = name, .timeout = kExamineTimeout};
     auto examining = dns::examine(io, std::move(request), traits);

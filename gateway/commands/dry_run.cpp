@@ -97,6 +97,16 @@ void note_udp_endpoints(ShownIntent& shown) {
   }
 }
 
+void note_resolvers(ShownIntent& shown, const serve::ServeOptions& options) {
+  for (const auto& resolver : options.resolvers) {
+    if (!resolver.suffix) continue;
+    auto server = resolver;
+    server.suffix.reset();
+    shown.notes.push_back(
+        fmt::format("Only {} is asked for {} and the names below it.", server.to_string(), resolver.suffix->text()));
+  }
+}
+
 // A line stays a comment whatever is in it.
 std::string comment(std::string_view prefix, std::string text) {
   std::ranges::replace_if(text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }, '?');
@@ -139,6 +149,7 @@ ShownIntent shown_intent(netrules::Intent intent, const serve::ServeOptions& opt
   show_gateway(shown, options);
   show_queue(shown, features);
   note_udp_endpoints(shown);
+  note_resolvers(shown, options);
   return shown;
 }
 

@@ -181,7 +181,7 @@ void add_policy_options(CLI::App& command, RunArguments& to) {
 }
 
 void add_serving_options(CLI::App& command, ServeArguments& to) {
-  add_list_option(command, "--resolver", "GATEWAY_RESOLVER", to.resolver, "[SUFFIX=]ADDR[:PORT]",
+  add_list_option(command, "--resolver", "GATEWAY_RESOLVER", to.resolver, "[SUFFIX=][tls://]ADDR[#NAME][:PORT]",
                   "upstream DNS server (default: from /etc/resolv.conf)");
   add_ca_option(command, to.ca_dir, "directory of the CA (default: a new CA for each run, in memory)");
   add_trust_option(command, to.trust, "PEM file of additional roots to trust, inside and outside");

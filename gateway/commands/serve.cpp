@@ -251,7 +251,7 @@ void add_serve_options(CLI::App& program, ServeArguments& to) {
       ->type_name("IFACE");
   add_list_option(program, "--claim", "GATEWAY_CLAIM", to.claim, "ADDR/PREFIX",
                   "address to claim as the agents' gateway once ready, one per family");
-  add_list_option(program, "--resolver", "GATEWAY_RESOLVER", to.resolver, "[SUFFIX=]ADDR[:PORT]",
+  add_list_option(program, "--resolver", "GATEWAY_RESOLVER", to.resolver, "[SUFFIX=][tls://]ADDR[#NAME][:PORT]",
                   "upstream DNS server, or the one for names below SUFFIX (default: from /etc/resolv.conf)");
   add_list_option(program, "--host-address", "GATEWAY_HOST_ADDRESS", to.host_address, "ADDR",
                   "address of host.gateway.internal (default: the container engine's host, or loopback)");

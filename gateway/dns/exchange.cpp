@@ -157,6 +157,16 @@ std::optional<Heard> judge(const DnsQuery& query, base::Bytes datagram) {
   return heard;
 }
 
+// What a whole message of a connection means.
+ExchangeResult judge_stream(const DnsQuery& query, base::Bytes message) {
+  auto parsed = sniffer::parse_dns_response(message);
+  if (!parsed.complete()) return std::unexpected(ExchangeFault::kMalformed);
+  DnsResponse response = std::move(parsed).value();
+  if (!answers(query, response) || response.truncated) return std::unexpected(ExchangeFault::kMalformed);
+  if (!is_usable(response.rcode)) return std::unexpected(ExchangeFault::kServerFault);
+  return response;
+}
+
 std::vector<std::byte> with_length(const std::vector<std::byte>& message) {
   std::vector<std::byte> framed{static_cast<std::byte>(message.size() >> 8U), static_cast<std::byte>(message.size())};
   framed.insert(framed.end(), message.begin(), message.end());
@@ -170,6 +180,16 @@ tcp::endpoint tcp_endpoint(const base::Endpoint& server) {
   std::memcpy(endpoint.data(), &address, length);
   endpoint.resize(length);
   return endpoint;
+}
+
+// Fills `into` or says why not.
+asio::awaitable<std::optional<ExchangeFault>> read_exactly(net::Stream& stream, std::span<std::byte> into) {
+  while (!into.empty()) {
+    const auto got = co_await stream.read_some(into);
+    if (!got || *got == 0) co_return stream.timed_out() ? ExchangeFault::kTimedOut : ExchangeFault::kUnreachable;
+    into = into.subspan(*got);
+  }
+  co_return std::nullopt;
 }
 
 }  // namespace
@@ -265,12 +285,21 @@ asio::awaitable<ExchangeResult> exchange_tcp(asio::io_context& io, ExchangeReque
     co_return std::unexpected(timed->fault());
   }
 
-  auto parsed = sniffer::parse_dns_response(message);
-  if (!parsed.complete()) co_return std::unexpected(ExchangeFault::kMalformed);
-  DnsResponse response = std::move(parsed).value();
-  if (!answers(*query, response) || response.truncated) co_return std::unexpected(ExchangeFault::kMalformed);
-  if (!is_usable(response.rcode)) co_return std::unexpected(ExchangeFault::kServerFault);
-  co_return response;
+  co_return judge_stream(*query, message);
+}
+
+asio::awaitable<ExchangeResult> exchange_over(net::Stream& stream, ExchangeRequest request) {
+  const auto query = unguessable(request);
+  if (!query) co_return std::unexpected(ExchangeFault::kSystem);
+  const auto framed = with_length(sniffer::build_dns_query(*query));
+  if (const auto written = co_await stream.write_all(framed); !written) {
+    co_return std::unexpected(stream.timed_out() ? ExchangeFault::kTimedOut : ExchangeFault::kUnreachable);
+  }
+  std::vector<std::byte> message(sniffer::kTcpLengthPrefix);
+  if (const auto fault = co_await read_exactly(stream, message)) co_return std::unexpected(*fault);
+  message.resize(std::to_integer<std::size_t>(message[0]) << 8U | std::to_integer<std::size_t>(message[1]));
+  if (const auto fault = co_await read_exactly(stream, message)) co_return std::unexpected(*fault);
+  co_return judge_stream(*query, message);
 }
 
 }  // namespace soleroute::gateway::dns

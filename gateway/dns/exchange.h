@@ -16,6 +16,7 @@
 #include "base/host_name.h"
 #include "base/ip_address.h"
 #include "gateway/dns/upstream_traits.h"
+#include "gateway/net/stream.h"
 #include "sniffer/dns_message.h"
 
 namespace soleroute::gateway::dns {
@@ -61,6 +62,9 @@ struct Heard {
 [[nodiscard]] boost::asio::awaitable<Heard> exchange_udp(boost::asio::io_context& io, ExchangeRequest request);
 // RFC 7766; without EDNS, which only UDP needs here.
 [[nodiscard]] boost::asio::awaitable<ExchangeResult> exchange_tcp(boost::asio::io_context& io, ExchangeRequest request);
+
+// The same over a connection that is up, under the deadline that is set on it. kUnreachable: it has ended.
+[[nodiscard]] boost::asio::awaitable<ExchangeResult> exchange_over(net::Stream& stream, ExchangeRequest request);
 
 // All that may help with this server, within the time-out: UDP with EDNS and without it, TCP, UDP again. What it shows
 // is remembered in `traits`, never null.

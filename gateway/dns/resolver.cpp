@@ -93,7 +93,8 @@ struct Resolver::State {
         names(std::move(reverse_names)),
         counters(counts),
         budgets(std::move(limits)),
-        health(options.upstreams.size()) {
+        health(options.upstreams.size()),
+        over_tls(options.connect_tls) {
     if (!budgets.clients) budgets.clients = std::make_shared<ClientLimits>();
     if (!options.traits) options.traits = std::make_shared<UpstreamTraits>();
   }
@@ -105,6 +106,7 @@ struct Resolver::State {
   audit::Counters& counters;
   LookupBudgets budgets;
   UpstreamOrder health;
+  TlsUpstreams over_tls;
   std::unordered_map<FlightKey, std::shared_ptr<Flight>, FlightHash> flights;
   std::unordered_map<base::IpAddress, std::size_t> flights_of;  // by the client that began them
 
@@ -146,6 +148,8 @@ struct Resolver::State {
                                                             std::chrono::milliseconds longest);
   static asio::awaitable<std::optional<UpstreamAnswer>> ask_servers(std::shared_ptr<State> self, FlightKey key,
                                                                     Clock::time_point deadline);
+  static asio::awaitable<ExchangeResult> ask_server(std::shared_ptr<State> self, std::size_t server,
+                                                    ExchangeRequest request);
   [[nodiscard]] std::deque<std::size_t> servers_for(const base::HostName& name) const;
   [[nodiscard]] SharedSet instead_of_an_answer(const FlightKey& key) const;
   void note(std::size_t server, const ExchangeResult& response);
@@ -291,6 +295,14 @@ asio::awaitable<std::optional<Resolver::State::UpstreamAnswer>> Resolver::State:
   co_return told;
 }
 
+// Over TLS or in the clear, as the server was given: never one for the other.
+asio::awaitable<ExchangeResult> Resolver::State::ask_server(std::shared_ptr<State> self, std::size_t server,
+                                                            ExchangeRequest request) {
+  const Upstream& upstream = self->options.upstreams[server];
+  if (!upstream.tls) co_return co_await exchange(self->io, std::move(request), self->options.traits);
+  co_return co_await self->over_tls.ask(upstream, std::move(request), self->options.traits);
+}
+
 // Tries the servers in order of health until one answers, all have refused, or time is up.
 asio::awaitable<std::optional<Resolver::State::UpstreamAnswer>> Resolver::State::ask_servers(
     std::shared_ptr<State> self, FlightKey key, Clock::time_point deadline) {
@@ -308,7 +320,7 @@ asio::awaitable<std::optional<Resolver::State::UpstreamAnswer>> Resolver::State:
                             .timeout = std::min(left, self->options.attempt_timeout)};
     request.edns = std::ranges::find(silent, server) == silent.end();  // it may be EDNS that it is silent about
     const bool plain = !request.edns;
-    const auto response = co_await exchange(self->io, std::move(request), self->options.traits);
+    const auto response = co_await ask_server(self, server, std::move(request));
     self->note(server, response);
     if (!response) {
       if (response.error() != ExchangeFault::kTimedOut) continue;

@@ -17,6 +17,7 @@
 #include "gateway/audit/counters.h"
 #include "gateway/dns/client_limits.h"
 #include "gateway/dns/reverse_names.h"
+#include "gateway/dns/tls_upstreams.h"
 #include "gateway/dns/upstream_traits.h"
 #include "gateway/dns/upstreams.h"
 #include "gateway/net/descriptor_budget.h"
@@ -32,6 +33,7 @@ struct ResolverOptions {
   std::chrono::seconds min_ttl{1};
   std::chrono::seconds max_negative_ttl{60};  // "no such name" and "no data"
   std::uint32_t mark = 0;                     // SO_MARK on sockets towards upstreams; 0: none
+  ConnectTls connect_tls{};                   // null: servers over TLS are not asked
   std::shared_ptr<UpstreamTraits> traits{};   // of the resolvers of all workers; null: this resolver's own
 };
 

@@ -66,6 +66,11 @@ bool UpstreamTraits::assume(const base::Endpoint& server, Lack lack) {
   return !known;
 }
 
+void UpstreamTraits::forget(const base::Endpoint& server, Lack lack) {
+  const std::lock_guard lock(mutex_);
+  if (find(server) != nullptr) of(server).faults[index_of(lack)].until = {};
+}
+
 void UpstreamTraits::edns_worked(const base::Endpoint& server) {
   const std::lock_guard lock(mutex_);
   Server& known = of(server);

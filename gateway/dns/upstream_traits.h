@@ -21,8 +21,9 @@ enum class Lack : std::uint8_t {
   kLetterCase,  // each answer is confirmed
   kTcp,         // not asked over it; of a long answer, what fits is used
   kNeatness,    // bytes after the message, or records that cannot be read: ignored
+  kTls,         // not connected to, or not verified: not asked
 };
-inline constexpr std::size_t kLacks = 4;
+inline constexpr std::size_t kLacks = 5;
 
 class UpstreamTraits {
  public:
@@ -38,6 +39,7 @@ class UpstreamTraits {
   void learn(const base::Endpoint& server, Lack lack, std::string_view how);
   // The same, not said yet. False: it was assumed or known before.
   bool assume(const base::Endpoint& server, Lack lack);
+  void forget(const base::Endpoint& server, Lack lack);
   void edns_worked(const base::Endpoint& server);
   void edns_is_doubtful(const base::Endpoint& server);
 

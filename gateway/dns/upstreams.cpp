@@ -5,6 +5,11 @@
 #include <utility>
 
 namespace soleroute::gateway::dns {
+namespace {
+
+constexpr std::string_view kTls = "tls://";
+
+}  // namespace
 
 base::Result<Upstream> Upstream::parse(std::string_view text) {
   Upstream upstream;
@@ -16,13 +21,31 @@ base::Result<Upstream> Upstream::parse(std::string_view text) {
     upstream.suffix = std::move(*name);
     text.remove_prefix(equals + 1);
   }
-  SR_LET(server, base::Endpoint::parse(text, kDnsPort));
+  if (!text.starts_with(kTls)) {
+    SR_LET(server, base::Endpoint::parse(text, kDnsPort));
+    upstream.server = *server;
+    return upstream;
+  }
+  upstream.tls = true;
+  text.remove_prefix(kTls.size());
+  std::string address(text.substr(0, text.find('#')));
+  if (address.size() < text.size()) {
+    std::string_view name = text.substr(address.size() + 1);
+    const auto colon = std::min(name.find(':'), name.size());
+    address += name.substr(colon);  // the port may follow either
+    SR_LET(host, base::HostName::parse(name.substr(0, colon)));
+    upstream.tls_name = std::move(*host);
+  }
+  SR_LET(server, base::Endpoint::parse(address, kDnsOverTlsPort));
   upstream.server = *server;
   return upstream;
 }
 
 std::string Upstream::to_string() const {
-  return (suffix ? suffix->text() + "=" : std::string{}) + server.to_string();
+  std::string text = suffix ? suffix->text() + "=" : std::string{};
+  if (tls) text += kTls;
+  text += server.to_string();
+  return tls_name ? text + "#" + tls_name->text() : text;
 }
 
 const base::HostName* suffix_for(const std::vector<Upstream>& upstreams, const base::HostName& name) {

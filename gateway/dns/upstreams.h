@@ -15,15 +15,18 @@
 namespace soleroute::gateway::dns {
 
 inline constexpr std::uint16_t kDnsPort = 53;
+inline constexpr std::uint16_t kDnsOverTlsPort = 853;
 
 struct Upstream {
   Upstream() = default;
   Upstream(base::Endpoint at) : server(at) {}  // NOLINT(google-explicit-constructor): an endpoint is an upstream
 
   base::Endpoint server{};
-  std::optional<base::HostName> suffix{};  // asked for this name and those below it alone; none: for all others
+  std::optional<base::HostName> suffix{};    // asked for this name and those below it alone; none: for all others
+  bool tls = false;                          // over TLS alone (RFC 7858)
+  std::optional<base::HostName> tls_name{};  // that its certificate must have; none: its address
 
-  // "ADDR[:PORT]", "SUFFIX=ADDR[:PORT]".
+  // "ADDR[:PORT]", "SUFFIX=ADDR[:PORT]", "tls://ADDR[#NAME][:PORT]".
   [[nodiscard]] static base::Result<Upstream> parse(std::string_view text);
   [[nodiscard]] std::string to_string() const;
   bool operator==(const Upstream&) const = default;

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -37,8 +38,9 @@ enum Alert : std::uint8_t {
 
 // What OpenSSL's callbacks need to know of one connection, and find out.
 struct Connecting {
-  base::HostName name;
-  std::shared_ptr<OriginSessions> sessions;
+  std::optional<base::HostName> name;        // none: an address is expected
+  std::string shown;                         // name or address
+  std::shared_ptr<OriginSessions> sessions;  // null: none are kept
   std::string certificate_fault{};
   bool asked_for_certificate = false;
 };
@@ -54,9 +56,9 @@ bool is_authority_as_server(X509_STORE_CTX* store, X509* certificate) {
 }
 
 // OpenSSL's star takes no '_', browsers' and curl's does.
-bool is_covered_after_all(X509_STORE_CTX* store, X509* certificate, const base::HostName& name) {
-  return X509_STORE_CTX_get_error(store) == X509_V_ERR_HOSTNAME_MISMATCH &&
-         X509_STORE_CTX_get_error_depth(store) == 0 && wildcard_covers_underscore(certificate, name);
+bool is_covered_after_all(X509_STORE_CTX* store, X509* certificate, const std::optional<base::HostName>& name) {
+  return name && X509_STORE_CTX_get_error(store) == X509_V_ERR_HOSTNAME_MISMATCH &&
+         X509_STORE_CTX_get_error_depth(store) == 0 && wildcard_covers_underscore(certificate, *name);
 }
 
 int on_certificate(int sound, X509_STORE_CTX* store) {
@@ -72,7 +74,7 @@ int on_certificate(int sound, X509_STORE_CTX* store) {
   }
   if (sound == 1) return 1;
   of(ssl).certificate_fault = certificate_fault(X509_STORE_CTX_get_error(store), X509_STORE_CTX_get_error_depth(store),
-                                                certificate, of(ssl).name.text());
+                                                certificate, of(ssl).shown);
   return 0;
 }
 
@@ -95,14 +97,17 @@ int on_certificate_request(SSL* ssl, X509** /*certificate*/, EVP_PKEY** /*key*/)
 }
 
 int on_session(SSL* ssl, SSL_SESSION* session) {
-  of(ssl).sessions->keep(of(ssl).name, SslSessionPtr(session));
+  const Connecting& connecting = of(ssl);
+  if (!connecting.sessions || !connecting.name) return 0;
+  connecting.sessions->keep(*connecting.name, SslSessionPtr(session));
   return 1;  // it is kept
 }
 
 // Of TLS 1.2, a session that was resumed can be resumed again and is not always offered anew.
 void keep_resumed(SSL* ssl, Connecting& connecting) {
+  if (!connecting.sessions || !connecting.name) return;
   if (SSL_session_reused(ssl) != 1 || SSL_version(ssl) != TLS1_2_VERSION) return;
-  connecting.sessions->keep(connecting.name, SslSessionPtr(SSL_get1_session(ssl)));
+  connecting.sessions->keep(*connecting.name, SslSessionPtr(SSL_get1_session(ssl)));
 }
 
 base::Status add_roots(X509_STORE* store, std::string_view pem) {
@@ -191,24 +196,56 @@ base::Result<std::shared_ptr<const OriginTls>> OriginTls::make(std::string_view 
   return std::shared_ptr<const OriginTls>(std::unique_ptr<OriginTls>(new OriginTls(std::move(context))));
 }
 
+// Whom the certificate must name.
+struct OriginTls::Expected {
+  std::optional<base::HostName> name{};
+  std::optional<base::IpAddress> address{};
+  std::vector<std::string> protocols{};
+  std::shared_ptr<OriginSessions> sessions{};
+
+  [[nodiscard]] std::string shown() const { return name ? name->text() : address->to_string(); }
+  // False: a handshake would not be verified.
+  [[nodiscard]] bool ask(SSL* ssl) const {
+    if (!name) return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), shown().c_str()) == 1;
+    bool sound = SSL_set1_host(ssl, name->text().c_str()) == 1;
+    sound = sound && SSL_set_tlsext_host_name(ssl, name->text().c_str()) == 1;
+    const auto session = sessions ? sessions->take(*name) : nullptr;
+    return sound && (!session || SSL_set_session(ssl, session.get()) == 1);
+  }
+};
+
 asio::awaitable<std::expected<std::unique_ptr<TlsStream>, OriginFault>> OriginTls::connect(
     std::unique_ptr<net::Stream> below, base::HostName name, std::vector<std::string> protocols,
     std::shared_ptr<OriginSessions> sessions) const {
+  Expected expected{.name = std::move(name), .protocols = std::move(protocols), .sessions = std::move(sessions)};
+  return connect_to(std::move(below), std::move(expected));
+}
+
+asio::awaitable<std::expected<std::unique_ptr<TlsStream>, OriginFault>> OriginTls::connect_name(
+    std::unique_ptr<net::Stream> below, base::HostName name) const {
+  Expected expected{.name = std::move(name)};
+  return connect_to(std::move(below), std::move(expected));
+}
+
+asio::awaitable<std::expected<std::unique_ptr<TlsStream>, OriginFault>> OriginTls::connect_address(
+    std::unique_ptr<net::Stream> below, base::IpAddress address) const {
+  Expected expected{.address = address};
+  return connect_to(std::move(below), std::move(expected));
+}
+
+asio::awaitable<std::expected<std::unique_ptr<TlsStream>, OriginFault>> OriginTls::connect_to(
+    std::unique_ptr<net::Stream> below, Expected expected) const {
   std::call_once(system_roots_, [this] { add_system_roots(context_.get()); });
   SslPtr ssl(SSL_new(context_.get()));
-  auto connecting = std::make_shared<Connecting>(name, std::move(sessions));
+  auto connecting = std::make_shared<Connecting>(expected.name, expected.shown(), expected.sessions);
   SSL* const handle = ssl.get();  // the stream's, as long as it lives
   if (ssl) {
-    const std::string alpn = wire_form(protocols);
+    const std::string alpn = wire_form(expected.protocols);
     SSL_set_app_data(ssl.get(), connecting.get());
     SSL_set_connect_state(ssl.get());
-    bool sound = SSL_set1_host(ssl.get(), name.text().c_str()) == 1;
-    sound = sound && SSL_set_tlsext_host_name(ssl.get(), name.text().c_str()) == 1;
-    sound = sound && SSL_set_alpn_protos(ssl.get(), reinterpret_cast<const unsigned char*>(alpn.data()),
-                                         static_cast<unsigned int>(alpn.size())) == 0;
-    if (const auto session = connecting->sessions->take(name)) {
-      sound = sound && SSL_set_session(ssl.get(), session.get()) == 1;
-    }
+    const bool sound =
+        expected.ask(ssl.get()) && SSL_set_alpn_protos(ssl.get(), reinterpret_cast<const unsigned char*>(alpn.data()),
+                                                       static_cast<unsigned int>(alpn.size())) == 0;
     if (!sound) ssl.reset();  // unverified is not an option: the handshake fails
   }
   auto stream = std::make_unique<TlsStream>(std::move(below), std::move(ssl), std::vector<std::byte>{}, connecting);
@@ -219,7 +256,7 @@ asio::awaitable<std::expected<std::unique_ptr<TlsStream>, OriginFault>> OriginTl
   }
   const bool refused = done.error().kind == Kind::kAlert && done.error().alert == kNoApplicationProtocol;
   OriginFault fault{done.error().kind == Kind::kTimedOut, refused, !connecting->certificate_fault.empty(),
-                    name.text() + ": " + sentence(done.error(), *connecting)};
+                    expected.shown() + ": " + sentence(done.error(), *connecting)};
   co_return std::unexpected(std::move(fault));
 }
 

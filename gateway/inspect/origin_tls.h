@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/host_name.h"
+#include "base/ip_address.h"
 #include "base/result.h"
 #include "gateway/inspect/agent_tls.h"
 #include "gateway/inspect/origin_sessions.h"
@@ -36,8 +37,16 @@ class OriginTls {
   [[nodiscard]] boost::asio::awaitable<std::expected<std::unique_ptr<TlsStream>, OriginFault>> connect(
       std::unique_ptr<net::Stream> below, base::HostName name, std::vector<std::string> protocols,
       std::shared_ptr<OriginSessions> sessions) const;
+  // The same to a server that is no origin: its certificate has this name, or this address. Nothing is resumed.
+  [[nodiscard]] boost::asio::awaitable<std::expected<std::unique_ptr<TlsStream>, OriginFault>> connect_name(
+      std::unique_ptr<net::Stream> below, base::HostName name) const;
+  [[nodiscard]] boost::asio::awaitable<std::expected<std::unique_ptr<TlsStream>, OriginFault>> connect_address(
+      std::unique_ptr<net::Stream> below, base::IpAddress address) const;
 
  private:
+  struct Expected;
+  [[nodiscard]] boost::asio::awaitable<std::expected<std::unique_ptr<TlsStream>, OriginFault>> connect_to(
+      std::unique_ptr<net::Stream> below, Expected expected) const;
   explicit OriginTls(SslContextPtr context) : context_(std::move(context)) {}
   SslContextPtr context_;
   mutable std::once_flag system_roots_;  // read before the first connection

@@ -19,6 +19,7 @@
 
 #include "gateway/ingress/entrances.h"
 #include "gateway/netlink/local_routes.h"
+#include "gateway/workers/tls_resolvers.h"
 
 namespace soleroute::gateway::workers {
 namespace {
@@ -42,11 +43,13 @@ std::optional<base::Endpoint> original_destination(int fd, const base::Endpoint&
   return base::Endpoint::from_sockaddr(reinterpret_cast<const sockaddr&>(address));
 }
 
-dns::ResolverOptions resolver_options(const Shared& shared) {
+dns::ResolverOptions resolver_options(const Shared& shared, asio::io_context& io, net::DeadlineWheel& wheel) {
   dns::ResolverOptions resolver;
   resolver.upstreams = shared.options.resolvers;
   resolver.mark = shared.options.upstream_mark;
   resolver.traits = shared.resolver_traits;
+  const auto& inspection = shared.options.inspection;
+  if (inspection) resolver.connect_tls = connect_over_tls(io, wheel, inspection->origins, resolver.mark);
   return resolver;
 }
 
@@ -88,7 +91,7 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages polic
     : shared_(shared),
       wheel_(loop_),
       descriptors_(shared.descriptors_per_worker, net::ClientKeys(shared.options.clients)),
-      resolver_(loop_, resolver_options(shared), shared.cache, shared.names, shared.counters,
+      resolver_(loop_, resolver_options(shared, loop_, wheel_), shared.cache, shared.names, shared.counters,
                 {shared.lookups, &descriptors_}),
       connector_(loop_, wheel_, resolver_, *shared.names, shared.options.upstream_mark, shared.options.local_addresses,
                  &descriptors_),

@@ -9,7 +9,7 @@ import pytest
 from lab import addresses as at
 from lab import dns_wire as dns
 from lab import packets, tls_wire, wait, web
-from lab.dns_questions import ask, fresh
+from lab.dns_questions import ask, ask_tcp, fresh
 
 threat = pytest.mark.threat
 
@@ -271,6 +271,18 @@ def test_a_truncated_answer_is_asked_again_over_tcp(case, lab):
 
     lab.dns.script(name, truncated)
     assert ask(lab, name).addresses() == [at.WILD]
+
+
+def test_a_client_without_edns_gets_what_fits_and_tc(case, lab):
+    case.canary_may_leave = True
+    name = f"{'x' * 30}.{'y' * 30}.{'z' * 30}.{fresh(case)}"
+    lab.dns.set(name, aaaa=[f"2600:3c00::{number:x}" for number in range(1, 41)])
+    answer = ask(lab, name, dns.AAAA)
+    assert 0 < len(answer.records) < 16
+    assert answer.flags & 0x0200, "TC: there is more"
+    assert len(answer.raw) <= 512
+    for whole in (ask_tcp(lab, name, dns.AAAA), ask(lab, name, dns.AAAA, edns=[])):
+        assert len(whole.records) == 16 and not whole.flags & 0x0200
 
 
 # --- HTTPS records ---

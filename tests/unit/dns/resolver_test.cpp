@@ -469,6 +469,18 @@ TEST(Upstream, IsReadWithItsSuffix) {
     ASSERT_TRUE(below) << text;
     EXPECT_EQ(below->to_string(), "corp.example=[fd00::1]:5353");
   }
+  for (const char* text :
+       {"tls://9.9.9.9#dns.quad9.net", "tls://9.9.9.9:853#dns.quad9.net", "tls://9.9.9.9#dns.quad9.net:853"}) {
+    const auto over_tls = Upstream::parse(text);
+    ASSERT_TRUE(over_tls) << text;
+    EXPECT_TRUE(over_tls->tls);
+    EXPECT_EQ(over_tls->to_string(), "tls://9.9.9.9:853#dns.quad9.net");
+  }
+  EXPECT_EQ(Upstream::parse("corp.test=tls://[2620:fe::fe]")->to_string(), "corp.test=tls://[2620:fe::fe]:853");
+  for (const char* text :
+       {"tls://", "tls://dns.quad9.net", "tls://9.9.9.9#", "tls://9.9.9.9#a b", "tls://9.9.9.9:1#a:2"}) {
+    EXPECT_FALSE(Upstream::parse(text)) << text;
+  }
   for (const char* text : {"", "=10.1.1.1", "corp.example=", "corp.example", "a b=10.1.1.1", "10.1.1.1=corp.example"}) {
     EXPECT_FALSE(Upstream::parse(text)) << text;
   }

@@ -103,7 +103,7 @@ Step<std::vector<std::string_view>> loose_lines(std::string_view received, Loose
     if (line.ends_with('\r')) line.remove_suffix(1);
     head.size = end + 1;
     head.doubtful = head.doubtful || line.contains('\r');
-    if (line == "\r") line = {};
+    while (line.ends_with('\r')) line.remove_suffix(1);
     if (line.empty() && !lines.empty()) return lines;
     if (line.empty() && ++empty > kMaxEmptyLines) return stop("empty lines instead of an answer");
     if (line.empty()) continue;

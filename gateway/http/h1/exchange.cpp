@@ -233,9 +233,11 @@ asio::awaitable<Answer::Delivery> Answer::deliver_rest() {
     touch();
     const auto space = in_.space(kSmallRead);
     const auto count = co_await upstream_.stream().read_some(space);
-    if (count && *count == 0) co_return co_await origin_ended();
+    const bool late = !count && upstream_.stream().timed_out();
+    // An end of TLS that is not announced may be an attacker's: it ends nothing that does not say its own end.
+    const bool ended = count ? *count == 0 : !late && !body_.until_close();
+    if (ended) co_return co_await origin_ended();
     if (!count) {
-      const bool late = upstream_.stream().timed_out();
       fail(late ? Reason::kTimedOut : Reason::kUpstreamFailed, "its answer ended too early");
       co_return Delivery::kFailed;
     }

@@ -189,6 +189,8 @@ TEST(Http1Response, PutsWhatClientsAcceptIntoPlainForm) {
       {"1xx with a body", "HTTP/1.1 103 Early Hints|Content-Length: 5|X: y||", "none, closes",
        "HTTP/1.1 103 Early Hints|X: y||"},
 
+      {"two CR before every LF", "HTTP/1.1 200 OK\r|Content-Length: 5\r|\r|", "5, closes",
+       "HTTP/1.1 200 OK|Content-Length: 5|Connection: close||"},
       {"two CR before LF", "HTTP/1.1 200 OK|X: a\r|Content-Length: 5||", "5, closes",
        "HTTP/1.1 200 OK|X: a|Content-Length: 5|Connection: close||"},
       {"a CR within a value", "HTTP/1.1 200 OK|X: a\rContent-Length: 2|Content-Length: 5||", "5, closes",

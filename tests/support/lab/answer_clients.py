@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 CLIENTS = ("python", "node", "curl")
-SECONDS = 4
+SECONDS = 8
 
 _PYTHON = """
 import base64, http.client, json, sys

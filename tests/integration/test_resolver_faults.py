@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from lab import addresses as at
 from lab import dns_wire as dns
 from lab import netns, page_examples
-from lab.faulty_resolver import ADDRESS, EVIL, FAULTS, GONE, SERVER, Fault, FaultyResolver
+from lab.faulty_resolver import ADDRESS, EVIL, FAULTS, GONE, SERVER, Fault, FaultyResolver, Query
 
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
 POLICY = 'domains: ["*.wild.test"]\n'
@@ -212,3 +213,13 @@ def test_the_doctor_names_the_fault(namespace, gateway_binary, what):
     named = [line for line in done.stdout.splitlines() if line.startswith(f"note     resolver {SERVER} ")]
     assert (what == "none") == (named == []), done.stdout
     assert FAULTS[what].says in "\n".join(named)
+
+
+def test_the_status_lists_the_fault(lab, make_gateway):
+    gateway = make_gateway().start()
+    assert gateway.status()["warnings"] == [], "the control"
+    lab.dns.script("status.wild.test", lambda q: FAULTS["FORMERR to EDNS"].answer(Query(q.raw, q.transport, 0)))
+    with lab.agent.entered():
+        answer = dns.ask(at.GW, dns.question("status.wild.test"))
+    assert answer.addresses() == [ADDRESS]
+    assert gateway.status()["warnings"] == [f"resolver {at.NS} answers FORMERR to EDNS: asked without it"]

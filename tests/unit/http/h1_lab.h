@@ -194,7 +194,7 @@ endpoints:
   std::shared_ptr<dns::Cache> cache_ = dns::make_cache();
   std::shared_ptr<dns::ReverseNames> names_ = std::make_shared<dns::ReverseNames>();
   dns::Resolver resolver_{
-      io_, {.upstreams = {{base::IpAddress::parse("127.0.0.1").value(), 9}}}, cache_, names_, counters_};
+      io_, {.upstreams = {base::Endpoint{base::IpAddress::parse("127.0.0.1").value(), 9}}}, cache_, names_, counters_};
   flow::Connector connector_{io_, wheel_, resolver_, *names_, 0, {}};
   flow::RememberingLog remembering_{log_, denials_, [] { return nullptr; }};
   flow::Registry registry_;

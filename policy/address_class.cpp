@@ -202,4 +202,8 @@ bool may_dial(const base::IpAddress& address, std::span<const base::Cidr> permit
       permitted, [&](const base::Cidr& range) { return range.contains(address) || range.contains(judged); });
 }
 
+bool may_dial_static(const base::IpAddress& address, std::span<const base::IpAddress> addresses) {
+  return !is_never_suggested(address) && std::ranges::find(addresses, address) != addresses.end();
+}
+
 }  // namespace soleroute::policy

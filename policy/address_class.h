@@ -37,5 +37,8 @@ inline constexpr std::string_view kPlaceholderResolver = "this resolver hands ou
 
 // May the gateway dial this address for a name whose entry permits these ranges?
 [[nodiscard]] bool may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted);
+// The same for a name to which `hosts:` gives these addresses. A person wrote them down for this name, but that lists
+// no address that is_never_suggested().
+[[nodiscard]] bool may_dial_static(const base::IpAddress& address, std::span<const base::IpAddress> addresses);
 
 }  // namespace soleroute::policy

@@ -205,6 +205,7 @@ base::Status flatten(Layers& merged, Policy::Data& data, std::span<const std::st
   data.ech = merged.ech();
   data.denied_names = merged.denied_names();
   data.listed = std::move(merged.addresses());
+  data.hosts = std::move(merged.static_hosts());
   data.table = HostTable(merged.hosts().size() + merged.endpoints().size());
   data.records.reserve(merged.hosts().size());
   Flattener flat(data, texts, faults);
@@ -291,7 +292,15 @@ std::vector<base::Cidr> Policy::listed_ranges() const {
     if (endpoint.by_address) ranges.push_back(endpoint.cidr);
     ranges.insert(ranges.end(), endpoint.addresses.begin(), endpoint.addresses.end());
   }
+  for (const auto& [name, host] : data_->hosts) {
+    for (const auto& address : host.addresses) {
+      if (const auto only = base::Cidr::make(address, address.bits())) ranges.push_back(*only);
+    }
+  }
   return ranges;
+}
+std::span<const base::IpAddress> Policy::static_addresses(const base::HostName& name) const {
+  return data_->static_addresses(name.text());
 }
 DeniedNames Policy::denied_names() const {
   return data_->denied_names;

@@ -253,7 +253,12 @@ Decision Decider::endpoint_of_resolved_name(const base::Endpoint& destination) c
     for (const auto index : data_.groups[found.endpoints].endpoints) {
       const auto& endpoint = data_.endpoints[index];
       if (!serves(endpoint, destination.port)) continue;
-      if (may_dial(destination.address, endpoint.permitted)) return allowed_by(endpoint);
+      const auto fixed = data_.static_addresses(name.text());
+      if (may_dial(destination.address, endpoint.permitted) || may_dial_static(destination.address, fixed)) {
+        auto allowed = allowed_by(endpoint);
+        if (allowed.allowed()) allowed.static_addresses = fixed;
+        return allowed;
+      }
       refused = allowed_by(endpoint);
       refused.action = Action::kDeny;
       refused.reason = Reason::kPrivateAddress;
@@ -284,6 +289,10 @@ Decision Decider::answer() const {
   }
   auto decision = by_phase();
   const bool local = kind_of(facts_.host) == SpecialName::kLocal || kind_of(facts_.sni) == SpecialName::kLocal;
+  const auto& name = facts_.phase == Phase::kTls ? facts_.sni : facts_.host;
+  if (name && decision.allowed() && !data_.hosts.empty()) {
+    decision.static_addresses = data_.static_addresses(name->text());
+  }
   decision.local_name = !decision.allowed() && decision.reason == Reason::kHostNotAllowed && local;
   return decision;
 }

@@ -90,13 +90,15 @@ struct Decision {
   std::string_view matched_host{};                    // the entry as written ("*.example.com"), empty if none
   SourceLine rule{};                                  // the entry or rule that decided
   std::span<const base::Cidr> permitted_addresses{};  // non-public addresses this entry lists
-  bool request_rules_pending = false;                 // allowed so far, but method or path still to be decided
-  std::span<const HeaderTransform> transforms{};      // to apply; only for an allowed, inspected https request
-  bool by_method = false;                             // the rule that admits is about methods
-  bool by_path = false;                               // likewise about paths or queries
-  std::string_view override_header{};                 // with kOverrideHeader: its name; static text
-  bool local_name = false;                            // denied, and never passed because the mode is observe
-  std::optional<base::IpAddress> refused_address{};   // a private one that the name resolves to
+  std::span<const base::IpAddress>
+      static_addresses{};                            // of the allowed name, by `hosts:`: listed as if by `addresses:`
+  bool request_rules_pending = false;                // allowed so far, but method or path still to be decided
+  std::span<const HeaderTransform> transforms{};     // to apply; only for an allowed, inspected https request
+  bool by_method = false;                            // the rule that admits is about methods
+  bool by_path = false;                              // likewise about paths or queries
+  std::string_view override_header{};                // with kOverrideHeader: its name; static text
+  bool local_name = false;                           // denied, and never passed because the mode is observe
+  std::optional<base::IpAddress> refused_address{};  // a private one that the name resolves to
 
   [[nodiscard]] bool allowed() const { return action == Action::kAllow; }
 };

@@ -91,6 +91,12 @@ std::string Policy::describe() const {
                        endpoint.by_address ? std::string{} : addresses_text(endpoint.addresses),
                        base::shown(place_of(data.line(endpoint.origin))));
   }
+  for (const auto& [name, host] : data.hosts) {
+    std::vector<std::string> texts;
+    for (const auto& address : host.addresses) texts.push_back(address.to_string());
+    out +=
+        fmt::format("hosts {}: {}  ({})\n", name, fmt::join(texts, " "), base::shown(place_of(data.line(host.origin))));
+  }
   for (const auto& listed : data.listed) {
     out += fmt::format("addresses {}: any listed name may resolve to it{}  ({})\n", listed.range.to_string(),
                        is_placeholder(listed.range) ? " (placeholder addresses)" : "",
@@ -136,6 +142,20 @@ std::vector<std::string> Policy::warnings() const {
     warn_if_special(record.pattern, record.origin);
     if (record.sets_headers && record.pattern.starts_with(kStar)) {
       warn(record.origin, fmt::format("{}: all of its subdomains are sent a secret", record.pattern));
+    }
+  }
+  for (const auto& [text, host] : data_->hosts) {
+    const auto name = base::HostName::parse(text);
+    const auto decision = decide({.phase = Phase::kDns, .host = name ? std::optional(*name) : std::nullopt});
+    if (!decision.allowed()) {
+      warn(host.origin, fmt::format("hosts {}: no entry of domains, endpoints or services allows this name", text));
+      continue;
+    }
+    for (const auto& address : host.addresses) {
+      if (may_dial(address, decision.permitted_addresses) || may_dial_static(address, host.addresses)) continue;
+      warn(host.origin, fmt::format("hosts {}: {} is a loopback, link-local or metadata address, which is blocked "
+                                    "unless 'addresses:' lists it",
+                                    text, address.to_string()));
     }
   }
   for (const auto& listed : data_->listed) {

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "policy/optional_hosts.h"
 #include "policy/policy_data.h"
@@ -59,6 +60,17 @@ Json json_of(const EndpointRecord& endpoint) {
   return out;
 }
 
+// Of names that are allowed: the others are none of an agent's business.
+std::vector<std::pair<std::string, const std::vector<base::IpAddress>*>> allowed_hosts(const Policy& policy) {
+  std::vector<std::pair<std::string, const std::vector<base::IpAddress>*>> out;
+  for (const auto& [text, host] : policy.data().hosts) {
+    FlowFacts facts;
+    if (auto name = base::HostName::parse(text)) facts.host = std::move(*name);
+    if (policy.decide(facts).allowed()) out.emplace_back(text, &host.addresses);
+  }
+  return out;
+}
+
 std::string line_of(const Policy::Data& data, const HostRecord& record) {
   std::string out(record.pattern);
   if (record.pattern.starts_with("*.")) out += fmt::format(" ({} and its subdomains)", record.pattern.substr(2));
@@ -85,6 +97,11 @@ std::string effective_text(const Policy& policy) {
     out += fmt::format("{}: {} port {}\n", endpoint.name, endpoint.transport == Transport::kUdp ? "udp" : "tcp",
                        fmt::join(endpoint.ports, ", "));
   }
+  for (const auto& [name, addresses] : allowed_hosts(policy)) {
+    std::string texts;
+    for (const auto& address : *addresses) texts += " " + address.to_string();
+    out += fmt::format("{} has the address{}\n", name, texts);
+  }
   if (!data.listed.empty()) out += "Private addresses that any of these names may have: " + ranges_text(data) + "\n";
   out += unused_groups_text(policy);
   if (data.ech == EchMode::kDeny)
@@ -101,6 +118,9 @@ std::string effective_json(const Policy& policy) {
   Json out = {{"mode", policy.mode() == Mode::kObserve ? "observe" : "enforce"},
               {"domains", Json::array()},
               {"endpoints", Json::array()}};
+  for (const auto& [name, host] : allowed_hosts(policy)) {
+    for (const auto& address : *host) out["hosts"][name].push_back(address.to_string());
+  }
   for (const auto& listed : data.listed) out["addresses"].push_back(listed.range.to_string());
   if (data.ech == EchMode::kDeny) out["ech"] = "deny";
   if (data.denied_names == DeniedNames::kNxdomain) out["denied_names"] = "nxdomain";

@@ -11,8 +11,8 @@
 
 namespace soleroute::policy {
 
-// A JSON object {mode, domains, endpoints} in the words of policy.yaml, so that it is itself a policy that decides the
-// same (what only the service catalog can say is {"description": …} instead of a rule). What the gateway adds to
+// A JSON object {mode, domains, endpoints, …} in the words of policy.yaml, so that it is itself a policy that decides
+// the same (what only the service catalog can say is {"description": …} instead of a rule). What the gateway adds to
 // requests is left out.
 [[nodiscard]] std::string effective_json(const Policy& policy);
 // The same for people, an entry a line and its rules below it.

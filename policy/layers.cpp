@@ -211,6 +211,9 @@ base::Status Layers::add(PolicyDocument document, std::uint32_t file) {
   for (auto& entry : document.domains) add_domain(std::move(entry), file);
   for (auto& entry : document.endpoints) add_endpoint(std::move(entry), file);
   add_addresses(document.addresses, file);
+  for (auto& entry : document.hosts) {
+    static_hosts_[entry.name.text()] = {std::move(entry.addresses), {file, entry.position.line}};
+  }
   mode_ = document.mode.value_or(mode_);
   ech_ = document.ech.value_or(ech_);
   denied_names_ = document.denied_names.value_or(denied_names_);

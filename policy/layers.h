@@ -70,6 +70,7 @@ class Layers {
   [[nodiscard]] std::vector<EndpointRecord>& endpoints() { return endpoints_; }
   // For any listed name, each once.
   [[nodiscard]] std::vector<ListedRange>& addresses() { return addresses_; }
+  [[nodiscard]] StaticHosts& static_hosts() { return static_hosts_; }
   [[nodiscard]] Mode mode() const { return mode_; }
   [[nodiscard]] EchMode ech() const { return ech_; }
   [[nodiscard]] DeniedNames denied_names() const { return denied_names_; }
@@ -103,6 +104,7 @@ class Layers {
   std::unordered_map<Key, MergedHost*, KeyHash> by_pattern_;
   std::vector<EndpointRecord> endpoints_;
   std::vector<ListedRange> addresses_;
+  StaticHosts static_hosts_;
   std::vector<ServiceUse> services_;
   Mode mode_ = Mode::kEnforce;
   EchMode ech_ = EchMode::kPass;

@@ -67,6 +67,8 @@ class Policy {
   [[nodiscard]] bool denies_everything() const;  // nothing is listed, and what is not listed is denied
   [[nodiscard]] std::size_t host_count() const;
   [[nodiscard]] std::vector<EndpointView> endpoints() const;
+  // What `hosts:` says of a name; empty: nothing.
+  [[nodiscard]] std::span<const base::IpAddress> static_addresses(const base::HostName& name) const;
   // Every range that an entry or an endpoint lists, in no order: networks that this policy knows.
   [[nodiscard]] std::vector<base::Cidr> listed_ranges() const;
   // What this policy sends secrets as, each once, in the order of first mention.

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -48,6 +50,13 @@ struct ListedRange {
   Origin origin;
 };
 
+// `hosts:` by name; of layers, the last one that has the name.
+struct StaticAddresses {
+  std::vector<base::IpAddress> addresses;
+  Origin origin;
+};
+using StaticHosts = std::map<std::string, StaticAddresses, std::less<>>;
+
 struct EndpointRecord {
   Transport transport = Transport::kTcp;
   std::string name;  // the host, or the range as text
@@ -80,7 +89,8 @@ struct Policy::Data {
   std::vector<std::string> files;
   std::vector<HostRecord> records;  // in the order of first mention
   std::vector<Rule> rules;
-  std::vector<ListedRange> listed;    // `addresses:` of the whole policy
+  std::vector<ListedRange> listed;  // `addresses:` of the whole policy
+  StaticHosts hosts;
   std::vector<base::Cidr> addresses;  // first those of the whole policy
   std::vector<EndpointRecord> endpoints;
   std::vector<EndpointGroup> groups;
@@ -103,6 +113,10 @@ struct Policy::Data {
   [[nodiscard]] std::span<const base::Cidr> own_addresses_of(const HostRecord& record) const {
     const auto all = addresses_of(record);
     return all.first(all.size() - listed.size());
+  }
+  [[nodiscard]] std::span<const base::IpAddress> static_addresses(std::string_view name) const {
+    const auto found = hosts.find(name);
+    return found == hosts.end() ? std::span<const base::IpAddress>{} : std::span(found->second.addresses);
   }
   [[nodiscard]] SourceLine line(const Origin& origin) const { return {files[origin.file], origin.line}; }
 };

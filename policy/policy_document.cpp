@@ -13,6 +13,7 @@
 #include "policy/rule_reader.h"
 #include "policy/service_catalog.h"
 #include "policy/source_text.h"
+#include "policy/special_names.h"
 #include "policy/yaml_diagnosis.h"
 #include "policy/yaml_reader.h"
 
@@ -56,6 +57,8 @@ class PolicyReader {
   Status endpoint_is_whole(const YamlNode& node, EndpointEntry& entry) const;
   Status cidr(const YamlNode& node, std::string_view what, base::Cidr& out) const;
   Status port(const YamlNode& node, EndpointEntry& entry) const;
+  Status static_address(const YamlNode& node, StaticHost& entry) const;
+  Status static_hosts(const YamlNode& node, std::vector<StaticHost>& out) const;
 
   YamlReader yaml_;
   RuleReader rules_;
@@ -307,6 +310,38 @@ Status PolicyReader::endpoint(const YamlNode& node, std::vector<EndpointEntry>& 
   return {};
 }
 
+Status PolicyReader::static_address(const YamlNode& node, StaticHost& entry) const {
+  if (!node.is_scalar()) return yaml_.wrong_type(node, "hosts", "an address");
+  const auto address = base::IpAddress::parse(node.text);
+  if (!address) return yaml_.error(node, fmt::format("hosts: {}", base::shown(address.error().message)));
+  if (entry.addresses.size() == kMaxStaticAddresses) {
+    return yaml_.error(node, fmt::format("more than {} addresses of one name", kMaxStaticAddresses));
+  }
+  if (std::ranges::find(entry.addresses, *address) == entry.addresses.end()) entry.addresses.push_back(*address);
+  return {};
+}
+
+Status PolicyReader::static_hosts(const YamlNode& node, std::vector<StaticHost>& out) const {
+  if (node.is_null()) return {};
+  if (!node.is_mapping()) return yaml_.wrong_type(node, "hosts", "a mapping from names to addresses");
+  for (std::size_t i = 0; i + 1 < node.children.size(); i += 2) {
+    const YamlNode& key = node.children[i];
+    const YamlNode& value = node.children[i + 1];
+    std::optional<HostPattern> pattern;
+    SR_TRY(host(key, pattern));
+    if (pattern->wildcard) return yaml_.error(key, "hosts: needs one name, not a wildcard");
+    const auto kind = special_name(pattern->name);
+    if (kind == SpecialName::kGateway || is_never_forwarded(kind)) {
+      return yaml_.error(key, fmt::format("hosts: {} cannot have other addresses", pattern->name.text()));
+    }
+    StaticHost entry{.name = std::move(pattern->name), .addresses = {}, .position = key.position};
+    const auto one = [&](const YamlNode& item) { return static_address(item, entry); };
+    SR_TRY(value.is_scalar() ? one(value) : yaml_.each(value, "hosts", false, one));
+    out.push_back(std::move(entry));
+  }
+  return {};
+}
+
 Result<PolicyDocument> PolicyReader::policy(const YamlNode& root) {
   PolicyDocument document;
   if (root.is_null()) return document;
@@ -344,7 +379,7 @@ Result<PolicyDocument> PolicyReader::policy(const YamlNode& root) {
       return {};
     });
   };
-  const std::array<YamlReader::Key, 7> known{{
+  const std::array<YamlReader::Key, 8> known{{
       {"services", services},
       {"domains", [&](const YamlNode& value) { return domains(value, document.domains, false); }},
       {"endpoints", endpoints},
@@ -352,6 +387,7 @@ Result<PolicyDocument> PolicyReader::policy(const YamlNode& root) {
       {"ech", ech},
       {"denied_names", denied_names},
       {"addresses", listed},
+      {"hosts", [&](const YamlNode& value) { return static_hosts(value, document.hosts); }},
   }};
   SR_TRY(yaml_.keys(root, "a policy", known));
   return document;

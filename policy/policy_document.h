@@ -64,13 +64,22 @@ struct AddressEntry {
   Position position;
 };
 
-inline constexpr std::size_t kMaxListedRanges = 64;  // of the whole policy, in one file
+// `hosts:`: addresses of a name that are not asked for.
+struct StaticHost {
+  base::HostName name;
+  std::vector<base::IpAddress> addresses;  // never empty
+  Position position;
+};
+
+inline constexpr std::size_t kMaxStaticAddresses = 16;  // of one name in `hosts:`
+inline constexpr std::size_t kMaxListedRanges = 64;     // of the whole policy, in one file
 
 struct PolicyDocument {
   std::vector<ServiceEntry> services;
   std::vector<DomainEntry> domains;
   std::vector<EndpointEntry> endpoints;
   std::vector<AddressEntry> addresses;
+  std::vector<StaticHost> hosts;
   std::optional<Mode> mode;
   std::optional<EchMode> ech;
   std::optional<DeniedNames> denied_names;

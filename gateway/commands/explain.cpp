@@ -117,12 +117,17 @@ std::string list_of(const std::vector<base::IpAddress>& addresses) {
 Resolution resolve(const ExplainOptions& options, const PreparedQuery& question, Decision& decision) {
   if (!options.addresses_of || !decision.allowed() || !question.facts().host) return {};
   if (is_host_service(question, decision)) return {};
-  const auto found = options.addresses_of(question.host());
+  const auto& fixed = decision.static_addresses;
+  const auto found = fixed.empty() ? options.addresses_of(question.host())
+                                   : base::Result<std::vector<base::IpAddress>>({fixed.begin(), fixed.end()});
   if (!found) return {fmt::format("{}\n", found.error().message), true};
   const auto usable = [&](const base::IpAddress& address) {
-    return policy::may_dial(address, decision.permitted_addresses);
+    return policy::may_dial(address, decision.permitted_addresses) ||
+           policy::may_dial_static(address, decision.static_addresses);
   };
-  Resolution out{fmt::format("{} resolves to {} on this machine.\n", question.host(), list_of(*found)), true};
+  Resolution out{fmt::format("{} resolves to {} {}.\n", question.host(), list_of(*found),
+                             fixed.empty() ? "on this machine" : "(hosts: in the policy)"),
+                 true};
   if (std::ranges::any_of(*found, usable)) return out;
   const auto refused = std::ranges::find_if_not(*found, policy::is_never_suggested);
   decision.action = policy::Action::kDeny;
@@ -133,7 +138,8 @@ Resolution resolve(const ExplainOptions& options, const PreparedQuery& question,
 
 // Names are allowed, addresses only if they are public.
 std::string if_private(const policy::Policy& policy, const PreparedQuery& question, Decision decision) {
-  const bool name_alone = decision.allowed() && question.facts().host && decision.permitted_addresses.empty();
+  const bool name_alone = decision.allowed() && question.facts().host && decision.permitted_addresses.empty() &&
+                          decision.static_addresses.empty();
   if (!name_alone || is_for_the_gateway(question) || is_host_service(question, decision)) return {};
   decision.action = policy::Action::kDeny;
   decision.reason = policy::Reason::kPrivateAddress;

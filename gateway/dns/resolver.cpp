@@ -10,6 +10,7 @@
 #include <deque>
 #include <exception>
 #include <initializer_list>
+#include <iterator>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
@@ -18,6 +19,7 @@
 #include "gateway/dns/await.h"
 #include "gateway/dns/cache.h"
 #include "gateway/dns/exchange.h"
+#include "gateway/dns/static_names.h"
 #include "gateway/dns/upstream_order.h"
 #include "policy/special_names.h"
 
@@ -151,6 +153,9 @@ struct Resolver::State {
   static asio::awaitable<ExchangeResult> ask_server(std::shared_ptr<State> self, std::size_t server,
                                                     ExchangeRequest request);
   [[nodiscard]] std::deque<std::size_t> servers_for(const base::HostName& name) const;
+  // Of a name with addresses that people wrote down; null: it has none.
+  [[nodiscard]] SharedSet fixed_set(const base::HostName& name, DnsType type) const;
+  [[nodiscard]] std::shared_ptr<const Addresses> fixed_addresses(const base::HostName& name) const;
   [[nodiscard]] SharedSet instead_of_an_answer(const FlightKey& key) const;
   void note(std::size_t server, const ExchangeResult& response);
   [[nodiscard]] std::chrono::seconds ttl_of(const sniffer::DnsAnswer& answer) const;
@@ -339,6 +344,30 @@ asio::awaitable<std::optional<Resolver::State::UpstreamAnswer>> Resolver::State:
   co_return std::nullopt;
 }
 
+// It has no records of other types: their hints would lead elsewhere.
+SharedSet Resolver::State::fixed_set(const base::HostName& name, DnsType type) const {
+  const auto fixed = options.fixed ? options.fixed->find(name) : nullptr;
+  if (!fixed) return nullptr;
+  auto set = std::make_shared<RecordSet>();
+  set->expires = Clock::now() + StaticNames::kTtl;
+  std::ranges::copy_if(*fixed, std::back_inserter(set->addresses), [type](const base::IpAddress& address) {
+    return type == (address.is_v4() ? DnsType::kA : DnsType::kAaaa);
+  });
+  if (!set->addresses.empty()) names->remember(name, set->addresses, set->expires);
+  return set;
+}
+
+std::shared_ptr<const Addresses> Resolver::State::fixed_addresses(const base::HostName& name) const {
+  const auto v4 = fixed_set(name, DnsType::kA);
+  const auto v6 = v4 ? fixed_set(name, DnsType::kAaaa) : nullptr;
+  if (!v6) return nullptr;
+  auto both = std::make_shared<Addresses>();
+  both->v4 = v4->addresses;
+  both->v6 = v6->addresses;
+  both->ttl = StaticNames::kTtl;
+  return both;
+}
+
 // RFC 8767: what was true a while ago serves better than nothing, on every path alike.
 SharedSet Resolver::State::instead_of_an_answer(const FlightKey& key) const {
   auto before = cache->stale(key.name, key.type);
@@ -380,10 +409,12 @@ Resolver::Resolver(asio::io_context& io, ResolverOptions options, std::shared_pt
 Resolver::~Resolver() = default;
 
 std::shared_ptr<const Addresses> Resolver::cached(const base::HostName& name) const {
+  if (auto fixed = state_->fixed_addresses(name)) return fixed;
   return state_->cache->addresses(name);
 }
 
 std::shared_ptr<const RecordSet> Resolver::cached(const base::HostName& name, DnsType type) const {
+  if (auto fixed = state_->fixed_set(name, type)) return fixed;
   return state_->cache->find(name, type);
 }
 
@@ -402,6 +433,7 @@ void Resolver::done(const base::IpAddress& key) {
 asio::awaitable<base::Result<SharedSet>> Resolver::lookup(base::HostName name, DnsType type, base::IpAddress client) {
   if (never_asked(name) || !Cache::is_cacheable(type)) co_return no_answer(name);
   const auto state = state_;
+  if (auto fixed = state->fixed_set(name, type)) co_return fixed;
   const auto pending = State::begin(state, name, type, client);
   if (!pending.refused.empty()) co_return no_answer(name, pending.refused);
   const auto waiter = state->waiter_for({&pending});

@@ -25,6 +25,8 @@
 
 namespace soleroute::gateway::dns {
 
+class StaticNames;  // gateway/dns/static_names.h
+
 struct ResolverOptions {
   std::vector<Upstream> upstreams;                  // those for a name are tried in order of health; never empty
   std::chrono::milliseconds attempt_timeout{1500};  // one upstream, one try
@@ -35,6 +37,7 @@ struct ResolverOptions {
   std::uint32_t mark = 0;                     // SO_MARK on sockets towards upstreams; 0: none
   ConnectTls connect_tls{};                   // null: servers over TLS are not asked
   std::shared_ptr<UpstreamTraits> traits{};   // of the resolvers of all workers; null: this resolver's own
+  std::shared_ptr<StaticNames> fixed{};       // names that are not asked for; null: none
 };
 
 struct Addresses {

@@ -375,7 +375,9 @@ bool Responder::may_tell(const PendingLookup& question, const net::OwnAddresses&
   const auto among = [&](const auto& addresses) { return std::ranges::find(addresses, address) != addresses.end(); };
   const bool here = among(options_.own_addresses) || among(options_.local_addresses) || now.contains(address) ||
                     now.contains(policy::beyond_nat64(address));
-  return here ? net::means_own_address(permitted, address) : policy::may_dial(address, permitted);
+  return here ? net::means_own_address(permitted, address)
+              : policy::may_dial(address, permitted) ||
+                    policy::may_dial_static(address, question.decision.static_addresses);
 }
 
 // Loopback of the gateway's machine, where an entry permits it, would be the client's own: the gateway stands in for it

@@ -159,7 +159,8 @@ void has_told_the_race(const std::exception_ptr& /*unused*/) {}
 
 DialRequest dial_request(const policy::Decision& decision, base::HostName name, std::uint16_t port,
                          base::IpAddress client) {
-  DialRequest request{std::move(name), port, {}, std::nullopt};
+  DialRequest request{.name = std::move(name), .port = port, .permitted = {}, .preferred = std::nullopt};
+  request.fixed.assign(decision.static_addresses.begin(), decision.static_addresses.end());
   request.permitted.assign(decision.permitted_addresses.begin(), decision.permitted_addresses.end());
   request.client = client;
   request.host_service = policy::is_host_service(decision, request.name.text());
@@ -236,11 +237,13 @@ asio::awaitable<Outcome> Connector::dial_all(std::vector<base::IpAddress> addres
 std::expected<std::vector<base::IpAddress>, DialFailure> Connector::to_be_tried(std::vector<base::IpAddress> found,
                                                                                 const DialRequest& request) {
   const base::IpAddress first = to_be_listed(found);
-  std::erase_if(found, [&](const auto& address) { return !policy::may_dial(address, request.permitted); });
+  std::erase_if(found, [&](const auto& address) {
+    return !policy::may_dial(address, request.permitted) && !policy::may_dial_static(address, request.fixed);
+  });
   found.resize(std::min(found.size(), kMaxAddresses));
   std::optional<base::Error> unknown;
   std::erase_if(found, [&](const auto& address) {
-    const auto may = may_dial(address, request.permitted);
+    const auto may = may_dial(address, request.permitted, request.fixed);
     if (!may) unknown = may.error();
     return !may.value_or(false);
   });
@@ -255,8 +258,10 @@ std::expected<std::vector<base::IpAddress>, DialFailure> Connector::to_be_tried(
   return std::unexpected(std::move(failure));
 }
 
-base::Result<bool> Connector::may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted) {
-  if (names_.is_denied(address) || !policy::may_dial(address, permitted)) return false;
+base::Result<bool> Connector::may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted,
+                                       std::span<const base::IpAddress> fixed) {
+  const bool listed = policy::may_dial(address, permitted) || policy::may_dial_static(address, fixed);
+  if (names_.is_denied(address) || !listed) return false;
   if (net::means_own_address(permitted, address)) return true;
   const auto here = is_here(address);
   if (!here) return here;

@@ -31,7 +31,8 @@ namespace soleroute::gateway::flow {
 struct DialRequest {
   base::HostName name;
   std::uint16_t port = 0;
-  std::vector<base::Cidr> permitted;  // non-public ranges the policy entry lists
+  std::vector<base::Cidr> permitted;     // non-public ranges the policy entry lists
+  std::vector<base::IpAddress> fixed{};  // what `hosts:` gives the name
   // Where the client was going: tried first if the gateway itself resolved `name` to it, else ignored.
   std::optional<base::IpAddress> preferred;
   // Written as soon as the connection stands, for the caller that has it already; borrowed until the dial is over.
@@ -93,7 +94,8 @@ class Connector {
   [[nodiscard]] bool may_dial(const base::IpAddress& address) { return may_dial(address, {}).value_or(false); }
 
  private:
-  [[nodiscard]] base::Result<bool> may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted);
+  [[nodiscard]] base::Result<bool> may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted,
+                                            std::span<const base::IpAddress> fixed = {});
   [[nodiscard]] base::Result<bool> is_here(const base::IpAddress& dialled);
   // Those of `found`, in order, that may be tried; why not, if there are none.
   [[nodiscard]] std::expected<std::vector<base::IpAddress>, DialFailure> to_be_tried(std::vector<base::IpAddress> found,

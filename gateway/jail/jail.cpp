@@ -328,6 +328,7 @@ class Run {
     options.resolvers = resolvers_;
     auto search = host::system_search_domains();  // the command's resolv.conf has the same lines
     options.search = {std::move(search.domains), search.ndots};
+    options.hosts_file = host::kHostsFile;
     options.secrets_directory = options_.secrets_directory;
     options.inspection = std::move(*inspection);
     options.local_addresses = host::all_addresses(*interfaces);

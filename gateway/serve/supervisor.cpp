@@ -215,6 +215,7 @@ class Supervisor {
     runtime.resolvers = resolvers_;
     auto search = host::system_search_domains();
     runtime.search = {std::move(search.domains), search.ndots};
+    runtime.hosts_file = host::kHostsFile;
     runtime.secrets_directory = options_.secrets_directory;
     runtime.denied = denied_;
     runtime.own_addresses =

@@ -138,6 +138,7 @@ base::Result<std::unique_ptr<Runtime>> Runtime::start(RuntimeOptions options, ne
     auto state = std::make_unique<State>(std::move(options), log, counters, shares, count);
     state->policy = policy;
     state->shared.names->keep(endpoint_names(*policy));
+    state->shared.fixed->use(policy);
     state->shared.options.denied->tell_apart(state->shared.options.clients);
     auto pages = flow::policy_pages(*policy);
     const PolicyAndPages in_force{std::move(policy), std::move(pages)};
@@ -167,6 +168,7 @@ void Runtime::reload(std::shared_ptr<const policy::Policy> policy, std::function
   auto pages = flow::policy_pages(*policy);  // here: it may take longer than a worker has
   const PolicyAndPages in_force{std::move(policy), std::move(pages)};
   state_->shared.names->keep(endpoint_names(*in_force.policy));
+  state_->shared.fixed->use(in_force.policy);
   state_->shared.cache->policy_changed();
   ++state_->version;
   for (auto& worker : state_->workers) worker->reload(in_force, state_->version, count);

@@ -50,6 +50,7 @@ dns::ResolverOptions resolver_options(const Shared& shared, asio::io_context& io
   resolver.traits = shared.resolver_traits;
   const auto& inspection = shared.options.inspection;
   if (inspection) resolver.connect_tls = connect_over_tls(io, wheel, inspection->origins, resolver.mark);
+  resolver.fixed = shared.fixed;
   return resolver;
 }
 

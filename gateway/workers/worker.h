@@ -26,6 +26,7 @@
 #include "gateway/dns/resolver.h"
 #include "gateway/dns/reverse_names.h"
 #include "gateway/dns/server.h"
+#include "gateway/dns/static_names.h"
 #include "gateway/flow/connector.h"
 #include "gateway/flow/context.h"
 #include "gateway/flow/pipe_pool.h"
@@ -59,6 +60,7 @@ struct Shared {
   std::size_t descriptors_per_worker = 0;             // for clients
   std::size_t pipes_per_worker = 0;
   std::shared_ptr<net::OwnAddressBook> own_addresses = std::make_shared<net::OwnAddressBook>();
+  std::shared_ptr<dns::StaticNames> fixed = std::make_shared<dns::StaticNames>(options.hosts_file);
   std::shared_ptr<dns::SearchedNames> searched = std::make_shared<dns::SearchedNames>(options.search);
   std::shared_ptr<dns::UpstreamTraits> resolver_traits = std::make_shared<dns::UpstreamTraits>(
       [&written = log](const std::string& fault) { written.lifecycle("resolver", fault); });

@@ -14,6 +14,7 @@
 
 #include "gateway/dns/cache.h"
 #include "gateway/dns/server.h"
+#include "gateway/dns/static_names.h"
 #include "gateway/net/listen.h"
 #include "gateway/net/own_address.h"
 #include "policy/policy.h"
@@ -79,6 +80,8 @@ class DnsLab {
     options.upstreams = {upstream.endpoint()};
     options.attempt_timeout = std::chrono::milliseconds(500);
     options.total_timeout = std::chrono::milliseconds(1500);
+    options.fixed = std::make_shared<StaticNames>();
+    options.fixed->use(policy_);
     resolver_.emplace(io_, options, cache, names, counters);
 
     net::ListenRequest request{

@@ -254,7 +254,8 @@ Decision Decider::endpoint_of_resolved_name(const base::Endpoint& destination) c
       const auto& endpoint = data_.endpoints[index];
       if (!serves(endpoint, destination.port)) continue;
       const auto fixed = data_.static_addresses(name.text());
-      if (may_dial(destination.address, endpoint.permitted) || may_dial_static(destination.address, fixed)) {
+      const auto leads_to = facts_.translated.value_or(destination.address);
+      if (may_dial(leads_to, endpoint.permitted) || may_dial_static(destination.address, fixed)) {
         auto allowed = allowed_by(endpoint);
         if (allowed.allowed()) allowed.static_addresses = fixed;
         return allowed;

@@ -27,6 +27,7 @@ struct FlowFacts {
   Transport transport = Transport::kTcp;
   base::IpAddress client{};
   std::optional<base::Endpoint> original_destination{};  // where the client's packet was going
+  std::optional<base::IpAddress> translated{};           // what a NAT64 translator makes of that address
   std::optional<base::HostName> sni{};                   // from a TLS ClientHello
   std::optional<base::HostName> host{};                  // asked name: DNS QNAME, Host header, CONNECT authority
   std::optional<base::IpAddress> host_address{};         // an address that stands where a request names its host

@@ -116,6 +116,9 @@ base::Status parse_addresses(const ServeArguments& arguments, serve::ServeOption
   SR_LET(host, parse_all<base::IpAddress>("--host-address", arguments.host_address, parse_host_address));
   options.host_addresses = std::move(*host);
   options.in_container = arguments.in_container;
+  auto nat64 = parse_all<policy::Nat64Prefix>("--nat64", arguments.nat64, policy::Nat64Prefix::parse);
+  if (!nat64) return std::unexpected(nat64.error());
+  options.nat64 = std::move(*nat64);
   if (arguments.metrics.empty()) return {};
   const auto metrics = base::Endpoint::parse(arguments.metrics);
   if (!metrics) return std::unexpected(prefixed("--metrics", metrics.error()));
@@ -255,6 +258,8 @@ void add_serve_options(CLI::App& program, ServeArguments& to) {
                   "upstream DNS server, or the one for names below SUFFIX (default: from /etc/resolv.conf)");
   add_list_option(program, "--host-address", "GATEWAY_HOST_ADDRESS", to.host_address, "ADDR",
                   "address of host.gateway.internal (default: the container engine's host, or loopback)");
+  add_list_option(program, "--nat64", "GATEWAY_NAT64", to.nat64, "PREFIX",
+                  "IPv6 prefix of this network's NAT64; the IPv4 address inside decides");
   add_ca_option(program, to.ca_dir,
                 "private directory of the CA (default: /var/lib/soleroute/ca for root, else "
                 "~/.local/share/soleroute/ca)");

@@ -28,6 +28,7 @@ struct ServeArguments {
   std::vector<std::string> claim;
   std::vector<std::string> resolver;
   std::vector<std::string> host_address{};
+  std::vector<std::string> nat64;
   std::string control = serve::kDefaultControlSocket;
   std::string metrics;
   std::string explicit_proxy = std::string(kUsualExplicitProxy);

@@ -97,6 +97,7 @@ struct Resolver::State {
         budgets(std::move(limits)),
         health(options.upstreams.size()),
         over_tls(options.connect_tls) {
+    if (!options.nat64) options.nat64 = std::make_shared<net::Nat64Book>();
     if (!budgets.clients) budgets.clients = std::make_shared<ClientLimits>();
     if (!options.traits) options.traits = std::make_shared<UpstreamTraits>();
   }
@@ -416,6 +417,10 @@ std::shared_ptr<const Addresses> Resolver::cached(const base::HostName& name) co
 std::shared_ptr<const RecordSet> Resolver::cached(const base::HostName& name, DnsType type) const {
   if (auto fixed = state_->fixed_set(name, type)) return fixed;
   return state_->cache->find(name, type);
+}
+
+std::shared_ptr<const policy::Nat64Prefixes> Resolver::nat64() const {
+  return state_->options.nat64->now();
 }
 
 base::IpAddress Resolver::key(const base::IpAddress& client) const {

@@ -21,6 +21,8 @@
 #include "gateway/dns/upstream_traits.h"
 #include "gateway/dns/upstreams.h"
 #include "gateway/net/descriptor_budget.h"
+#include "gateway/net/nat64_book.h"
+#include "policy/nat64.h"
 #include "sniffer/dns_message.h"
 
 namespace soleroute::gateway::dns {
@@ -38,6 +40,7 @@ struct ResolverOptions {
   ConnectTls connect_tls{};                   // null: servers over TLS are not asked
   std::shared_ptr<UpstreamTraits> traits{};   // of the resolvers of all workers; null: this resolver's own
   std::shared_ptr<StaticNames> fixed{};       // names that are not asked for; null: none
+  std::shared_ptr<net::Nat64Book> nat64{};    // of this network; null: none is known
 };
 
 struct Addresses {
@@ -82,6 +85,9 @@ class Resolver {
   void done(const base::IpAddress& key);
   // The cache only; null if not there. A remembered failure is there, with RecordSet::failed.
   [[nodiscard]] std::shared_ptr<const RecordSet> cached(const base::HostName& name, sniffer::DnsType type) const;
+
+  // The NAT64 prefixes that are known now; never null.
+  [[nodiscard]] std::shared_ptr<const policy::Nat64Prefixes> nat64() const;
 
   static constexpr std::chrono::milliseconds kResolutionDelay{50};  // RFC 8305 section 3
   static constexpr std::chrono::seconds kFailureTtl{5};             // RFC 9520 section 3.2

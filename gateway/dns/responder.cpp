@@ -372,12 +372,16 @@ bool Responder::may_tell(const PendingLookup& question, const net::OwnAddresses&
                          const base::IpAddress& address) const {
   const auto permitted = question.decision.permitted_addresses;
   if (options_.denied->contains(address)) return false;
-  const auto among = [&](const auto& addresses) { return std::ranges::find(addresses, address) != addresses.end(); };
-  const bool here = among(options_.own_addresses) || among(options_.local_addresses) || now.contains(address) ||
-                    now.contains(policy::beyond_nat64(address));
-  return here ? net::means_own_address(permitted, address)
-              : policy::may_dial(address, permitted) ||
-                    policy::may_dial_static(address, question.decision.static_addresses);
+  const auto is_here = [&](const base::IpAddress& each) {
+    const auto among = [&](const auto& addresses) { return std::ranges::find(addresses, each) != addresses.end(); };
+    return among(options_.own_addresses) || among(options_.local_addresses) || now.contains(each);
+  };
+  const auto nat64 = resolver_.nat64();
+  const bool here = is_here(address) || now.contains(policy::beyond_nat64(address)) ||
+                    std::ranges::any_of(nat64->beyond(address), is_here);
+  return here ? net::means_own_address(permitted, address) : nat64->may(address, [&](const base::IpAddress& each) {
+    return policy::may_dial(each, permitted) || policy::may_dial_static(each, question.decision.static_addresses);
+  });
 }
 
 // Loopback of the gateway's machine, where an entry permits it, would be the client's own: the gateway stands in for it
@@ -473,6 +477,14 @@ void Responder::log_private_address(const PendingLookup& question, const base::I
   record.detail =
       fmt::format("{}, {} is {}", type_detail(question.query.question.type), record.resolved,
                   policy::is_public(refused) ? "an address of the gateway's machine" : policy::address_class(refused));
+  const auto nat64 = resolver_.nat64();
+  if (const auto inside = nat64->meant(refused)) {
+    record.resolved = inside->to_string();
+    record.detail += fmt::format(", and means {}: {}", record.resolved, policy::address_class(*inside));
+  } else if (const auto* prefix = nat64->unconfirmed(refused)) {
+    record.detail +=
+        fmt::format(", of this network's NAT64 prefix: start the gateway with --nat64 {}", prefix->range().to_string());
+  }
   if (policy::placeholder_range(refused)) record.detail += fmt::format(": {}", policy::kPlaceholderResolver);
   log_denied(std::move(record));
 }

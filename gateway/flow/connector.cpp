@@ -237,9 +237,7 @@ asio::awaitable<Outcome> Connector::dial_all(std::vector<base::IpAddress> addres
 std::expected<std::vector<base::IpAddress>, DialFailure> Connector::to_be_tried(std::vector<base::IpAddress> found,
                                                                                 const DialRequest& request) {
   const base::IpAddress first = to_be_listed(found);
-  std::erase_if(found, [&](const auto& address) {
-    return !policy::may_dial(address, request.permitted) && !policy::may_dial_static(address, request.fixed);
-  });
+  std::erase_if(found, [&](const auto& address) { return !is_permitted(address, request.permitted, request.fixed); });
   found.resize(std::min(found.size(), kMaxAddresses));
   std::optional<base::Error> unknown;
   std::erase_if(found, [&](const auto& address) {
@@ -254,14 +252,21 @@ std::expected<std::vector<base::IpAddress>, DialFailure> Connector::to_be_tried(
                       fmt::format("{} resolves to {}, {}", request.name.text(), first.to_string(),
                                   here ? kOwnUnlisted : "a private address that the policy does not list")};
   if (policy::placeholder_range(first)) failure.message += fmt::format(": {}", policy::kPlaceholderResolver);
-  failure.refused_address = first;
+  failure.refused_address = resolver_.nat64()->meant(first).value_or(first);
   return std::unexpected(std::move(failure));
+}
+
+// By the policy alone, wherever a translator of this network takes it.
+bool Connector::is_permitted(const base::IpAddress& address, std::span<const base::Cidr> permitted,
+                             std::span<const base::IpAddress> fixed) const {
+  return resolver_.nat64()->may(address, [&](const base::IpAddress& each) {
+    return policy::may_dial(each, permitted) || policy::may_dial_static(each, fixed);
+  });
 }
 
 base::Result<bool> Connector::may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted,
                                        std::span<const base::IpAddress> fixed) {
-  const bool listed = policy::may_dial(address, permitted) || policy::may_dial_static(address, fixed);
-  if (names_.is_denied(address) || !listed) return false;
+  if (names_.is_denied(address) || !is_permitted(address, permitted, fixed)) return false;
   if (net::means_own_address(permitted, address)) return true;
   const auto here = is_here(address);
   if (!here) return here;
@@ -269,11 +274,15 @@ base::Result<bool> Connector::may_dial(const base::IpAddress& address, std::span
 }
 
 base::Result<bool> Connector::is_here(const base::IpAddress& dialled) {
-  const auto address = policy::beyond_nat64(dialled);
-  if (std::ranges::find(local_addresses_, address) != local_addresses_.end()) return true;
-  const auto here = routes_.ends_here(address, mark_);
-  if (address == dialled || !here || *here) return here;
-  return routes_.ends_here(dialled, mark_);  // the machine may be a translator itself
+  auto leads_to = resolver_.nat64()->beyond(dialled);
+  if (const auto address = policy::beyond_nat64(dialled); address != dialled) leads_to.push_back(address);
+  leads_to.push_back(dialled);  // the machine may be a translator itself
+  for (const auto& address : leads_to) {
+    if (std::ranges::find(local_addresses_, address) != local_addresses_.end()) return true;
+    const auto here = routes_.ends_here(address, mark_);
+    if (!here || *here) return here;
+  }
+  return false;
 }
 
 asio::awaitable<Outcome> Connector::dial_endpoint(const policy::Decision& decision, std::optional<base::HostName> name,

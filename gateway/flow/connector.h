@@ -90,12 +90,18 @@ class Connector {
   [[nodiscard]] bool is_host(const base::IpAddress& address) const;
   // What else is opened for a client; null: no limit.
   [[nodiscard]] net::DescriptorBudget* descriptors() const { return descriptors_; }
+  // What a NAT64 translator makes of an address of a configured prefix.
+  [[nodiscard]] std::optional<base::IpAddress> translated(const base::IpAddress& address) const {
+    return resolver_.nat64()->meant(address);
+  }
   // May a name lead there, if its entry lists no addresses? Not where that is not known.
   [[nodiscard]] bool may_dial(const base::IpAddress& address) { return may_dial(address, {}).value_or(false); }
 
  private:
   [[nodiscard]] base::Result<bool> may_dial(const base::IpAddress& address, std::span<const base::Cidr> permitted,
                                             std::span<const base::IpAddress> fixed = {});
+  [[nodiscard]] bool is_permitted(const base::IpAddress& address, std::span<const base::Cidr> permitted,
+                                  std::span<const base::IpAddress> fixed) const;
   [[nodiscard]] base::Result<bool> is_here(const base::IpAddress& dialled);
   // Those of `found`, in order, that may be tried; why not, if there are none.
   [[nodiscard]] std::expected<std::vector<base::IpAddress>, DialFailure> to_be_tried(std::vector<base::IpAddress> found,

@@ -22,6 +22,7 @@ struct EndpointQuery {
   // The destination is the gateway, standing in for a loopback address or for the host.
   bool to_stand_in = false;
   bool to_host = false;  // it is the host's own address, which the client knows from elsewhere
+  std::optional<base::IpAddress> translated{};  // what a NAT64 translator makes of the destination
 
   [[nodiscard]] policy::FlowFacts facts() const;
   [[nodiscard]] policy::Decision ask(const policy::Policy& policy) const;
@@ -32,6 +33,7 @@ policy::FlowFacts EndpointQuery::facts() const {
   facts.phase = policy::Phase::kPacket;
   facts.client = client;
   facts.original_destination = destination;
+  facts.translated = translated;
   facts.port = destination.port;
   facts.resolved_names = names;
   return facts;
@@ -60,6 +62,7 @@ EndpointQuery query_of(const flow::Context& context, const flow::ClientConnectio
   const auto& address = client.original_destination.address;
   EndpointQuery query{client.peer.address, client.original_destination, context.names.names_of(address),
                       context.is_own(address), context.connector.is_host(address)};
+  query.translated = context.connector.translated(address);
   // Known without a look-up: a client may have asked before the gateway started, or have the host's address otherwise.
   const bool may_be_host = query.to_host || (query.to_stand_in && !context.names.is_denied(address));
   if (!may_be_host) return query;

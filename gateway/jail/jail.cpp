@@ -329,6 +329,7 @@ class Run {
     auto search = host::system_search_domains();  // the command's resolv.conf has the same lines
     options.search = {std::move(search.domains), search.ndots};
     options.hosts_file = host::kHostsFile;
+    options.nat64 = options_.nat64;
     options.secrets_directory = options_.secrets_directory;
     options.inspection = std::move(*inspection);
     options.local_addresses = host::all_addresses(*interfaces);

@@ -14,6 +14,7 @@
 #include "gateway/dns/upstreams.h"
 #include "gateway/secrets/secret_store.h"
 #include "netrules/plan.h"
+#include "policy/nat64.h"
 #include "policy/policy.h"
 
 namespace soleroute::gateway::serve {
@@ -43,6 +44,7 @@ struct ServeOptions {
   bool program_rules = true;                                      // --no-rules: somebody else does
   int workers = 0;                                                // 0: one a processor
   audit::Verbosity log = audit::Verbosity::kNormal;
+  std::vector<policy::Nat64Prefix> nat64;                             // of this network
   std::string secrets_directory = secrets::kDefaultSecretsDirectory;  // read only where the policy names a secret
   std::string version{};                                              // of the program, as 'gateway status' shows it
   std::string ca_directory;                                           // empty: inspect::default_ca_directory()

@@ -216,6 +216,7 @@ class Supervisor {
     auto search = host::system_search_domains();
     runtime.search = {std::move(search.domains), search.ndots};
     runtime.hosts_file = host::kHostsFile;
+    runtime.nat64 = options_.nat64;
     runtime.secrets_directory = options_.secrets_directory;
     runtime.denied = denied_;
     runtime.own_addresses =

@@ -148,6 +148,7 @@ base::Result<std::unique_ptr<Runtime>> Runtime::start(RuntimeOptions options, ne
       state->workers.push_back(std::make_unique<Worker>(state->shared, std::move(sockets), in_force));
     }
     state->workers.front()->keep_own_addresses();
+    state->workers.front()->keep_nat64();
     auto runtime = std::unique_ptr<Runtime>(new Runtime(std::move(state)));  // joins those that were started
     for (auto& worker : runtime->state_->workers) worker->start();
     return runtime;

@@ -23,6 +23,7 @@
 #include "gateway/inspect/inspection.h"
 #include "gateway/net/client_keys.h"
 #include "gateway/net/listen.h"
+#include "policy/nat64.h"
 #include "policy/policy.h"
 
 namespace soleroute::gateway::workers {
@@ -36,6 +37,7 @@ struct RuntimeOptions {
   std::vector<base::IpAddress> local_addresses;  // every address of this machine: not dialled for a mere name
   std::uint32_t upstream_mark = 0;               // SO_MARK on sockets towards origins and resolvers; 0: none (sidecar)
   flow::HostServices host{};                     // what a policy may list as host.gateway.internal
+  std::vector<policy::Nat64Prefix> nat64{};      // of this network, by a person
   std::string hosts_file{};                      // names with addresses of this machine; empty: none
   std::string secrets_directory{};               // files named by the policy's secrets
   net::ClientKeys::Who clients = net::ClientKeys::Who::kOne;  // whose budgets are apart

@@ -2,6 +2,7 @@
 #include "gateway/workers/worker.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6/ip6_tables.h>
 #include <netinet/in.h>
@@ -17,9 +18,11 @@
 #include <exception>
 #include <utility>
 
+#include "gateway/dns/nat64_discovery.h"
 #include "gateway/ingress/entrances.h"
 #include "gateway/netlink/local_routes.h"
 #include "gateway/workers/tls_resolvers.h"
+#include "policy/address_class.h"
 
 namespace soleroute::gateway::workers {
 namespace {
@@ -51,6 +54,7 @@ dns::ResolverOptions resolver_options(const Shared& shared, asio::io_context& io
   const auto& inspection = shared.options.inspection;
   if (inspection) resolver.connect_tls = connect_over_tls(io, wheel, inspection->origins, resolver.mark);
   resolver.fixed = shared.fixed;
+  resolver.nat64 = shared.nat64;
   return resolver;
 }
 
@@ -136,6 +140,20 @@ void Worker::keep_own_addresses() {
   const auto watching = own_addresses_->start(netlink::Changes::About::kAddressesAndRoutes);
   if (!watching) shared_.log.error("new addresses of this machine are noticed every 2 s: " + watching.error().message);
   read();
+}
+
+void Worker::keep_nat64() {
+  const auto is_global = [](const base::IpAddress& address) {
+    return address.is_v6() && !policy::is_never_suggested(address);
+  };
+  if (std::ranges::none_of(shared_.options.local_addresses, is_global)) return;
+  auto news = [&shared = shared_] {
+    for (const auto& prefix : shared.nat64->now()->discovered) {
+      shared.log.lifecycle("nat64", fmt::format("this network's NAT64 prefix is {}", prefix.range().to_string()));
+    }
+  };
+  auto discovering = dns::discover_nat64(loop_, resolver_, shared_.nat64, std::move(news));
+  asio::co_spawn(loop_, std::move(discovering), [](const std::exception_ptr&) {});
 }
 
 void Worker::start() {

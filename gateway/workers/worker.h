@@ -37,6 +37,7 @@
 #include "gateway/net/buffer_account.h"
 #include "gateway/net/deadline_wheel.h"
 #include "gateway/net/descriptor_budget.h"
+#include "gateway/net/nat64_book.h"
 #include "gateway/net/own_address.h"
 #include "gateway/net/readiness.h"
 #include "gateway/net/stream.h"
@@ -61,6 +62,7 @@ struct Shared {
   std::size_t pipes_per_worker = 0;
   std::shared_ptr<net::OwnAddressBook> own_addresses = std::make_shared<net::OwnAddressBook>();
   std::shared_ptr<dns::StaticNames> fixed = std::make_shared<dns::StaticNames>(options.hosts_file);
+  std::shared_ptr<net::Nat64Book> nat64 = std::make_shared<net::Nat64Book>(options.nat64);
   std::shared_ptr<dns::SearchedNames> searched = std::make_shared<dns::SearchedNames>(options.search);
   std::shared_ptr<dns::UpstreamTraits> resolver_traits = std::make_shared<dns::UpstreamTraits>(
       [&written = log](const std::string& fault) { written.lifecycle("resolver", fault); });
@@ -91,6 +93,8 @@ class Worker {
 
   // One worker keeps the list of this machine's addresses, at once and from then on. Before start().
   void keep_own_addresses();
+  // One worker asks for the NAT64 prefix of this network, if the machine has IPv6. Before start().
+  void keep_nat64();
   void start();
   // These from any thread. `taken` is called on the worker's once the policy is in force there.
   void reload(PolicyAndPages policy, std::uint64_t version, std::function<void()> taken);

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from lab import addresses as at
+from lab import dns_wire as dns
 from lab import gateway as gateways
 from lab import page_examples, web
 from lab.rawserver import listening
@@ -76,3 +77,56 @@ def test_a_placeholder_gets_one_line_from_suggest(lab, make_gateway):
     lines = suggested(gateway)
     assert lines.count("198.18.0.0/15") == 1 and "addresses:" in lines, lines
     assert "host:" not in lines, lines
+
+
+NETWORK = "fd00:64::"  # the network's own prefix; SPARE behind it
+TRANSLATED = f"{NETWORK}2d21:2029"
+
+
+def test_a_configured_nat64_prefix_is_judged_by_the_address_inside(lab, make_gateway, reachable):
+    command = page_examples.commands("docs/networks.md", "IPv6-only networks")[0].split()
+    assert command[command.index("--nat64") + 1] == f"{NETWORK}/96"
+    gateway = make_gateway(policy='domains: ["*.wild.test", allowed.test]\nendpoints: [{host: db.wild.test, port: 5432}]\n',
+                           arguments=["--nat64", f"{NETWORK}/96"]).start()  # fmt: skip
+    reachable(TRANSLATED, f"{NETWORK}/96")
+    lab.dns.set("nat.wild.test", aaaa=[TRANSLATED])
+    lab.dns.set("db.wild.test", aaaa=[TRANSLATED])
+    with listening(lab.up, TRANSLATED, 80), listening(lab.up, TRANSLATED, 5432):
+        assert web.resolve(lab.agent, "nat.wild.test", dns.AAAA).addresses() == [TRANSLATED]
+        assert web.http(lab.agent, "nat.wild.test", "/", address=at.WILD).body == b"hi\n"
+        assert web.resolve(lab.agent, "db.wild.test", dns.AAAA).addresses() == [TRANSLATED]
+        assert b"hi" in web.talk(lab.agent, TRANSLATED, 5432, b"x", enough=10)[0]
+    for number, inside in enumerate(("10.0.0.1", "127.0.0.1", "169.254.169.254", "100.64.0.1", at.GWUP, at.GW_OWN)):
+        name = f"inside{number}.wild.test"
+        lab.dns.set(name, aaaa=[f"{NETWORK}{inside}"])
+        mark = gateway.log.mark()
+        assert web.resolve(lab.agent, name, dns.AAAA).addresses() == [], inside
+        assert gateway.log.wait_for(mark, host=name)["reason"] == "private_address", inside
+        page = web.http(lab.agent, name, "/", address=at.WILD)
+        assert (page.status, page.headers["x-soleroute-reason"]) == (502, "private_address"), inside
+    lab.dns.set("beside.wild.test", aaaa=["fd00:65::1"])
+    assert web.resolve(lab.agent, "beside.wild.test", dns.AAAA).addresses() == [], "the control: not in the prefix"
+
+
+def test_a_discovered_nat64_prefix_only_denies(lab, make_gateway, reachable):
+    """Of public addresses those are refused that mean a private one; private addresses of it stay private."""
+    public = "2600:64::"
+    lab.dns.set("ipv4only.arpa", aaaa=[f"{public}192.0.0.170", f"{NETWORK}192.0.0.171"])
+    gateway = make_gateway(policy='domains: ["*.wild.test", allowed.test]\n')
+    gateway.start()
+    gateway.log.wait_for(0, type="lifecycle", event="nat64")
+    reachable(f"{public}2d21:2029", f"{public}/96")
+    lab.dns.set("nat.wild.test", aaaa=[f"{public}2d21:2029"])
+    with listening(lab.up, f"{public}2d21:2029", 80):
+        assert web.resolve(lab.agent, "nat.wild.test", dns.AAAA).addresses() == [f"{public}2d21:2029"]
+        assert web.http(lab.agent, "nat.wild.test", "/", address=at.WILD).body == b"hi\n"
+    for number, where in enumerate((f"{public}10.0.0.1", f"{public}169.254.169.254", f"{public}{at.GWUP}", TRANSLATED)):
+        name = f"inside{number}.wild.test"
+        lab.dns.set(name, aaaa=[where])
+        assert web.resolve(lab.agent, name, dns.AAAA).addresses() == [], where
+        assert web.http(lab.agent, name, "/", address=at.WILD).status == 502, where
+    mark = gateway.log.mark()
+    web.resolve(lab.agent, "inside3.wild.test", dns.AAAA)
+    detail = gateway.log.wait_for(mark, host="inside3.wild.test")["detail"]
+    assert f"start the gateway with --nat64 {NETWORK}/96" in detail, detail
+    lab.dns.forget("ipv4only.arpa")

@@ -110,6 +110,7 @@ void Flattener::add_addresses(const MergedHost& host, HostRecord& record) {
 base::Status Flattener::add(const MergedHost& host) {
   if (host.grants.empty()) return {};
   HostRecord record{.pattern = {}, .origin = host.origin};
+  record.txt = host.txt;
   record.from_service = std::ranges::none_of(host.grants, [](const Grant& grant) { return grant.owner.empty(); });
   const auto everything = std::ranges::find_if(host.grants, [](const Grant& grant) { return !grant.terms; });
   if (everything != host.grants.end()) {

@@ -21,6 +21,7 @@ class Decider {
  private:
   [[nodiscard]] Decision by_phase() const;
   [[nodiscard]] Decision dns() const;
+  [[nodiscard]] bool has_txt(const EndpointGroup& group) const;
   [[nodiscard]] Decision tls() const;
   [[nodiscard]] Decision http() const;
   [[nodiscard]] Decision connect() const;
@@ -78,6 +79,7 @@ Decision Decider::dns() const {
     auto decision = about(*record, Action::kAllow, Reason::kAllowed, record->origin);
     decision.request_rules_pending = !record->open;
     if (group != nullptr) decision.permitted_addresses = group->addresses;
+    decision.txt = record->txt || (group != nullptr && has_txt(*group));
     return decision;
   }
   if (group == nullptr) return deny(Reason::kHostNotAllowed);
@@ -87,7 +89,12 @@ Decision Decider::dns() const {
     if (decision.allowed()) break;
   }
   decision.permitted_addresses = group->addresses;
+  decision.txt = has_txt(*group);
   return decision;
+}
+
+bool Decider::has_txt(const EndpointGroup& group) const {
+  return std::ranges::any_of(group.endpoints, [&](std::uint32_t index) { return data_.endpoints[index].txt; });
 }
 
 Decision Decider::tls() const {

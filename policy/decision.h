@@ -93,6 +93,7 @@ struct Decision {
   std::span<const base::Cidr> permitted_addresses{};  // non-public addresses this entry lists
   std::span<const base::IpAddress>
       static_addresses{};                            // of the allowed name, by `hosts:`: listed as if by `addresses:`
+  bool txt = false;                                  // of a DNS question: TXT records may be fetched
   bool request_rules_pending = false;                // allowed so far, but method or path still to be decided
   std::span<const HeaderTransform> transforms{};     // to apply; only for an allowed, inspected https request
   bool by_method = false;                            // the rule that admits is about methods

@@ -76,7 +76,7 @@ std::string Policy::describe() const {
   width = std::min<std::size_t>(width, 40);
   std::string out;
   for (const auto& record : data.records) {
-    const std::string what = record.open ? ", http and https" : "";
+    const std::string what = std::string(record.open ? ", http and https" : "") + (record.txt ? ", DNS TXT" : "");
     out += fmt::format("{:<{}}  {}{}{}{}  ({})\n", record.pattern, width, meaning_of_pattern(record.pattern), what,
                        meaning_of_https(record), addresses_text(data.own_addresses_of(record)),
                        base::shown(place_of(data.line(record.origin))));

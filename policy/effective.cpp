@@ -46,6 +46,7 @@ Json json_of(const Policy::Data& data, const HostRecord& record) {
   Json host = {{"host", record.pattern}};
   if (const auto own = data.own_addresses_of(record); !own.empty()) host["addresses"] = texts_of(own);
   if (record.inspect_wanted) host["tls"] = "inspect";
+  if (record.txt) host["txt"] = true;
   if (record.open) return host;
   for (const auto& rule : data.rules_of(record)) host["rules"].push_back(json_of(rule.terms));
   return host;
@@ -57,6 +58,7 @@ Json json_of(const EndpointRecord& endpoint) {
   out["ports"] = endpoint.ports;
   out["protocol"] = endpoint.transport == Transport::kUdp ? "udp" : "tcp";
   if (!endpoint.by_address && !endpoint.addresses.empty()) out["addresses"] = texts_of(endpoint.addresses);
+  if (endpoint.txt) out["txt"] = true;
   return out;
 }
 

@@ -170,6 +170,7 @@ void Layers::add_domain(DomainEntry entry, std::uint32_t file) {
     merged.grants.clear();
     merged.addresses.clear();
     merged.service_addresses.clear();
+    merged.txt = false;
     merged.tls = TlsMode::kUnstated;
   }
   if (entry.rules.empty()) grant(merged, {nullptr, origin, {}});
@@ -178,6 +179,7 @@ void Layers::add_domain(DomainEntry entry, std::uint32_t file) {
     grant(merged, {std::make_shared<const RuleTerms>(std::move(rule.terms)), at, {}});
   }
   add_missing(merged.addresses, entry.addresses);
+  merged.txt = merged.txt || entry.txt;
   if (entry.tls == TlsMode::kUnstated) return;
   merged.tls = entry.tls;
   merged.tls_origin = {file, entry.tls_position.line};
@@ -193,6 +195,7 @@ void Layers::add_endpoint(EndpointEntry entry, std::uint32_t file) {
                         .ports = std::move(entry.ports),
                         .addresses = std::move(entry.addresses),
                         .origin = origin};
+  record.txt = entry.txt;
   if (record.by_address) record.addresses = {record.cidr};
   endpoints_.push_back(std::move(record));
 }

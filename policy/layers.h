@@ -45,6 +45,7 @@ struct MergedHost {
   TlsMode tls = TlsMode::kUnstated;
   Origin tls_origin{};
   Position tls_position{};
+  bool txt = false;
 };
 
 // A service that some entry names, over all layers.

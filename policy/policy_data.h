@@ -40,6 +40,7 @@ struct alignas(64) HostRecord {
   bool narrowed = false;        // open, although another entry gives it rules
   bool sets_headers = false;    // some rule does: https is inspected, whatever else admits it
   HttpsVerdict https = HttpsVerdict::kNever;
+  bool txt = false;    // TXT records too
   IndexRange rules{};  // in the order in which they are asked: those that set headers first
   IndexRange addresses{};
 };
@@ -65,6 +66,7 @@ struct EndpointRecord {
   std::vector<std::uint16_t> ports;
   std::vector<base::Cidr> addresses;  // non-public addresses it may lead to, as it lists them
   Origin origin;
+  bool txt = false;
   std::vector<base::Cidr> permitted{};  // those, and with a name those of the whole policy
 };
 

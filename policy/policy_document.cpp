@@ -55,6 +55,7 @@ class PolicyReader {
   Status endpoint(const YamlNode& node, std::vector<EndpointEntry>& out) const;
   Status endpoint_host(const YamlNode& node, EndpointEntry& entry) const;
   Status endpoint_is_whole(const YamlNode& node, EndpointEntry& entry) const;
+  Status flag(const YamlNode& node, std::string_view what, bool& out) const;
   Status cidr(const YamlNode& node, std::string_view what, base::Cidr& out) const;
   Status port(const YamlNode& node, EndpointEntry& entry) const;
   Status static_address(const YamlNode& node, StaticHost& entry) const;
@@ -79,6 +80,12 @@ Status PolicyReader::host(const YamlNode& node, std::optional<HostPattern>& out)
 Status PolicyReader::merge_mode(const YamlNode& node, bool& replace) const {
   SR_LET(chosen, yaml_.choice(node, "merge_mode", {"replace"}));
   replace = true;
+  return {};
+}
+
+Status PolicyReader::flag(const YamlNode& node, std::string_view what, bool& out) const {
+  SR_LET(set, yaml_.boolean(node, what));
+  out = *set;
   return {};
 }
 
@@ -135,13 +142,14 @@ Status PolicyReader::domain(const YamlNode& node, std::vector<DomainEntry>& out,
   DomainEntry entry{.host = pattern.value_or(HostPattern{*base::HostName::parse("unset.invalid")}),
                     .position = node.position};
   std::vector<HeaderTransform> transforms;
-  const std::array<YamlReader::Key, 6> known{{
+  const std::array<YamlReader::Key, 7> known{{
       {"host", [](const YamlNode&) { return Status{}; }},
       {"rules", [&](const YamlNode& value) { return rules_.rules(value, in_catalog, entry.rules); }},
       {"addresses", [&](const YamlNode& value) { return addresses(value, entry.addresses); }},
       {"tls", [&](const YamlNode& value) { return tls(value, entry); }},
       {"transform", [&](const YamlNode& value) { return rules_.transform(value, transforms); }},
       {"merge_mode", [&](const YamlNode& value) { return merge_mode(value, entry.replace); }},
+      {"txt", [&](const YamlNode& value) { return flag(value, "txt", entry.txt); }},
   }};
   const Status of_keys = yaml_.keys(node, "an item of domains", known);
   SR_TRY(of_host);
@@ -278,6 +286,8 @@ Status PolicyReader::endpoint_is_whole(const YamlNode& node, EndpointEntry& entr
   if ((find_key(node, "port") == nullptr) == (find_key(node, "ports") == nullptr)) {
     return yaml_.error(node, "an endpoint needs either 'port' or 'ports'");
   }
+  if (by_address && find_key(node, "txt") != nullptr)
+    return yaml_.error(node, "use 'txt' with 'host', not with 'cidr'");
   if (by_address && !entry.addresses.empty()) return yaml_.error(node, "use 'addresses' with 'host', not with 'cidr'");
   std::ranges::sort(entry.ports);
   entry.ports.erase(std::ranges::unique(entry.ports).begin(), entry.ports.end());
@@ -296,13 +306,14 @@ Status PolicyReader::endpoint(const YamlNode& node, std::vector<EndpointEntry>& 
     return {};
   };
   const auto one_port = [&](const YamlNode& value) { return port(value, entry); };
-  const std::array<YamlReader::Key, 6> known{{
+  const std::array<YamlReader::Key, 7> known{{
       {"host", [&](const YamlNode& value) { return endpoint_host(value, entry); }},
       {"cidr", [&](const YamlNode& value) { return cidr(value, "cidr", entry.cidr); }},
       {"port", one_port},
       {"ports", [&](const YamlNode& value) { return yaml_.each(value, "ports", false, one_port); }},
       {"protocol", protocol},
       {"addresses", [&](const YamlNode& value) { return addresses(value, entry.addresses); }},
+      {"txt", [&](const YamlNode& value) { return flag(value, "txt", entry.txt); }},
   }};
   SR_TRY(yaml_.keys(node, "an item of endpoints", known));
   SR_TRY(endpoint_is_whole(node, entry));

@@ -37,6 +37,7 @@ struct DomainEntry {
   TlsMode tls = TlsMode::kUnstated;
   Position tls_position{};
   bool replace = false;
+  bool txt = false;  // TXT records too
 };
 
 struct ServiceEntry {
@@ -56,6 +57,7 @@ struct EndpointEntry {
   std::vector<std::uint16_t> ports;  // sorted, each once, never empty
   std::vector<base::Cidr> addresses;
   Position position;
+  bool txt = false;  // TXT records of the host too
 };
 
 // A non-public range that any listed name may resolve to.

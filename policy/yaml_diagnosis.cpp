@@ -16,12 +16,12 @@ namespace soleroute::policy {
 namespace {
 
 // Keys of policies and of tables of tests.
-constexpr std::array<std::string_view, 41> kKeys{
+constexpr std::array<std::string_view, 42> kKeys{
     "services",  "domains", "endpoints", "mode",     "ech",    "name", "readonly", "optional",  "merge_mode",
     "repos",     "git",     "api",       "access",   "auth",   "host", "rules",    "addresses", "tls",
     "transform", "schemes", "scheme",    "methods",  "method", "path", "query",    "exact",     "prefix",
     "cidr",      "port",    "ports",     "protocol", "secret", "type", "headers",  "request",   "policies",
-    "tests",     "url",     "expect",    "reason",   "hosts"};
+    "tests",     "url",     "expect",    "reason",   "hosts",  "txt"};
 
 bool is_key(std::string_view word) {
   return std::ranges::find(kKeys, word) != kKeys.end();

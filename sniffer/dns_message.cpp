@@ -96,6 +96,26 @@ std::optional<DnsEdns> edns_of(const RawRecord& record) {
   return DnsEdns{.udp_size = record.klass, .version = static_cast<std::uint8_t>(record.ttl >> 16U)};
 }
 
+// RFC 2782 forbids compression of the target, and some servers compress it.
+std::optional<DnsService> location_of(const RawRecord& raw, base::Bytes message) {
+  auto reader = rdata_reader(raw, message);
+  const auto priority = reader.u16();
+  const auto weight = reader.u16();
+  const auto port = reader.u16();
+  auto target = port ? DnsName::read(reader, message) : std::nullopt;
+  if (!target || !reader.empty()) return std::nullopt;
+  return DnsService{*priority, *weight, *port, *std::move(target)};
+}
+
+bool strings_are_whole(base::Bytes rdata) {
+  base::ByteReader reader(rdata);
+  while (!reader.empty()) {
+    const auto length = reader.u8();
+    if (!length || !reader.skip(*length)) return false;
+  }
+  return !rdata.empty();
+}
+
 // The record with its RDATA understood; nullopt: RDATA is not what its type says.
 std::optional<DnsRecord> understood(RawRecord raw, base::Bytes message) {
   DnsRecord record;
@@ -116,6 +136,12 @@ std::optional<DnsRecord> understood(RawRecord raw, base::Bytes message) {
     const auto bytes = exact_bytes<16>(raw.rdata);
     if (!bytes) return std::nullopt;
     record.address = base::IpAddress::v6(*bytes);
+  } else if (record.type == DnsType::kSrv) {
+    record.location = location_of(raw, message);
+    if (!record.location) return std::nullopt;
+  } else if (record.type == DnsType::kTxt) {
+    if (!strings_are_whole(raw.rdata)) return std::nullopt;
+    record.text.assign(raw.rdata.begin(), raw.rdata.end());
   } else {
     auto service = parse_service_binding(raw.rdata);
     if (!service.complete()) return std::nullopt;
@@ -127,7 +153,7 @@ std::optional<DnsRecord> understood(RawRecord raw, base::Bytes message) {
 bool is_kept_type(std::uint16_t type) {
   const auto known = static_cast<DnsType>(type);
   return known == DnsType::kA || known == DnsType::kAaaa || known == DnsType::kCname || known == DnsType::kHttps ||
-         known == DnsType::kSvcb;
+         known == DnsType::kSvcb || known == DnsType::kSrv || known == DnsType::kTxt;
 }
 
 // RFC 2308 section 5: the smaller of the SOA's own TTL and its MINIMUM field.
@@ -195,6 +221,8 @@ void collect(const DnsRecord& record, DnsAnswer& answer) {
     const bool repeated = std::ranges::find(answer.addresses, *record.address) != answer.addresses.end();
     if (!repeated && answer.addresses.size() < kMaxDnsAddresses) answer.addresses.push_back(*record.address);
   }
+  if (record.location && answer.locations.size() < kMaxDnsLocations) answer.locations.push_back(*record.location);
+  if (!record.text.empty() && answer.texts.size() < kMaxDnsTexts) answer.texts.push_back(record.text);
   if (!record.service || answer.services.size() == kMaxServiceBindings) return;
   if (auto kept = reduced(*record.service)) answer.services.push_back(*std::move(kept));
 }
@@ -332,7 +360,7 @@ Parsed<DnsAnswer> answer_of(const DnsResponse& response) {
   }
   if (!answer.found && response.left_out) return Malformed{"answer record with bad data"};
   answer.unfinished = exists && answer.hops > 0 && !answer.found && !response.negative_ttl;
-  if (answer.addresses.empty() && answer.services.empty() && response.negative_ttl) shorten(*response.negative_ttl);
+  if (!answer.has_records() && response.negative_ttl) shorten(*response.negative_ttl);
   return answer;
 }
 

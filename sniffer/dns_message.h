@@ -20,6 +20,8 @@ inline constexpr std::size_t kMaxDnsRecords = 512;      // read of the answers o
 inline constexpr std::size_t kMaxCnameHops = 64;        // for one question
 inline constexpr std::size_t kMaxDnsAddresses = 16;     // kept of one answer
 inline constexpr std::size_t kMaxServiceBindings = 16;  // kept of one answer
+inline constexpr std::size_t kMaxDnsLocations = 32;     // SRV records kept of one answer
+inline constexpr std::size_t kMaxDnsTexts = 32;         // TXT records kept of one answer
 inline constexpr std::uint16_t kEdnsSize = 1232;        // offered and honoured: never fragments on common paths
 inline constexpr std::uint16_t kPlainUdpSize = 512;     // RFC 1035 section 4.2.1
 inline constexpr std::size_t kTcpLengthPrefix = 2;      // bytes before each message over TCP, RFC 1035 section 4.2.2
@@ -32,6 +34,7 @@ enum class DnsType : std::uint16_t {
   kPtr = 12,
   kTxt = 16,
   kAaaa = 28,
+  kSrv = 33,
   kOpt = 41,
   kSvcb = 64,
   kHttps = 65,
@@ -100,6 +103,16 @@ struct DnsQuery {
 // Precondition for a value: not a response, opcode QUERY, no flag that only a response may carry.
 [[nodiscard]] Parsed<DnsQuery> parse_dns_query(base::Bytes message);
 
+// Where a service of a domain is (RFC 2782).
+struct DnsService {
+  std::uint16_t priority = 0;
+  std::uint16_t weight = 0;
+  std::uint16_t port = 0;
+  DnsName target;  // the root: the service is not there
+
+  bool operator==(const DnsService&) const = default;
+};
+
 struct DnsRecord {
   DnsName owner;
   DnsType type = DnsType::kA;
@@ -108,6 +121,8 @@ struct DnsRecord {
   std::optional<DnsName> target;           // CNAME
   std::optional<base::IpAddress> address;  // A, AAAA
   std::optional<ServiceBinding> service;   // HTTPS, SVCB
+  std::optional<DnsService> location{};    // SRV
+  std::vector<std::byte> text{};           // TXT: its strings, each with its length in front
 
   bool operator==(const DnsRecord&) const = default;
 };
@@ -131,24 +146,31 @@ struct DnsResponse {
 
 // What a response says about its own question.
 struct DnsAnswer {
-  std::vector<base::IpAddress> addresses;  // without repeats
-  std::vector<ServiceBinding> services;    // reduced
-  DnsName canonical;                       // where the CNAME chain ended; the question's name if there was none
-  std::optional<std::uint32_t> ttl;        // smallest of the chain and the records; negative_ttl if there are none
-  std::size_t hops = 0;                    // aliases followed
-  bool found = false;                      // a record of the type asked for, used or not
-  bool unfinished = false;                 // it ends at an alias, and nothing says that the target has no such record
+  std::vector<base::IpAddress> addresses;       // without repeats
+  std::vector<ServiceBinding> services;         // reduced
+  std::vector<DnsService> locations{};          // SRV
+  std::vector<std::vector<std::byte>> texts{};  // TXT
+  DnsName canonical;                            // where the CNAME chain ended; the question's name if there was none
+  std::optional<std::uint32_t> ttl;             // smallest of the chain and the records; negative_ttl if there are none
+  std::size_t hops = 0;                         // aliases followed
+  bool found = false;                           // a record of the type asked for, used or not
+  bool unfinished = false;  // it ends at an alias, and nothing says that the target has no such record
+
+  [[nodiscard]] bool has_records() const {
+    return !addresses.empty() || !services.empty() || !locations.empty() || !texts.empty();
+  }
 };
 
 // Follows the CNAME chain from the question; records of other owners are left out. Precondition: rcode NOERROR or
 // NXDOMAIN. More than kMaxCnameHops, or nothing but records that cannot be read: malformed.
 [[nodiscard]] Parsed<DnsAnswer> answer_of(const DnsResponse& response);
 
-// One record of a reply; its owner is always the question's name.
+// One record of a reply.
 struct DnsReplyRecord {
   DnsType type = DnsType::kA;
   std::uint32_t ttl = 0;
   std::vector<std::byte> rdata;
+  std::optional<DnsName> owner{};  // none: the question's name
 };
 
 // RFC 8914 section 5.2: the codes that a gateway has a use for.

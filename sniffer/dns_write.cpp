@@ -46,7 +46,11 @@ class Writer {
   }
   void records(std::span<const DnsReplyRecord> records) {
     for (const auto& record : records) {
-      u16(kQuestionPointer);
+      if (record.owner) {
+        bytes(base::as_bytes(record.owner->wire()));
+      } else {
+        u16(kQuestionPointer);
+      }
       u16(static_cast<std::uint16_t>(record.type));
       u16(kDnsClassIn);
       u32(record.ttl);
@@ -121,6 +125,7 @@ std::vector<std::byte> truncated_reply(const DnsQuery& query, const DnsReply& re
   std::size_t fitting = 0;
   for (const auto& record : reply.answers) {
     size += kRecordHeader + record.rdata.size();
+    if (record.owner) size += record.owner->wire().size() - sizeof(std::uint16_t);
     if (size > limit) break;
     ++fitting;
   }

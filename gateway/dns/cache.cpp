@@ -8,7 +8,8 @@ namespace {
 
 using sniffer::DnsType;
 
-constexpr std::array kKindTypes{DnsType::kA, DnsType::kAaaa, DnsType::kHttps, DnsType::kSvcb};
+constexpr std::array kKindTypes{DnsType::kA,    DnsType::kAaaa, DnsType::kHttps,
+                                DnsType::kSvcb, DnsType::kSrv,  DnsType::kTxt};
 constexpr std::size_t kV4 = 0;
 constexpr std::size_t kV6 = 1;
 

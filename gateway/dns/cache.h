@@ -27,6 +27,8 @@ struct RecordSet {
   bool name_exists = true;  // false: NXDOMAIN
   std::vector<base::IpAddress> addresses;         // A or AAAA, as upstream said
   std::vector<sniffer::ServiceBinding> services;  // HTTPS or SVCB, reduced
+  std::vector<sniffer::DnsService> locations{};   // SRV
+  std::vector<std::vector<std::byte>> texts{};    // TXT
   std::string canonical;                          // where a CNAME chain ended; empty if there was none
   Clock::time_point expires;
   // Of an answer from before, told again because upstream gives none now: when it expired. None: it is no such answer.
@@ -58,7 +60,7 @@ class Cache {
 
  private:
   static constexpr std::size_t kShards = 16;
-  static constexpr std::size_t kKinds = 4;  // A, AAAA, HTTPS, SVCB
+  static constexpr std::size_t kKinds = 6;  // A, AAAA, HTTPS, SVCB, SRV, TXT
   struct Entry {
     std::array<std::shared_ptr<const RecordSet>, kKinds> sets;
     std::array<Clock::time_point, kKinds> came;

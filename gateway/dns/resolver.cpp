@@ -384,7 +384,7 @@ void Resolver::State::note(std::size_t server, const ExchangeResult& response) {
 }
 
 std::chrono::seconds Resolver::State::ttl_of(const sniffer::DnsAnswer& answer) const {
-  const bool negative = answer.addresses.empty() && answer.services.empty();
+  const bool negative = !answer.has_records();
   const auto stated = answer.ttl ? std::chrono::seconds(*answer.ttl) : kUnstatedNegativeTtl;
   const auto longest = negative ? std::min(options.max_negative_ttl, options.max_ttl) : options.max_ttl;
   return std::clamp(stated, std::min(options.min_ttl, longest), longest);
@@ -399,6 +399,8 @@ SharedSet Resolver::State::digest(const FlightKey& key, UpstreamAnswer told) con
   if (aliased) set->canonical = answer.canonical.text();
   set->addresses = std::move(answer.addresses);
   set->services = std::move(answer.services);
+  set->locations = std::move(answer.locations);
+  set->texts = std::move(answer.texts);
   return set;
 }
 

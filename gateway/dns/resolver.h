@@ -76,7 +76,7 @@ class Resolver {
   // The cache only; null if not there. Never suspends: the fast path of a redirected connection.
   [[nodiscard]] std::shared_ptr<const Addresses> cached(const base::HostName& name) const;
 
-  // One type: A, AAAA, HTTPS or SVCB. An error for time-outs and SERVFAIL, never null. `client` was admitted.
+  // One type that Cache::is_cacheable(). An error for time-outs and SERVFAIL, never null. `client` was admitted.
   [[nodiscard]] boost::asio::awaitable<base::Result<std::shared_ptr<const RecordSet>>> lookup(
       base::HostName name, sniffer::DnsType type, base::IpAddress client = {});
   // May the client with this key look one more name up? Each kAdmitted is ended by one done().

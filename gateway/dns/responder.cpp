@@ -12,6 +12,7 @@
 #include "gateway/audit/decision_record.h"
 #include "gateway/audit/probe.h"
 #include "gateway/dns/long_label.h"
+#include "gateway/dns/reply_data.h"
 #include "gateway/net/own_address.h"
 #include "policy/address_class.h"
 #include "policy/host_service.h"
@@ -28,6 +29,7 @@ using sniffer::DnsReply;
 using sniffer::DnsReplyRecord;
 using sniffer::DnsType;
 
+constexpr std::uint32_t kPointerTtl = 60;     // seconds
 constexpr std::uint32_t kLoopbackTtl = 3600;  // seconds: it does not change
 
 // How long an address of this gateway is known to have stood in for a name.
@@ -196,8 +198,10 @@ Message Responder::malformed(base::Bytes message, const base::IpAddress& client,
 }
 
 std::variant<Message, PendingLookup> Responder::decide(const ClientQuery& asked, const base::HostName& name) {
-  const SpecialName kind = policy::special_name(name);
+  const base::HostName decided = named_by(name, asked.query.question.type, *options_.policy());
+  const SpecialName kind = policy::special_name(decided);
   if (kind == SpecialName::kLoopback) return loopback(asked, name);
+  if (auto reply = kind == SpecialName::kReverse ? pointer_reply(asked, name) : std::nullopt) return std::move(*reply);
   if (kind != SpecialName::kNone && kind != SpecialName::kLocal) return special(asked, name);
 
   PendingLookup question{.query = asked.query,
@@ -209,7 +213,7 @@ std::variant<Message, PendingLookup> Responder::decide(const ClientQuery& asked,
   policy::FlowFacts facts;
   facts.phase = policy::Phase::kDns;
   facts.client = asked.client;
-  facts.host = name;
+  facts.host = decided;
   question.decision = question.policy->decide(facts);
   const auto& decision = question.decision;
   if (!policy::may_pass(*question.policy, decision)) {
@@ -224,7 +228,7 @@ std::variant<Message, PendingLookup> Responder::decide(const ClientQuery& asked,
   names_->asked(asked.client, name, false);
   if (policy::lists_host_service(*question.policy, decision, name.text())) return host_service_reply(asked, question);
   const DnsType type = asked.query.question.type;
-  if (!Cache::is_cacheable(type)) {
+  if (!Cache::is_cacheable(type) || (type == DnsType::kTxt && !decision.txt)) {
     auto record = record_of(question, kTypeNotAnswered);
     record.detail = type_detail(type);
     log_denied(std::move(record));
@@ -354,6 +358,8 @@ Message Responder::finish(const PendingLookup& question, const base::Result<std:
   const RecordSet& set = **found;
   if (is_address(question.query.question.type) && !set.addresses.empty()) return addresses_reply(question, set);
   if (!set.services.empty()) return services_reply(question, set);
+  if (!set.locations.empty()) return locations_reply(question, set);
+  if (!set.texts.empty()) return texts_reply(question, set);
   std::string detail(set.name_exists ? "no such record" : kNoSuchName);
   if (set.stale_since) detail += ", " + remark_on(set);
   log_allowed(question, detail);
@@ -427,11 +433,83 @@ Message Responder::addresses_reply(const PendingLookup& question, const RecordSe
   }
   std::ranges::rotate(told, told.begin() + static_cast<std::ptrdiff_t>(rotation_++ % told.size()));
   DnsReply reply = bare(DnsRcode::kNoError, stale(question.query, set));
+  std::optional<sniffer::DnsName> owner;
+  if (const auto alias = told_alias(question, set)) {
+    owner = sniffer::DnsName::from_host(*alias);
+    reply.answers.push_back({.type = DnsType::kCname, .ttl = remaining_ttl(set), .rdata = wire_of(*owner)});
+  }
   for (const auto& address : told) {
-    reply.answers.push_back({question.query.question.type, remaining_ttl(set), rdata_of(address)});
+    reply.answers.push_back({question.query.question.type, remaining_ttl(set), rdata_of(address), owner});
   }
   log_allowed(question, remark_on(set));
   return sniffer::build_dns_reply(question.query, reply, question.limit);
+}
+
+bool Responder::is_allowed(const PendingLookup& question, const base::HostName& name) const {
+  policy::FlowFacts facts;
+  facts.client = question.client;
+  facts.host = name;
+  return question.policy->decide(facts).allowed();
+}
+
+// Where the aliases of the name end, if the policy allows that name too: others stay hidden.
+std::optional<base::HostName> Responder::told_alias(const PendingLookup& question, const RecordSet& set) const {
+  if (set.canonical.empty()) return std::nullopt;
+  auto target = base::HostName::parse(set.canonical);
+  if (!target || !is_allowed(question, *target)) return std::nullopt;
+  return std::move(*target);
+}
+
+// Only of targets that the client may look up too: the others are recorded, so that a person can list them.
+Message Responder::locations_reply(const PendingLookup& question, const RecordSet& set) {
+  DnsReply reply = bare(DnsRcode::kNoError, stale(question.query, set));
+  std::size_t hidden = 0;
+  for (const auto& location : set.locations) {
+    const auto target = location.target.host_name();
+    if (!location.target.is_root() && (!target || !is_allowed(question, *target))) {
+      ++hidden;
+      if (!target) continue;
+      auto record = record_of(question.client, target->text(), policy::to_string(policy::Reason::kHostNotAllowed));
+      record.detail = fmt::format("{}, target of {}", type_detail(DnsType::kSrv), question.name.text());
+      log_denied(std::move(record));
+      continue;
+    }
+    reply.answers.push_back({.type = DnsType::kSrv, .ttl = remaining_ttl(set), .rdata = rdata_of(location)});
+  }
+  if (reply.answers.empty()) reply.negative_ttl = kDenialTtl;
+  log_allowed(question, hidden == 0 ? remark_on(set) : fmt::format("{} targets are not in the policy", hidden));
+  return sniffer::build_dns_reply(question.query, reply, question.limit);
+}
+
+Message Responder::texts_reply(const PendingLookup& question, const RecordSet& set) {
+  DnsReply reply = bare(DnsRcode::kNoError, stale(question.query, set));
+  for (const auto& text : set.texts) {
+    reply.answers.push_back({.type = DnsType::kTxt, .ttl = remaining_ttl(set), .rdata = text});
+  }
+  log_allowed(question, remark_on(set));
+  return sniffer::build_dns_reply(question.query, reply, question.limit);
+}
+
+// The name for which this client got the address last. Nothing: it is an address like any other.
+std::optional<Message> Responder::pointer_reply(const ClientQuery& asked, const base::HostName& name) {
+  const auto address = asked.query.question.type == DnsType::kPtr ? reversed(name) : std::nullopt;
+  if (!address || names_->is_denied(*address) || names_->is_own(*address)) return std::nullopt;
+  const auto known = names_->looked_up_as(asked.client, *address);
+  if (!known) return std::nullopt;
+  const auto policy = options_.policy();
+  policy::FlowFacts facts;
+  facts.client = asked.client;
+  facts.host = *known;
+  const auto decision = policy->decide(facts);
+  if (!decision.allowed()) return std::nullopt;
+  auto record = record_of(asked.client, name.text(), {});
+  audit::set_decision(record, decision);
+  record.detail = fmt::format("{}, {}", type_detail(DnsType::kPtr), known->text());
+  audit::write(log_, counters_, record);
+  DnsReply reply = bare(DnsRcode::kNoError);
+  reply.answers.push_back(
+      {.type = DnsType::kPtr, .ttl = kPointerTtl, .rdata = wire_of(sniffer::DnsName::from_host(*known))});
+  return sniffer::build_dns_reply(asked.query, reply, asked.limit);
 }
 
 Message Responder::services_reply(const PendingLookup& question, const RecordSet& set) {

@@ -72,6 +72,11 @@ class Responder {
   [[nodiscard]] std::vector<base::IpAddress> as_reachable(const PendingLookup& question,
                                                           std::vector<base::IpAddress> told) const;
   [[nodiscard]] Message addresses_reply(const PendingLookup& question, const RecordSet& set);
+  [[nodiscard]] std::optional<Message> pointer_reply(const ClientQuery& asked, const base::HostName& name);
+  [[nodiscard]] Message locations_reply(const PendingLookup& question, const RecordSet& set);
+  [[nodiscard]] Message texts_reply(const PendingLookup& question, const RecordSet& set);
+  [[nodiscard]] bool is_allowed(const PendingLookup& question, const base::HostName& name) const;
+  [[nodiscard]] std::optional<base::HostName> told_alias(const PendingLookup& question, const RecordSet& set) const;
   [[nodiscard]] Message services_reply(const PendingLookup& question, const RecordSet& set);
   [[nodiscard]] bool may_tell(const PendingLookup& question, const net::OwnAddresses& now,
                               const base::IpAddress& address) const;

@@ -21,7 +21,7 @@ struct EndpointQuery {
   std::vector<base::HostName> names;  // whose answers, given by this gateway, held the destination
   // The destination is the gateway, standing in for a loopback address or for the host.
   bool to_stand_in = false;
-  bool to_host = false;  // it is the host's own address, which the client knows from elsewhere
+  bool to_host = false;                         // it is the host's own address, which the client knows from elsewhere
   std::optional<base::IpAddress> translated{};  // what a NAT64 translator makes of the destination
 
   [[nodiscard]] policy::FlowFacts facts() const;

@@ -80,6 +80,11 @@ def _name(message, at):
     raise ValueError("a name without an end")
 
 
+def name_at(data, at):
+    """The dotted name at this offset of RDATA without compression."""
+    return _name(data, at)[0]
+
+
 @dataclass
 class Answer:
     """A parsed reply."""

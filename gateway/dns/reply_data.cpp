@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/dns/reply_data.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <string_view>
+
+#include "policy/decision.h"
+
+namespace soleroute::gateway::dns {
+namespace {
+
+using sniffer::DnsType;
+
+// Below a name that is listed alone, `_service._proto` is all that can be asked: data in names has no room there.
+constexpr std::size_t kMaxServiceLabels = 2;
+constexpr std::size_t kLongestServiceLabel = 32;
+
+template <class Number>
+std::optional<Number> number_in(std::string_view text, int base, std::size_t most_digits) {
+  Number number{};
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number, base);
+  const bool whole = fault == std::errc{} && end == text.data() + text.size() && text.size() <= most_digits;
+  const bool padded = text.size() > 1 && text.front() == '0' && base == 10;
+  return whole && !padded ? std::optional(number) : std::nullopt;
+}
+
+}  // namespace
+
+base::HostName named_by(const base::HostName& name, DnsType type, const policy::Policy& policy) {
+  if (type != DnsType::kSrv && type != DnsType::kTxt) return name;
+  std::string_view rest = name.text();
+  for (std::size_t labels = 0; rest.starts_with('_'); ++labels) {
+    const auto dot = rest.find('.');
+    if (labels == kMaxServiceLabels || dot == std::string_view::npos || dot > kLongestServiceLabel) return name;
+    rest.remove_prefix(dot + 1);
+  }
+  auto owner = base::HostName::parse(rest);
+  if (!owner || *owner == name) return name;
+  policy::FlowFacts facts;
+  facts.host = name;
+  return policy.decide(facts).allowed() ? name : *owner;
+}
+
+std::optional<base::IpAddress> reversed(const base::HostName& name) {
+  constexpr std::string_view kV4 = ".in-addr.arpa";
+  constexpr std::string_view kV6 = ".ip6.arpa";
+  std::string_view rest = name.text();
+  const bool v4 = rest.ends_with(kV4);
+  if (!v4 && !rest.ends_with(kV6)) return std::nullopt;
+  rest.remove_suffix(v4 ? kV4.size() : kV6.size());
+  std::array<std::uint8_t, 32> parts{};  // the last part of the address first
+  const std::size_t wanted = v4 ? 4 : 32;
+  std::size_t count = 0;
+  for (; !rest.empty() && count < wanted; ++count) {
+    const auto label = rest.substr(0, rest.find('.'));
+    const auto part = number_in<std::uint8_t>(label, v4 ? 10 : 16, v4 ? 3 : 1);
+    if (!part) return std::nullopt;
+    parts[count] = *part;
+    rest.remove_prefix(std::min(label.size() + 1, rest.size()));
+  }
+  if (count != wanted || !rest.empty()) return std::nullopt;
+  if (v4) return base::IpAddress::v4({parts[3], parts[2], parts[1], parts[0]});
+  std::array<std::uint8_t, 16> bytes{};
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    bytes[15 - i] = static_cast<std::uint8_t>(parts[2 * i] | parts[2 * i + 1] << 4U);
+  }
+  return base::IpAddress::v6(bytes);
+}
+
+std::vector<std::byte> wire_of(const sniffer::DnsName& name) {
+  const auto bytes = base::as_bytes(name.wire());
+  return {bytes.begin(), bytes.end()};
+}
+
+std::vector<std::byte> rdata_of(const sniffer::DnsService& location) {
+  std::vector<std::byte> out;
+  for (const unsigned field : {location.priority, location.weight, location.port}) {
+    out.push_back(static_cast<std::byte>(field >> 8U));
+    out.push_back(static_cast<std::byte>(field & 0xffU));
+  }
+  const auto target = wire_of(location.target);
+  out.insert(out.end(), target.begin(), target.end());
+  return out;
+}
+
+}  // namespace soleroute::gateway::dns

@@ -106,6 +106,54 @@ TEST(Addresses, OfTheWholePolicyAreNetworksThatThePolicyKnows) {
   EXPECT_THAT(ranges, ElementsAre(*base::Cidr::parse("198.18.0.0/15")));
 }
 
+TEST(Addresses, AreAtMost64ForTheWholePolicy) {
+  std::string text = "addresses:\n";
+  for (int i = 0; i < 64; ++i) text += "  - 10." + std::to_string(i) + ".0.0/16\n";
+  EXPECT_TRUE(try_compile({text}));
+  EXPECT_FALSE(try_compile({text + "  - 10.64.0.0/16\n"}));
+}
+
+TEST(StaticHosts, HaveAtMost16Addresses) {
+  std::string list = "10.0.0.1";
+  for (int i = 2; i <= 16; ++i) list += ", 10.0.0." + std::to_string(i);
+  EXPECT_TRUE(try_compile({"hosts: {a.test: [" + list + "]}"}));
+  EXPECT_FALSE(try_compile({"hosts: {a.test: [" + list + ", 10.0.0.17]}"}));
+}
+
+// Within the address rules: for their name alone, and none of the machine itself.
+TEST(StaticHosts, AreListedForTheirNameAlone) {
+  const auto policy = compile(
+      "hosts: {a.test: [10.1.2.3, 127.0.0.1, 169.254.169.254], b.wild.test: 10.1.2.4, c.test: 10.1.2.5, db.test: "
+      "10.1.2.6}\ndomains: [a.test, \"*.wild.test\"]\nendpoints: [{host: db.test, port: 5432}]\n");
+  const auto lists = [&](const FlowFacts& facts, std::string_view where) {
+    const auto decision = policy->decide(facts);
+    return decision.allowed() && may_dial_static(address(where), decision.static_addresses);
+  };
+  for (const auto& facts : {dns("a.test"), tls("a.test"), http("a.test"), connect("a.test")}) {
+    EXPECT_TRUE(lists(facts, "10.1.2.3"));
+    for (const auto* where : {"10.1.2.4", "127.0.0.1", "169.254.169.254"}) EXPECT_FALSE(lists(facts, where)) << where;
+  }
+  EXPECT_TRUE(lists(tls("b.wild.test"), "10.1.2.4"));
+  EXPECT_FALSE(lists(tls("x.wild.test"), "10.1.2.4")) << "another name of the same entry";
+  EXPECT_FALSE(policy->decide(dns("c.test")).allowed()) << "a name in hosts: is not allowed by it";
+  EXPECT_TRUE(policy->decide(database("10.1.2.6", kDatabase)).allowed());
+  EXPECT_FALSE(policy->decide(database("10.1.2.7", kDatabase)).allowed());
+}
+
+TEST(StaticHosts, OfTheLastLayerApplyAndAreReadBackTheSame) {
+  const auto policy = compile(
+      {"hosts: {a.test: 10.1.2.3, b.test: 10.1.2.4}\ndomains: [a.test, b.test]", "hosts: {A.test: [10.1.2.9]}"});
+  EXPECT_THAT(policy->static_addresses(name("a.test")), ElementsAre(address("10.1.2.9")));
+  EXPECT_THAT(policy->static_addresses(name("b.test")), ElementsAre(address("10.1.2.4")));
+  const auto shown = effective_json(*policy);
+  const auto again = try_compile({shown});
+  ASSERT_TRUE(again.has_value()) << again.error().message << shown;
+  EXPECT_EQ(effective_json(**again), shown);
+  EXPECT_THAT((*again)->static_addresses(name("a.test")), ElementsAre(address("10.1.2.9")));
+  EXPECT_THAT(effective_json(*compile("hosts: {secret.test: 10.1.2.3}")), Not(HasSubstr("secret")))
+      << "what is not allowed is not shown";
+}
+
 TEST(Addresses, OfTheMachineItselfAreWarnedOf) {
   for (const auto* range : {"0.0.0.0/0", "127.0.0.0/8", "169.254.0.0/16", "100.64.0.0/10", "\"::/0\"", "\"::1\"",
                             "\"fe80::/10\"", "\"fd00::/8\"", "168.63.129.16"}) {

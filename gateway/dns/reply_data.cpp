@@ -1,17 +1,27 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/dns/reply_data.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <string_view>
+#include <chrono>
+#include <span>
+#include <utility>
 
+#include "policy/address_class.h"
 #include "policy/decision.h"
 
 namespace soleroute::gateway::dns {
 namespace {
 
+using sniffer::DnsQuery;
+using sniffer::DnsRcode;
+using sniffer::DnsReply;
 using sniffer::DnsType;
+
+constexpr std::size_t kShownName = 100;  // bytes of a name in an extended error; longer names lose their beginning
 
 // Below a name that is listed alone, `_service._proto` is all that can be asked: data in names has no room there.
 constexpr std::size_t kMaxServiceLabels = 2;
@@ -83,6 +93,82 @@ std::vector<std::byte> rdata_of(const sniffer::DnsService& location) {
   const auto target = wire_of(location.target);
   out.insert(out.end(), target.begin(), target.end());
   return out;
+}
+
+bool is_meta(DnsType type) {
+  const auto number = static_cast<std::uint16_t>(type);
+  constexpr std::uint16_t kFirst = 249;
+  constexpr std::uint16_t kLast = 254;
+  return type == DnsType::kOpt || (number >= kFirst && number <= kLast);
+}
+
+bool is_address(DnsType type) {
+  return type == DnsType::kA || type == DnsType::kAaaa;
+}
+
+std::vector<std::byte> rdata_of(const base::IpAddress& address) {
+  const auto bytes = std::as_bytes(address.bytes());
+  return {bytes.begin(), bytes.end()};
+}
+
+DnsReply negative(DnsRcode rcode, std::uint32_t ttl, MaybeError error) {
+  return {.rcode = rcode, .answers = {}, .negative_ttl = ttl, .error = std::move(error)};
+}
+DnsReply bare(DnsRcode rcode, MaybeError error) {
+  return {.rcode = rcode, .answers = {}, .negative_ttl = std::nullopt, .error = std::move(error)};
+}
+
+std::string shown(const base::HostName& name) {
+  const std::string& text = name.text();
+  return text.size() <= kShownName ? text : "..." + text.substr(text.size() - kShownName + 3);
+}
+
+std::string filtered_text(const base::HostName& name, const base::IpAddress& refused) {
+  if (const auto range = policy::placeholder_range(refused)) {
+    return fmt::format("{}: {}. Add to the policy: addresses: [{}]", shown(name), policy::kPlaceholderResolver,
+                       range->to_string());
+  }
+  return fmt::format("{} resolves to a private address. To allow it, list the address under 'addresses:' in the policy",
+                     shown(name));
+}
+
+MaybeError blocked(const DnsQuery& query, const base::HostName& name) {
+  if (!query.edns) return std::nullopt;
+  return sniffer::DnsExtendedError{sniffer::DnsErrorCode::kBlocked,
+                                   shown(name) + " is not in the policy: http://gateway.internal/policy"};
+}
+
+MaybeError error_for(const DnsQuery& query, sniffer::DnsErrorCode code, std::string_view text) {
+  if (!query.edns) return std::nullopt;
+  return sniffer::DnsExtendedError{code, std::string(text)};
+}
+
+MaybeError stale(const DnsQuery& query, const RecordSet& set) {
+  if (!set.stale_since) return std::nullopt;
+  return error_for(query, sniffer::DnsErrorCode::kStaleAnswer, "no upstream DNS server gave an answer");
+}
+
+std::uint32_t remaining_ttl(const RecordSet& set) {
+  const auto left = std::chrono::ceil<std::chrono::seconds>(set.expires - Clock::now()).count();
+  return static_cast<std::uint32_t>(std::max<std::int64_t>(left, 1));
+}
+
+MaybeError upstream_error(const DnsQuery& query, std::string_view why) {
+  const bool silent = why.find("no upstream DNS server") != std::string_view::npos;
+  return error_for(query, silent ? sniffer::DnsErrorCode::kNoReachableAuthority : sniffer::DnsErrorCode::kNetworkError,
+                   why);
+}
+
+std::string remark_on(const RecordSet& set) {
+  std::string out = set.canonical.empty() ? std::string{} : "alias of " + set.canonical;
+  if (!set.stale_since) return out;
+  const auto age = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - *set.stale_since);
+  return out + fmt::format("{}stale: expired {} s ago, and no upstream DNS server gave an answer",
+                           out.empty() ? "" : ", ", age.count());
+}
+
+std::string type_detail(DnsType type) {
+  return "dns type " + sniffer::to_string(type);
 }
 
 }  // namespace soleroute::gateway::dns

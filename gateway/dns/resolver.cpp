@@ -366,6 +366,7 @@ std::shared_ptr<const Addresses> Resolver::State::fixed_addresses(const base::Ho
   both->v4 = v4->addresses;
   both->v6 = v6->addresses;
   both->ttl = StaticNames::kTtl;
+  both->fixed = true;
   return both;
 }
 

@@ -47,6 +47,7 @@ struct Addresses {
   std::vector<base::IpAddress> v6;
   std::vector<base::IpAddress> v4;
   std::chrono::seconds ttl{0};
+  bool fixed = false;  // people wrote them down: what DNS said before does not count
 };
 
 struct RecordSet;  // one name, one type: gateway/dns/cache.h

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -29,7 +28,6 @@ using sniffer::DnsReply;
 using sniffer::DnsReplyRecord;
 using sniffer::DnsType;
 
-constexpr std::uint32_t kPointerTtl = 60;     // seconds
 constexpr std::uint32_t kLoopbackTtl = 3600;  // seconds: it does not change
 
 // How long an address of this gateway is known to have stood in for a name.
@@ -38,91 +36,10 @@ constexpr std::chrono::minutes kStandInKnown{5};
 constexpr std::string_view kNoSuchName = "no such name";
 constexpr std::string_view kTypeNotAnswered = "type_not_answered";
 
-// Transfers, transaction signatures and OPT are not questions (RFC 5936, 8945, 6891); ANY, 255, is one.
-bool is_meta(DnsType type) {
-  const auto number = static_cast<std::uint16_t>(type);
-  constexpr std::uint16_t kFirst = 249;
-  constexpr std::uint16_t kLast = 254;
-  return type == DnsType::kOpt || (number >= kFirst && number <= kLast);
-}
-
-bool is_address(DnsType type) {
-  return type == DnsType::kA || type == DnsType::kAaaa;
-}
-
 std::size_t reply_limit(const DnsQuery& query, policy::Transport transport) {
   if (transport == policy::Transport::kTcp) return Responder::kTcpLimit;
   if (!query.edns) return sniffer::kPlainUdpSize;
   return std::clamp(query.edns->udp_size, sniffer::kPlainUdpSize, sniffer::kEdnsSize);
-}
-
-std::vector<std::byte> rdata_of(const base::IpAddress& address) {
-  const auto bytes = std::as_bytes(address.bytes());
-  return {bytes.begin(), bytes.end()};
-}
-
-using MaybeError = std::optional<sniffer::DnsExtendedError>;
-
-DnsReply negative(DnsRcode rcode, std::uint32_t ttl, MaybeError error = std::nullopt) {
-  return {.rcode = rcode, .answers = {}, .negative_ttl = ttl, .error = std::move(error)};
-}
-DnsReply bare(DnsRcode rcode, MaybeError error = std::nullopt) {
-  return {.rcode = rcode, .answers = {}, .negative_ttl = std::nullopt, .error = std::move(error)};
-}
-
-constexpr std::size_t kShownName = 100;  // bytes of a name in an extended error; longer names lose their beginning
-
-std::string shown(const base::HostName& name) {
-  const std::string& text = name.text();
-  return text.size() <= kShownName ? text : "..." + text.substr(text.size() - kShownName + 3);
-}
-
-std::string filtered_text(const base::HostName& name, const base::IpAddress& refused) {
-  if (const auto range = policy::placeholder_range(refused)) {
-    return fmt::format("{}: {}. Add to the policy: addresses: [{}]", shown(name), policy::kPlaceholderResolver,
-                       range->to_string());
-  }
-  return fmt::format("{} resolves to a private address. To allow it, list the address under 'addresses:' in the policy",
-                     shown(name));
-}
-
-MaybeError blocked(const DnsQuery& query, const base::HostName& name) {
-  if (!query.edns) return std::nullopt;
-  return sniffer::DnsExtendedError{sniffer::DnsErrorCode::kBlocked,
-                                   shown(name) + " is not in the policy: http://gateway.internal/policy"};
-}
-
-MaybeError error_for(const DnsQuery& query, sniffer::DnsErrorCode code, std::string_view text) {
-  if (!query.edns) return std::nullopt;
-  return sniffer::DnsExtendedError{code, std::string(text)};
-}
-
-MaybeError stale(const DnsQuery& query, const RecordSet& set) {
-  if (!set.stale_since) return std::nullopt;
-  return error_for(query, sniffer::DnsErrorCode::kStaleAnswer, "no upstream DNS server gave an answer");
-}
-
-std::uint32_t remaining_ttl(const RecordSet& set) {
-  const auto left = std::chrono::ceil<std::chrono::seconds>(set.expires - Clock::now()).count();
-  return static_cast<std::uint32_t>(std::max<std::int64_t>(left, 1));
-}
-
-MaybeError upstream_error(const DnsQuery& query, std::string_view why) {
-  const bool silent = why.find("no upstream DNS server") != std::string_view::npos;
-  return error_for(query, silent ? sniffer::DnsErrorCode::kNoReachableAuthority : sniffer::DnsErrorCode::kNetworkError,
-                   why);
-}
-
-std::string remark_on(const RecordSet& set) {
-  std::string out = set.canonical.empty() ? std::string{} : "alias of " + set.canonical;
-  if (!set.stale_since) return out;
-  const auto age = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - *set.stale_since);
-  return out + fmt::format("{}stale: expired {} s ago, and no upstream DNS server gave an answer",
-                           out.empty() ? "" : ", ", age.count());
-}
-
-std::string type_detail(DnsType type) {
-  return "dns type " + sniffer::to_string(type);
 }
 
 audit::DecisionRecord record_of(const base::IpAddress& client, std::string host, std::string_view reason) {
@@ -276,8 +193,7 @@ Message Responder::loopback(const ClientQuery& asked, const base::HostName& name
   DnsReply reply = negative(DnsRcode::kNoError, kLoopbackTtl);
   if (type == DnsType::kA) reply.answers.push_back({type, kLoopbackTtl, rdata_of(base::IpAddress::v4(0x7f000001))});
   if (type == DnsType::kAaaa) {
-    constexpr std::array<std::uint8_t, 16> kLoopback6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-    reply.answers.push_back({type, kLoopbackTtl, rdata_of(base::IpAddress::v6(kLoopback6))});
+    reply.answers.push_back({type, kLoopbackTtl, rdata_of(*base::IpAddress::parse("::1"))});
   }
   if (!reply.answers.empty()) reply.negative_ttl.reset();
   return sniffer::build_dns_reply(asked.query, reply, asked.limit);
@@ -508,7 +424,7 @@ std::optional<Message> Responder::pointer_reply(const ClientQuery& asked, const 
   audit::write(log_, counters_, record);
   DnsReply reply = bare(DnsRcode::kNoError);
   reply.answers.push_back(
-      {.type = DnsType::kPtr, .ttl = kPointerTtl, .rdata = wire_of(sniffer::DnsName::from_host(*known))});
+      {.type = DnsType::kPtr, .ttl = kDenialTtl, .rdata = wire_of(sniffer::DnsName::from_host(*known))});
   return sniffer::build_dns_reply(asked.query, reply, asked.limit);
 }
 

@@ -208,7 +208,13 @@ asio::awaitable<Outcome> Connector::dial(DialRequest request) {
     if (!fresh) co_return dial_failed(policy::Reason::kUpstreamFailed, fresh.error().message, DialFault::kName);
     resolved = std::make_shared<const dns::Addresses>(std::move(*fresh));
   }
-  if (request.preferred && !names_.leads_to(request.name, *request.preferred)) request.preferred.reset();
+  const auto is_one_of_them = [&](const base::IpAddress& address) {
+    const auto& family = address.is_v4() ? resolved->v4 : resolved->v6;
+    return std::ranges::find(family, address) != family.end();
+  };
+  const bool known = request.preferred && names_.leads_to(request.name, *request.preferred) &&
+                     (!resolved->fixed || is_one_of_them(*request.preferred));
+  if (!known) request.preferred.reset();
   auto candidates = ordered(*resolved, request.preferred);
   if (candidates.empty()) {
     co_return dial_failed(policy::Reason::kUpstreamFailed, request.name.text() + " has no address", DialFault::kName);

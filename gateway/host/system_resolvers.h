@@ -25,9 +25,6 @@ inline constexpr unsigned kMaxNdots = 15;
 // Of /etc/resolv.conf; none where it cannot be read.
 [[nodiscard]] SearchDomains system_search_domains();
 
-// Names and addresses that people wrote down, or a container engine (extra_hosts).
-inline constexpr const char* kHostsFile = "/etc/hosts";
-
 // Those of /etc/resolv.conf. None there: an error that names --resolver.
 [[nodiscard]] base::Result<std::vector<base::Endpoint>> system_resolvers();
 

@@ -328,7 +328,6 @@ class Run {
     options.resolvers = resolvers_;
     auto search = host::system_search_domains();  // the command's resolv.conf has the same lines
     options.search = {std::move(search.domains), search.ndots};
-    options.hosts_file = host::kHostsFile;
     options.nat64 = options_.nat64;
     options.secrets_directory = options_.secrets_directory;
     options.inspection = std::move(*inspection);

@@ -32,11 +32,11 @@ struct PolicyLearner {
 };
 
 struct JailOptions {
-  std::vector<std::string> command;       // the program and its arguments; never empty
-  std::vector<std::string> policy_files;  // layers; none: the default file if it is there, else everything is denied
-  std::vector<dns::Upstream> resolvers;   // none for names outside all suffixes: those of this machine
+  std::vector<std::string> command;          // the program and its arguments; never empty
+  std::vector<std::string> policy_files;     // layers; none: the default file if it is there, else everything is denied
+  std::vector<dns::Upstream> resolvers;      // none for names outside all suffixes: those of this machine
   std::vector<policy::Nat64Prefix> nat64{};  // of this network
-  std::vector<std::string> trust_files;   // PEM: further roots, for the command and for origins of inspected hosts
+  std::vector<std::string> trust_files;      // PEM: further roots, for the command and for origins of inspected hosts
   std::string ca_directory;               // where the CA is kept, hidden from the command; empty: a new one, in memory
   std::vector<std::string> unix_sockets;  // of the host, that stay reachable
   std::string decisions_file;             // JSON lines are appended to it; empty: none

@@ -215,7 +215,6 @@ class Supervisor {
     runtime.resolvers = resolvers_;
     auto search = host::system_search_domains();
     runtime.search = {std::move(search.domains), search.ndots};
-    runtime.hosts_file = host::kHostsFile;
     runtime.nat64 = options_.nat64;
     runtime.secrets_directory = options_.secrets_directory;
     runtime.denied = denied_;
@@ -236,10 +235,9 @@ class Supervisor {
   }
 
   void say_limits() {
-    const workers::Capacity capacity = runtime_->capacity();
-    const auto text =
-        fmt::format("{} file descriptors, {} concurrent connections", capacity.descriptors, capacity.connections);
-    if (capacity.connections >= kFewConnections) return log_.lifecycle("limits", text);
+    const auto [descriptors, connections] = runtime_->capacity();
+    const auto text = fmt::format("{} file descriptors, {} concurrent connections", descriptors, connections);
+    if (connections >= kFewConnections) return log_.lifecycle("limits", text);
     log_.error(text + "; raise the limit (ulimit -n, or `ulimits:` of the container)");
   }
 

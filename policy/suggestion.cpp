@@ -30,6 +30,11 @@ std::string quoted(std::string_view pattern) {
   return plain ? node.text : fmt::format("\"{}\"", pattern);
 }
 
+// Preferred to std::quoted, which the argument's namespace would bring in.
+std::string quoted(const std::string& pattern) {
+  return quoted(std::string_view(pattern));
+}
+
 // Colons may end a key in YAML's flow style.
 std::string range_text(const base::Cidr& range) {
   return range.address().is_v6() ? fmt::format("\"{}\"", range.to_string()) : range.to_string();

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <cerrno>
@@ -10,6 +11,7 @@
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +30,8 @@
 #include "gateway/serve/control_socket.h"
 #include "gateway/serve/resolvers.h"
 #include "netrules/plan.h"
+#include "policy/address_class.h"
+#include "sniffer/dns_message.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -104,6 +108,17 @@ std::vector<base::Endpoint> refusing_resolvers() {
   return refusing;
 }
 
+// The range of placeholders that the server's answer is of, if it is of one.
+boost::asio::awaitable<std::optional<base::Cidr>> placeholders_of(boost::asio::io_context& io,
+                                                                  dns::ExchangeRequest request,
+                                                                  std::shared_ptr<dns::UpstreamTraits> traits) {
+  const auto response = co_await dns::exchange(io, std::move(request), std::move(traits));
+  if (!response) co_return std::nullopt;
+  const auto answer = sniffer::answer_of(*response);
+  if (!answer.complete() || answer.value().addresses.empty()) co_return std::nullopt;
+  co_return policy::placeholder_range(answer.value().addresses.front());
+}
+
 // As the gateway asks, for a name that every resolver knows or denies. All at once.
 base::Status examine_resolvers(const DoctorOptions& options, DoctorFacts& facts) {
   std::vector<dns::Upstream> given;
@@ -119,8 +134,13 @@ base::Status examine_resolvers(const DoctorOptions& options, DoctorFacts& facts)
     if (upstream.tls) continue;
     const auto name = upstream.suffix ? *upstream.suffix : *base::HostName::parse("example.com");
     dns::ExchangeRequest request{.server = upstream.server, .name = name, .timeout = kExamineTimeout};
+    auto looking = placeholders_of(io, request, traits);
     auto examining = dns::examine(io, std::move(request), traits);
     const auto shown = upstream.to_string();
+    const auto found = [&facts, shown](const std::exception_ptr&, std::optional<base::Cidr> range) {
+      if (range) facts.placeholders.push_back({shown, *range});
+    };
+    boost::asio::co_spawn(io, std::move(looking), found);
     boost::asio::co_spawn(io, std::move(examining), [&facts, shown](const std::exception_ptr&, bool answered) {
       (answered ? facts.answering_resolvers : facts.silent_resolvers).push_back(shown);
     });

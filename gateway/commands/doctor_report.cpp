@@ -162,6 +162,10 @@ void upstream_resolvers(const DoctorFacts& facts, Findings& out) {
     note(out, fmt::format("resolver {} does not answer", resolver), "check the network, or pass --resolver ADDR");
   }
   for (const auto& fault : facts.resolver_faults) note(out, fault, "");
+  for (const auto& [resolver, range] : facts.placeholders) {
+    note(out, fmt::format("resolver {} hands out placeholder addresses", resolver),
+         fmt::format("add to the policy: addresses: [{}]", range.to_string()));
+  }
 }
 
 void in_the_guard(const DoctorFacts& facts, Findings& out) {

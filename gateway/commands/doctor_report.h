@@ -31,6 +31,12 @@ struct EngineNetwork {  // one network as the engine describes it
   bool operator==(const EngineNetwork&) const = default;
 };
 
+// A resolver that answers names with addresses which only represent them.
+struct Placeholders {
+  std::string resolver;
+  base::Cidr range;
+};
+
 struct DoctorFacts {
   Place place = Place::kMachine;
   base::Result<netrules::Features> kernel = base::system_error("not checked");
@@ -49,6 +55,7 @@ struct DoctorFacts {
   std::vector<std::string> answering_resolvers;    // that the gateway would ask
   std::vector<std::string> silent_resolvers;       // the same
   std::vector<std::string> resolver_faults;        // a sentence each
+  std::vector<Placeholders> placeholders{};
 };
 
 enum class Level { kOk, kNote, kProblem };

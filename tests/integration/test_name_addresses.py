@@ -130,3 +130,15 @@ def test_a_discovered_nat64_prefix_only_denies(lab, make_gateway, reachable):
     detail = gateway.log.wait_for(mark, host="inside3.wild.test")["detail"]
     assert f"start the gateway with --nat64 {NETWORK}/96" in detail, detail
     lab.dns.forget("ipv4only.arpa")
+
+
+def test_doctor_names_a_resolver_that_hands_out_placeholders(lab, gateway_binary):
+    command = lab.gw.command(gateway_binary, "doctor", "--in", "gateway", "--resolver", at.NS)
+    lab.dns.set("example.com", a=[PLACEHOLDER])
+    printed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    assert f"resolver {at.NS}:53 hands out placeholder addresses" in printed, printed
+    assert "addresses: [198.18.0.0/15]" in printed, printed
+    lab.dns.set("example.com", a=[at.WILD])
+    printed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    assert "placeholder" not in printed and f"resolver {at.NS}" in printed, "the control: a real address"
+    lab.dns.forget("example.com")

@@ -129,6 +129,21 @@ void expect_golden(const std::string& name, const std::string& text) {
   EXPECT_EQ(text, std::string(std::istreambuf_iterator<char>(file), {})) << path;
 }
 
+TEST(Doctor, NamesAResolverThatHandsOutPlaceholders) {
+  for (const auto place : {Place::kMachine, Place::kGateway}) {
+    auto facts = healthy(place);
+    const auto names_it = [&] {
+      return std::ranges::any_of(diagnose(facts), [](const Finding& one) {
+        return one.what == "resolver 198.18.0.2:53 hands out placeholder addresses" &&
+               one.fix == "add to the policy: addresses: [198.18.0.0/15]";
+      });
+    };
+    EXPECT_FALSE(names_it());
+    facts.placeholders = {{"198.18.0.2:53", *base::Cidr::parse("198.18.0.0/15")}};
+    EXPECT_TRUE(names_it());
+  }
+}
+
 TEST(Doctor, PrintsJson) {
   EXPECT_EQ(to_json({{Level::kOk, "has \x1b\xff", ""}, {Level::kNote, "a", "b"}, {Level::kProblem, "c", "d"}}),
             R"({

@@ -185,7 +185,7 @@ void add_serving_options(CLI::App& command, ServeArguments& to) {
   add_list_option(command, "--resolver", "GATEWAY_RESOLVER", to.resolver, "[SUFFIX=][tls://]ADDR[#NAME][:PORT]",
                   "upstream DNS server (default: from /etc/resolv.conf)");
   add_list_option(command, "--nat64", "GATEWAY_NAT64", to.nat64, "PREFIX",
-                  "IPv6 prefix of this network's NAT64; the IPv4 address inside decides");
+                  "prefix of this network's NAT64; the IPv4 address inside decides");
   add_ca_option(command, to.ca_dir, "directory of the CA (default: a new CA for each run, in memory)");
   add_trust_option(command, to.trust, "PEM file of additional roots to trust, inside and outside");
   to.explicit_proxy = "off";

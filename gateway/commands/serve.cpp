@@ -259,7 +259,7 @@ void add_serve_options(CLI::App& program, ServeArguments& to) {
   add_list_option(program, "--host-address", "GATEWAY_HOST_ADDRESS", to.host_address, "ADDR",
                   "address of host.gateway.internal (default: the container engine's host, or loopback)");
   add_list_option(program, "--nat64", "GATEWAY_NAT64", to.nat64, "PREFIX",
-                  "IPv6 prefix of this network's NAT64; the IPv4 address inside decides");
+                  "prefix of this network's NAT64; the IPv4 address inside decides");
   add_ca_option(program, to.ca_dir,
                 "private directory of the CA (default: /var/lib/soleroute/ca for root, else "
                 "~/.local/share/soleroute/ca)");

@@ -174,7 +174,10 @@ void note_neatness(const ExchangeRequest& request, const Traits& traits, const D
 // TCP, where the server has it and that can help. Half of the time is for what can be done without.
 asio::awaitable<ExchangeResult> over_tcp(asio::io_context& io, ExchangeRequest request, Traits traits, Heard heard) {
   const ExchangeFault fault = *heard.fault;
-  if (!tcp_may_help(fault) || traits->lacks(request.server, Lack::kTcp)) co_return std::unexpected(fault);
+  if (!tcp_may_help(fault)) co_return std::unexpected(fault);
+  // It may have been one name that TCP failed for: where nothing else is left, it is tried again.
+  const bool can_do_without = heard.response && (fault != ExchangeFault::kTruncated || has_records(*heard.response));
+  if (can_do_without && traits->lacks(request.server, Lack::kTcp)) co_return std::unexpected(fault);
   if (heard.response) request.timeout /= 2;
   if (request.timeout <= milliseconds::zero()) co_return std::unexpected(fault);
   auto result = co_await exchange_tcp(io, request);

@@ -25,6 +25,7 @@ std::string listener_fault(const Intent& intent) {
   const std::uint16_t redirected = intent.redirect_port, dns = intent.dns_port, proxy = intent.explicit_proxy_port;
   if (redirected == 0 || dns == 0) return "a listening port is not known yet";
   if (redirected == dns || redirected == proxy || dns == proxy) return "two listeners have the same port";
+  if (intent.udp_port != 0 && intent.udp_port == dns) return "two listeners have the same port";
   for (const std::uint16_t taken : {plan::kHttp, plan::kHttps, plan::kDns}) {
     if (proxy == taken) return "the explicit proxy cannot have port 53, 80 or 443, which are redirected";
   }

@@ -45,6 +45,7 @@ struct Intent {
   std::uint16_t redirect_port = 0;            // TCP 80, 443 and endpoints
   std::uint16_t dns_port = 0;                 // UDP and TCP 53
   std::uint16_t explicit_proxy_port = 0;      // 0: off
+  std::uint16_t udp_port = 0;                 // UDP endpoints; 0: they are refused
   std::uint32_t gateway_mark = 0;             // sidecar: SO_MARK of the gateway's own sockets
   std::uint16_t metrics_port = 0;             // sidecar: refused to the agent like the listeners; 0: none
   std::optional<std::uint16_t> packet_queue;  // NFQUEUE number for the first packet of refused flows
@@ -73,7 +74,7 @@ inline constexpr std::uint32_t kQueuedPerSecond = 100;
 inline constexpr std::uint32_t kQueuedBurst = 100;
 
 // Both refuse an intent that they cannot carry out whole, naming what is wrong with it. The chains are described in
-// docs/rules.md. UDP items of `endpoints` have no rule: UDP other than DNS is refused.
+// docs/rules.md. UDP other than DNS and that of `endpoints` is refused.
 
 // Before anything listens: nothing passes, and nothing that was open before is grandfathered. Ports may still be 0.
 [[nodiscard]] base::Result<Ruleset> closed_rules(const Intent& intent);

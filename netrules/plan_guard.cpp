@@ -31,6 +31,10 @@ void add_gateway_path(const Intent& intent, const base::IpAddress& gateway, Chai
     Rule rule = accept(endpoint_matches(through, endpoint), shown(endpoint.comment));
     chain.rules.push_back(std::move(rule));
   }
+  for (const EndpointRule& endpoint : udp_endpoints(intent)) {
+    if (endpoint.cidr && endpoint.cidr->address().family() != gateway.family()) continue;
+    chain.rules.push_back(accept(endpoint_matches(through, endpoint), shown(endpoint.comment)));
+  }
   const IcmpTypeIs echo = gateway.is_v4() ? IcmpTypeIs{Protocol::kIcmp, {kIcmpEchoRequest}}
                                           : IcmpTypeIs{Protocol::kIcmpv6, {kIcmpv6EchoRequest}};
   chain.rules.push_back(accept({itself, echo}));

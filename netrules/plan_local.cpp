@@ -28,7 +28,10 @@ Chain local_capture(const Intent& intent) {
 void add_local_traffic(const Intent& intent, Chain& chain) {
   const std::vector<std::uint16_t> listeners = port_set({intent.redirect_port, intent.dns_port, intent.metrics_port});
   if (!listeners.empty()) chain.rules.push_back(turn_back({tcp(listeners)}));
-  if (intent.dns_port != 0) chain.rules.push_back(turn_back({udp(intent.dns_port)}));
+  if (intent.dns_port != 0) {
+    const std::uint16_t endpoints = udp_endpoints(intent).empty() ? std::uint16_t{0} : intent.udp_port;
+    chain.rules.push_back(turn_back({udp({intent.dns_port, endpoints})}));
+  }
   if (shares_namespace_with_gateway(intent)) chain.rules.push_back(turn_back({DestinationIn{engine_dns()}}));
   chain.rules.push_back(accept({DestinationIsLocal{}}));
   if (shares_namespace_with_gateway(intent)) chain.rules.push_back(neighbours({}, link_types_out()));

@@ -53,6 +53,20 @@ DestinationPorts udp(std::uint16_t port) {
   return {Protocol::kUdp, {port}};
 }
 
+DestinationPorts udp(std::vector<std::uint16_t> ports) {
+  return {Protocol::kUdp, port_set(std::move(ports))};
+}
+
+std::vector<EndpointRule> udp_endpoints(const Intent& intent) {
+  std::vector<EndpointRule> found;
+  if (intent.udp_port == 0 && intent.topology != Topology::kGuard) return found;
+  for (EndpointRule rule : intent.endpoints) {
+    std::erase(rule.ports, kDns);
+    if (rule.transport == EndpointRule::Transport::kUdp && !rule.ports.empty()) found.push_back(std::move(rule));
+  }
+  return found;
+}
+
 base::Cidr loopback_v4() {
   return prefix({127, 0, 0, 0}, 8);
 }
@@ -138,7 +152,8 @@ Matches endpoint_matches(Matches matches, const EndpointRule& endpoint) {
   } else if (endpoint.cidr) {
     matches.emplace_back(DestinationIn{*endpoint.cidr});
   }
-  matches.emplace_back(tcp(endpoint.ports));
+  const bool is_udp = endpoint.transport == EndpointRule::Transport::kUdp;
+  matches.emplace_back(is_udp ? udp(endpoint.ports) : tcp(endpoint.ports));
   return matches;
 }
 
@@ -156,6 +171,9 @@ void add_web_capture(const Intent& intent, const Matches& matches, Chain& chain)
   for (const EndpointRule& endpoint : tcp_endpoints(intent)) {
     chain.rules.push_back(redirect(endpoint_matches(matches, endpoint), intent.redirect_port, shown(endpoint.comment)));
   }
+  for (const EndpointRule& endpoint : udp_endpoints(intent)) {
+    chain.rules.push_back(redirect(endpoint_matches(matches, endpoint), intent.udp_port, shown(endpoint.comment)));
+  }
   for (const base::Cidr& network : intent.denied_networks) {
     chain.rules.push_back(redirect(joined(matches, {DestinationIn{network}, ProtocolIs{Protocol::kTcp}}),
                                    intent.redirect_port, "denied names: other ports"));
@@ -166,10 +184,20 @@ void add_web_capture(const Intent& intent, const Matches& matches, Chain& chain)
       redirect(joined(matches, {ProtocolIs{Protocol::kTcp}}), intent.redirect_port, "observed: every other port"));
 }
 
+namespace {
+
+// 0, and so none, where nothing is redirected there.
+std::uint16_t redirected_udp_port(const Intent& intent) {
+  return udp_endpoints(intent).empty() ? std::uint16_t{0} : intent.udp_port;
+}
+
+}  // namespace
+
 void add_redirected(const Intent& intent, const Matches& matches, Chain& chain) {
   chain.rules.push_back(
       accept(joined(matches, {DestinationWasRedirected{}, tcp({intent.redirect_port, intent.dns_port})})));
-  chain.rules.push_back(accept(joined(matches, {DestinationWasRedirected{}, udp(intent.dns_port)})));
+  chain.rules.push_back(
+      accept(joined(matches, {DestinationWasRedirected{}, udp({intent.dns_port, redirected_udp_port(intent)})})));
 }
 
 }  // namespace soleroute::netrules::plan

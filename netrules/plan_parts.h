@@ -54,6 +54,7 @@ using Matches = std::vector<Match>;
 [[nodiscard]] std::vector<std::uint16_t> port_set(std::vector<std::uint16_t> ports);
 [[nodiscard]] DestinationPorts tcp(std::vector<std::uint16_t> ports);
 [[nodiscard]] DestinationPorts udp(std::uint16_t port);
+[[nodiscard]] DestinationPorts udp(std::vector<std::uint16_t> ports);
 
 [[nodiscard]] base::Cidr loopback_v4();
 [[nodiscard]] base::Cidr loopback_v6();
@@ -81,6 +82,8 @@ void add_refusal(const Matches& matches, Chain& chain);
            return endpoint.transport == EndpointRule::Transport::kTcp;
          });
 }
+// Those of UDP that are forwarded: DNS is the gateway's on every address.
+[[nodiscard]] std::vector<EndpointRule> udp_endpoints(const Intent& intent);
 [[nodiscard]] Matches endpoint_matches(Matches matches, const EndpointRule& endpoint);
 // Where the item stands, cut and cleaned to what nft can hold: the end of a long path says more than its beginning.
 [[nodiscard]] std::string shown(const std::string& comment);

@@ -13,6 +13,10 @@ Chain router_screen(const Intent& intent) {
   for (const EndpointRule& endpoint : tcp_endpoints(intent)) {
     ports.insert(ports.end(), endpoint.ports.begin(), endpoint.ports.end());
   }
+  std::vector<std::uint16_t> udp_ports{kDns};
+  for (const EndpointRule& endpoint : udp_endpoints(intent)) {
+    udp_ports.insert(udp_ports.end(), endpoint.ports.begin(), endpoint.ports.end());
+  }
   Chain chain{"screen",
               kScreen,
               {accept({InputInterface{intent.inside_interface, true}}),
@@ -20,7 +24,8 @@ Chain router_screen(const Intent& intent) {
                counted_drop({HasRoutingHeader{}}, "IPv6 routing header"),
                counted_drop({SourceHasNoRouteBack{}}, "source address that is not inside"),
                intent.capture_all_tcp ? accept({ProtocolIs{Protocol::kTcp}}) : accept({tcp(std::move(ports))}),
-               accept({udp(kDns)}), accept({ProtocolIs{Protocol::kIcmp}}), accept({ProtocolIs{Protocol::kIcmpv6}})}};
+               accept({udp(std::move(udp_ports))}), accept({ProtocolIs{Protocol::kIcmp}}),
+               accept({ProtocolIs{Protocol::kIcmpv6}})}};
   for (const base::Cidr& network : intent.denied_networks) {
     if (intent.capture_all_tcp) break;
     chain.rules.push_back(accept({DestinationIn{network}, ProtocolIs{Protocol::kTcp}}));

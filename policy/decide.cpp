@@ -58,9 +58,8 @@ Decision Decider::about(const HostRecord& record, Action action, Reason reason, 
 }
 
 Decision Decider::allowed_by(const EndpointRecord& endpoint) const {
-  const bool carried = endpoint.transport == Transport::kTcp;
-  return {.action = carried ? Action::kAllow : Action::kDeny,
-          .reason = carried ? Reason::kEndpointAllowed : Reason::kUdpNotForwarded,
+  return {.action = Action::kAllow,
+          .reason = Reason::kEndpointAllowed,
           .matched_host = endpoint.name,
           .rule = data_.line(endpoint.origin),
           .permitted_addresses = endpoint.permitted};

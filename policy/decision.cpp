@@ -39,8 +39,6 @@ std::string_view to_string(Reason reason) {
       return "private_address";
     case Reason::kQuicRefused:
       return "quic_refused";
-    case Reason::kUdpNotForwarded:
-      return "udp_not_forwarded";
     case Reason::kMalformed:
       return "malformed";
     case Reason::kTimedOut:

@@ -57,7 +57,6 @@ enum class Reason : std::uint8_t {
   kEndpointNotAllowed,  // endpoint_not_allowed    address and port not in endpoints
   kPrivateAddress,      // private_address         name resolves to non-public addresses only
   kQuicRefused,         // quic_refused
-  kUdpNotForwarded,     // udp_not_forwarded       an endpoint is about it, and no UDP is forwarded yet
   kMalformed,           // malformed               not the protocol it should be
   kTimedOut,            // timed_out
   kTooLarge,            // too_large

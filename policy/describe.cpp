@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "base/web_ports.h"
 #include "policy/address_class.h"
 #include "policy/host_pattern.h"
 #include "policy/host_service.h"
@@ -183,8 +184,8 @@ std::vector<std::string> Policy::warnings() const {
     if (std::ranges::binary_search(endpoint.ports, kDnsPort)) {
       warn(endpoint.origin,
            fmt::format("{} port 53: DNS is always answered by the gateway, so this has no effect", endpoint.name));
-    } else if (endpoint.transport == Transport::kUdp) {
-      warn(endpoint.origin, fmt::format("{}: UDP is not supported yet, so this is blocked", endpoint.name));
+    } else if (endpoint.transport == Transport::kUdp && std::ranges::binary_search(endpoint.ports, base::kHttpsPort)) {
+      warn(endpoint.origin, fmt::format("{} udp port 443: QUIC passes unread, to whatever name", endpoint.name));
     }
   }
   if (data_->mode == Mode::kObserve)

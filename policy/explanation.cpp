@@ -178,8 +178,6 @@ std::string sentence(const Policy& policy, const FlowFacts& facts, const Decisio
       return private_sentence(facts, decision);
     case Reason::kQuicRefused:
       return "QUIC (HTTP/3) is blocked because it cannot be inspected. Use https over TCP.";
-    case Reason::kUdpNotForwarded:
-      return "The policy lists this endpoint, but UDP is not supported yet.";
     case Reason::kMalformed:
       return "Not valid HTTP or TLS.";
     case Reason::kTimedOut:

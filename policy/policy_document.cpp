@@ -291,7 +291,8 @@ Status PolicyReader::endpoint_is_whole(const YamlNode& node, EndpointEntry& entr
   if (by_address && !entry.addresses.empty()) return yaml_.error(node, "use 'addresses' with 'host', not with 'cidr'");
   std::ranges::sort(entry.ports);
   entry.ports.erase(std::ranges::unique(entry.ports).begin(), entry.ports.end());
-  if (entry.host && std::ranges::any_of(entry.ports, base::is_web_port)) {
+  const bool web = entry.transport == Transport::kTcp && std::ranges::any_of(entry.ports, base::is_web_port);
+  if (entry.host && web) {
     return yaml_.error(node, "ports 80 and 443 of a host are decided by 'domains:'; list the host there");
   }
   return {};

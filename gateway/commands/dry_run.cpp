@@ -28,7 +28,10 @@ constexpr std::uint32_t kExampleGateway = 0xc0000201;  // 192.0.2.1, RFC 5737
 
 std::uint16_t free_example_port(const netrules::Intent& intent) {
   std::uint16_t port = kFirstExamplePort;
-  while (port == intent.redirect_port || port == intent.dns_port || port == intent.explicit_proxy_port) ++port;
+  while (port == intent.redirect_port || port == intent.dns_port || port == intent.explicit_proxy_port ||
+         port == intent.udp_port) {
+    ++port;
+  }
   return port;
 }
 
@@ -44,6 +47,14 @@ void show_ports(ShownIntent& shown) {
   if (intent.dns_port == 0) {
     intent.dns_port = free_example_port(intent);
     shown.notes.push_back(fmt::format("Port {} is an example: serving uses any free port for DNS.", intent.dns_port));
+  }
+  const bool udp = std::ranges::any_of(intent.endpoints, [](const netrules::EndpointRule& endpoint) {
+    return endpoint.transport == netrules::EndpointRule::Transport::kUdp;
+  });
+  if (udp) {
+    intent.udp_port = free_example_port(intent);
+    shown.notes.push_back(
+        fmt::format("Port {} is an example: serving uses any free port for UDP endpoints.", intent.udp_port));
   }
 }
 

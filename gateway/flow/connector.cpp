@@ -186,6 +186,29 @@ bool Connector::is_host(const base::IpAddress& address) const {
   return std::ranges::find(host_.addresses, address.unmapped()) != host_.addresses.end();
 }
 
+std::expected<base::Endpoint, DialFailure> Connector::host_service(const base::Endpoint& asked) const {
+  if (std::ranges::find(host_.own_ports, asked.port) != host_.own_ports.end() || host_.addresses.empty()) {
+    return dial_failed(policy::Reason::kUpstreamFailed,
+                       fmt::format("port {} of the host is not reached from here", asked.port));
+  }
+  const auto same = std::ranges::find(host_.addresses, asked.address.family(), &base::IpAddress::family);
+  return base::Endpoint{same == host_.addresses.end() ? host_.addresses.front() : *same, asked.port};
+}
+
+std::optional<DialFailure> Connector::refused(const policy::Decision& decision, const base::IpAddress& address) {
+  const auto range = base::Cidr::parse(decision.matched_host);
+  std::vector<base::Cidr> permitted(decision.permitted_addresses.begin(), decision.permitted_addresses.end());
+  if (range) permitted.push_back(*range);
+  const auto may = may_dial(address, permitted);
+  if (may.value_or(false)) return std::nullopt;
+  if (!may) return DialFailure{policy::Reason::kUpstreamFailed, may.error().message};
+  DialFailure failure{policy::Reason::kPrivateAddress, address.to_string() +
+                                                           " is a private address, or one of the "
+                                                           "gateway's own machine, that the policy does not list"};
+  failure.refused_address = address;
+  return failure;
+}
+
 // The policy names the machine and the port; what the gateway itself listens on is never meant.
 asio::awaitable<Outcome> Connector::dial_host(DialRequest request) {
   if (std::ranges::find(host_.own_ports, request.port) != host_.own_ports.end()) {

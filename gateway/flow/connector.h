@@ -88,6 +88,11 @@ class Connector {
   void use_host(HostServices host) { host_ = std::move(host); }
   // Is this an address of the machine that a policy lists as host.gateway.internal?
   [[nodiscard]] bool is_host(const base::IpAddress& address) const;
+  // The service of the machine that a policy lists, for a flow of datagrams to this gateway.
+  [[nodiscard]] std::expected<base::Endpoint, DialFailure> host_service(const base::Endpoint& asked) const;
+  // Why the very address may not be sent to that an `endpoints:` entry allows, by name or by its range; nothing: it
+  // may.
+  [[nodiscard]] std::optional<DialFailure> refused(const policy::Decision& decision, const base::IpAddress& address);
   // What else is opened for a client; null: no limit.
   [[nodiscard]] net::DescriptorBudget* descriptors() const { return descriptors_; }
   // What a NAT64 translator makes of an address of a configured prefix.

@@ -35,7 +35,6 @@ constexpr std::array kWords{
     Words{Reason::kNoSni, "TLS without a host name (SNI)"},
     Words{Reason::kPrivateAddress, "it resolves to a private address"},
     Words{Reason::kQuicRefused, "QUIC is not forwarded; use TCP"},
-    Words{Reason::kUdpNotForwarded, "UDP is not forwarded"},
     Words{Reason::kMalformed, "not valid HTTP or TLS"},
     Words{Reason::kTimedOut, "timed out"},
     Words{Reason::kTooLarge, "request headers are too large"},

@@ -266,8 +266,12 @@ class Run {
     say_of(environment.closed_files, "not writable inside: use a step outside the jail");
     auto intent = intent_of(*policy_.policy);
     intent.denied_networks = denied_networks_.list();
+    const bool udp = std::ranges::any_of(intent.endpoints, [](const netrules::EndpointRule& endpoint) {
+      return endpoint.transport == netrules::EndpointRule::Transport::kUdp;
+    });
     const NetworkRequest network{.intent = std::move(intent),
                                  .explicit_proxy_port = options_.explicit_proxy_port,
+                                 .udp_endpoints = udp,
                                  .workers = worker_count(options_)};
     InsidePlan plan;
     plan.namespaces.user = !privileged_;

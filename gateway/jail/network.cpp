@@ -21,7 +21,7 @@ namespace {
 
 // Below the ports that the command may bind, and assigned to no service: no program misses them. Any free ones where
 // the maker of the jail may not bind these either.
-constexpr net::ListenPorts kUnwantedPorts{.redirected = 4, .dns = 6, .explicit_proxy = 0};
+constexpr net::ListenPorts kUnwantedPorts{.redirected = 4, .dns = 6, .explicit_proxy = 0, .udp = 8};
 
 // The fixed part of the hand-over; the descriptors follow in this order, the packet queue last.
 struct Handover {
@@ -30,6 +30,8 @@ struct Handover {
   std::uint16_t dns_udp = 0;
   std::uint16_t dns_tcp = 0;
   std::uint16_t explicit_proxy = 0;
+  std::uint16_t udp = 0;
+  std::uint16_t conntrack = 0;
   std::uint16_t packet_queue = 0;
   std::uint16_t ipv6 = 0;
 };
@@ -108,6 +110,9 @@ Message pack(net::Listeners listeners, base::Fd packet_queue, bool ipv6) {
   hand_out(listeners.dns_udp, message.fds, head.dns_udp);
   hand_out(listeners.dns_tcp, message.fds, head.dns_tcp);
   hand_out(listeners.explicit_proxy, message.fds, head.explicit_proxy);
+  hand_out(listeners.udp, message.fds, head.udp);
+  head.conntrack = listeners.conntrack ? 1 : 0;
+  if (listeners.conntrack) message.fds.push_back(std::move(listeners.conntrack));
   head.packet_queue = packet_queue ? 1 : 0;
   if (packet_queue) message.fds.push_back(std::move(packet_queue));
   head.ipv6 = ipv6 ? 1 : 0;
@@ -131,6 +136,7 @@ base::Result<Message> prepare_network(const NetworkRequest& request) {
   listen.ports = {.redirected = 0, .dns = 0, .explicit_proxy = request.explicit_proxy_port};
   listen.explicit_proxy = request.explicit_proxy_port != 0;
   listen.preferred = kUnwantedPorts;
+  listen.udp = request.udp_endpoints;
   listen.workers = request.workers;
   SR_LET(listeners, net::open_listeners(listen));
   base::Fd packet_queue;
@@ -142,6 +148,7 @@ base::Result<Message> prepare_network(const NetworkRequest& request) {
   intent.redirect_port = listeners->ports.redirected;
   intent.dns_port = listeners->ports.dns;
   intent.explicit_proxy_port = listeners->ports.explicit_proxy;
+  intent.udp_port = listeners->ports.udp;
   intent.packet_queue.reset();
   const bool queue = static_cast<bool>(packet_queue);
   SR_TRY(program_rules(intent, queue));
@@ -154,8 +161,8 @@ base::Result<Network> unpack_network(Message message) {
   Handover head;
   if (message.text.size() != sizeof head) return base::system_error("incomplete network description from the jail");
   std::memcpy(&head, message.text.data(), sizeof head);
-  const std::size_t expected =
-      std::size_t{head.redirected} + head.dns_udp + head.dns_tcp + head.explicit_proxy + head.packet_queue;
+  const std::size_t expected = std::size_t{head.redirected} + head.dns_udp + head.dns_tcp + head.explicit_proxy +
+                               head.udp + head.conntrack + head.packet_queue;
   if (message.fds.size() != expected) return base::system_error("incomplete set of sockets from the jail");
   auto next = message.fds.begin();
   const auto take = [&next](std::uint16_t count) {
@@ -169,6 +176,10 @@ base::Result<Network> unpack_network(Message message) {
   network.listeners.dns_udp = take(head.dns_udp);
   network.listeners.dns_tcp = take(head.dns_tcp);
   network.listeners.explicit_proxy = take(head.explicit_proxy);
+  network.listeners.udp = take(head.udp);
+  if (auto conntrack = take(head.conntrack); !conntrack.empty()) {
+    network.listeners.conntrack = std::move(conntrack.front());
+  }
   if (head.packet_queue != 0) network.packet_queue = std::move(*next);
   network.own_addresses.push_back(jail_address_v4());
   if (head.ipv6 != 0) network.own_addresses.push_back(jail_address_v6());

@@ -23,6 +23,7 @@ namespace soleroute::gateway::jail {
 struct NetworkRequest {
   netrules::Intent intent;                // ports and queue are filled in when they are known
   std::uint16_t explicit_proxy_port = 0;  // 0: off
+  bool udp_endpoints = false;             // the policy has some
   int workers = 1;
 };
 

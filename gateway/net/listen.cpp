@@ -8,8 +8,10 @@
 #include <cerrno>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "gateway/net/peer_silence.h"
+#include "gateway/netlink/conntrack.h"
 
 namespace soleroute::gateway::net {
 namespace {
@@ -118,6 +120,13 @@ base::Status open_dns(const ListenRequest& request, Listeners& listeners) {
   }
 }
 
+// The kernel never chooses the port of DNS: that is taken by then.
+base::Status open_udp(const ListenRequest& request, const base::IpAddress& at, Listeners& listeners) {
+  SR_LET(conntrack, netlink::open_conntrack());
+  listeners.conntrack = std::move(*conntrack);
+  return open_group(datagram, at, request.workers, listeners.ports.udp, listeners.udp);
+}
+
 // Nobody has it, not even with others: a hung program that shares it would be given a part of what comes.
 bool is_free(const base::IpAddress& address, std::uint16_t port) {
   // Not listened on: a client that came just then would be answered, and then reset.
@@ -167,6 +176,10 @@ base::Result<Listeners> open_listeners(const ListenRequest& asked) {
   if (status && request.explicit_proxy) {
     const base::IpAddress at = request.explicit_proxy_at.value_or(request.address);
     status = open_group(listening, at, request.workers, listeners.ports.explicit_proxy, listeners.explicit_proxy);
+  }
+  if (status && request.udp) {
+    listeners.ports.udp = chosen(request.ports.udp, request.preferred.udp, captured_at);
+    status = open_udp(request, captured_at, listeners);
   }
   if (!status) return std::unexpected(status.error());
   return listeners;

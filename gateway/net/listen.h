@@ -27,6 +27,7 @@ struct ListenPorts {
   std::uint16_t redirected = 0;      // TCP 80, 443 and endpoints arrive here
   std::uint16_t dns = 0;             // UDP and TCP
   std::uint16_t explicit_proxy = 0;  // 0: off
+  std::uint16_t udp = 0;             // UDP endpoints; 0: off
   auto operator<=>(const ListenPorts&) const = default;
 };
 
@@ -36,6 +37,8 @@ struct Listeners {
   std::vector<base::Fd> dns_udp;
   std::vector<base::Fd> dns_tcp;
   std::vector<base::Fd> explicit_proxy;  // empty: off
+  std::vector<base::Fd> udp{};           // empty: off
+  base::Fd conntrack{};                  // netlink::open_conntrack() of their network namespace; none without `udp`
   ListenPorts ports;
 };
 
@@ -43,6 +46,7 @@ struct ListenRequest {
   base::IpAddress address;     // usually ::
   ListenPorts ports;           // 0: any free one (explicit_proxy: see below)
   bool explicit_proxy = true;  // wanted at all
+  bool udp = false;            // likewise, beside DNS
   // For a port that may be any: taken if it is free for TCP and UDP, to have the same ones after a restart.
   ListenPorts preferred{};
   // Where redirected connections and DNS are awaited instead.

@@ -86,7 +86,6 @@ policy::Decision decide_denied(const sniffer::IpPacket& packet, const policy::Po
   facts.port = packet.destination_port.value_or(0);
   auto decision = name ? policy.decide(facts) : policy::Decision{};
   if (decision.allowed() && decision.reason == policy::Reason::kEndpointAllowed) return decision;
-  if (decision.reason == policy::Reason::kUdpNotForwarded) return decision;
   return {.action = policy::Action::kDeny, .reason = policy::Reason::kEndpointNotAllowed};
 }
 

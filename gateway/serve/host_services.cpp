@@ -26,7 +26,7 @@ std::string describe_host(const host::HostAddress& host) {
 }
 
 std::vector<std::uint16_t> own_ports(const ServeOptions& options, const net::ListenPorts& ports) {
-  std::vector<std::uint16_t> own{ports.redirected, ports.dns, ports.explicit_proxy};
+  std::vector<std::uint16_t> own{ports.redirected, ports.dns, ports.explicit_proxy, ports.udp};
   if (options.metrics) own.push_back(options.metrics->port);
   std::erase(own, 0);
   return own;
@@ -36,14 +36,6 @@ bool lists_host_services(const policy::Policy& policy) {
   return std::ranges::any_of(policy.endpoints(), [](const policy::EndpointView& endpoint) {
     return policy::is_host_service_name(endpoint.host);
   });
-}
-
-void say_what_is_not_carried(const policy::Policy& policy, audit::DecisionLog& log) {
-  for (const auto& endpoint : policy.endpoints()) {
-    if (endpoint.transport != policy::Transport::kUdp) continue;
-    log.error(fmt::format("{}: endpoints with `protocol: udp` are not supported yet; they stay blocked",
-                          policy::place_of(endpoint.line)));
-  }
 }
 
 base::Status check_host_services(const policy::Policy& policy, const flow::HostServices& host) {

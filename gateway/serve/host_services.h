@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/result.h"
-#include "gateway/audit/decision_log.h"
 #include "gateway/flow/host_services.h"
 #include "gateway/host/host_address.h"
 #include "gateway/net/listen.h"
@@ -24,7 +23,5 @@ namespace soleroute::gateway::serve {
 [[nodiscard]] bool lists_host_services(const policy::Policy& policy);
 // Refuses a policy that lists one of the gateway's own ports on the host.
 [[nodiscard]] base::Status check_host_services(const policy::Policy& policy, const flow::HostServices& host);
-// UDP endpoints, which nothing forwards yet.
-void say_what_is_not_carried(const policy::Policy& policy, audit::DecisionLog& log);
 
 }  // namespace soleroute::gateway::serve

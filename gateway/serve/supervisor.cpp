@@ -61,7 +61,7 @@ constexpr std::size_t kFewConnections = 1000;  // fewer than these deserve a war
 constexpr int kMaxWorkers = 16;
 // Tried first, so that after a restart what connection tracking remembers of clients still leads to the listeners; any
 // free ones where they are taken. Below the ports that the kernel gives away.
-constexpr net::ListenPorts kUsualPorts{.redirected = 29180, .dns = 29153, .explicit_proxy = 0};
+constexpr net::ListenPorts kUsualPorts{.redirected = 29180, .dns = 29153, .explicit_proxy = 0, .udp = 29123};
 
 class Supervisor {
  public:
@@ -121,7 +121,6 @@ class Supervisor {
   // the workers have started waits in the kernel, some milliseconds, instead of being refused or lost.
   base::Status open() {
     log_.lifecycle("starting", policy_summary(options_, *policy_));
-    say_what_is_not_carried(*policy_, log_);
     if (options_.proxy_only) {
       log_.lifecycle("no_rules",
                      "explicit proxy only, no firewall rules: clients that ignore HTTPS_PROXY are not restricted");
@@ -196,6 +195,7 @@ class Supervisor {
     if (options_.program_rules) request.preferred = kUsualPorts;
     request.explicit_proxy = options_.explicit_proxy_port != 0;
     request.explicit_proxy_at = options_.explicit_proxy_address;
+    request.udp = options_.program_rules;
     request.workers = workers();
     if (options_.proxy_only) request.captured_at = base::IpAddress::v4({127, 0, 0, 1});
     SR_LET(listeners, net::open_listeners(request));
@@ -260,6 +260,7 @@ class Supervisor {
     intent.inside_interface = inside_.name;
     intent.redirect_port = ports_.redirected;
     intent.dns_port = ports_.dns;
+    intent.udp_port = ports_.udp;
     intent.explicit_proxy_port = ports_.explicit_proxy;
     intent.native_queue = rules_.features().native_queue;
     if (!queue_open_) intent.packet_queue.reset();
@@ -349,7 +350,6 @@ class Supervisor {
     reloads_.begin(std::move(in_force), std::move(answer));
     runtime_->reload(policy_,
                      [this, version = version()] { asio::post(loop_, [this, version] { reloads_.taken(version); }); });
-    say_what_is_not_carried(*policy_, log_);
   }
 
   std::uint64_t version() const { return 1 + counters_.reloads_accepted.load(); }

@@ -76,6 +76,7 @@ WorkerSockets sockets_of(net::Listeners& listeners, std::size_t index) {
   WorkerSockets sockets;
   sockets.redirected = taken(listeners.redirected, index);
   sockets.explicit_proxy = taken(listeners.explicit_proxy, index);
+  sockets.udp = taken(listeners.udp, index);
   if (base::Fd udp = taken(listeners.dns_udp, index)) sockets.dns_udp.push_back(std::move(udp));
   if (base::Fd tcp = taken(listeners.dns_tcp, index)) sockets.dns_tcp.push_back(std::move(tcp));
   return sockets;
@@ -137,6 +138,8 @@ base::Result<std::unique_ptr<Runtime>> Runtime::start(RuntimeOptions options, ne
   try {
     auto state = std::make_unique<State>(std::move(options), log, counters, shares, count);
     state->policy = policy;
+    if (listeners.conntrack)
+      state->shared.tracked = std::make_shared<netlink::Conntrack>(std::move(listeners.conntrack));
     state->shared.names->keep(endpoint_names(*policy));
     state->shared.fixed->use(policy);
     state->shared.options.denied->tell_apart(state->shared.options.clients);

@@ -121,6 +121,9 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages polic
                                   shared.own_addresses, shared.options.denied, shared.searched},
                std::move(sockets.dns_udp), std::move(sockets.dns_tcp), resolver_, shared.names, shared.log,
                shared.counters);
+  if (sockets.udp && shared.tracked) {
+    udp_.emplace(context_, std::move(sockets.udp), shared.tracked, shared.options.upstream_mark);
+  }
   if (!sockets.packet_queue) return;
   packets_.emplace(loop_, std::move(sockets.packet_queue), queue::kPacketQueue, snapshot, shared.names, shared.log,
                    shared.counters);
@@ -163,6 +166,7 @@ void Worker::start() {
   if (redirected_) asio::co_spawn(loop_, accept_loop(*redirected_, Entrance::kRedirected), rethrow);
   if (explicit_proxy_) asio::co_spawn(loop_, accept_loop(*explicit_proxy_, Entrance::kExplicitProxy), rethrow);
   dns_->start();
+  if (udp_) udp_->start();
   if (packets_) packets_->start();
   // Signals are the controlling thread's: workers block them all.
   sigset_t all{};
@@ -182,6 +186,7 @@ void Worker::reload(PolicyAndPages policy, std::uint64_t version, std::function<
   asio::post(loop_, [this, policy = std::move(policy), version, taken = std::move(taken)] {
     context_.use(policy.policy, policy.pages);
     registry_.apply(*policy.policy);
+    if (udp_) udp_->apply(*policy.policy);
     policy_version_ = version;
     taken();
   });
@@ -206,6 +211,7 @@ void Worker::stop(std::chrono::milliseconds grace) {
     stopping_ = true;
     if (redirected_) redirected_->close();
     if (explicit_proxy_) explicit_proxy_->close();
+    if (udp_) udp_->stop();
     grace_.expires_after(grace);
     grace_.async_wait([this](const boost::system::error_code& error) {
       if (!error) loop_.stop();

@@ -34,6 +34,7 @@
 #include "gateway/flow/recent_denials.h"
 #include "gateway/flow/registry.h"
 #include "gateway/host/watch.h"
+#include "gateway/ingress/udp_relay.h"
 #include "gateway/net/buffer_account.h"
 #include "gateway/net/deadline_wheel.h"
 #include "gateway/net/descriptor_budget.h"
@@ -41,6 +42,7 @@
 #include "gateway/net/own_address.h"
 #include "gateway/net/readiness.h"
 #include "gateway/net/stream.h"
+#include "gateway/netlink/conntrack.h"
 #include "gateway/queue/packet_log.h"
 #include "gateway/workers/runtime.h"
 #include "policy/policy.h"
@@ -60,6 +62,7 @@ struct Shared {
   const std::atomic<std::uint16_t>& self_check_port;  // of Runtime::announce_self_check
   std::size_t descriptors_per_worker = 0;             // for clients
   std::size_t pipes_per_worker = 0;
+  std::shared_ptr<netlink::Conntrack> tracked{};  // of Listeners::udp; null: there are none
   std::shared_ptr<net::OwnAddressBook> own_addresses = std::make_shared<net::OwnAddressBook>();
   std::shared_ptr<dns::StaticNames> fixed = std::make_shared<dns::StaticNames>(options.hosts_file);
   std::shared_ptr<net::Nat64Book> nat64 = std::make_shared<net::Nat64Book>(options.nat64);
@@ -80,6 +83,7 @@ struct WorkerSockets {
   base::Fd explicit_proxy;
   std::vector<base::Fd> dns_udp;
   std::vector<base::Fd> dns_tcp;
+  base::Fd udp{};  // of UDP endpoints
   base::Fd packet_queue;
 };
 
@@ -148,6 +152,7 @@ class Worker {
   flow::Context context_;
   std::optional<Listener> redirected_;
   std::optional<Listener> explicit_proxy_;
+  std::optional<ingress::UdpRelay> udp_;
   std::optional<dns::Server> dns_;
   std::optional<queue::PacketLog> packets_;
   std::optional<host::Watch> own_addresses_;

@@ -95,10 +95,17 @@ TEST(Plan, HasNoRedirectWhileClosed) {
   }
 }
 
-TEST(Plan, HasNoRuleForUdpEndpoints) {
+TEST(Plan, RedirectsUdpEndpointsWhereTheyAreServed) {
   Intent intent = intent_for(Topology::kRouter);
   intent.endpoints = {{EndpointRule::Transport::kUdp, std::nullopt, {123}, "policy.yaml:3"}};
-  EXPECT_THAT(to_text(*open_rules(intent)), Not(HasSubstr("123")));
+  EXPECT_THAT(to_text(*open_rules(intent)), HasSubstr("udp dport 123 redirect to :15123 comment \"policy.yaml:3\""));
+  intent.udp_port = 0;
+  EXPECT_THAT(to_text(*open_rules(intent)), Not(HasSubstr("dport 123")));
+  intent = intent_for(Topology::kRouter);
+  intent.endpoints = {{EndpointRule::Transport::kUdp, std::nullopt, {53}, "policy.yaml:3"}};
+  EXPECT_THAT(to_text(*open_rules(intent)), Not(HasSubstr("15123"))) << "DNS is the gateway's";
+  intent = intent_for(Topology::kRouter);
+  intent.endpoints = {{EndpointRule::Transport::kUdp, std::nullopt, {123}, "policy.yaml:3"}};
   intent.endpoints.front().transport = EndpointRule::Transport::kTcp;
   EXPECT_THAT(to_text(*open_rules(intent)), HasSubstr("tcp dport 123 redirect to :15001 comment \"policy.yaml:3\""));
 }

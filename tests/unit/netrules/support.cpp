@@ -174,6 +174,7 @@ Intent intent_for(Topology topology) {
   intent.redirect_port = 15001;
   intent.dns_port = 15053;
   intent.explicit_proxy_port = 8080;
+  intent.udp_port = 15123;
   intent.gateway_mark = 0x51;
   intent.gateway_addresses = {*base::IpAddress::parse("10.77.0.2"), *base::IpAddress::parse("fd77::2")};
   intent.denied_networks = {*base::Cidr::parse("100.65.0.0/16"), *base::Cidr::parse("fd73:6f6c:6572:1::/64")};

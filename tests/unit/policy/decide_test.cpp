@@ -240,7 +240,7 @@ TEST(Decide, SaysThatTheRequestIsStillToBeDecided) {
 TEST(Decide, DecidesEndpointsByAddressPortAndProtocol) {
   const auto policy = compile(R"(endpoints:
   - {cidr: 192.0.2.0/28, ports: [8001, 8000]}
-  - {cidr: "2001:db8::/32", port: 53, protocol: udp}
+  - {cidr: "2001:db8::/32", port: 123, protocol: udp}
 )");
   EXPECT_EQ(reason(*policy, packet("192.0.2.1", 8000)), "endpoint_allowed");
   EXPECT_EQ(policy->decide(packet("192.0.2.1", 8001)).matched_host, "192.0.2.0/28");
@@ -249,24 +249,23 @@ TEST(Decide, DecidesEndpointsByAddressPortAndProtocol) {
   EXPECT_EQ(reason(*policy, packet("192.0.2.16", 8000)), "endpoint_not_allowed");
   EXPECT_EQ(reason(*policy, packet("192.0.2.1", 8002)), "endpoint_not_allowed");
   EXPECT_EQ(reason(*policy, packet("192.0.2.1", 8000, Transport::kUdp)), "endpoint_not_allowed");
-  EXPECT_EQ(reason(*policy, packet("2001:db8::1", 53, Transport::kUdp)), "udp_not_forwarded");
-  EXPECT_FALSE(policy->decide(packet("2001:db8::1", 53, Transport::kUdp)).allowed()) << "the rules refuse it";
-  EXPECT_EQ(policy->decide(packet("2001:db8::1", 53, Transport::kUdp)).rule.line, 3) << "and the line is named";
-  EXPECT_EQ(reason(*policy, packet("2001:db8::1", 53)), "endpoint_not_allowed");
+  EXPECT_EQ(reason(*policy, packet("2001:db8::1", 123, Transport::kUdp)), "endpoint_allowed");
+  EXPECT_EQ(policy->decide(packet("2001:db8::1", 123, Transport::kUdp)).rule.line, 3);
+  EXPECT_EQ(reason(*policy, packet("2001:db8::1", 123)), "endpoint_not_allowed");
   EXPECT_EQ(reason(*policy, packet("192.0.2.1", 8000, Transport::kIcmp)), "endpoint_not_allowed");
   EXPECT_EQ(reason(*policy, packet("192.0.2.1", 443, Transport::kUdp)), "quic_refused");
 }
 
-TEST(Decide, ResolvesANameOnlyWhereSomethingIsForwarded) {
+TEST(Decide, ResolvesANameOfAnyTransport) {
   const auto policy = compile(R"(endpoints:
   - {host: only.test, port: 5000, protocol: udp}
   - {host: both.test, port: 5000, protocol: udp}
   - {host: both.test, port: 5000}
 )");
-  EXPECT_EQ(reason(*policy, dns("only.test")), "udp_not_forwarded");
-  EXPECT_FALSE(policy->decide(dns("only.test")).allowed());
+  EXPECT_TRUE(policy->decide(dns("only.test")).allowed());
+  EXPECT_EQ(reason(*policy, dns("other.test")), "host_not_allowed");
   EXPECT_TRUE(policy->decide(dns("both.test")).allowed());
-  EXPECT_EQ(policy->decide(dns("both.test")).rule.line, 4);
+  EXPECT_EQ(policy->decide(dns("both.test")).rule.line, 3);
 }
 
 TEST(Decide, DecidesEndpointsByTheNameThatLedThere) {

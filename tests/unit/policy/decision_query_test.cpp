@@ -57,7 +57,7 @@ TEST(DecisionQuery, IsAskedAsTheGatewayWouldAsk) {
            {"http://192.0.2.1/", "packet", "endpoint_allowed", "an address in a URL"},
            {"https://192.0.2.1/", "packet", "endpoint_allowed", "an address in a URL"},
            {"https://192.0.2.100/", "packet", "endpoint_not_allowed", "an address that is not listed"},
-           {"udp://[2001:db8::1]:8000", "packet", "udp_not_forwarded", "an IPv6 address"},
+           {"udp://[2001:db8::1]:8000", "packet", "endpoint_allowed", "an IPv6 address"},
            {"udp://192.0.2.1:443", "packet", "quic_refused", "QUIC"},
            {"http://0xc0.0.2.1/", "connect", "invalid_name", "an address in disguise"},
            {"http://3221225985/", "connect", "invalid_name", "an address in disguise"},
@@ -110,7 +110,7 @@ TEST(DecisionQuery, TakesAHostWithPortAndProtocol) {
   };
   EXPECT_EQ(reason_of("db.test", 5432, Transport::kTcp), "endpoint_allowed");
   EXPECT_EQ(reason_of("192.0.2.1", 8000, Transport::kTcp), "endpoint_allowed");
-  EXPECT_EQ(reason_of("2001:db8::1", 8000, Transport::kUdp), "udp_not_forwarded");
+  EXPECT_EQ(reason_of("2001:db8::1", 8000, Transport::kUdp), "endpoint_allowed");
   EXPECT_EQ(reason_of("allowed.test", 443, Transport::kTcp), "host_allowed");
   EXPECT_EQ(reason_of("allowed.test", 443, Transport::kUdp), "quic_refused");
   EXPECT_EQ(reason_of("a b", 443, Transport::kTcp), "invalid_name");

@@ -331,7 +331,7 @@ mode: observe
 TEST(Warnings, NameWhatIsProbablyNotMeant) {
   const auto policy = compile(R"(services: [{name: github, readonly: true}, copilot]
 domains: ["*.github.io", dns.google]
-endpoints: [{cidr: 192.0.2.1, port: 53, protocol: udp}, {cidr: 192.0.2.2, port: 5000, protocol: udp}, {cidr: 0.0.0.0/0, port: 443}]
+endpoints: [{cidr: 192.0.2.1, port: 53, protocol: udp}, {cidr: 192.0.2.2, port: 443, protocol: udp}, {cidr: 0.0.0.0/0, port: 443}]
 mode: observe
 )");
   EXPECT_THAT(
@@ -341,7 +341,7 @@ mode: observe
            HasSubstr("policy.yaml:2: *.github.io: anyone can register names below it"),
            HasSubstr("policy.yaml:2: dns.google is a DNS-over-HTTPS resolver: it lets the agent look up any name"),
            HasSubstr("policy.yaml:3: 192.0.2.1/32 port 53: DNS is always answered by the gateway"),
-           HasSubstr("policy.yaml:3: 192.0.2.2/32: UDP is not supported yet, so this is blocked"),
+           HasSubstr("policy.yaml:3: 192.0.2.2/32 udp port 443: QUIC passes unread"),
            HasSubstr("policy.yaml:3: 0.0.0.0/0: all traffic to every address on this port is allowed"),
            HasSubstr("mode is observe")}));
   EXPECT_TRUE(compile("domains: [a.test, \"*.b.test\"]")->warnings().empty());

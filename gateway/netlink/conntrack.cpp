@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/netlink/conntrack.h"
+
+#include <arpa/inet.h>  // before the kernel headers, which then leave out what it defines
+#include <libmnl/libmnl.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <utility>
+
+#include "base/netlink_wait.h"
+
+namespace soleroute::gateway::netlink {
+namespace {
+
+constexpr std::size_t kRequest = 512;
+constexpr std::size_t kAnswer = 8192;
+constexpr std::uint16_t kGet = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET;
+constexpr std::chrono::milliseconds kWait{500};
+
+using Table = std::array<const nlattr*, CTA_MAX + 1>;
+
+void put_address(nlmsghdr* header, std::uint16_t v4, std::uint16_t v6, const base::IpAddress& address) {
+  mnl_attr_put(header, address.is_v4() ? v4 : v6, address.bytes().size(), address.bytes().data());
+}
+
+// The packets that answer: from `local` to `peer`.
+void put_reply_tuple(nlmsghdr* header, const base::Endpoint& peer, const base::Endpoint& local) {
+  nlattr* tuple = mnl_attr_nest_start(header, CTA_TUPLE_REPLY);
+  nlattr* ip = mnl_attr_nest_start(header, CTA_TUPLE_IP);
+  put_address(header, CTA_IP_V4_SRC, CTA_IP_V6_SRC, local.address);
+  put_address(header, CTA_IP_V4_DST, CTA_IP_V6_DST, peer.address);
+  mnl_attr_nest_end(header, ip);
+  nlattr* proto = mnl_attr_nest_start(header, CTA_TUPLE_PROTO);
+  mnl_attr_put_u8(header, CTA_PROTO_NUM, IPPROTO_UDP);
+  mnl_attr_put_u16(header, CTA_PROTO_SRC_PORT, htons(local.port));
+  mnl_attr_put_u16(header, CTA_PROTO_DST_PORT, htons(peer.port));
+  mnl_attr_nest_end(header, proto);
+  mnl_attr_nest_end(header, tuple);
+}
+
+int take(const nlattr* attribute, void* data) {
+  auto& table = *static_cast<Table*>(data);
+  const std::uint16_t type = mnl_attr_get_type(attribute);
+  if (type <= CTA_MAX) table[type] = attribute;
+  return MNL_CB_OK;
+}
+
+Table nested(const nlattr* attribute) {
+  Table table{};
+  if (attribute != nullptr) mnl_attr_parse_nested(attribute, take, &table);
+  return table;
+}
+
+std::optional<base::IpAddress> address_in(const nlattr* attribute) {
+  if (attribute == nullptr) return std::nullopt;
+  const auto* bytes = static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute));
+  const std::size_t size = mnl_attr_get_payload_len(attribute);
+  if (size == 4) return base::IpAddress::v4({bytes[0], bytes[1], bytes[2], bytes[3]});
+  if (size != 16) return std::nullopt;
+  std::array<std::uint8_t, 16> all{};
+  std::copy_n(bytes, all.size(), all.begin());
+  return base::IpAddress::v6(all);
+}
+
+std::optional<base::Endpoint> destination_in(const nlmsghdr& message) {
+  Table attributes{};
+  mnl_attr_parse(&message, sizeof(nfgenmsg), take, &attributes);
+  const Table tuple = nested(attributes[CTA_TUPLE_ORIG]);
+  const Table ip = nested(tuple[CTA_TUPLE_IP]);
+  const Table proto = nested(tuple[CTA_TUPLE_PROTO]);
+  auto address = address_in(ip[CTA_IP_V4_DST]);
+  if (!address) address = address_in(ip[CTA_IP_V6_DST]);
+  const nlattr* port = proto[CTA_PROTO_DST_PORT];
+  if (!address || port == nullptr || mnl_attr_get_payload_len(port) != sizeof(std::uint16_t)) return std::nullopt;
+  return base::Endpoint{*address, ntohs(mnl_attr_get_u16(port))};
+}
+
+}  // namespace
+
+base::Result<base::Fd> open_conntrack() {
+  base::Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
+  if (!socket) return base::errno_error("cannot ask connection tracking");
+  base::limit_waiting(socket.get(), kWait);
+  return socket;
+}
+
+Conntrack::Conntrack(base::Fd socket) : socket_(std::move(socket)) {}
+
+std::optional<base::Endpoint> Conntrack::original_destination(const base::Endpoint& peer, const base::Endpoint& local) {
+  if (peer.address.family() != local.address.family()) return std::nullopt;
+  const std::lock_guard lock(mutex_);
+  alignas(nlmsghdr) std::array<char, kRequest> request{};
+  nlmsghdr* header = mnl_nlmsg_put_header(request.data());
+  header->nlmsg_type = kGet;
+  header->nlmsg_flags = NLM_F_REQUEST;
+  header->nlmsg_seq = ++sequence_;
+  auto* family = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(nfgenmsg)));
+  family->nfgen_family = peer.address.is_v4() ? AF_INET : AF_INET6;
+  put_reply_tuple(header, peer, local);
+  if (::send(socket_.get(), header, header->nlmsg_len, 0) < 0) return std::nullopt;
+  alignas(nlmsghdr) std::array<char, kAnswer> answer{};
+  for (;;) {
+    const ssize_t size = ::recv(socket_.get(), answer.data(), answer.size(), 0);
+    if (size < 0) return std::nullopt;
+    const auto* message = reinterpret_cast<const nlmsghdr*>(answer.data());
+    if (mnl_nlmsg_ok(message, static_cast<int>(size)) == 0) return std::nullopt;
+    if (message->nlmsg_seq != sequence_) continue;  // of a question that was given up
+    if (message->nlmsg_type == NLMSG_ERROR) return std::nullopt;
+    const auto found = destination_in(*message);
+    // What was sent to the listener itself has an entry too, and was not going anywhere.
+    return found && *found != local ? found : std::nullopt;
+  }
+}
+
+}  // namespace soleroute::gateway::netlink

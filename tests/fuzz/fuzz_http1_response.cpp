@@ -16,7 +16,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const base::Bytes bytes = std::as_bytes(std::span(data, size));
   const auto whole = sniffer::parse_response_head(bytes, "GET");
   const auto to_head = sniffer::parse_response_head(bytes, "HEAD");
-  require(whole.complete() == to_head.complete() && whole.malformed() == to_head.malformed());
+  // To HEAD, what would frame a body and cannot be read is left out.
+  if (whole.complete()) require(to_head.complete());
+  if (to_head.malformed()) require(whole.malformed());
+  require(whole.need_more() == to_head.need_more());
   for (std::size_t have = 0; have < size; have += 1 + have / 64) {
     const auto part = sniffer::parse_response_head(bytes.first(have), "GET");
     if (part.malformed()) require(whole.malformed());

@@ -43,7 +43,9 @@ bool names_chunked(std::string_view value) {
 Checked read_transfer_encoding(const HeaderField& field, Sender sender, Semantics& out) {
   const bool coded_before = std::exchange(out.coded, false);
   if (out.chunked) return fault("Transfer-Encoding occurs twice");
-  if (field.line.contains('\t')) return fault("Transfer-Encoding is not plainly written");
+  // Python takes "chunked " for a coding of its own.
+  const bool blank_behind = sender == Sender::kOrigin && field.line.ends_with(" \r\n");
+  if (blank_behind || field.line.contains('\t')) return fault("Transfer-Encoding is not plainly written");
   if (same_ignoring_case(field.value, "chunked")) {
     out.chunked = true;
     return coded_before ? fault("Transfer-Encoding occurs twice") : Checked{};

@@ -38,6 +38,8 @@ Checked read_status_line(std::string_view line, ResponseHead& head) {
 // RFC 9112 section 6.3.
 Checked apply(ResponseHead& head, const Semantics& semantics, std::string_view method) {
   const bool never_a_body = head.interim() || head.status == 204;
+  // Python would read chunks behind it.
+  if (head.status == 304 && (semantics.chunked || semantics.coded)) return fault("a coding of no body");
   const bool encoded = semantics.chunked || semantics.coded;
   if (encoded && !head.http11) return fault("Transfer-Encoding on HTTP/1.0");
   if (never_a_body && (encoded || semantics.content_length.value_or(0) > 0)) {

@@ -150,10 +150,12 @@ std::optional<DnsRecord> understood(RawRecord raw, base::Bytes message) {
   return record;
 }
 
-bool is_kept_type(std::uint16_t type) {
+// SRV and TXT only where they were asked for: elsewhere they say nothing.
+bool is_kept_type(std::uint16_t type, DnsType asked) {
   const auto known = static_cast<DnsType>(type);
+  if (known == DnsType::kSrv || known == DnsType::kTxt) return known == asked;
   return known == DnsType::kA || known == DnsType::kAaaa || known == DnsType::kCname || known == DnsType::kHttps ||
-         known == DnsType::kSvcb || known == DnsType::kSrv || known == DnsType::kTxt;
+         known == DnsType::kSvcb;
 }
 
 // RFC 2308 section 5: the smaller of the SOA's own TTL and its MINIMUM field.
@@ -177,7 +179,7 @@ bool read_answers(base::ByteReader& reader, base::Bytes message, std::size_t cou
   for (std::size_t i = 0; i < count; ++i) {
     auto raw = read_record(reader, message);
     if (!raw) return false;
-    if (raw->klass != kDnsClassIn || !is_kept_type(raw->type)) continue;
+    if (raw->klass != kDnsClassIn || !is_kept_type(raw->type, response.question.type)) continue;
     auto record = understood(*std::move(raw), message);
     if (record) response.answers.push_back(*std::move(record));
     if (!record) response.left_out = true;

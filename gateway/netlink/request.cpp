@@ -29,8 +29,8 @@ int family_number(base::Family family) {
   return family == base::Family::kV4 ? AF_INET : AF_INET6;
 }
 
-Request::Request(std::uint16_t type, unsigned flags, std::size_t body_size)
-    : buffer_(kBuffer), header_(mnl_nlmsg_put_header(buffer_.data())) {
+Request::Request(std::uint16_t type, unsigned flags, std::size_t body_size, int bus)
+    : bus_(bus), buffer_(kBuffer), header_(mnl_nlmsg_put_header(buffer_.data())) {
   header_->nlmsg_type = type;
   header_->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
   header_->nlmsg_seq = 1;
@@ -43,6 +43,10 @@ void Request::put_address(std::uint16_t type, const base::IpAddress& address) {
 
 void Request::put_u32(std::uint16_t type, std::uint32_t value) {
   mnl_attr_put_u32(header_, type, value);
+}
+
+void Request::put_bytes(std::uint16_t type, std::span<const std::uint8_t> bytes) {
+  mnl_attr_put(header_, type, bytes.size(), bytes.data());
 }
 
 void Request::put_text(std::uint16_t type, const char* text) {
@@ -61,7 +65,7 @@ void Request::put_nested(std::span<const std::uint16_t> types, const std::functi
 }
 
 base::Status Request::run(const char* what, OnMessage on_message, Dump dump, std::chrono::milliseconds wait) {
-  const std::unique_ptr<mnl_socket, SocketDeleter> socket(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC));
+  const std::unique_ptr<mnl_socket, SocketDeleter> socket(mnl_socket_open2(bus_, SOCK_CLOEXEC));
   if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) return base::errno_error(what);
   base::limit_waiting(mnl_socket_get_fd(socket.get()), wait);
   int on = 1;
@@ -79,16 +83,26 @@ base::Status Request::run(const char* what, OnMessage on_message, Dump dump, std
   return {};
 }
 
+namespace {
+
+template <class Table>
+int take_attribute(const nlattr* attribute, void* data) {
+  auto& table = *static_cast<Table*>(data);
+  const std::uint16_t type = mnl_attr_get_type(attribute);
+  if (type >= table.size()) return MNL_CB_OK;
+  table[type] = {static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)),
+                 mnl_attr_get_payload_len(attribute)};
+  return MNL_CB_OK;
+}
+
+}  // namespace
+
 Attributes::Attributes(const nlmsghdr& message, std::size_t body_size) {
-  const auto take = [](const nlattr* attribute, void* data) {
-    auto& table = *static_cast<decltype(table_)*>(data);
-    const std::uint16_t type = mnl_attr_get_type(attribute);
-    if (type > kHighest) return MNL_CB_OK;
-    table[type] = {static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)),
-                   mnl_attr_get_payload_len(attribute)};
-    return MNL_CB_OK;
-  };
-  mnl_attr_parse(&message, static_cast<unsigned>(body_size), take, &table_);
+  mnl_attr_parse(&message, static_cast<unsigned>(body_size), take_attribute<Table>, &table_);
+}
+
+Attributes::Attributes(std::span<const std::uint8_t> nested) {
+  mnl_attr_parse_payload(nested.data(), nested.size(), take_attribute<Table>, &table_);
 }
 
 std::span<const std::uint8_t> Attributes::bytes(std::size_t type) const {

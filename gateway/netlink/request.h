@@ -1,4 +1,4 @@
-// One request to the kernel over rtnetlink, and the attributes of its answers. For what builds on it; no libmnl shows.
+// One request to the kernel over netlink, and the attributes of its answers. For what builds on it; no libmnl shows.
 // Speaks to the network namespace of the calling thread.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
@@ -31,13 +31,14 @@ enum class Dump : std::uint8_t { kWhole, kStrict };
 // A message under construction: header, the family's own body (zeros at first), attributes.
 class Request {
  public:
-  Request(std::uint16_t type, unsigned flags, std::size_t body_size);
+  Request(std::uint16_t type, unsigned flags, std::size_t body_size, int bus = NETLINK_ROUTE);
   template <class Body>
   [[nodiscard]] Body& body() {
     return *static_cast<Body*>(body_);
   }
   void put_address(std::uint16_t type, const base::IpAddress& address);
   void put_u32(std::uint16_t type, std::uint32_t value);
+  void put_bytes(std::uint16_t type, std::span<const std::uint8_t> bytes);
   void put_text(std::uint16_t type, const char* text);
   void put_zeros(std::size_t size);
   // Within attributes of these types, each inside the one before.
@@ -48,6 +49,7 @@ class Request {
                                  std::chrono::milliseconds wait = std::chrono::seconds(base::kNetlinkWaitSeconds));
 
  private:
+  int bus_;
   base::MessageBuffer buffer_;
   nlmsghdr* header_;
   void* body_;
@@ -64,13 +66,15 @@ class Attributes {
   static constexpr std::size_t kHighest = 31;
 
   Attributes(const nlmsghdr& message, std::size_t body_size);
+  explicit Attributes(std::span<const std::uint8_t> nested);
   [[nodiscard]] std::span<const std::uint8_t> bytes(std::size_t type) const;  // empty: there is none
   [[nodiscard]] std::optional<std::uint32_t> u32(std::size_t type) const;
   [[nodiscard]] std::optional<base::IpAddress> address(std::size_t type) const;
   [[nodiscard]] std::string text(std::size_t type) const;
 
  private:
-  std::array<std::span<const std::uint8_t>, kHighest + 1> table_{};
+  using Table = std::array<std::span<const std::uint8_t>, kHighest + 1>;
+  Table table_{};
 };
 
 }  // namespace soleroute::gateway::netlink

@@ -31,6 +31,7 @@
 #include "gateway/queue/packet_log.h"
 #include "gateway/serve/control_socket.h"
 #include "gateway/serve/denied_networks.h"
+#include "gateway/serve/fresh_start.h"
 #include "gateway/serve/host_services.h"
 #include "gateway/serve/log_state.h"
 #include "gateway/serve/metrics_server.h"
@@ -53,7 +54,6 @@ namespace {
 
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
-
 constexpr auto kStopGrace = 3000ms;
 constexpr auto kEndWatch = 5ms;
 constexpr auto kLastWords = 100ms;             // for the log's own thread
@@ -135,6 +135,7 @@ class Supervisor {
     choose_denied_networks();
     denied_->use(denied_networks_);
     SR_TRY(rules_.program(netrules::open_rules(intent()), "open"));
+    forget_earlier_connections(options_, ports_, kUsualPorts, inside_, interfaces_, log_);
     // Always, whatever the policy is now: refusals over TLS are told on a leaf, and a reload may ask for inspection.
     SR_LET(inspection, open_ca(options_, origin_roots_, log_));
     inspection_ = std::move(*inspection);
@@ -477,7 +478,6 @@ class Supervisor {
   std::unique_ptr<ControlSocket> control_;
   std::unique_ptr<MetricsServer> metrics_;
 };
-
 }  // namespace
 
 base::Status serve(const ServeOptions& options, audit::DecisionLog& log, audit::Counters& counters) {

@@ -111,6 +111,14 @@ std::vector<base::IpAddress> ordered(const dns::Addresses& addresses, const std:
   return out;
 }
 
+bool is_in_any(std::span<const base::Cidr> networks, const base::IpAddress& address) {
+  return std::ranges::any_of(networks, [&](const auto& network) { return network.contains(address); });
+}
+
+void keep_only(std::span<const base::Cidr> networks, std::vector<base::IpAddress>& addresses) {
+  std::erase_if(addresses, [&](const auto& address) { return !is_in_any(networks, address); });
+}
+
 // The one of a name's addresses that a policy would list to reach it.
 base::IpAddress to_be_listed(const std::vector<base::IpAddress>& found) {
   const auto usual = std::ranges::find_if_not(found, policy::is_never_suggested);
@@ -164,6 +172,7 @@ DialRequest dial_request(const policy::Decision& decision, base::HostName name, 
   request.permitted.assign(decision.permitted_addresses.begin(), decision.permitted_addresses.end());
   request.client = client;
   request.host_service = policy::is_host_service(decision, request.name.text());
+  request.allowed = decision.allowed();
   return request;
 }
 
@@ -224,7 +233,11 @@ asio::awaitable<Outcome> Connector::dial_host(DialRequest request) {
 }
 
 asio::awaitable<Outcome> Connector::dial(DialRequest request) {
-  if (request.host_service) co_return co_await dial_host(std::move(request));
+  if (request.host_service) return dial_host(std::move(request));
+  return route_ == nullptr ? dial_directly(std::move(request)) : dial_by_route(std::move(request));
+}
+
+asio::awaitable<Outcome> Connector::dial_directly(DialRequest request) {
   std::shared_ptr<const dns::Addresses> resolved = resolver_.cached(request.name);
   if (!resolved) {
     auto fresh = co_await resolver_.resolve(request.name, request.client);
@@ -239,6 +252,7 @@ asio::awaitable<Outcome> Connector::dial(DialRequest request) {
                      (!resolved->fixed || is_one_of_them(*request.preferred));
   if (!known) request.preferred.reset();
   auto candidates = ordered(*resolved, request.preferred);
+  if (!request.only.empty()) keep_only(request.only, candidates);
   if (candidates.empty()) {
     co_return dial_failed(policy::Reason::kUpstreamFailed, request.name.text() + " has no address", DialFault::kName);
   }
@@ -315,18 +329,28 @@ base::Result<bool> Connector::is_here(const base::IpAddress& dialled) {
 }
 
 asio::awaitable<Outcome> Connector::dial_endpoint(const policy::Decision& decision, std::optional<base::HostName> name,
-                                                  base::Endpoint destination, base::IpAddress client) {
+                                                  base::Endpoint destination, base::IpAddress client, Carries carries) {
   if (!name) {
     const auto range = base::Cidr::parse(decision.matched_host);
-    return dial_address(destination, range ? std::optional(*range) : std::nullopt, client);
+    return dial_address(destination, range ? std::optional(*range) : std::nullopt, client, carries);
   }
   auto request = dial_request(decision, std::move(*name), destination.port, client);
   if (destination.address != base::IpAddress{}) request.preferred = destination.address;
+  request.in_clear = carries == Carries::kHttpInClear;
   return dial(std::move(request));
 }
 
+// This machine's own addresses are not the proxy's to reach.
 asio::awaitable<Outcome> Connector::dial_address(base::Endpoint remote, std::optional<base::Cidr> range,
-                                                 base::IpAddress client) {
+                                                 base::IpAddress client, Carries carries) {
+  const bool directly = route_ == nullptr || names_.is_denied(remote.address) || is_host(remote.address) ||
+                        route_->proxy->is_direct(remote.address.unmapped()) || is_here(remote.address).value_or(true);
+  if (directly) return dial_address_directly(remote, range, client);
+  return ask_proxy(std::nullopt, remote, client, carries);
+}
+
+asio::awaitable<Outcome> Connector::dial_address_directly(base::Endpoint remote, std::optional<base::Cidr> range,
+                                                          base::IpAddress client) {
   if (names_.is_denied(remote.address)) {
     co_return dial_failed(policy::Reason::kPrivateAddress, remote.address.to_string() + " represents a denied name");
   }

@@ -21,6 +21,9 @@
 #include "base/result.h"
 #include "gateway/dns/resolver.h"
 #include "gateway/flow/host_services.h"
+#include "gateway/flow/upstream_proxy.h"
+#include "gateway/inspect/origin_sessions.h"
+#include "gateway/inspect/origin_tls.h"
 #include "gateway/net/descriptor_budget.h"
 #include "gateway/net/stream.h"
 #include "gateway/netlink/local_routes.h"
@@ -37,8 +40,11 @@ struct DialRequest {
   std::optional<base::IpAddress> preferred;
   // Written as soon as the connection stands, for the caller that has it already; borrowed until the dial is over.
   std::span<const std::byte> first_bytes{};
-  base::IpAddress client{};   // whose look-ups and descriptors this costs
-  bool host_service = false;  // the policy lists `name` as the machine's own (policy/host_service.h)
+  base::IpAddress client{};            // whose look-ups and descriptors this costs
+  bool host_service = false;           // the policy lists `name` as the machine's own (policy/host_service.h)
+  bool allowed = true;                 // by an entry; false: observe mode lets it pass, if it is public
+  bool in_clear = false;               // requests of HTTP without TLS: an upstream proxy forwards them itself
+  std::span<const base::Cidr> only{};  // if not empty: no other addresses are dialled; borrowed likewise
 };
 
 // To `name`, with what the decision that allows it permits.
@@ -61,6 +67,19 @@ struct DialFailure {
 struct Dialled {
   std::unique_ptr<net::Stream> stream;
   base::Endpoint remote;
+  // Not null: `stream` leads to this proxy, which takes requests in absolute form (forwarded_by_proxy()).
+  std::shared_ptr<const UpstreamProxy> forwarder{};
+};
+
+// What the client sends on a connection.
+enum class Carries : std::uint8_t { kAnything, kHttpInClear };
+
+// How to reach what is not dialled directly. Shared by the workers, immutable.
+struct UpstreamRoute {
+  std::shared_ptr<const UpstreamProxy> proxy;
+  std::shared_ptr<const inspect::OriginTls> tls;  // towards an https proxy; else null
+  std::vector<std::string> search{};              // domains behind a proxy's name of one label
+  std::vector<base::IpAddress> addresses{};       // of the proxy's name, from the hosts file; else it is looked up
 };
 
 class Connector {
@@ -75,15 +94,19 @@ class Connector {
   Connector(boost::asio::io_context& io, net::DeadlineWheel& wheel, dns::Resolver& resolver, dns::ReverseNames& names,
             std::uint32_t mark, std::vector<base::IpAddress> local_addresses,
             net::DescriptorBudget* descriptors = nullptr);
+  // From now on everything but its exceptions is asked of this proxy by name, and its own address is dialled whatever
+  // it is. If it fails, nothing is dialled directly.
+  void use(std::shared_ptr<const UpstreamRoute> route) { route_ = std::move(route); }
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial(DialRequest request);
   // An address in `range`, an `endpoints:` cidr; no name involved. Without one: nothing in the policy names it.
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial_address(
-      base::Endpoint remote, std::optional<base::Cidr> range, base::IpAddress client);
+      base::Endpoint remote, std::optional<base::Cidr> range, base::IpAddress client,
+      Carries carries = Carries::kAnything);
   // What an `endpoints:` entry allows: `name`, preferably at the destination's address, or else that address, which the
   // entry may list by its range. Keeps nothing of `decision`.
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial_endpoint(
       const policy::Decision& decision, std::optional<base::HostName> name, base::Endpoint destination,
-      base::IpAddress client);
+      base::IpAddress client, Carries carries = Carries::kAnything);
   // Before the first dial. Without it no service of the machine is reached.
   void use_host(HostServices host) { host_ = std::move(host); }
   // Is this an address of the machine that a policy lists as host.gateway.internal?
@@ -118,6 +141,22 @@ class Connector {
   [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> race(std::vector<base::IpAddress> addresses,
                                                                                  std::uint16_t port,
                                                                                  base::IpAddress client);
+  [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial_directly(DialRequest request);
+  [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial_address_directly(
+      base::Endpoint remote, std::optional<base::Cidr> range, base::IpAddress client);
+  // Whether a name that the proxy would be asked for is dialled directly nevertheless, or not at all.
+  enum class Way : std::uint8_t { kProxy, kDirect };
+  [[nodiscard]] boost::asio::awaitable<std::expected<Way, DialFailure>> way_to(const DialRequest& request);
+  [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> dial_by_route(DialRequest request);
+  [[nodiscard]] boost::asio::awaitable<std::expected<std::vector<base::IpAddress>, DialFailure>> proxy_addresses(
+      base::IpAddress client);
+  [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> connect_to_proxy(base::IpAddress client);
+  // To the proxy for requests in clear, which it forwards itself, or through it.
+  [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> ask_proxy(
+      std::optional<base::HostName> name, base::Endpoint remote, base::IpAddress client, Carries carries);
+  [[nodiscard]] boost::asio::awaitable<std::expected<Dialled, DialFailure>> tunnel(std::optional<base::HostName> name,
+                                                                                   base::Endpoint remote,
+                                                                                   base::IpAddress client);
   boost::asio::io_context& io_;
   net::DeadlineWheel& wheel_;
   dns::Resolver& resolver_;
@@ -127,6 +166,8 @@ class Connector {
   net::DescriptorBudget* descriptors_;
   HostServices host_;
   netlink::RouteQuestions routes_;
+  std::shared_ptr<const UpstreamRoute> route_;  // null: everything is dialled directly
+  std::shared_ptr<inspect::OriginSessions> proxy_sessions_ = std::make_shared<inspect::OriginSessions>();
 };
 
 }  // namespace soleroute::gateway::flow

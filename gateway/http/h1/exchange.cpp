@@ -5,12 +5,14 @@
 #include <memory>
 #include <utility>
 
+#include "gateway/flow/proxy_tunnel.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/http/h1/forwarded_head.h"
 #include "gateway/http/h1/io.h"
 #include "gateway/http/h1/upload.h"
 #include "gateway/http/page.h"
 #include "gateway/http/proxy_status.h"
+#include "sniffer/http1_text.h"
 
 namespace soleroute::gateway::http::h1 {
 namespace {
@@ -62,6 +64,8 @@ class Answer {
   asio::awaitable<Delivery> deliver_rest();
   asio::awaitable<Delivery> deliver_bulk();
   asio::awaitable<Delivery> origin_ended();
+  [[nodiscard]] bool is_proxys_refusal(const ResponseHead& head) const;
+  [[nodiscard]] std::string proxys_refusal(const ResponseHead& head) const;
   base::Bytes write_head(const ResponseHead& head, base::Bytes body);
   void forget_head();
   base::Bytes to_client(base::Bytes bytes);
@@ -155,6 +159,20 @@ base::Bytes Answer::write_head(const ResponseHead& head, base::Bytes body) {
   return to_client(edited_ ? base::as_bytes(*edited_) : bytes.first(head.size + body.size()));
 }
 
+// The login is the gateway's matter: a client that was asked for one could not send it.
+bool Answer::is_proxys_refusal(const ResponseHead& head) const {
+  return head.status == 407 && upstream_.forwarder() != nullptr;
+}
+
+std::string Answer::proxys_refusal(const ResponseHead& head) const {
+  std::string challenges;
+  for (const auto& field : head.fields) {
+    if (!sniffer::http1::same_ignoring_case(field.name, "proxy-authenticate")) continue;
+    challenges.append(challenges.empty() ? "" : ",").append(field.value);
+  }
+  return flow::login_fault(*upstream_.forwarder(), challenges);
+}
+
 void Answer::forget_head() {
   edited_.reset();
   held_.set(0);
@@ -195,6 +213,7 @@ asio::awaitable<void> Answer::receive() {
   for (int interim = 0;; ++interim) {
     head = co_await read_head();
     if (!head) co_return;
+    if (is_proxys_refusal(*head)) co_return fail(Reason::kUpstreamFailed, proxys_refusal(*head));
     if (!head->interim()) break;
     if (head->status == 101) co_return co_await switch_protocols(*head);
     if (interim == kMaxInterimResponses) co_return fail(Reason::kUpstreamFailed, "it sent too many interim responses");

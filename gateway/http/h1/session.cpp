@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/web_ports.h"
+#include "gateway/flow/proxy_tunnel.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/flow/relay.h"
 #include "gateway/http/h1/forwarded_head.h"
@@ -29,6 +30,14 @@ constexpr std::string_view kAbsoluteUrlNeeded = "requests to a proxy need an abs
 constexpr std::string_view kNoProxyHere =
     "there is no proxy at this address. Unset HTTPS_PROXY and HTTP_PROXY: connections without a proxy reach what the "
     "policy allows. For a program that needs a proxy, start the gateway with --explicit-proxy";
+
+// The head that is sent, as the proxy that forwards it takes it.
+void make_absolute(Outgoing& outgoing, base::Bytes received, const flow::UpstreamProxy& proxy,
+                   const flow::ProxyTarget& target) {
+  const auto as_it_came = received.subspan(outgoing.head_offset, outgoing.head_size - outgoing.head_offset);
+  const std::string_view head = outgoing.edited ? std::string_view(*outgoing.edited) : base::as_text(as_it_came);
+  outgoing.edited = flow::forwarded_by_proxy(head, proxy, target);
+}
 
 }  // namespace
 
@@ -262,7 +271,9 @@ asio::awaitable<Session::Next> Session::answer(const sniffer::RequestHead& head,
 bool Session::can_reuse_upstream() {
   const bool same_policy =
       !upstream_policy_.owner_before(context_.policy) && !context_.policy.owner_before(upstream_policy_);
-  return same_policy && upstream_.ready_for(origin_key(), awaited_);
+  // WebSocket needs a connection to the origin itself.
+  const bool fits = upstream_.forwarder() == nullptr || !request_.websocket;
+  return fits && same_policy && upstream_.ready_for(origin_key(), awaited_);
 }
 
 std::string Session::origin_key() const {
@@ -270,15 +281,16 @@ std::string Session::origin_key() const {
   return (secure_url_ || flow_.sni() ? "https " : "http ") + host + " " + std::to_string(flow_.port());
 }
 
-asio::awaitable<std::expected<std::unique_ptr<net::Stream>, flow::DialFailure>> Session::dialled_by(
-    OriginSource& origins) {
+asio::awaitable<std::expected<flow::Dialled, flow::DialFailure>> Session::dialled_by(OriginSource& origins) {
   std::vector<HttpVersion> offered{HttpVersion::kHttp1};
   auto connection = co_await origins.connect(std::move(offered));
   if (!connection) co_return std::unexpected(std::move(connection.error()));
-  co_return std::move(connection->stream);
+  flow::Dialled origin;
+  origin.stream = std::move(connection->stream);
+  co_return std::move(origin);
 }
 
-asio::awaitable<std::expected<std::unique_ptr<net::Stream>, flow::DialFailure>> Session::dialled() {
+asio::awaitable<std::expected<flow::Dialled, flow::DialFailure>> Session::dialled() {
   if (origins_ != nullptr) co_return co_await dialled_by(*origins_);
   if (secure_url_) {
     const auto origins = secure_(context_, client_, *flow_.host());
@@ -286,22 +298,24 @@ asio::awaitable<std::expected<std::unique_ptr<net::Stream>, flow::DialFailure>> 
   }
   std::expected<flow::Dialled, flow::DialFailure> connection;
   if (flow_.host()) {
-    connection = co_await context_.connector.dial(flow_.dial_request());
+    auto request = flow_.dial_request();
+    request.in_clear = !request_.websocket;
+    connection = co_await context_.connector.dial(std::move(request));
   } else {
     const base::Endpoint to{flow_.address().value_or(base::IpAddress{}), flow_.port()};
-    connection = co_await context_.connector.dial_endpoint(flow_.decision(), std::nullopt, to, flow_.client());
+    const auto form = request_.websocket ? flow::Carries::kAnything : flow::Carries::kHttpInClear;
+    connection = co_await context_.connector.dial_endpoint(flow_.decision(), std::nullopt, to, flow_.client(), form);
   }
-  if (!connection) co_return std::unexpected(std::move(connection.error()));
-  connection->stream->account_to(client_.stream->buffers());
-  co_return std::move(connection->stream);
+  if (connection) connection->stream->account_to(client_.stream->buffers());
+  co_return std::move(connection);
 }
 
 asio::awaitable<std::optional<flow::DialFailure>> Session::dial() {
   upstream_.close();
   upstream_policy_ = context_.policy;
-  auto stream = co_await dialled();
-  if (!stream) co_return std::move(stream.error());
-  upstream_.connected(std::move(*stream), origin_key());
+  auto origin = co_await dialled();
+  if (!origin) co_return std::move(origin.error());
+  upstream_.connected(std::move(origin->stream), origin_key(), std::move(origin->forwarder));
   co_return std::nullopt;
 }
 
@@ -344,6 +358,11 @@ asio::awaitable<Session::Next> Session::forward(const sniffer::RequestHead& head
       if (stays) co_return co_await answer(head, std::move(page));
       co_await answer_last(std::move(page));
       co_return Next::kOver;
+    }
+    if (const auto* proxy = upstream_.forwarder(); proxy != nullptr) {
+      const flow::ProxyTarget target{flow_.host(), flow_.address().value_or(base::IpAddress{}), flow_.port()};
+      make_absolute(outgoing, received_.bytes(), *proxy, target);
+      outgoing.count_edited(stream().buffers());
     }
     auto result =
         co_await exchange(context_.wheel, stream(), received_, upstream_, request_, std::move(outgoing), reused);

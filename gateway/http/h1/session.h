@@ -76,8 +76,8 @@ class Session {
   [[nodiscard]] std::string origin_key() const;
   [[nodiscard]] std::optional<Fault> unfit_for_the_proxy(const sniffer::RequestHead& head) const;
   [[nodiscard]] boost::asio::awaitable<std::optional<flow::DialFailure>> dial();
-  [[nodiscard]] boost::asio::awaitable<std::expected<std::unique_ptr<net::Stream>, flow::DialFailure>> dialled();
-  [[nodiscard]] boost::asio::awaitable<std::expected<std::unique_ptr<net::Stream>, flow::DialFailure>> dialled_by(
+  [[nodiscard]] boost::asio::awaitable<std::expected<flow::Dialled, flow::DialFailure>> dialled();
+  [[nodiscard]] boost::asio::awaitable<std::expected<flow::Dialled, flow::DialFailure>> dialled_by(
       OriginSource& origins);
   [[nodiscard]] boost::asio::awaitable<void> answer_fault(Fault fault);
   [[nodiscard]] boost::asio::awaitable<void> answer_last(Page page);

@@ -13,12 +13,14 @@ bool Upstream::ready_for(std::string_view origin, bool awaited) {
   return stream_->try_read_some(unasked).would_block();
 }
 
-void Upstream::connected(std::unique_ptr<net::Stream> stream, std::string origin) {
+void Upstream::connected(std::unique_ptr<net::Stream> stream, std::string origin,
+                         std::shared_ptr<const flow::UpstreamProxy> forwarder) {
   stream_ = std::move(stream);
   received_.account_to(stream_->buffers());
   watch_.reset();  // what it may still be told is of another stream
   received_.consume(received_.size());
   origin_ = std::move(origin);
+  forwarder_ = std::move(forwarder);
 }
 
 void Upstream::rest() {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "gateway/flow/upstream_proxy.h"
 #include "gateway/http/h1/buffer.h"
 #include "gateway/net/stream.h"
 
@@ -18,14 +19,17 @@ class Upstream {
   // response that an origin queued in advance is never delivered to a later request. `awaited`: since rest(), the loop
   // has told of this request, and before it of anything that came earlier; otherwise the kernel is asked.
   [[nodiscard]] bool ready_for(std::string_view origin, bool awaited);
-  // `origin`: scheme, host and port, in any form that tells them apart.
-  void connected(std::unique_ptr<net::Stream> stream, std::string origin);
+  // `origin`: scheme, host and port, in any form that tells them apart. `forwarder`: of flow::Dialled.
+  void connected(std::unique_ptr<net::Stream> stream, std::string origin,
+                 std::shared_ptr<const flow::UpstreamProxy> forwarder = nullptr);
   // An answer is complete and another request may follow: what the origin says meanwhile is noticed without asking.
   void rest();
   // A request has been written: where nothing came before it, its answer is waited for, not tried for.
   void expect_answer();
   void close();
 
+  // Not null: requests go to this proxy, in absolute form.
+  [[nodiscard]] const flow::UpstreamProxy* forwarder() const { return forwarder_.get(); }
   [[nodiscard]] bool is_connected() const { return stream_ != nullptr && stream_->is_open(); }
   // Precondition: connected() was called.
   [[nodiscard]] net::Stream& stream() { return *stream_; }
@@ -41,6 +45,7 @@ class Upstream {
   std::shared_ptr<Watch> watch_;         // made with the first rest
   ReadBuffer received_;
   std::string origin_;
+  std::shared_ptr<const flow::UpstreamProxy> forwarder_;
 };
 
 }  // namespace soleroute::gateway::http::h1

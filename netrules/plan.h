@@ -55,6 +55,9 @@ struct Intent {
   // refused, but for kPortsWithoutHttp, which are refused at once even if an endpoint has that port. In a guard: all
   // networks that a gateway may choose.
   std::vector<base::Cidr> denied_networks{};
+  // An upstream proxy resolves names: such an address may represent the name of an endpoint too, whose ports are then
+  // not among those that are refused at once.
+  bool endpoints_by_proxy = false;
   bool capture_all_tcp = false;  // not only 80, 443 and endpoints: the gateway decides every port (observing)
   // Guard: the gateway as the agent's routes name it, one of each family in use. Never empty there.
   std::vector<base::IpAddress> gateway_addresses;

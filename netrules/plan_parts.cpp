@@ -161,12 +161,30 @@ void add_dns_capture(const Intent& intent, const Matches& matches, Chain& chain)
   chain.rules.push_back(redirect(joined(matches, {udp(kDns)}), intent.dns_port));
   chain.rules.push_back(redirect(joined(matches, {tcp({kDns})}), intent.dns_port));
 }
+
+namespace {
+
+// Of denied names.
+std::vector<std::uint16_t> ports_refused_at_once(const Intent& intent) {
+  std::vector<std::uint16_t> ports{kPortsWithoutHttp.begin(), kPortsWithoutHttp.end()};
+  if (!intent.endpoints_by_proxy) return ports;
+  for (const EndpointRule& endpoint : tcp_endpoints(intent)) {
+    if (endpoint.cidr) continue;
+    std::erase_if(ports,
+                  [&](std::uint16_t port) { return std::ranges::find(endpoint.ports, port) != endpoint.ports.end(); });
+  }
+  return ports;
+}
+
+}  // namespace
+
 void add_web_capture(const Intent& intent, const Matches& matches, Chain& chain) {
   chain.rules.push_back(redirect(joined(matches, {tcp({kHttp, kHttps})}), intent.redirect_port));
+  const auto refused = ports_refused_at_once(intent);
   for (const base::Cidr& network : intent.denied_networks) {  // before endpoints: a refusal at once, whatever they list
-    chain.rules.push_back(
-        accept(joined(matches, {DestinationIn{network}, tcp({kPortsWithoutHttp.begin(), kPortsWithoutHttp.end()})}),
-               "denied names, no HTTP on these ports: refused below"));
+    if (refused.empty()) break;
+    chain.rules.push_back(accept(joined(matches, {DestinationIn{network}, tcp(refused)}),
+                                 "denied names, no HTTP on these ports: refused below"));
   }
   for (const EndpointRule& endpoint : tcp_endpoints(intent)) {
     chain.rules.push_back(redirect(endpoint_matches(matches, endpoint), intent.redirect_port, shown(endpoint.comment)));

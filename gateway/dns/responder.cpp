@@ -60,13 +60,6 @@ audit::DecisionRecord record_of(const PendingLookup& question, std::string_view 
 
 }  // namespace
 
-// One well-formed question and who asked it.
-struct Responder::ClientQuery {
-  const DnsQuery& query;
-  const base::IpAddress& client;
-  std::size_t limit;
-};
-
 Responder::Responder(ServerOptions options, Resolver& resolver, std::shared_ptr<ReverseNames> names, DenialLog& denials,
                      audit::DecisionLog& log, audit::Counters& counters)
     : options_(std::move(options)),
@@ -267,6 +260,7 @@ Message Responder::finish(const PendingLookup& question, const base::Result<std:
     std::string_view why = "no upstream DNS server gave an answer";
     if (!found) why = found.error().message;
     if (const auto cause = why.rfind(": "); cause != std::string_view::npos) why.remove_prefix(cause + 2);
+    if (auto reply = stand_in_reply(question, why)) return std::move(*reply);
     log_failed(question, policy::to_string(policy::Reason::kUpstreamFailed), why);
     return sniffer::build_dns_reply(question.query, bare(DnsRcode::kServFail, upstream_error(question.query, why)),
                                     question.limit);
@@ -276,6 +270,9 @@ Message Responder::finish(const PendingLookup& question, const base::Result<std:
   if (!set.services.empty()) return services_reply(question, set);
   if (!set.locations.empty()) return locations_reply(question, set);
   if (!set.texts.empty()) return texts_reply(question, set);
+  if (!set.name_exists && is_typed(question)) {
+    if (auto reply = stand_in_reply(question, kNoSuchName)) return std::move(*reply);
+  }
   std::string detail(set.name_exists ? "no such record" : kNoSuchName);
   if (set.stale_since) detail += ", " + remark_on(set);
   log_allowed(question, detail);
@@ -334,6 +331,7 @@ Message Responder::addresses_reply(const PendingLookup& question, const RecordSe
   std::ranges::copy_if(set.addresses, std::back_inserter(told),
                        [&](const base::IpAddress& address) { return may_tell(question, *here, address); });
   if (told.empty()) {
+    if (auto reply = stand_in_reply(question, "not a public address here")) return std::move(*reply);
     log_private_address(question, set.addresses.front());
     auto why = error_for(question.query, sniffer::DnsErrorCode::kFiltered,
                          filtered_text(question.name, set.addresses.front()));

@@ -57,7 +57,12 @@ class Responder {
   [[nodiscard]] Message overloaded(const PendingLookup& question, std::string_view why);
 
  private:
-  struct ClientQuery;
+  // One well-formed question and who asked it.
+  struct ClientQuery {
+    const sniffer::DnsQuery& query;
+    const base::IpAddress& client;
+    std::size_t limit;
+  };
   [[nodiscard]] Message malformed(base::Bytes message, const base::IpAddress& client, std::string_view why);
   [[nodiscard]] std::variant<Message, PendingLookup> decide(const ClientQuery& asked, const base::HostName& name);
   [[nodiscard]] Message loopback(const ClientQuery& asked, const base::HostName& name);
@@ -80,6 +85,9 @@ class Responder {
   [[nodiscard]] Message services_reply(const PendingLookup& question, const RecordSet& set);
   [[nodiscard]] bool may_tell(const PendingLookup& question, const net::OwnAddresses& now,
                               const base::IpAddress& address) const;
+  // Where a name that the upstream proxy resolves does not resolve here; nothing for any other.
+  [[nodiscard]] std::optional<Message> stand_in_reply(const PendingLookup& question, std::string_view why);
+  [[nodiscard]] bool is_typed(const PendingLookup& question);
   [[nodiscard]] Message unknown_here(const PendingLookup& question);
 
   void log_allowed(const PendingLookup& question, std::string_view detail);

@@ -30,6 +30,9 @@ struct ServerOptions {
   std::shared_ptr<const net::OwnAddressBook> here{};
   std::shared_ptr<DeniedAddresses> denied = std::make_shared<DeniedAddresses>();  // of all workers; never null
   std::shared_ptr<SearchedNames> searched = std::make_shared<SearchedNames>();    // of all workers; never null
+  // Is this name reached through an upstream proxy, which resolves it itself? Empty: none is. Such a name is answered
+  // with an address that represents it where it does not resolve here.
+  std::function<bool(const base::HostName&)> by_proxy{};
 };
 
 class Server {

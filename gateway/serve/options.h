@@ -12,6 +12,7 @@
 #include "base/ip_address.h"
 #include "gateway/audit/decision_log.h"
 #include "gateway/dns/upstreams.h"
+#include "gateway/flow/upstream_proxy.h"
 #include "gateway/secrets/secret_store.h"
 #include "netrules/plan.h"
 #include "policy/nat64.h"
@@ -50,6 +51,8 @@ struct ServeOptions {
   std::string ca_directory;                                           // empty: inspect::default_ca_directory()
   std::string ca_out;                    // where the public certificate goes; empty: nowhere
   std::vector<std::string> trust_files;  // PEM: further roots that origins of inspected hosts are held to
+  std::optional<flow::UpstreamProxy> upstream_proxy{};  // asked for everything outside; absent: origins are dialled
+  std::string upstream_password_file{};                 // of its password; empty: none
 };
 
 }  // namespace soleroute::gateway::serve

@@ -37,6 +37,7 @@ netrules::Intent intent_of(const ServeOptions& options, const policy::Policy& po
   intent.packet_queue = queue::kPacketQueue;
   for (const auto& endpoint : policy.endpoints()) intent.endpoints.push_back(rule_of(endpoint));
   if (options.topology == netrules::Topology::kGuard) intent.denied_networks = net::denied_network_ranges();
+  intent.endpoints_by_proxy = options.upstream_proxy.has_value();
   intent.capture_all_tcp = policy.mode() == policy::Mode::kObserve;
   return intent;
 }

@@ -19,6 +19,7 @@
 #include "gateway/dns/denied_addresses.h"
 #include "gateway/dns/search_list.h"
 #include "gateway/dns/upstreams.h"
+#include "gateway/flow/connector.h"
 #include "gateway/flow/host_services.h"
 #include "gateway/inspect/inspection.h"
 #include "gateway/net/client_keys.h"
@@ -42,6 +43,7 @@ struct RuntimeOptions {
   std::string secrets_directory{};               // files named by the policy's secrets
   net::ClientKeys::Who clients = net::ClientKeys::Who::kOne;  // whose budgets are apart
   std::shared_ptr<const inspect::Inspection> inspection{};    // null: what must be inspected is refused
+  std::shared_ptr<const flow::UpstreamRoute> route{};         // null: origins are dialled directly
 };
 
 // What the limit on descriptors leaves, once it is raised as far as this process may.

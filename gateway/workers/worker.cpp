@@ -34,6 +34,14 @@ constexpr std::chrono::milliseconds kNoDescriptorPause{100};
 // What an idle connection costs, process and kernel (docs/performance.md).
 constexpr std::size_t kConnectionBytes = std::size_t{8} * 1024;
 constexpr std::chrono::milliseconds kIdleCheck{50};
+// Of DNS, where an upstream proxy resolves names itself.
+constexpr std::chrono::milliseconds kProxiedAttempt{700};
+constexpr std::chrono::milliseconds kProxiedTotal{1500};
+
+std::function<bool(const base::HostName&)> reached_by_proxy(const RuntimeOptions& options) {
+  if (options.route == nullptr) return {};
+  return [proxy = options.route->proxy](const base::HostName& name) { return !proxy->is_direct(name); };
+}
 
 // Where the connection was going before nftables redirected it here; nothing if it was not redirected.
 std::optional<base::Endpoint> original_destination(int fd, const base::Endpoint& peer) {
@@ -55,6 +63,10 @@ dns::ResolverOptions resolver_options(const Shared& shared, asio::io_context& io
   if (inspection) resolver.connect_tls = connect_over_tls(io, wheel, inspection->origins, resolver.mark);
   resolver.fixed = shared.fixed;
   resolver.nat64 = shared.nat64;
+  if (shared.options.route) {  // where no name resolves, a client should not wait for that
+    resolver.attempt_timeout = kProxiedAttempt;
+    resolver.total_timeout = kProxiedTotal;
+  }
   return resolver;
 }
 
@@ -110,6 +122,7 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages polic
   if (sockets.redirected) redirected_.emplace(loop_, std::move(sockets.redirected));
   if (sockets.explicit_proxy) explicit_proxy_.emplace(loop_, std::move(sockets.explicit_proxy));
   connector_.use_host(shared.options.host);
+  connector_.use(shared.options.route);
   context_.own_addresses = shared.options.own_addresses;
   context_.secrets = &secrets_;
   context_.inspection = shared.options.inspection;
@@ -118,7 +131,8 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages polic
   const auto snapshot = [this] { return context_.policy; };
   dns_.emplace(loop_,
                dns::ServerOptions{shared.options.own_addresses, snapshot, shared.options.local_addresses, &descriptors_,
-                                  shared.own_addresses, shared.options.denied, shared.searched},
+                                  shared.own_addresses, shared.options.denied, shared.searched,
+                                  reached_by_proxy(shared.options)},
                std::move(sockets.dns_udp), std::move(sockets.dns_tcp), resolver_, shared.names, shared.log,
                shared.counters);
   if (sockets.udp && shared.tracked) {

@@ -18,8 +18,10 @@
 
 #include "base/read_file.h"
 #include "gateway/commands/command.h"
+#include "gateway/commands/doctor_proxy.h"
 #include "gateway/commands/doctor_report.h"
 #include "gateway/commands/probe_socket.h"
+#include "gateway/commands/upstream_options.h"
 #include "gateway/dns/exchange.h"
 #include "gateway/dns/upstreams.h"
 #include "gateway/host/capabilities.h"
@@ -47,6 +49,7 @@ struct DoctorOptions {
   std::vector<std::string> claim;
   std::vector<std::string> resolvers;
   std::string format = "text";
+  UpstreamArguments upstream{};
 };
 
 base::Result<Place> place_of(const DoctorOptions& options, const DoctorFacts& facts) {
@@ -185,10 +188,31 @@ base::Result<DoctorFacts> gather(const DoctorOptions& options) {
   return facts;
 }
 
+// On the machine as 'gateway run' would find it; in an agent's network nobody may ask a proxy.
+base::Result<std::vector<Finding>> of_upstream_proxy(const DoctorOptions& options, Place place) {
+  std::vector<Finding> found;
+  if (place == Place::kAgent || place == Place::kGuard) return found;
+  FoundUpstream upstream;
+  if (place == Place::kMachine) {
+    SR_LET(named, find_upstream(options.upstream, 0));
+    upstream = std::move(*named);
+  } else {
+    SR_LET(given, parse_upstream(options.upstream));
+    upstream.proxy = std::move(*given);
+  }
+  if (upstream.proxy) {
+    found.push_back(examine_upstream_proxy(std::move(*upstream.proxy), options.upstream.password_file));
+  }
+  return found;
+}
+
 int doctor(const DoctorOptions& options) {
   const auto facts = gather(options);
   if (!facts) return report(facts.error());
-  const std::vector<Finding> findings = diagnose(*facts);
+  std::vector<Finding> findings = diagnose(*facts);
+  const auto proxy = of_upstream_proxy(options, facts->place);
+  if (!proxy) return report(proxy.error());
+  findings.insert(findings.end(), proxy->begin(), proxy->end());
   if (options.format == "json") {
     fmt::print("{}", to_json(findings));
   } else {
@@ -214,6 +238,7 @@ void add_doctor(CLI::App& program, Invocation& invocation) {
                   "check that this address is free for the gateway to claim");
   add_list_option(command, "--resolver", "GATEWAY_RESOLVER", options->resolvers, "[SUFFIX=]ADDR[:PORT]",
                   "check this upstream DNS server (default: from /etc/resolv.conf)");
+  add_upstream_options(command, options->upstream, "HTTPS_PROXY on the machine");
   add_format_option(command, options->format);
 }
 

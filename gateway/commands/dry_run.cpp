@@ -16,6 +16,7 @@
 #include "gateway/serve/denied_networks.h"
 #include "gateway/serve/rule_intent.h"
 #include "gateway/serve/serving_policy.h"
+#include "gateway/serve/upstream_route.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -161,6 +162,7 @@ ShownIntent shown_intent(netrules::Intent intent, const serve::ServeOptions& opt
   show_queue(shown, features);
   note_udp_endpoints(shown);
   note_resolvers(shown, options);
+  if (options.upstream_proxy) shown.notes.push_back("Upstream proxy: " + serve::describe(*options.upstream_proxy));
   return shown;
 }
 

@@ -115,8 +115,15 @@ base::Result<std::vector<jail::PublishedPort>> published_ports(const std::vector
   return ports;
 }
 
+// The proxy is found in other places too, and read once.
+ServeArguments without_upstream(ServeArguments arguments) {
+  arguments.upstream = {};
+  return arguments;
+}
+
 base::Result<jail::JailOptions> jail_options(const RunArguments& arguments, std::vector<std::string> command) {
-  SR_LET(serve, parse_serve_options(arguments.serve));
+  SR_LET(serve, parse_serve_options(without_upstream(arguments.serve)));
+  SR_LET(upstream, find_upstream(arguments.serve.upstream, serve->explicit_proxy_port));
   SR_LET(summary, summary_of(arguments));
   SR_LET(format, format_of(arguments));
   SR_LET(mode, mode_of(arguments, *serve));
@@ -142,7 +149,11 @@ base::Result<jail::JailOptions> jail_options(const RunArguments& arguments, std:
                             .mode = *mode,
                             .summary_file = arguments.summary_file,
                             .published = std::move(*published),
-                            .save_file = arguments.save};
+                            .save_file = arguments.save,
+                            .upstream_proxy = std::move(upstream->proxy),
+                            .upstream_password_file = arguments.serve.upstream.password_file,
+                            .upstream_variable = std::move(upstream->variable),
+                            .skipped_exceptions = std::move(upstream->skipped)};
   if (!options.save_file.empty()) options.learner = make_learner(options.allowed);
   return options;
 }
@@ -186,6 +197,7 @@ void add_serving_options(CLI::App& command, ServeArguments& to) {
                   "upstream DNS server (default: from /etc/resolv.conf)");
   add_list_option(command, "--nat64", "GATEWAY_NAT64", to.nat64, "PREFIX",
                   "prefix of this network's NAT64; the IPv4 address inside decides");
+  add_upstream_options(command, to.upstream, "HTTPS_PROXY");
   add_ca_option(command, to.ca_dir, "directory of the CA (default: a new CA for each run, in memory)");
   add_trust_option(command, to.trust, "PEM file of additional roots to trust, inside and outside");
   to.explicit_proxy = "off";

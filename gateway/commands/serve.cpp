@@ -235,6 +235,9 @@ base::Result<serve::ServeOptions> parse_serve_options(const ServeArguments& argu
   SR_LET(verbosity, choose("--log", arguments.log, kVerbosities));
   options.log = *verbosity;
   SR_TRY(parse_addresses(arguments, options));
+  SR_LET(upstream, parse_upstream(arguments.upstream));
+  options.upstream_proxy = std::move(*upstream);
+  options.upstream_password_file = arguments.upstream.password_file;
   return options;
 }
 
@@ -260,6 +263,7 @@ void add_serve_options(CLI::App& program, ServeArguments& to) {
                   "address of host.gateway.internal (default: the container engine's host, or loopback)");
   add_list_option(program, "--nat64", "GATEWAY_NAT64", to.nat64, "PREFIX",
                   "prefix of this network's NAT64; the IPv4 address inside decides");
+  add_upstream_options(program, to.upstream, "none");
   add_ca_option(program, to.ca_dir,
                 "private directory of the CA (default: /var/lib/soleroute/ca for root, else "
                 "~/.local/share/soleroute/ca)");

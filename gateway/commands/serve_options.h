@@ -11,6 +11,7 @@
 
 #include "base/ip_address.h"
 #include "base/result.h"
+#include "gateway/commands/upstream_options.h"
 #include "gateway/serve/options.h"
 
 namespace soleroute::gateway::commands {
@@ -29,6 +30,7 @@ struct ServeArguments {
   std::vector<std::string> resolver;
   std::vector<std::string> host_address{};
   std::vector<std::string> nat64;
+  UpstreamArguments upstream{};
   std::string control = serve::kDefaultControlSocket;
   std::string metrics;
   std::string explicit_proxy = std::string(kUsualExplicitProxy);

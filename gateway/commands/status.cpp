@@ -135,6 +135,9 @@ base::Result<StatusReport> describe_status(std::string_view answer) {
   fmt::format_to(std::back_inserter(report.text), "{}{}\nversion      {}\nrunning for  {}\ntopology     {}\n", kHealth,
                  health, text_of(object, "version"), duration(number_of(object, "uptime_s")),
                  text_of(object, "topology"));
+  if (const std::string proxy = text_of(object, "upstream_proxy"); !proxy.empty()) {
+    fmt::format_to(std::back_inserter(report.text), "upstream     proxy {}\n", proxy);
+  }
   describe_warnings(report.text, part(object, "warnings"));
   if (policy.is_object()) describe_policy(report.text, policy);
   if (rules.is_object()) describe_rules(report.text, rules);

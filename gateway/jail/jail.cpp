@@ -49,12 +49,12 @@
 #include "gateway/serve/denied_networks.h"
 #include "gateway/serve/resolvers.h"
 #include "gateway/serve/rule_intent.h"
+#include "gateway/serve/upstream_route.h"
 #include "gateway/workers/runtime.h"
 
 namespace soleroute::gateway::jail {
 namespace {
 
-constexpr std::uint16_t kDnsPort = 53;
 constexpr const char* kJobSummaryVariable = "GITHUB_STEP_SUMMARY";
 constexpr std::string_view kNoFile = "/dev/null";  // as in a jail in a jail
 // A verdict on a queued packet needs it over the jail's network, which is the host's own where there is no user
@@ -73,15 +73,6 @@ void say_of(const std::vector<std::string>& names, std::string_view what) {
 int worker_count(const JailOptions& options) {
   const int processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   return std::clamp(options.workers == 0 ? processors : options.workers, 1, kMaxJailWorkers);
-}
-
-base::Result<std::vector<dns::Upstream>> choose_resolvers(const JailOptions& options, const policy::Policy& policy) {
-  auto found = serve::resolvers_of(options.resolvers);
-  // Nothing is ever asked of a resolver when everything is denied.
-  if (!found && policy.denies_everything()) {
-    return std::vector<dns::Upstream>{base::Endpoint{base::IpAddress::v4({127, 0, 0, 1}), kDnsPort}};
-  }
-  return found;
 }
 
 netrules::Intent intent_of(const policy::Policy& policy) {
@@ -134,10 +125,14 @@ class Run {
     policy_ = std::move(*policy);
     const secrets::SecretStore secrets(options_.secrets_directory);
     SR_TRY(secrets.check(*policy_.policy));
-    SR_LET(resolvers, choose_resolvers(options_, *policy_.policy));
+    const bool dispensable = policy_.policy->denies_everything() || options_.upstream_proxy;
+    SR_LET(resolvers, serve::resolvers_of(options_.resolvers, dispensable));
     resolvers_ = std::move(*resolvers);
     denied_networks_ = net::choose_denied_networks(serve::taken_networks(*policy_.policy, resolvers_));
     SR_TRY(read_trust(read));
+    SR_LET(route,
+           serve::make_upstream_route(options_.upstream_proxy, options_.upstream_password_file, origin_roots_, read));
+    route_ = std::move(*route);
     SR_LET(runner_files, keep_runner_files(identity_, mounts_));
     runner_files_ = std::move(*runner_files);
     if (!options_.decisions_file.empty()) {
@@ -179,7 +174,7 @@ class Run {
 
   // What the run reads, and what a CI runner does: no output may go there.
   std::vector<std::string> other_files() const {
-    std::vector<std::string> paths{options_.secrets_directory, options_.ca_directory};
+    std::vector<std::string> paths{options_.secrets_directory, options_.ca_directory, options_.upstream_password_file};
     append(paths, options_.policy_files);
     append(paths, options_.trust_files);
     append(paths, runner_files_);
@@ -191,7 +186,8 @@ class Run {
   }
 
   CommandEnvironment environment_inside() const {
-    const bool proxy = options_.explicit_proxy_port != 0;
+    const auto port = options_.explicit_proxy_port;
+    const std::string proxy = port == 0 ? "" : "http://" + base::Endpoint{jail_address_v4(), port}.to_string();
     std::vector<std::string_view> closed(kRunnerVariables.begin(), kRunnerVariables.end());
     if (end_files_.has_job_summary()) closed.emplace_back(kJobSummaryVariable);
     return command_environment(identity_environment(current_environment(), identity_), proxy, closed);
@@ -209,6 +205,7 @@ class Run {
     trusted.push_back({.path = options_.decisions_file, .kind = TrustedKind::kLog});
     trusted.push_back({.path = options_.secrets_directory, .kind = TrustedKind::kFolder});
     trusted.push_back({.path = options_.ca_directory, .kind = TrustedKind::kFolder});
+    trusted.push_back({.path = options_.upstream_password_file, .kind = TrustedKind::kSecret});
     for (const std::string& path : runner_files_) trusted.push_back({.path = path, .kind = TrustedKind::kLog});
     for (TrustedPath& path : end_files_.paths()) trusted.push_back(std::move(path));
     return protect(trusted, identity_, mounts_);
@@ -262,13 +259,14 @@ class Run {
   base::Result<InsidePlan> inside_plan(const SignalState& signals) {
     SR_LET(mounts, mount_plan());
     CommandEnvironment environment = environment_inside();
-    say_of(environment.ignored_proxies, "ignored inside: the gateway connects directly");
+    say_of_proxies(environment);
     say_of(environment.closed_files, "not writable inside: use a step outside the jail");
     auto intent = intent_of(*policy_.policy);
     intent.denied_networks = denied_networks_.list();
     const bool udp = std::ranges::any_of(intent.endpoints, [](const netrules::EndpointRule& endpoint) {
       return endpoint.transport == netrules::EndpointRule::Transport::kUdp;
     });
+    intent.endpoints_by_proxy = route_ != nullptr;
     const NetworkRequest network{.intent = std::move(intent),
                                  .explicit_proxy_port = options_.explicit_proxy_port,
                                  .udp_endpoints = udp,
@@ -287,6 +285,20 @@ class Run {
     }
     plan.prepare = [network] { return prepare_network(network); };
     return plan;
+  }
+
+  void say_of_proxies(const CommandEnvironment& environment) const {
+    if (route_ && !options_.upstream_variable.empty()) {
+      say(fmt::format("{}: using the upstream proxy {} (to connect directly: --upstream-proxy off)",
+                      options_.upstream_variable, serve::describe(*route_->proxy)));
+    }
+    if (route_ && !options_.skipped_exceptions.empty()) {
+      const auto skipped = fmt::format("{}", fmt::join(options_.skipped_exceptions, ", "));
+      say("NO_PROXY: entries that are not understood, and ignored: " + base::shown(skipped));
+    }
+    say_of(environment.ignored_proxies,
+           route_ ? "not set inside: the gateway asks the proxy" : "ignored inside: the gateway connects directly");
+    say_of(environment.changed_proxies, "changed inside: the proxy there is the gateway's");
   }
 
   base::Result<int> jailed(const SignalState& signals) {
@@ -335,6 +347,7 @@ class Run {
     options.nat64 = options_.nat64;
     options.secrets_directory = options_.secrets_directory;
     options.inspection = std::move(*inspection);
+    options.route = route_;
     options.local_addresses = host::all_addresses(*interfaces);
     options.host.addresses = host::loopback_of_this_machine().addresses;
     for (const PublishedPort& port : options_.published) options.host.own_ports.push_back(port.outside.port);
@@ -443,6 +456,7 @@ class Run {
   net::DeniedNetworks denied_networks_;
   std::optional<inspect::Authority> authority_;  // until the runtime has it
   std::string origin_roots_;
+  std::shared_ptr<const flow::UpstreamRoute> route_;
   base::Fd decisions_;
   std::vector<OpenPort> published_;  // until the publisher has them
   Channel socket_requests_;          // likewise

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "gateway/audit/decision_log.h"
 #include "gateway/dns/upstreams.h"
+#include "gateway/flow/upstream_proxy.h"
 #include "gateway/jail/published.h"
 #include "gateway/jail/run_report.h"
 #include "policy/nat64.h"
@@ -53,6 +54,10 @@ struct JailOptions {
   std::vector<PublishedPort> published{};  // servers of the command, reached from outside
   std::string save_file{};                 // where `learner` writes; empty: nowhere
   PolicyLearner learner{};
+  std::optional<flow::UpstreamProxy> upstream_proxy{};  // asked for everything outside; absent: origins are dialled
+  std::string upstream_password_file{};                 // hidden from the command; empty: none
+  std::string upstream_variable{};                      // the proxy was found in it; empty: an option named it
+  std::vector<std::string> skipped_exceptions{};        // of NO_PROXY, of a form that is not understood
 };
 
 inline constexpr int kMaxJailWorkers = 4;  // one command, not a fleet

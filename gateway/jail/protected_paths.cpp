@@ -123,6 +123,10 @@ class Protector {
       add_every_path(step, out_.hidden_folders);
       return {};
     }
+    if (trusted.kind == TrustedKind::kSecret) {
+      add_every_path(step, out_.masked);
+      return {};
+    }
     if (S_ISFIFO(step.facts.st_mode)) return arrive_at_pipe(step, trusted);
     if (!S_ISREG(step.facts.st_mode)) return {};
     const bool written = trusted.kind == TrustedKind::kLog;

@@ -21,6 +21,7 @@ enum class TrustedKind : std::uint8_t {
   kFile,    // is read: a policy, root certificates
   kLog,     // is written
   kFolder,  // is read and hidden: secrets, the CA
+  kSecret,  // is a file, read and hidden: a password
 };
 
 struct TrustedPath {
@@ -44,7 +45,7 @@ struct JudgedPath {
 struct Protection {
   std::vector<std::string> pinned_folders;  // cannot be renamed or removed
   std::vector<std::string> read_only_files;
-  std::vector<std::string> masked;          // named pipes, which a read-only mount does not protect
+  std::vector<std::string> masked;          // named pipes, which a read-only mount does not protect, and kSecret
   std::vector<std::string> hidden_folders;  // kFolder, at every path
   std::vector<JudgedPath> judged;           // in the order of the paths; none for a folder "/"
 };

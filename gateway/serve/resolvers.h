@@ -11,8 +11,10 @@
 
 namespace soleroute::gateway::serve {
 
-// An error if the machine's are needed and there are none.
-[[nodiscard]] base::Result<std::vector<dns::Upstream>> resolvers_of(std::vector<dns::Upstream> given);
+// An error if the machine's are needed and there are none. `dispensable`: names need not resolve here, because an
+// upstream proxy does that, or because nothing is asked; then it is no error, and what is asked fails at once.
+[[nodiscard]] base::Result<std::vector<dns::Upstream>> resolvers_of(std::vector<dns::Upstream> given,
+                                                                    bool dispensable = false);
 // Warnings of the status, and what upstream servers lately did wrong.
 [[nodiscard]] std::vector<std::string> with_faults(std::vector<std::string> warnings, const workers::Runtime& runtime);
 

@@ -44,6 +44,7 @@
 #include "gateway/serve/serving_ca.h"
 #include "gateway/serve/serving_policy.h"
 #include "gateway/serve/signals.h"
+#include "gateway/serve/upstream_route.h"
 #include "gateway/serve/worker_watch.h"
 #include "gateway/workers/runtime.h"
 #include "netrules/foreign_capture.h"
@@ -98,10 +99,12 @@ class Supervisor {
     policy_ = std::move(*policy);
     leave_no_core();
     SR_TRY(rules_.probe());
-    SR_LET(resolvers, resolvers_of(options_.resolvers));
+    SR_LET(resolvers, resolvers_of(options_.resolvers, options_.upstream_proxy.has_value()));
     resolvers_ = std::move(*resolvers);
     SR_LET(roots, host::read_roots(options_.trust_files));
     origin_roots_ = std::move(*roots);
+    SR_LET(route, make_upstream_route(options_.upstream_proxy, options_.upstream_password_file, origin_roots_));
+    route_ = std::move(*route);
     SR_LET(interfaces, netlink::list_interfaces());
     interfaces_ = std::move(*interfaces);
     host_ = find_host(options_);
@@ -121,6 +124,7 @@ class Supervisor {
   // the workers have started waits in the kernel, some milliseconds, instead of being refused or lost.
   base::Status open() {
     log_.lifecycle("starting", policy_summary(options_, *policy_));
+    if (route_) log_.lifecycle("upstream_proxy", describe(*route_->proxy));
     if (options_.proxy_only) {
       log_.lifecycle("no_rules",
                      "explicit proxy only, no firewall rules: clients that ignore HTTPS_PROXY are not restricted");
@@ -184,9 +188,7 @@ class Supervisor {
     network_.emplace(inside_, options_.claim, log_);
     return options_.program_rules ? network_->make_settings() : base::Status{};
   }
-
   bool is_router() const { return options_.topology == netrules::Topology::kRouter && !options_.proxy_only; }
-
   flow::HostServices host_services() const { return {host_.addresses, own_ports(options_, ports_)}; }
 
   base::Status open_sockets() {
@@ -226,6 +228,7 @@ class Supervisor {
     runtime.upstream_mark = mark();
     runtime.host = host_services();
     runtime.inspection = inspection_;
+    runtime.route = route_;
     runtime.clients = options_.topology == netrules::Topology::kSidecar ? net::ClientKeys::Who::kOne
                                                                         : net::ClientKeys::Who::kEachNeighbour;
     SR_LET(started, workers::Runtime::start(std::move(runtime), std::move(listeners_), std::move(packet_queue_),
@@ -248,7 +251,6 @@ class Supervisor {
     metrics_ = std::move(*metrics);
     return {};
   }
-
   base::Status claim() { return network_ ? network_->claim(interfaces_) : base::Status{}; }
 
   base::Status check_self() {
@@ -316,7 +318,6 @@ class Supervisor {
     problems_ = std::move(problems);
     health_ = problems_.empty() ? "healthy" : "degraded";
   }
-
   std::string health() const {
     return health_ == "healthy" && !workers_watch_.stalled().empty() ? "degraded" : health_;
   }
@@ -352,7 +353,6 @@ class Supervisor {
     runtime_->reload(policy_,
                      [this, version = version()] { asio::post(loop_, [this, version] { reloads_.taken(version); }); });
   }
-
   std::uint64_t version() const { return 1 + counters_.reloads_accepted.load(); }
 
   void answer(const std::string& ask, ControlSocket::Reply reply) {
@@ -406,6 +406,7 @@ class Supervisor {
         {"uptime_s", up.count()},
         {"topology", topology_name()},
         {"inside", inside_.name},
+        {"upstream_proxy", route_ ? describe(*route_->proxy) : ""},
         {"policy",
          {{"files", serving_policy_files(options_)},
           {"hosts", policy_->host_count()},
@@ -420,14 +421,12 @@ class Supervisor {
         {"counters", std::move(counters)}};
     return answer.dump();
   }
-
   std::uint32_t mark() const { return gateway_mark(options_); }
 
   int workers() const {
     const int wanted = options_.workers > 0 ? options_.workers : static_cast<int>(std::thread::hardware_concurrency());
     return std::clamp(wanted, 1, kMaxWorkers);
   }
-
   std::string_view topology_name() const {
     return options_.proxy_only ? kProxyTopology : netrules::to_string(options_.topology);
   }
@@ -462,6 +461,7 @@ class Supervisor {
   std::shared_ptr<dns::DeniedAddresses> denied_ = std::make_shared<dns::DeniedAddresses>();
   std::string origin_roots_;
   std::shared_ptr<const inspect::Inspection> inspection_;
+  std::shared_ptr<const flow::UpstreamRoute> route_;
   std::vector<netlink::Interface> interfaces_;
   netlink::Interface inside_;
   std::optional<host::NetworkKeeper> network_;  // of a router

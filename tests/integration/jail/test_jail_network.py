@@ -105,11 +105,12 @@ def test_a_server_of_the_command_takes_port_8080(any_jail):
 def test_a_proxy_of_the_caller_is_left_out_and_that_is_said(jail):
     proxies = {"HTTPS_PROXY": "http://proxy.test:3128", "http_proxy": "http://127.0.0.1:9", "ALL_PROXY": "", "NO_PROXY": "x"}
     show = ["sh", "-c", "env | grep -i _proxy; curl -sS http://allowed.test/"]
-    done = jail.run(*show, env=proxies)
+    done = jail.run(*show, env=proxies, args=["--upstream-proxy", "off"])
     assert done.stdout.splitlines() == ["NO_PROXY=x", "AL"]
     assert done.stderr.count("HTTPS_PROXY") == 1 and "ignored inside" in done.stderr
-    kept = jail.run("sh", "-c", "echo $HTTPS_PROXY", env=proxies, args=["--explicit-proxy", "3128"])
-    assert (kept.stdout, kept.stderr) == ("http://proxy.test:3128\n", ""), "the control: with a proxy inside"
+    kept = jail.run("sh", "-c", "echo $HTTPS_PROXY $http_proxy", env={**proxies, "http_proxy": "http://127.0.0.1:3128"}, args=["--explicit-proxy", "3128"])
+    assert kept.stdout == "http://100.64.0.1:3128 http://127.0.0.1:3128\n", "the control: with a proxy inside"
+    assert kept.stderr.count("HTTPS_PROXY") == 2 and "http_proxy" not in kept.stderr, kept.stderr
 
 
 def test_a_variable_names_the_gateways_page(any_jail):

@@ -13,6 +13,7 @@
 #include "base/ip_address.h"
 #include "gateway/audit/counters.h"
 #include "gateway/audit/decision_log.h"
+#include "gateway/dns/endpoint_lookups.h"
 #include "gateway/dns/resolver.h"
 #include "gateway/dns/reverse_names.h"
 #include "gateway/flow/refusal_pages.h"
@@ -58,6 +59,8 @@ struct Context {
   // Those of the snapshot in force.
   std::shared_ptr<inspect::OriginSessions> origin_sessions = std::make_shared<inspect::OriginSessions>();
   RefusalPages refusal_pages{};
+  // Null: an address that no answer gave stays without a name.
+  dns::EndpointLookups* endpoint_lookups = nullptr;
 
   // `pages`: of this snapshot.
   void use(std::shared_ptr<const policy::Policy> snapshot, std::shared_ptr<const PolicyPages> pages);

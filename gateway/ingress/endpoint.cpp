@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -106,6 +107,22 @@ void refuse_endpoint(flow::Context& context, flow::ClientConnection& client, con
   client.stream->reset();
 }
 
+// Names that endpoints of this port have, for a connection to an address that no answer gave: it may be older than this
+// gateway, or come from a file. They are few, and looked up for it.
+std::vector<base::HostName> worth_a_lookup(const flow::Context& context, const policy::Policy& policy,
+                                           const EndpointQuery& query, const policy::Decision& decision) {
+  std::vector<base::HostName> names;
+  const bool unknown = decision.reason == policy::Reason::kEndpointNotAllowed && !query.to_stand_in;
+  if (!unknown || context.endpoint_lookups == nullptr) return names;
+  for (const auto& endpoint : policy.endpoints()) {
+    const bool tcp = endpoint.transport == policy::Transport::kTcp;
+    const bool by_dns = !endpoint.host.empty() && !policy::is_host_service_name(endpoint.host);
+    if (!tcp || !by_dns || !std::ranges::binary_search(endpoint.ports, query.destination.port)) continue;
+    if (auto name = base::HostName::parse(endpoint.host)) names.push_back(std::move(*name));
+  }
+  return names;
+}
+
 }  // namespace
 
 bool is_endpoint(const flow::Context& context, const flow::ClientConnection& client) {
@@ -113,9 +130,15 @@ bool is_endpoint(const flow::Context& context, const flow::ClientConnection& cli
 }
 
 asio::awaitable<flow::TunnelPtr> serve_endpoint(flow::Context& context, flow::ClientConnection client) {
-  const auto snapshot = context.policy;  // the decision borrows from it
+  auto snapshot = context.policy;  // the decision borrows from it
   EndpointQuery query = query_of(context, client);
   auto decision = query.ask(*snapshot);
+  if (auto names = worth_a_lookup(context, *snapshot, query, decision); !names.empty()) {
+    co_await context.endpoint_lookups->look_up(std::move(names), query.client);
+    snapshot = context.policy;
+    query = query_of(context, client);
+    decision = query.ask(*snapshot);
+  }
   const bool passes = decision.allowed() || is_observed_address(context, *snapshot, query, decision);
   if (!passes) {
     refuse_endpoint(context, client, decision, decision.reason, {});

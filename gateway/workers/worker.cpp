@@ -110,6 +110,7 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages polic
       descriptors_(shared.descriptors_per_worker, net::ClientKeys(shared.options.clients)),
       resolver_(loop_, resolver_options(shared, loop_, wheel_), shared.cache, shared.names, shared.counters,
                 {shared.lookups, &descriptors_}),
+      endpoint_lookups_(loop_, resolver_, *shared.names),
       connector_(loop_, wheel_, resolver_, *shared.names, shared.options.upstream_mark, shared.options.local_addresses,
                  &descriptors_),
       pipes_(shared.pipes_per_worker),
@@ -127,6 +128,7 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages polic
   context_.secrets = &secrets_;
   context_.inspection = shared.options.inspection;
   context_.denials = &shared.denials;
+  context_.endpoint_lookups = &endpoint_lookups_;
   context_.use(std::move(policy.policy), std::move(policy.pages));
   const auto snapshot = [this] { return context_.policy; };
   dns_.emplace(loop_,

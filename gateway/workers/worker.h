@@ -23,6 +23,7 @@
 #include "gateway/audit/counters.h"
 #include "gateway/audit/decision_log.h"
 #include "gateway/dns/client_limits.h"
+#include "gateway/dns/endpoint_lookups.h"
 #include "gateway/dns/resolver.h"
 #include "gateway/dns/reverse_names.h"
 #include "gateway/dns/server.h"
@@ -145,6 +146,7 @@ class Worker {
   net::DeadlineWheel wheel_;
   net::DescriptorBudget descriptors_;
   dns::Resolver resolver_;
+  dns::EndpointLookups endpoint_lookups_;
   flow::Connector connector_;
   flow::Registry registry_;
   flow::PipePool pipes_;

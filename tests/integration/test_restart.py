@@ -6,7 +6,8 @@ import socket
 import pytest
 
 from lab import addresses as at
-from lab import dns_wire
+from lab import dns_wire, web
+from lab.answering import answering
 
 
 def answered(link, server):
@@ -84,3 +85,17 @@ def test_what_is_not_an_agents_keeps_its_entry(lab, make_gateway):
             assert f"sport={port} dport=53" in table
         finally:
             lab.gw.run("nft", "delete", "table", "ip", "track", check=False)
+
+
+def test_an_endpoint_is_reached_at_an_address_from_before_the_restart(lab, make_gateway):
+    """The client asks nothing again: it has the address from a pool, a file or the gateway's last run."""
+    lab.dns.set("db.wild.test", a=[at.SPARE, at.RAW])
+    one = make_gateway(policy=at.POLICY + "endpoints: [{host: db.wild.test, port: 5432}]\n").start()
+    with answering(lab.up, at.RAW, 5432, b"here"), answering(lab.up, at.EV, 5432, b"evil"):
+        assert web.talk(lab.agent, at.RAW, 5432, b"x", enough=4)[0] == b"here"
+        mark = lab.dns.mark()
+        for _ in range(20):
+            assert web.talk(lab.agent, at.EV, 5432, b"x", enough=4)[0] == b"", "the control: the name does not lead there"
+        assert len(lab.dns.since(mark, "db.wild.test")) <= 4, "nor does it cost upstream a lookup for each"
+    assert one.log.wait_for(0, phase="connect", host="db.wild.test")["action"] == "allowed"
+    lab.dns.forget("db.wild.test")

@@ -29,6 +29,9 @@ bool holds(const Match& match, const Packet& packet) {
           [&](const DestinationPorts& m) {
             return is_protocol(packet, m.protocol) && std::ranges::binary_search(m.ports, packet.destination_port);
           },
+          [&](const DestinationPortRange& m) {
+            return is_protocol(packet, m.protocol) && m.ports.contains(packet.destination_port);
+          },
           [&](const ConnectionState& m) { return (packet.state & m.any_of) != 0; },
           [&](const DestinationWasRedirected&) { return packet.redirected; },
           [&](const Direction& m) { return packet.state != ConnectionState::kUntracked && packet.reply == m.reply; },

@@ -65,6 +65,9 @@ Json match_json(const Match& match) {
             return compare(field(ip_keyword(m.prefix.address().family()), "daddr"), prefix_json(m.prefix));
           },
           [](const DestinationPorts& m) { return compare(field(to_string(m.protocol), "dport"), one_of(m.ports)); },
+          [](const DestinationPortRange& m) {
+            return compare(field(to_string(m.protocol), "dport"), {{"range", {m.ports.first, m.ports.last}}});
+          },
           [](const ConnectionState& m) { return compare(ct("state"), states(m.any_of), "in"); },
           [](const DestinationWasRedirected&) { return compare(ct("status"), "dnat", "in"); },
           [](const Direction& m) { return compare(ct("direction"), m.reply ? "reply" : "original"); },

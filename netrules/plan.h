@@ -33,8 +33,9 @@ enum class Topology : std::uint8_t {
 struct EndpointRule {  // one compiled `endpoints:` item, redirected to the gateway which decides it
   enum class Transport : std::uint8_t { kTcp, kUdp } transport = Transport::kTcp;
   std::optional<base::Cidr> cidr;    // absent: by host name, decided by the gateway from its own DNS answers
-  std::vector<std::uint16_t> ports;  // sorted, never empty
-  std::string comment;               // "policy.yaml:12", shown in the text
+  std::vector<std::uint16_t> ports;  // single ones
+  std::string comment{};             // "policy.yaml:12", shown in the text
+  base::PortRanges ranges{};         // of more than one port; a rule for each
   bool operator==(const EndpointRule&) const = default;
 };
 

@@ -28,12 +28,15 @@ void add_gateway_path(const Intent& intent, const base::IpAddress& gateway, Chai
   if (intent.explicit_proxy_port != 0) chain.rules.push_back(accept({itself, tcp({intent.explicit_proxy_port})}));
   for (const EndpointRule& endpoint : tcp_endpoints(intent)) {
     if (endpoint.cidr && endpoint.cidr->address().family() != gateway.family()) continue;
-    Rule rule = accept(endpoint_matches(through, endpoint), shown(endpoint.comment));
-    chain.rules.push_back(std::move(rule));
+    for (Matches& those : endpoint_matches(through, endpoint)) {
+      chain.rules.push_back(accept(std::move(those), shown(endpoint.comment)));
+    }
   }
   for (const EndpointRule& endpoint : udp_endpoints(intent)) {
     if (endpoint.cidr && endpoint.cidr->address().family() != gateway.family()) continue;
-    chain.rules.push_back(accept(endpoint_matches(through, endpoint), shown(endpoint.comment)));
+    for (Matches& those : endpoint_matches(through, endpoint)) {
+      chain.rules.push_back(accept(std::move(those), shown(endpoint.comment)));
+    }
   }
   const IcmpTypeIs echo = gateway.is_v4() ? IcmpTypeIs{Protocol::kIcmp, {kIcmpEchoRequest}}
                                           : IcmpTypeIs{Protocol::kIcmpv6, {kIcmpv6EchoRequest}};

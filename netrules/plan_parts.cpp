@@ -57,12 +57,37 @@ DestinationPorts udp(std::vector<std::uint16_t> ports) {
   return {Protocol::kUdp, port_set(std::move(ports))};
 }
 
+namespace {
+
+// What is left of the ranges; single ports that are left go to `singles`.
+base::PortRanges without_dns(const base::PortRanges& ranges, std::vector<std::uint16_t>& singles) {
+  base::PortRanges left;
+  const auto add = [&](int first, int last) {
+    const base::PortRange range{static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(last)};
+    if (first == last) singles.push_back(range.first);
+    if (first < last) left.push_back(range);
+  };
+  for (const base::PortRange& range : ranges) {
+    if (range.contains(kDns)) {
+      add(range.first, kDns - 1);
+      add(kDns + 1, range.last);
+    } else {
+      left.push_back(range);
+    }
+  }
+  return left;
+}
+
+}  // namespace
+
 std::vector<EndpointRule> udp_endpoints(const Intent& intent) {
   std::vector<EndpointRule> found;
   if (intent.udp_port == 0 && intent.topology != Topology::kGuard) return found;
   for (EndpointRule rule : intent.endpoints) {
+    if (rule.transport != EndpointRule::Transport::kUdp) continue;
     std::erase(rule.ports, kDns);
-    if (rule.transport == EndpointRule::Transport::kUdp && !rule.ports.empty()) found.push_back(std::move(rule));
+    rule.ranges = without_dns(rule.ranges, rule.ports);
+    if (!rule.ports.empty() || !rule.ranges.empty()) found.push_back(std::move(rule));
   }
   return found;
 }
@@ -146,15 +171,19 @@ std::string shown(const std::string& comment) {
   return text;
 }
 
-Matches endpoint_matches(Matches matches, const EndpointRule& endpoint) {
+std::vector<Matches> endpoint_matches(Matches matches, const EndpointRule& endpoint) {
   if (endpoint.cidr && endpoint.cidr->prefix_length() == 0) {
     matches.emplace_back(FamilyIs{endpoint.cidr->address().family()});
   } else if (endpoint.cidr) {
     matches.emplace_back(DestinationIn{*endpoint.cidr});
   }
-  const bool is_udp = endpoint.transport == EndpointRule::Transport::kUdp;
-  matches.emplace_back(is_udp ? udp(endpoint.ports) : tcp(endpoint.ports));
-  return matches;
+  const auto protocol = endpoint.transport == EndpointRule::Transport::kUdp ? Protocol::kUdp : Protocol::kTcp;
+  std::vector<Matches> all;
+  if (!endpoint.ports.empty()) all.push_back(joined(matches, {DestinationPorts{protocol, port_set(endpoint.ports)}}));
+  for (const base::PortRange& range : endpoint.ranges) {
+    all.push_back(joined(matches, {DestinationPortRange{protocol, range}}));
+  }
+  return all;
 }
 
 void add_dns_capture(const Intent& intent, const Matches& matches, Chain& chain) {
@@ -164,14 +193,18 @@ void add_dns_capture(const Intent& intent, const Matches& matches, Chain& chain)
 
 namespace {
 
+bool has_port(const EndpointRule& endpoint, std::uint16_t port) {
+  return std::ranges::find(endpoint.ports, port) != endpoint.ports.end() ||
+         std::ranges::any_of(endpoint.ranges, [port](const base::PortRange& range) { return range.contains(port); });
+}
+
 // Of denied names.
 std::vector<std::uint16_t> ports_refused_at_once(const Intent& intent) {
   std::vector<std::uint16_t> ports{kPortsWithoutHttp.begin(), kPortsWithoutHttp.end()};
   if (!intent.endpoints_by_proxy) return ports;
   for (const EndpointRule& endpoint : tcp_endpoints(intent)) {
     if (endpoint.cidr) continue;
-    std::erase_if(ports,
-                  [&](std::uint16_t port) { return std::ranges::find(endpoint.ports, port) != endpoint.ports.end(); });
+    std::erase_if(ports, [&](std::uint16_t port) { return has_port(endpoint, port); });
   }
   return ports;
 }
@@ -187,10 +220,14 @@ void add_web_capture(const Intent& intent, const Matches& matches, Chain& chain)
                                  "denied names, no HTTP on these ports: refused below"));
   }
   for (const EndpointRule& endpoint : tcp_endpoints(intent)) {
-    chain.rules.push_back(redirect(endpoint_matches(matches, endpoint), intent.redirect_port, shown(endpoint.comment)));
+    for (Matches& those : endpoint_matches(matches, endpoint)) {
+      chain.rules.push_back(redirect(std::move(those), intent.redirect_port, shown(endpoint.comment)));
+    }
   }
   for (const EndpointRule& endpoint : udp_endpoints(intent)) {
-    chain.rules.push_back(redirect(endpoint_matches(matches, endpoint), intent.udp_port, shown(endpoint.comment)));
+    for (Matches& those : endpoint_matches(matches, endpoint)) {
+      chain.rules.push_back(redirect(std::move(those), intent.udp_port, shown(endpoint.comment)));
+    }
   }
   for (const base::Cidr& network : intent.denied_networks) {
     chain.rules.push_back(redirect(joined(matches, {DestinationIn{network}, ProtocolIs{Protocol::kTcp}}),

@@ -84,7 +84,8 @@ void add_refusal(const Matches& matches, Chain& chain);
 }
 // Those of UDP that are forwarded: DNS is the gateway's on every address.
 [[nodiscard]] std::vector<EndpointRule> udp_endpoints(const Intent& intent);
-[[nodiscard]] Matches endpoint_matches(Matches matches, const EndpointRule& endpoint);
+// One for its single ports, and one for each range.
+[[nodiscard]] std::vector<Matches> endpoint_matches(Matches matches, const EndpointRule& endpoint);
 // Where the item stands, cut and cleaned to what nft can hold: the end of a long path says more than its beginning.
 [[nodiscard]] std::string shown(const std::string& comment);
 

@@ -6,6 +6,15 @@
 namespace soleroute::netrules::plan {
 namespace {
 
+template <typename Endpoints>
+void add_ranges(Protocol protocol, Endpoints&& endpoints, Chain& chain) {
+  for (const EndpointRule& endpoint : endpoints) {
+    for (const base::PortRange& range : endpoint.ranges) {
+      chain.rules.push_back(accept({DestinationPortRange{protocol, range}}));
+    }
+  }
+}
+
 // Before connection tracking: what is refused anyway leaves no trace in it.
 Chain router_screen(const Intent& intent) {
   const Match inside = InputInterface{intent.inside_interface};
@@ -26,6 +35,8 @@ Chain router_screen(const Intent& intent) {
                intent.capture_all_tcp ? accept({ProtocolIs{Protocol::kTcp}}) : accept({tcp(std::move(ports))}),
                accept({udp(std::move(udp_ports))}), accept({ProtocolIs{Protocol::kIcmp}}),
                accept({ProtocolIs{Protocol::kIcmpv6}})}};
+  add_ranges(Protocol::kUdp, udp_endpoints(intent), chain);
+  if (!intent.capture_all_tcp) add_ranges(Protocol::kTcp, tcp_endpoints(intent), chain);
   for (const base::Cidr& network : intent.denied_networks) {
     if (intent.capture_all_tcp) break;
     chain.rules.push_back(accept({DestinationIn{network}, ProtocolIs{Protocol::kTcp}}));

@@ -124,6 +124,13 @@ class RuleLowering {
     for (const std::uint16_t port : m.ports) values.push_back(network_octets(port));
     one_of(std::move(values), kTypeInetService);
   }
+  // As nft writes a range: two comparisons of the same register.
+  void lower(const DestinationPortRange& m) {
+    need_protocol(m.protocol);
+    add(PayloadLoad{NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPortOffset, 2});
+    add(Compare{NFT_CMP_GTE, network_octets(m.ports.first)});
+    add(Compare{NFT_CMP_LTE, network_octets(m.ports.last)});
+  }
   void lower(const ConnectionState& m) {
     add(CtLoad{NFT_CT_STATE});
     any_bit_of(m.any_of);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/ip_address.h"
+#include "base/port_range.h"
 #include "base/result.h"
 
 namespace soleroute::netrules {
@@ -50,6 +51,11 @@ struct DestinationPorts {              // tcp dport 53 | udp dport { 53, 443 }
   Protocol protocol = Protocol::kTcp;  // TCP or UDP
   std::vector<std::uint16_t> ports;    // sorted, unique, never empty
   bool operator==(const DestinationPorts&) const = default;
+};
+struct DestinationPortRange {          // tcp dport 8000-8100
+  Protocol protocol = Protocol::kTcp;  // TCP or UDP
+  base::PortRange ports{};             // more than one
+  bool operator==(const DestinationPortRange&) const = default;
 };
 struct ConnectionState {  // ct state established,related
   // The kernel's bits (NF_CT_STATE_BIT).
@@ -104,9 +110,9 @@ struct WithinRate {  // limit rate 50/second burst 100 packets
 };
 
 using Match = std::variant<InputInterface, OutputInterface, FamilyIs, ProtocolIs, SourceIn, DestinationIn,
-                           DestinationPorts, ConnectionState, DestinationWasRedirected, Direction, ConnectionMark,
-                           PacketMark, DestinationIsLocal, SourceIsNotLocal, SourceHasNoRouteBack, IcmpTypeIs,
-                           HasIpOptions, HasRoutingHeader, NextHopIs, WithinRate>;
+                           DestinationPorts, DestinationPortRange, ConnectionState, DestinationWasRedirected, Direction,
+                           ConnectionMark, PacketMark, DestinationIsLocal, SourceIsNotLocal, SourceHasNoRouteBack,
+                           IcmpTypeIs, HasIpOptions, HasRoutingHeader, NextHopIs, WithinRate>;
 
 // --- What it does then. The last statement of a rule may end the packet's way through the chain. ---
 

@@ -53,6 +53,9 @@ std::string match_text(const Match& match) {
           [](const DestinationPorts& m) {
             return fmt::format("{} dport {}", to_string(m.protocol), ports_text(m.ports));
           },
+          [](const DestinationPortRange& m) {
+            return fmt::format("{} dport {}", to_string(m.protocol), base::to_string(m.ports));
+          },
           [](const ConnectionState& m) { return fmt::format("ct state {}", fmt::join(state_names(m.any_of), ",")); },
           [](const DestinationWasRedirected&) { return std::string("ct status dnat"); },
           [](const Direction& m) { return fmt::format("ct direction {}", m.reply ? "reply" : "original"); },

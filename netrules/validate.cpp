@@ -99,6 +99,13 @@ Fault ports_fault(Known& known, const DestinationPorts& m) {
   return learn_protocol(known, m.protocol, false);
 }
 
+Fault port_range_fault(Known& known, const DestinationPortRange& m) {
+  if (m.protocol != Protocol::kTcp && m.protocol != Protocol::kUdp) return "matches ports of a protocol without ports";
+  if (m.ports.first == 0) return "matches port 0";
+  if (m.ports.first >= m.ports.last) return "has a range of ports that does not rise";
+  return learn_protocol(known, m.protocol, false);
+}
+
 Fault icmp_fault(Known& known, const IcmpTypeIs& m) {
   if (m.protocol != Protocol::kIcmp && m.protocol != Protocol::kIcmpv6) return "matches ICMP types of another protocol";
   if (!is_sorted_set(m.types)) return "has ICMP types that are not a sorted set";
@@ -123,6 +130,7 @@ Fault match_fault(const Match& match, Known& known, const Reach& reach) {
           [&](const SourceIn& m) { return prefix_fault(known, m.prefix); },
           [&](const DestinationIn& m) { return prefix_fault(known, m.prefix); },
           [&](const DestinationPorts& m) { return ports_fault(known, m); },
+          [&](const DestinationPortRange& m) { return port_range_fault(known, m); },
           [&](const ConnectionState& m) { return when(state_names(m.any_of).empty(), "matches no connection state"); },
           [&](const DestinationWasRedirected&) { return Fault(); },
           [&](const Direction&) { return Fault(); },

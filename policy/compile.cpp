@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/web_ports.h"
+#include "policy/host_ports.h"
 #include "policy/layers.h"
 #include "policy/policy.h"
 #include "policy/policy_data.h"
@@ -26,15 +28,19 @@ class Flattener {
   }
 
   base::Status add(const MergedHost& host);
-  void add_endpoints(std::vector<EndpointRecord> endpoints);
+  void add_endpoints(std::vector<EndpointRecord> endpoints, const std::deque<MergedHost>& hosts);
   void name_records(const std::deque<MergedHost>& hosts);
 
  private:
   void add_rule(const Grant& grant, HostRecord& record);
   void add_rules(const MergedHost& host, HostRecord& record);
   void add_addresses(const MergedHost& host, HostRecord& record);
-  [[nodiscard]] EndpointGroup& group_of(const std::string& name);
-  [[nodiscard]] base::Status decide_https(const MergedHost& host, HostRecord& record) const;
+  [[nodiscard]] EndpointGroup& group_of(const std::string& name, bool wildcard);
+  void add_groups_of_records(const std::deque<MergedHost>& hosts);
+  void add_those_of_wildcards();
+  [[nodiscard]] base::Status decide_https(const MergedHost& host, HostRecord& record);
+  [[nodiscard]] bool is_inspected_somewhere(const HostRecord& record) const;
+  [[nodiscard]] base::Status alpn_contradiction(const MergedHost& host) const;
 
   Policy::Data& data_;
   std::span<const std::string> texts_;
@@ -43,9 +49,10 @@ class Flattener {
 
 void Flattener::add_rule(const Grant& grant, HostRecord& record) {
   data_.rules.push_back({*grant.terms, grant.origin});
-  record.http_somehow = record.http_somehow || grant.terms->http;
+  record.names_ports = record.names_ports || !grant.terms->ports.empty();
+  record.http_somehow = record.http_somehow || grant.terms->admits(Scheme::kHttp, base::kHttpPort);
   record.sets_headers = record.sets_headers || grant.terms->sets_headers();
-  if (!grant.terms->https) return;
+  if (!grant.terms->admits(Scheme::kHttps, base::kHttpsPort)) return;
   if (grant.terms->constrains_request()) {
     if (record.https == HttpsVerdict::kNever) record.https = HttpsVerdict::kInspect;
   } else if (!record.https_open) {
@@ -56,27 +63,45 @@ void Flattener::add_rule(const Grant& grant, HostRecord& record) {
 }
 
 // A request that a rule with headers admits gets them, whatever else admits it too: those rules are asked first. A host
-// that is open for everything needs no other rules.
+// that is open for everything needs no other rules, but for those of other ports.
 void Flattener::add_rules(const MergedHost& host, HostRecord& record) {
   record.rules.begin = static_cast<std::uint32_t>(data_.rules.size());
   for (const bool with_headers : {true, false}) {
-    if (!with_headers && record.open) continue;
     for (const auto& grant : host.grants) {
-      if (grant.terms && grant.terms->sets_headers() == with_headers) add_rule(grant, record);
+      if (!grant.terms || grant.terms->sets_headers() != with_headers) continue;
+      if (with_headers || !record.open || !grant.terms->ports.empty()) add_rule(grant, record);
     }
   }
   record.rules.end = static_cast<std::uint32_t>(data_.rules.size());
-  if (record.sets_headers) record.https = HttpsVerdict::kInspect;
+  const bool with_headers = std::ranges::any_of(data_.rules_of(record), [](const Rule& rule) {
+    return rule.terms.sets_headers() && rule.terms.admits(Scheme::kHttps, base::kHttpsPort);
+  });
+  if (with_headers) record.https = HttpsVerdict::kInspect;
 }
 
-base::Status Flattener::decide_https(const MergedHost& host, HostRecord& record) const {
+bool Flattener::is_inspected_somewhere(const HostRecord& record) const {
+  return std::ranges::any_of(turning_ports(data_, record), [&](std::uint16_t port) {
+    return https_on(data_, record, port).verdict == HttpsVerdict::kInspect;
+  });
+}
+
+base::Status Flattener::alpn_contradiction(const MergedHost& host) const {
+  const SourceText source(data_.files[host.alpn_file], texts_[host.alpn_file], faults_);
+  return source.error(host.alpn_position, fmt::format("'alpn' of {} needs https that passes unopened, but its rules or "
+                                                      "'tls: inspect' look inside",
+                                                      host.pattern.text()));
+}
+
+base::Status Flattener::decide_https(const MergedHost& host, HostRecord& record) {
   record.inspect_wanted = host.tls == TlsMode::kInspect;
-  if (host.tls == TlsMode::kUnstated || record.https == HttpsVerdict::kNever) return {};
-  if (record.inspect_wanted) {
-    record.https = HttpsVerdict::kInspect;
-    return {};
+  if (record.inspect_wanted && record.https != HttpsVerdict::kNever) record.https = HttpsVerdict::kInspect;
+  const bool looks_inside = is_inspected_somewhere(record);
+  if (!host.alpn.empty()) {
+    if (looks_inside) return alpn_contradiction(host);
+    record.alpn = static_cast<std::uint32_t>(data_.alpn.size());
+    data_.alpn.push_back(host.alpn);
   }
-  if (record.https == HttpsVerdict::kPassThrough) return {};
+  if (host.tls != TlsMode::kPassThrough || !looks_inside) return {};
   const auto file = host.tls_origin.file;
   const SourceText source(data_.files[file], texts_[file], faults_);
   if (record.sets_headers) {
@@ -117,8 +142,9 @@ base::Status Flattener::add(const MergedHost& host) {
     record.open = record.https_open = record.http_somehow = true;
     record.https = HttpsVerdict::kPassThrough;
     record.origin = record.https_origin = everything->origin;
-    record.narrowed =
-        std::ranges::any_of(host.grants, [](const Grant& grant) { return grant.terms != nullptr && !grant.optional; });
+    record.narrowed = std::ranges::any_of(host.grants, [](const Grant& grant) {
+      return grant.terms != nullptr && !grant.optional && grant.terms->ports.empty();
+    });
   }
   add_rules(host, record);
   SR_TRY(decide_https(host, record));
@@ -140,30 +166,68 @@ void Flattener::name_records(const std::deque<MergedHost>& hosts) {
   }
 }
 
-// The group of a name, made with the addresses of the host's record if there is none.
-EndpointGroup& Flattener::group_of(const std::string& name) {
+// The group of a name, or of those below it, made with the addresses of the host's record if there is none.
+EndpointGroup& Flattener::group_of(const std::string& name, bool wildcard) {
   auto& entry = data_.table.at(name);
-  if (entry.endpoints != HostTable::kNone) return data_.groups[entry.endpoints];
-  entry.endpoints = static_cast<std::uint32_t>(data_.groups.size());
-  auto& group = data_.groups.emplace_back();
-  const auto* record = data_.record(data_.table.find(name));
+  auto& index = wildcard ? entry.endpoints_below : entry.endpoints;
+  if (index != HostTable::kNone) return data_.groups[index];
+  index = static_cast<std::uint32_t>(data_.groups.size());
+  auto& group =
+      data_.groups.emplace_back(EndpointGroup{.name = name, .wildcard = wildcard, .endpoints = {}, .addresses = {}});
+  // Of names below it, that of any that is not listed itself.
+  const auto* record = data_.record(data_.table.find(wildcard ? std::string(kStar) + name : name));
   const auto permitted = record != nullptr ? data_.addresses_of(*record)
                                            : std::span<const base::Cidr>(data_.addresses).first(data_.listed.size());
   group.addresses.assign(permitted.begin(), permitted.end());
   return group;
 }
 
-void Flattener::add_endpoints(std::vector<EndpointRecord> endpoints) {
+// A host that `domains:` lists below a wildcard of the endpoints has addresses of its own.
+void Flattener::add_groups_of_records(const std::deque<MergedHost>& hosts) {
+  for (const auto& host : hosts) {
+    const auto& name = host.pattern.name.text();
+    if (host.grants.empty() || data_.table.find(name).endpoints == HostTable::kNone) continue;
+    static_cast<void>(group_of(name, host.pattern.wildcard));
+  }
+}
+
+// So that one group says all about a name.
+void Flattener::add_those_of_wildcards() {
+  const std::vector<EndpointGroup> own = data_.groups;
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    std::string_view above = own[i].name;
+    for (bool first = true; !above.empty(); first = false) {
+      const auto* entry = first && own[i].wildcard ? nullptr : data_.table.entry(above);
+      if (entry != nullptr && entry->endpoints_below != HostTable::kNone) {
+        const auto& more = own[entry->endpoints_below];
+        auto& group = data_.groups[i];
+        group.endpoints.insert(group.endpoints.end(), more.endpoints.begin(), more.endpoints.end());
+        group.addresses.insert(group.addresses.end(), more.addresses.begin(), more.addresses.end());
+      }
+      const auto dot = above.find('.');
+      above = dot == std::string_view::npos ? std::string_view{} : above.substr(dot + 1);
+    }
+  }
+}
+
+void Flattener::add_endpoints(std::vector<EndpointRecord> endpoints, const std::deque<MergedHost>& hosts) {
   data_.endpoints = std::move(endpoints);
+  bool below = false;
   for (std::uint32_t i = 0; i < data_.endpoints.size(); ++i) {
     auto& endpoint = data_.endpoints[i];
     endpoint.permitted = endpoint.addresses;
     if (endpoint.by_address) continue;
     for (const auto& listed : data_.listed) endpoint.permitted.push_back(listed.range);
-    auto& group = group_of(endpoint.name);
+    const bool wildcard = endpoint.name.starts_with(kStar);
+    below = below || wildcard;
+    auto& group = group_of(wildcard ? endpoint.name.substr(kStar.size()) : endpoint.name, wildcard);
     group.endpoints.push_back(i);
     group.addresses.insert(group.addresses.end(), endpoint.addresses.begin(), endpoint.addresses.end());
   }
+  if (!below) return;
+  data_.table.look_for_endpoints_below();
+  add_groups_of_records(hosts);
+  add_those_of_wildcards();
 }
 
 using Documents = std::vector<base::Result<PolicyDocument>>;
@@ -218,7 +282,7 @@ base::Status flatten(Layers& merged, Policy::Data& data, std::span<const std::st
     if (faults == nullptr) break;
   }
   SR_TRY(std::move(first));
-  flat.add_endpoints(std::move(merged.endpoints()));
+  flat.add_endpoints(std::move(merged.endpoints()), merged.hosts());
   flat.name_records(merged.hosts());
   return {};
 }
@@ -308,6 +372,15 @@ DeniedNames Policy::denied_names() const {
 }
 bool Policy::denies_everything() const {
   return data_->mode == Mode::kEnforce && data_->records.empty() && data_->endpoints.empty();
+}
+base::PortRanges Policy::domain_ports() const {
+  base::PortRanges ports;
+  for (const auto& rule : data_->rules) {
+    if (!rule.terms.ports.empty()) ports.insert(ports.end(), rule.terms.ports.begin(), rule.terms.ports.end());
+  }
+  ports = base::normalised(std::move(ports));
+  std::erase_if(ports, [](const auto& range) { return range.is_single() && base::is_web_port(range.first); });
+  return ports;
 }
 std::size_t Policy::host_count() const {
   return data_->records.size();

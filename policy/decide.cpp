@@ -5,6 +5,7 @@
 
 #include "base/web_ports.h"
 #include "policy/address_class.h"
+#include "policy/host_ports.h"
 #include "policy/policy.h"
 #include "policy/policy_data.h"
 #include "policy/special_names.h"
@@ -28,6 +29,9 @@ class Decider {
   [[nodiscard]] Decision packet() const;
 
   [[nodiscard]] Decision https_to(const base::HostName& name) const;
+  [[nodiscard]] Decision unopened(const HostRecord& record, const HttpsOnPort& https) const;
+  [[nodiscard]] const HostRecord* record_deciding(const base::HostName& name, Scheme scheme) const;
+  [[nodiscard]] bool opens(const HostRecord& record, Scheme scheme) const;
   [[nodiscard]] Decision https_request(const HostRecord& record) const;
   [[nodiscard]] Decision http_request(const HostRecord& record) const;
   [[nodiscard]] Decision first_match(const HostRecord& record, Scheme scheme) const;
@@ -36,6 +40,8 @@ class Decider {
 
   [[nodiscard]] Decision nameless_request() const;
   [[nodiscard]] Decision named_endpoint(const base::HostName& name) const;
+  [[nodiscard]] Decision beyond_domains(const base::HostName& name) const;
+  [[nodiscard]] Decision tunnel_to(const base::HostName& name) const;
   [[nodiscard]] Decision addressed_endpoint(const base::Endpoint& destination) const;
   [[nodiscard]] Decision endpoint_of_resolved_name(const base::Endpoint& destination) const;
   [[nodiscard]] bool serves(const EndpointRecord& endpoint, std::uint16_t port) const;
@@ -66,7 +72,7 @@ Decision Decider::allowed_by(const EndpointRecord& endpoint) const {
 }
 
 bool Decider::serves(const EndpointRecord& endpoint, std::uint16_t port) const {
-  return endpoint.transport == facts_.transport && std::ranges::binary_search(endpoint.ports, port);
+  return endpoint.transport == facts_.transport && base::contains(endpoint.ports, port);
 }
 
 // A name is resolved if anything at all could be allowed there.
@@ -99,7 +105,7 @@ bool Decider::has_txt(const EndpointGroup& group) const {
 Decision Decider::tls() const {
   if (!facts_.sni) return deny(Reason::kNoSni);
   if (names_disagree()) return deny(Reason::kNameMismatch);
-  const auto decision = facts_.port == base::kHttpsPort ? https_to(*facts_.sni) : named_endpoint(*facts_.sni);
+  const auto decision = https_to(*facts_.sni);
   // Where TLS ends at the gateway, the inner hello is never opened by anybody.
   const bool unseen = decision.allowed() && decision.treatment == Treatment::kPassThrough;
   if (!unseen || !facts_.encrypted_client_hello || data_.ech == EchMode::kPass) return decision;
@@ -111,22 +117,38 @@ Decision Decider::tls() const {
 
 // An https connection of which no request is known yet.
 Decision Decider::https_to(const base::HostName& name) const {
-  if (facts_.transport != Transport::kTcp) return deny(Reason::kQuicRefused);
-  const HostRecord* record = data_.record(data_.table.find(name.text()));
-  if (record == nullptr) return deny(Reason::kHostNotAllowed);
-  switch (record->https) {
-    case HttpsVerdict::kNever:
-      return about(*record, Action::kDeny, Reason::kHttpsNotPermitted, record->origin);
-    case HttpsVerdict::kPassThrough:
-      return about(*record, Action::kAllow, record->open ? Reason::kAllowed : Reason::kRequestRuleMatched,
-                   record->https_origin);
-    case HttpsVerdict::kInspect:
-      break;
-  }
+  if (facts_.port == base::kHttpsPort && facts_.transport != Transport::kTcp) return deny(Reason::kQuicRefused);
+  const HostRecord* record = record_deciding(name, Scheme::kHttps);
+  if (record == nullptr) return beyond_domains(name);
+  const auto https = https_on(data_, *record, facts_.port);
+  if (https.verdict != HttpsVerdict::kInspect) return unopened(*record, https);
   auto decision = about(*record, Action::kAllow, Reason::kRequestRuleMatched, record->origin);
-  decision.request_rules_pending = !record->https_open;
+  decision.request_rules_pending = !https.open;
   decision.treatment = Treatment::kInspect;
   return decision;
+}
+
+// Of https that is never looked into.
+Decision Decider::unopened(const HostRecord& record, const HttpsOnPort& https) const {
+  if (https.verdict == HttpsVerdict::kNever) {
+    return about(record, Action::kDeny, Reason::kHttpsNotPermitted, record.origin);
+  }
+  auto decision = about(record, Action::kAllow,
+                        opens(record, Scheme::kHttps) ? Reason::kAllowed : Reason::kRequestRuleMatched, https.origin);
+  decision.admitted_alpn = data_.alpn_of(record);
+  return decision;
+}
+
+// The entry of `domains:` that decides this scheme on the flow's port.
+const HostRecord* Decider::record_deciding(const base::HostName& name, Scheme scheme) const {
+  if (facts_.transport != Transport::kTcp) return nullptr;
+  const HostRecord* record = data_.record(data_.table.find(name.text()));
+  return record != nullptr && decides_port(data_, *record, scheme, facts_.port) ? record : nullptr;
+}
+
+// Everything may pass, on the port that the scheme has where no entry says another.
+bool Decider::opens(const HostRecord& record, Scheme scheme) const {
+  return record.open && facts_.port == (scheme == Scheme::kHttp ? base::kHttpPort : base::kHttpsPort);
 }
 
 Decision Decider::admitted_by(const HostRecord& record, const Rule& rule) const {
@@ -145,8 +167,9 @@ std::string_view Decider::override_of(const RuleTerms& terms) const {
 
 Decision Decider::first_match(const HostRecord& record, Scheme scheme) const {
   const auto rules = data_.rules_of(record);
-  if (record.open && rules.empty()) return about(record, Action::kAllow, Reason::kAllowed, record.origin);
-  RequestView request{.scheme = scheme, .method = facts_.method, .target = {}};
+  const bool open = opens(record, scheme);
+  if (open && rules.empty()) return about(record, Action::kAllow, Reason::kAllowed, record.origin);
+  RequestView request{.scheme = scheme, .port = facts_.port, .method = facts_.method, .target = {}};
   if (facts_.target) request.target = parse_target(*facts_.target);
   const Rule* pending = nullptr;
   const Rule* overridden = nullptr;
@@ -160,7 +183,7 @@ Decision Decider::first_match(const HostRecord& record, Scheme scheme) const {
     if (found == Match::kYes) return admitted_by(record, rule);
     if (found == Match::kPending && pending == nullptr) pending = &rule;
   }
-  if (record.open) return about(record, Action::kAllow, Reason::kAllowed, record.origin);
+  if (open) return about(record, Action::kAllow, Reason::kAllowed, record.origin);
   if (pending == nullptr && overridden != nullptr) {
     auto decision = about(record, Action::kDeny, Reason::kOverrideHeader, overridden->origin);
     decision.override_header = override_of(overridden->terms);
@@ -173,22 +196,17 @@ Decision Decider::first_match(const HostRecord& record, Scheme scheme) const {
 }
 
 Decision Decider::https_request(const HostRecord& record) const {
-  switch (record.https) {
-    case HttpsVerdict::kNever:
-      return about(record, Action::kDeny, Reason::kHttpsNotPermitted, record.origin);
-    case HttpsVerdict::kPassThrough:
-      return about(record, Action::kAllow, record.open ? Reason::kAllowed : Reason::kRequestRuleMatched,
-                   record.https_origin);
-    case HttpsVerdict::kInspect:
-      break;
-  }
+  const auto https = https_on(data_, record, facts_.port);
+  if (https.verdict != HttpsVerdict::kInspect) return unopened(record, https);
   auto decision = first_match(record, Scheme::kHttps);
   decision.treatment = Treatment::kInspect;
   return decision;
 }
 
 Decision Decider::http_request(const HostRecord& record) const {
-  if (!record.http_somehow) return about(record, Action::kDeny, Reason::kSchemeNotPermitted, record.origin);
+  if (!has_http_on(data_, record, facts_.port)) {
+    return about(record, Action::kDeny, Reason::kSchemeNotPermitted, record.origin);
+  }
   return first_match(record, Scheme::kHttp);
 }
 
@@ -208,19 +226,32 @@ Decision Decider::http() const {
   if (facts_.scheme == Scheme::kNone) return deny(Reason::kMalformed);
   if (facts_.transport != Transport::kTcp) return deny(Reason::kQuicRefused);
   const bool https = facts_.scheme == Scheme::kHttps;
-  if (facts_.port != (https ? base::kHttpsPort : base::kHttpPort)) return named_endpoint(*facts_.host);
-  const HostRecord* record = data_.record(data_.table.find(facts_.host->text()));
-  if (record == nullptr) return deny(Reason::kHostNotAllowed);
+  const HostRecord* record = record_deciding(*facts_.host, facts_.scheme);
+  if (record == nullptr) return beyond_domains(*facts_.host);
   return https ? https_request(*record) : http_request(*record);
 }
 
 Decision Decider::connect() const {
   if (names_disagree()) return deny(Reason::kNameMismatch);
-  if (facts_.host) return facts_.port == base::kHttpsPort ? https_to(*facts_.host) : named_endpoint(*facts_.host);
+  if (facts_.host) return tunnel_to(*facts_.host);
   // CONNECT to an address: the authority is the destination.
   const bool addressed = facts_.original_destination && facts_.original_destination->port == facts_.port;
   if (!addressed) return deny(Reason::kInvalidName);
   return addressed_endpoint(*facts_.original_destination);
+}
+
+// What it carries is not known yet: anything that may be.
+Decision Decider::tunnel_to(const base::HostName& name) const {
+  auto endpoint = named_endpoint(name);
+  const HostRecord* record = facts_.opaque ? nullptr : record_deciding(name, Scheme::kHttps);
+  if (facts_.opaque) return endpoint;
+  if (record == nullptr) return facts_.port == base::kHttpsPort ? https_to(name) : endpoint;
+  auto decision = https_to(name);
+  if (!decision.allowed() && has_http_on(data_, *record, facts_.port)) {
+    decision = about(*record, Action::kAllow, Reason::kRequestRuleMatched, record->origin);
+    decision.request_rules_pending = true;
+  }
+  return decision.allowed() || !endpoint.allowed() ? decision : endpoint;
 }
 
 Decision Decider::named_endpoint(const base::HostName& name) const {
@@ -236,6 +267,15 @@ Decision Decider::named_endpoint(const base::HostName& name) const {
   }
   const bool known = found.record != HostTable::kNone || found.endpoints != HostTable::kNone;
   return deny(known ? Reason::kEndpointNotAllowed : Reason::kHostNotAllowed);
+}
+
+// A host or a port of it that `domains:` does not list: it may be an endpoint's.
+Decision Decider::beyond_domains(const base::HostName& name) const {
+  auto decision = named_endpoint(name);
+  const bool usual = facts_.port == (facts_.scheme == Scheme::kHttp ? base::kHttpPort : base::kHttpsPort);
+  const bool listed = data_.table.find(name.text()).record != HostTable::kNone;
+  if (decision.reason == Reason::kEndpointNotAllowed && usual && !listed) decision = deny(Reason::kHostNotAllowed);
+  return decision;
 }
 
 Decision Decider::addressed_endpoint(const base::Endpoint& destination) const {
@@ -261,12 +301,12 @@ Decision Decider::endpoint_of_resolved_name(const base::Endpoint& destination) c
       if (!serves(endpoint, destination.port)) continue;
       const auto fixed = data_.static_addresses(name.text());
       const auto leads_to = facts_.translated.value_or(destination.address);
-      if (may_dial(leads_to, endpoint.permitted) || may_dial_static(destination.address, fixed)) {
-        auto allowed = allowed_by(endpoint);
-        if (allowed.allowed()) allowed.static_addresses = fixed;
-        return allowed;
-      }
       refused = allowed_by(endpoint);
+      refused.endpoint_name = &name;
+      if (may_dial(leads_to, endpoint.permitted) || may_dial_static(destination.address, fixed)) {
+        if (refused.allowed()) refused.static_addresses = fixed;
+        return refused;
+      }
       refused.action = Action::kDeny;
       refused.reason = Reason::kPrivateAddress;
       refused.refused_address = destination.address;

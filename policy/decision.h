@@ -33,11 +33,13 @@ struct FlowFacts {
   std::optional<base::IpAddress> host_address{};         // an address that stands where a request names its host
   std::uint16_t port = 0;                                // destination port; 0 for DNS questions
   Scheme scheme = Scheme::kNone;
+  bool opaque = false;                  // what was said is neither HTTP nor TLS
   bool encrypted_client_hello = false;  // the TLS ClientHello carries one (RFC 9849), or a GREASE that looks the same
   std::optional<std::string_view> method{};
-  std::optional<std::string_view> target{};          // origin-form "path?query", as the client sent it
-  OverrideHeaders overrides{};                       // that the request brings
-  std::span<const base::HostName> resolved_names{};  // for endpoints: names whose answers held original_destination
+  std::optional<std::string_view> target{};  // origin-form "path?query", as the client sent it
+  OverrideHeaders overrides{};               // that the request brings
+  // For endpoints: names whose answers held original_destination. On ports 80 and 443 those that this client was given.
+  std::span<const base::HostName> resolved_names{};
 };
 
 enum class Action : std::uint8_t { kDeny, kAllow };
@@ -93,6 +95,7 @@ struct Decision {
   std::span<const base::IpAddress>
       static_addresses{};                            // of the allowed name, by `hosts:`: listed as if by `addresses:`
   bool txt = false;                                  // of a DNS question: TXT records may be fetched
+  std::span<const std::string> admitted_alpn{};      // protocols besides HTTP that TLS may be for
   bool request_rules_pending = false;                // allowed so far, but method or path still to be decided
   std::span<const HeaderTransform> transforms{};     // to apply; only for an allowed, inspected https request
   bool by_method = false;                            // the rule that admits is about methods
@@ -100,6 +103,7 @@ struct Decision {
   std::string_view override_header{};                // with kOverrideHeader: its name; static text
   bool local_name = false;                           // denied, and never passed because the mode is observe
   std::optional<base::IpAddress> refused_address{};  // a private one that the name resolves to
+  const base::HostName* endpoint_name = nullptr;     // the one of the flow's resolved names that decided; borrowed
 
   [[nodiscard]] bool allowed() const { return action == Action::kAllow; }
 };

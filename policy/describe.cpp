@@ -35,6 +35,13 @@ std::string addresses_text(std::span<const base::Cidr> addresses) {
   return fmt::format("; may resolve to the private {}", fmt::join(texts, " "));
 }
 
+std::string alpn_text(std::span<const std::string> alpn) {
+  if (alpn.empty()) return {};
+  std::vector<std::string> shown;
+  for (const auto& protocol : alpn) shown.push_back(base::shown(protocol));
+  return fmt::format("; TLS for {} too", fmt::join(shown, " "));
+}
+
 std::string_view transport_name(Transport transport) {
   return transport == Transport::kUdp ? "udp" : "tcp";
 }
@@ -57,8 +64,7 @@ bool is_agents_loopback(const EndpointRecord& endpoint) {
 
 bool has_container_engine(const EndpointRecord& endpoint) {
   constexpr std::array<std::uint16_t, 2> kDockerPorts{2375, 2376};
-  return std::ranges::any_of(kDockerPorts,
-                             [&](std::uint16_t port) { return std::ranges::binary_search(endpoint.ports, port); });
+  return std::ranges::any_of(kDockerPorts, [&](std::uint16_t port) { return base::contains(endpoint.ports, port); });
 }
 
 }  // namespace
@@ -78,9 +84,9 @@ std::string Policy::describe() const {
   std::string out;
   for (const auto& record : data.records) {
     const std::string what = std::string(record.open ? ", http and https" : "") + (record.txt ? ", DNS TXT" : "");
-    out += fmt::format("{:<{}}  {}{}{}{}  ({})\n", record.pattern, width, meaning_of_pattern(record.pattern), what,
-                       meaning_of_https(record), addresses_text(data.own_addresses_of(record)),
-                       base::shown(place_of(data.line(record.origin))));
+    out += fmt::format("{:<{}}  {}{}{}{}{}  ({})\n", record.pattern, width, meaning_of_pattern(record.pattern), what,
+                       meaning_of_https(record), alpn_text(data.alpn_of(record)),
+                       addresses_text(data.own_addresses_of(record)), base::shown(place_of(data.line(record.origin))));
     for (const auto& rule : data.rules_of(record)) {
       out += fmt::format("{:<{}}    {}  ({})\n", "", width, soleroute::policy::describe(rule.terms),
                          base::shown(place_of(data.line(rule.origin))));
@@ -88,7 +94,7 @@ std::string Policy::describe() const {
   }
   for (const auto& endpoint : data.endpoints) {
     out += fmt::format("{:<{}}  {} port {}{}  ({})\n", endpoint.name, width, transport_name(endpoint.transport),
-                       fmt::join(endpoint.ports, ", "),
+                       base::to_string(endpoint.ports),
                        endpoint.by_address ? std::string{} : addresses_text(endpoint.addresses),
                        base::shown(place_of(data.line(endpoint.origin))));
   }
@@ -176,15 +182,27 @@ std::vector<std::string> Policy::warnings() const {
       warn(endpoint.origin,
            fmt::format("{}: inside, this is the agent's own loopback, which no policy is asked about. For a service of "
                        "this machine: endpoints: [{{host: {}, port: {}}}]",
-                       endpoint.name, kHostServiceName, endpoint.ports.front()));
+                       endpoint.name, kHostServiceName, endpoint.ports.front().first));
     }
     if (is_host_service_name(endpoint.name) && has_container_engine(endpoint)) {
       warn(endpoint.origin, fmt::format("{}: a container engine's API gives the whole machine away", endpoint.name));
     }
-    if (std::ranges::binary_search(endpoint.ports, kDnsPort)) {
+    if (!endpoint.by_address && endpoint.name.starts_with(kStar) &&
+        is_shared_suffix(std::string_view(endpoint.name).substr(kStar.size()))) {
+      warn(endpoint.origin, fmt::format("{}: anyone can register names below it", endpoint.name));
+    }
+    const bool web = endpoint.transport == Transport::kTcp && (base::contains(endpoint.ports, base::kHttpPort) ||
+                                                               base::contains(endpoint.ports, base::kHttpsPort));
+    if (!endpoint.by_address && web) {
+      warn(endpoint.origin,
+           fmt::format("{}: on ports 80 and 443 of this host, what is neither HTTP nor TLS passes unread; an address "
+                       "that it shares with other names (a CDN) leads to them too",
+                       endpoint.name));
+    }
+    if (base::contains(endpoint.ports, kDnsPort)) {
       warn(endpoint.origin,
            fmt::format("{} port 53: DNS is always answered by the gateway, so this has no effect", endpoint.name));
-    } else if (endpoint.transport == Transport::kUdp && std::ranges::binary_search(endpoint.ports, base::kHttpsPort)) {
+    } else if (endpoint.transport == Transport::kUdp && base::contains(endpoint.ports, base::kHttpsPort)) {
       warn(endpoint.origin, fmt::format("{} udp port 443: QUIC passes unread, to whatever name", endpoint.name));
     }
   }

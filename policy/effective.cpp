@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -42,20 +43,46 @@ Json json_of(const RuleTerms& terms) {
   return rule;
 }
 
-Json json_of(const Policy::Data& data, const HostRecord& record) {
+Json json_of(const base::PortRanges& ports) {
+  Json out = Json::array();
+  for (const auto& range : ports) out.push_back(range.is_single() ? Json(range.first) : Json(base::to_string(range)));
+  return out;
+}
+
+Json head_of(const Policy::Data& data, const HostRecord& record) {
   Json host = {{"host", record.pattern}};
   if (const auto own = data.own_addresses_of(record); !own.empty()) host["addresses"] = texts_of(own);
   if (record.inspect_wanted) host["tls"] = "inspect";
   if (record.txt) host["txt"] = true;
-  if (record.open) return host;
-  for (const auto& rule : data.rules_of(record)) host["rules"].push_back(json_of(rule.terms));
+  const auto alpn = data.alpn_of(record);
+  if (!alpn.empty()) host["alpn"] = std::vector<std::string>(alpn.begin(), alpn.end());
   return host;
+}
+
+// An item for each list of ports that its rules have: `ports` are an item's.
+void add_items(const Policy::Data& data, const HostRecord& record, Json& out) {
+  std::vector<base::PortRanges> seen;
+  if (record.open) {
+    seen.emplace_back();
+    out.push_back(head_of(data, record));
+  }
+  for (const auto& first : data.rules_of(record)) {
+    const auto& ports = first.terms.ports;
+    if (std::ranges::find(seen, ports) != seen.end()) continue;
+    seen.push_back(ports);
+    Json host = head_of(data, record);
+    if (!ports.empty()) host["ports"] = json_of(ports);
+    for (const auto& rule : data.rules_of(record)) {
+      if (rule.terms.ports == ports) host["rules"].push_back(json_of(rule.terms));
+    }
+    out.push_back(std::move(host));
+  }
 }
 
 Json json_of(const EndpointRecord& endpoint) {
   Json out;
   out[endpoint.by_address ? "cidr" : "host"] = endpoint.name;
-  out["ports"] = endpoint.ports;
+  out["ports"] = json_of(endpoint.ports);
   out["protocol"] = endpoint.transport == Transport::kUdp ? "udp" : "tcp";
   if (!endpoint.by_address && !endpoint.addresses.empty()) out["addresses"] = texts_of(endpoint.addresses);
   if (endpoint.txt) out["txt"] = true;
@@ -78,8 +105,8 @@ std::string line_of(const Policy::Data& data, const HostRecord& record) {
   if (record.pattern.starts_with("*.")) out += fmt::format(" ({} and its subdomains)", record.pattern.substr(2));
   if (record.open) out += ": everything, http and https";
   out += '\n';
-  if (record.open) return out;
   for (const auto& rule : data.rules_of(record)) {
+    if (record.open && rule.terms.ports.empty()) continue;
     RuleTerms asked = rule.terms;
     asked.transforms.clear();
     out += fmt::format("    {}{}\n", describe(asked),
@@ -97,7 +124,7 @@ std::string effective_text(const Policy& policy) {
   for (const auto& record : data.records) out += line_of(data, record);
   for (const auto& endpoint : data.endpoints) {
     out += fmt::format("{}: {} port {}\n", endpoint.name, endpoint.transport == Transport::kUdp ? "udp" : "tcp",
-                       fmt::join(endpoint.ports, ", "));
+                       base::to_string(endpoint.ports));
   }
   for (const auto& [name, addresses] : allowed_hosts(policy)) {
     std::string texts;
@@ -126,7 +153,7 @@ std::string effective_json(const Policy& policy) {
   for (const auto& listed : data.listed) out["addresses"].push_back(listed.range.to_string());
   if (data.ech == EchMode::kDeny) out["ech"] = "deny";
   if (data.denied_names == DeniedNames::kNxdomain) out["denied_names"] = "nxdomain";
-  for (const auto& record : data.records) out["domains"].push_back(json_of(data, record));
+  for (const auto& record : data.records) add_items(data, record, out["domains"]);
   for (const auto& endpoint : data.endpoints) out["endpoints"].push_back(json_of(endpoint));
   return out.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
 }

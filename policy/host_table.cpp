@@ -87,13 +87,15 @@ HostTable::Found HostTable::find(std::string_view name) const {
 
   Found found;
   if (const Slot* whole = probe(finish(hash), name)) {
-    found.endpoints = whole->entry.endpoints;
+    found.endpoints = whole->entry.endpoints != kNone ? whole->entry.endpoints : whole->entry.endpoints_below;
     found.record = whole->entry.exact != kNone ? whole->entry.exact : whole->entry.wildcard;
   }
-  while (found.record == kNone && count > 0) {
+  while (count > 0 && (found.record == kNone || (found.endpoints == kNone && has_endpoints_below_))) {
     const Suffix& suffix = suffixes[--count];
     const Slot* slot = probe(suffix.hash, name.substr(suffix.begin));
-    if (slot != nullptr) found.record = slot->entry.wildcard;
+    if (slot == nullptr) continue;
+    if (found.record == kNone) found.record = slot->entry.wildcard;
+    if (found.endpoints == kNone) found.endpoints = slot->entry.endpoints_below;
   }
   return found;
 }

@@ -16,9 +16,10 @@ class HostTable {
   static constexpr std::uint32_t kNone = 0xffffffff;
 
   struct Entry {
-    std::uint32_t exact = kNone;      // the record for this name alone
-    std::uint32_t wildcard = kNone;   // the record for this name and everything below
-    std::uint32_t endpoints = kNone;  // the endpoints of this name
+    std::uint32_t exact = kNone;            // the record for this name alone
+    std::uint32_t wildcard = kNone;         // the record for this name and everything below
+    std::uint32_t endpoints = kNone;        // the endpoints of this name
+    std::uint32_t endpoints_below = kNone;  // those of this name and everything below
   };
 
   // `names`: how many different names there will be at most.
@@ -26,6 +27,8 @@ class HostTable {
 
   // The entry of `name`, made if there is none.
   [[nodiscard]] Entry& at(std::string_view name);
+  // Once endpoints of names below another are entered: without it no name is looked for there.
+  void look_for_endpoints_below() { has_endpoints_below_ = true; }
   // The entry of exactly this name, if there is one.
   [[nodiscard]] const Entry* entry(std::string_view name) const;
 
@@ -33,8 +36,8 @@ class HostTable {
   [[nodiscard]] std::string_view text(std::string_view name, bool wildcard) const;
 
   struct Found {
-    std::uint32_t record = kNone;  // exact before wildcard, the longest wildcard first
-    std::uint32_t endpoints = kNone;
+    std::uint32_t record = kNone;     // exact before wildcard, the longest wildcard first
+    std::uint32_t endpoints = kNone;  // likewise
   };
   [[nodiscard]] Found find(std::string_view name) const;
 
@@ -47,6 +50,7 @@ class HostTable {
   };
   [[nodiscard]] const Slot* probe(std::uint64_t hash, std::string_view name) const;
 
+  bool has_endpoints_below_ = false;
   std::vector<Slot> slots_;  // a power of two, at most half full
   std::string names_;        // every name with "*." in front, which serves the text of both
 };

@@ -14,9 +14,10 @@ std::shared_ptr<const RuleTerms> readonly_terms() {
   return std::make_shared<const RuleTerms>(std::move(terms));
 }
 
-void add_missing(std::vector<base::Cidr>& to, const std::vector<base::Cidr>& from) {
-  for (const auto& range : from) {
-    if (std::ranges::find(to, range) == to.end()) to.push_back(range);
+template <class T>
+void add_missing(std::vector<T>& to, const std::vector<T>& from) {
+  for (const auto& one : from) {
+    if (std::ranges::find(to, one) == to.end()) to.push_back(one);
   }
 }
 
@@ -150,6 +151,11 @@ void Layers::widen(MergedHost& host) {
       for (const auto& given : wildcard.grants) grant(host, given);
       add_missing(host.addresses, wildcard.addresses);
       for (const auto& listed : wildcard.service_addresses) add_service_addresses(host, listed);
+      add_missing(host.alpn, wildcard.alpn);
+      if (host.alpn_position.line == 0) {
+        host.alpn_position = wildcard.alpn_position;
+        host.alpn_file = wildcard.alpn_file;
+      }
       if (host.tls == TlsMode::kUnstated) {
         host.tls = wildcard.tls;
         host.tls_origin = wildcard.tls_origin;
@@ -172,6 +178,7 @@ void Layers::add_domain(DomainEntry entry, std::uint32_t file) {
     merged.service_addresses.clear();
     merged.txt = false;
     merged.tls = TlsMode::kUnstated;
+    merged.alpn.clear();
   }
   if (entry.rules.empty()) grant(merged, {nullptr, origin, {}});
   for (auto& rule : entry.rules) {
@@ -180,6 +187,11 @@ void Layers::add_domain(DomainEntry entry, std::uint32_t file) {
   }
   add_missing(merged.addresses, entry.addresses);
   merged.txt = merged.txt || entry.txt;
+  if (!entry.alpn.empty()) {
+    add_missing(merged.alpn, entry.alpn);
+    merged.alpn_position = entry.alpn_position;
+    merged.alpn_file = file;
+  }
   if (entry.tls == TlsMode::kUnstated) return;
   merged.tls = entry.tls;
   merged.tls_origin = {file, entry.tls_position.line};

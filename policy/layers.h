@@ -46,6 +46,9 @@ struct MergedHost {
   Origin tls_origin{};
   Position tls_position{};
   bool txt = false;
+  std::vector<std::string> alpn{};
+  Position alpn_position{};  // in `alpn_file`: the last layer that lists one
+  std::uint32_t alpn_file = 0;
 };
 
 // A service that some entry names, over all layers.

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/port_range.h"
 #include "base/result.h"
 #include "policy/decision.h"
 #include "policy/policy_faults.h"
@@ -35,9 +36,9 @@ struct PolicySource {
 
 struct EndpointView {  // one compiled `endpoints:` item, for rule planning and the DNS path
   Transport transport = Transport::kTcp;
-  std::string_view host;                 // empty if by address
-  base::Cidr cidr;                       // valid if host is empty
-  std::span<const std::uint16_t> ports;  // sorted, never empty
+  std::string_view host;                   // empty if by address; "*.example.com" for it and every name below
+  base::Cidr cidr;                         // valid if host is empty
+  std::span<const base::PortRange> ports;  // sorted, apart, never empty
   SourceLine line;
 };
 
@@ -69,6 +70,8 @@ class Policy {
   [[nodiscard]] std::vector<EndpointView> endpoints() const;
   // What `hosts:` says of a name; empty: nothing.
   [[nodiscard]] std::span<const base::IpAddress> static_addresses(const base::HostName& name) const;
+  // Ports besides 80 and 443 that entries of `domains:` list, sorted and apart.
+  [[nodiscard]] base::PortRanges domain_ports() const;
   // Every range that an entry or an endpoint lists, in no order: networks that this policy knows.
   [[nodiscard]] std::vector<base::Cidr> listed_ranges() const;
   // What this policy sends secrets as, each once, in the order of first mention.

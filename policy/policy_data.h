@@ -28,6 +28,7 @@ struct IndexRange {
 };
 
 // One cache line: a decision about a host touches a slot of the table, its name, and this.
+// `https`, `https_open`, `http_somehow`: on ports 443 and 80. host_ports.h says it of others.
 struct alignas(64) HostRecord {
   std::string_view pattern;  // "*.example.com", in the table's text
   Origin origin;             // the entry that lets everything pass, or else the first entry for this host
@@ -39,10 +40,12 @@ struct alignas(64) HostRecord {
   bool from_service = false;    // by no entry of `domains:`
   bool narrowed = false;        // open, although another entry gives it rules
   bool sets_headers = false;    // some rule does: https is inspected, whatever else admits it
+  bool names_ports = false;     // some rule does
   HttpsVerdict https = HttpsVerdict::kNever;
   bool txt = false;    // TXT records too
   IndexRange rules{};  // in the order in which they are asked: those that set headers first
   IndexRange addresses{};
+  std::uint32_t alpn = HostTable::kNone;  // what else TLS may be for
 };
 
 // A non-public range of the whole policy: any listed name may resolve to it.
@@ -60,18 +63,20 @@ using StaticHosts = std::map<std::string, StaticAddresses, std::less<>>;
 
 struct EndpointRecord {
   Transport transport = Transport::kTcp;
-  std::string name;  // the host, or the range as text
+  std::string name;  // the host as written ("*.example.com"), or the range as text
   bool by_address = false;
   base::Cidr cidr;
-  std::vector<std::uint16_t> ports;
+  base::PortRanges ports;             // sorted, apart
   std::vector<base::Cidr> addresses;  // non-public addresses it may lead to, as it lists them
   Origin origin;
   bool txt = false;
   std::vector<base::Cidr> permitted{};  // those, and with a name those of the whole policy
 };
 
-// All endpoints of one host.
+// All endpoints of one host, or of the names below one: those of every wildcard above are among them.
 struct EndpointGroup {
+  std::string name;
+  bool wildcard = false;
   std::vector<std::uint32_t> endpoints;
   std::vector<base::Cidr> addresses;  // of all of them, and of the host's record: what DNS may answer
 };
@@ -97,6 +102,7 @@ struct Policy::Data {
   std::vector<EndpointRecord> endpoints;
   std::vector<EndpointGroup> groups;
   std::vector<UnusedGroup> unused_groups;
+  std::vector<std::vector<std::string>> alpn;  // of hosts, by HostRecord::alpn
   HostTable table;
   Mode mode = Mode::kEnforce;
   EchMode ech = EchMode::kPass;
@@ -119,6 +125,9 @@ struct Policy::Data {
   [[nodiscard]] std::span<const base::IpAddress> static_addresses(std::string_view name) const {
     const auto found = hosts.find(name);
     return found == hosts.end() ? std::span<const base::IpAddress>{} : std::span(found->second.addresses);
+  }
+  [[nodiscard]] std::span<const std::string> alpn_of(const HostRecord& record) const {
+    return record.alpn == HostTable::kNone ? std::span<const std::string>{} : std::span(alpn[record.alpn]);
   }
   [[nodiscard]] SourceLine line(const Origin& origin) const { return {files[origin.file], origin.line}; }
 };

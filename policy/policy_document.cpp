@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/web_ports.h"
 #include "policy/github_reader.h"
+#include "policy/port_reader.h"
 #include "policy/rule_reader.h"
 #include "policy/service_catalog.h"
 #include "policy/source_text.h"
@@ -44,6 +45,7 @@ class PolicyReader {
   Status merge_mode(const YamlNode& node, bool& replace) const;
   Status addresses(const YamlNode& node, std::vector<base::Cidr>& out) const;
   Status tls(const YamlNode& node, DomainEntry& entry) const;
+  Status alpn(const YamlNode& node, DomainEntry& entry) const;
   Status settle_transforms(const YamlNode& host_node, const std::vector<HeaderTransform>& transforms,
                            DomainEntry& entry) const;
   Status service_name(const YamlNode& node, ServiceEntry& entry) const;
@@ -57,7 +59,6 @@ class PolicyReader {
   Status endpoint_is_whole(const YamlNode& node, EndpointEntry& entry) const;
   Status flag(const YamlNode& node, std::string_view what, bool& out) const;
   Status cidr(const YamlNode& node, std::string_view what, base::Cidr& out) const;
-  Status port(const YamlNode& node, EndpointEntry& entry) const;
   Status static_address(const YamlNode& node, StaticHost& entry) const;
   Status static_hosts(const YamlNode& node, std::vector<StaticHost>& out) const;
 
@@ -113,6 +114,22 @@ Status PolicyReader::tls(const YamlNode& node, DomainEntry& entry) const {
   return {};
 }
 
+// Identifiers of ALPN (RFC 7301 section 3.2), as far as they are text.
+Status PolicyReader::alpn(const YamlNode& node, DomainEntry& entry) const {
+  constexpr std::size_t kLongest = 255;
+  constexpr std::size_t kMost = 16;
+  entry.alpn_position = node.position;
+  SR_TRY(yaml_.each(node, "alpn", false, [&](const YamlNode& item) -> Status {
+    SR_LET(text, yaml_.text(item, "an ALPN protocol"));
+    const bool sound = !text->empty() && text->size() <= kLongest &&
+                       std::ranges::all_of(*text, [](char c) { return c > ' ' && c <= '~'; });
+    if (!sound) return yaml_.error(item, fmt::format("'{}' is not an ALPN protocol", base::shown(text->substr(0, 80))));
+    entry.alpn.emplace_back(*text);
+    return {};
+  }));
+  return entry.alpn.size() <= kMost ? Status{} : yaml_.error(node, fmt::format("more than {} ALPN protocols", kMost));
+}
+
 // What the host's own transform means for its rules, and that no secret goes to names that anybody can register.
 Status PolicyReader::settle_transforms(const YamlNode& host_node, const std::vector<HeaderTransform>& transforms,
                                        DomainEntry& entry) const {
@@ -142,11 +159,14 @@ Status PolicyReader::domain(const YamlNode& node, std::vector<DomainEntry>& out,
   DomainEntry entry{.host = pattern.value_or(HostPattern{*base::HostName::parse("unset.invalid")}),
                     .position = node.position};
   std::vector<HeaderTransform> transforms;
-  const std::array<YamlReader::Key, 7> known{{
+  base::PortRanges listed;
+  const std::array<YamlReader::Key, 9> known{{
       {"host", [](const YamlNode&) { return Status{}; }},
       {"rules", [&](const YamlNode& value) { return rules_.rules(value, in_catalog, entry.rules); }},
       {"addresses", [&](const YamlNode& value) { return addresses(value, entry.addresses); }},
+      {"ports", [&](const YamlNode& value) { return read_ports(yaml_, value, listed); }},
       {"tls", [&](const YamlNode& value) { return tls(value, entry); }},
+      {"alpn", [&](const YamlNode& value) { return alpn(value, entry); }},
       {"transform", [&](const YamlNode& value) { return rules_.transform(value, transforms); }},
       {"merge_mode", [&](const YamlNode& value) { return merge_mode(value, entry.replace); }},
       {"txt", [&](const YamlNode& value) { return flag(value, "txt", entry.txt); }},
@@ -156,6 +176,8 @@ Status PolicyReader::domain(const YamlNode& node, std::vector<DomainEntry>& out,
   SR_TRY(of_keys);
   if (host_node == nullptr) return yaml_.error(node, "an item of domains needs 'host'");
   SR_TRY(settle_transforms(*host_node, transforms, entry));
+  if (!listed.empty() && entry.rules.empty()) entry.rules.push_back({.terms = {}, .position = entry.position});
+  for (auto& rule : entry.rules) rule.terms.ports = listed;
   out.push_back(std::move(entry));
   return {};
 }
@@ -259,24 +281,10 @@ Status PolicyReader::scope_is_whole(const YamlNode& node, const ServiceEntry& en
   return {};
 }
 
-Status PolicyReader::port(const YamlNode& node, EndpointEntry& entry) const {
-  constexpr int kMaxPort = 65535;
-  if (type_name(node) != "a number") return yaml_.wrong_type(node, "a port", "a number from 1 to 65535");
-  int value = 0;  // wide enough to see what is out of range before it is narrowed
-  const auto [end, fault] = std::from_chars(node.text.data(), node.text.data() + node.text.size(), value);
-  const bool whole = fault == std::errc{} && end == node.text.data() + node.text.size() && node.text.front() != '0';
-  if (!whole || value < 1 || value > kMaxPort) {
-    return yaml_.error(node, fmt::format("a port must be a number from 1 to 65535, not {}", base::shown(node.text)));
-  }
-  entry.ports.push_back(static_cast<std::uint16_t>(value));
-  return {};
-}
-
 Status PolicyReader::endpoint_host(const YamlNode& node, EndpointEntry& entry) const {
   std::optional<HostPattern> pattern;
   SR_TRY(host(node, pattern));
-  if (pattern->wildcard) return yaml_.error(node, "an endpoint needs one host, not a wildcard");
-  entry.host = std::move(pattern->name);
+  entry.host = std::move(*pattern);
   return {};
 }
 
@@ -289,11 +297,13 @@ Status PolicyReader::endpoint_is_whole(const YamlNode& node, EndpointEntry& entr
   if (by_address && find_key(node, "txt") != nullptr)
     return yaml_.error(node, "use 'txt' with 'host', not with 'cidr'");
   if (by_address && !entry.addresses.empty()) return yaml_.error(node, "use 'addresses' with 'host', not with 'cidr'");
-  std::ranges::sort(entry.ports);
-  entry.ports.erase(std::ranges::unique(entry.ports).begin(), entry.ports.end());
-  const bool web = entry.transport == Transport::kTcp && std::ranges::any_of(entry.ports, base::is_web_port);
-  if (entry.host && web) {
-    return yaml_.error(node, "ports 80 and 443 of a host are decided by 'domains:'; list the host there");
+  const bool listed = base::contains(entry.ports, base::kHttpPort) || base::contains(entry.ports, base::kHttpsPort);
+  const bool web = entry.transport == Transport::kTcp && listed;
+  if (!entry.host || !web) return {};
+  if (find_key(node, "protocol") == nullptr) {
+    return yaml_.error(node,
+                       "ports 80 and 443 of a host are decided by 'domains:'; list the host there, or, for what is "
+                       "neither HTTP nor TLS (SSH), write 'protocol: tcp'");
   }
   return {};
 }
@@ -306,12 +316,11 @@ Status PolicyReader::endpoint(const YamlNode& node, std::vector<EndpointEntry>& 
     entry.transport = *chosen == "tcp" ? Transport::kTcp : Transport::kUdp;
     return {};
   };
-  const auto one_port = [&](const YamlNode& value) { return port(value, entry); };
   const std::array<YamlReader::Key, 7> known{{
       {"host", [&](const YamlNode& value) { return endpoint_host(value, entry); }},
       {"cidr", [&](const YamlNode& value) { return cidr(value, "cidr", entry.cidr); }},
-      {"port", one_port},
-      {"ports", [&](const YamlNode& value) { return yaml_.each(value, "ports", false, one_port); }},
+      {"port", [&](const YamlNode& value) { return read_port(yaml_, value, entry.ports); }},
+      {"ports", [&](const YamlNode& value) { return read_ports(yaml_, value, entry.ports); }},
       {"protocol", protocol},
       {"addresses", [&](const YamlNode& value) { return addresses(value, entry.addresses); }},
       {"txt", [&](const YamlNode& value) { return flag(value, "txt", entry.txt); }},

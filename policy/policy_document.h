@@ -36,6 +36,8 @@ struct DomainEntry {
   std::vector<base::Cidr> addresses{};
   TlsMode tls = TlsMode::kUnstated;
   Position tls_position{};
+  std::vector<std::string> alpn{};  // what TLS may be for besides HTTP
+  Position alpn_position{};
   bool replace = false;
   bool txt = false;  // TXT records too
 };
@@ -52,9 +54,9 @@ struct ServiceEntry {
 
 struct EndpointEntry {
   Transport transport = Transport::kTcp;
-  std::optional<base::HostName> host;
-  base::Cidr cidr;                   // if there is no host
-  std::vector<std::uint16_t> ports;  // sorted, each once, never empty
+  std::optional<HostPattern> host;
+  base::Cidr cidr;         // if there is no host
+  base::PortRanges ports;  // sorted, apart, never empty
   std::vector<base::Cidr> addresses;
   Position position;
   bool txt = false;  // TXT records of the host too

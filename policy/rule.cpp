@@ -77,7 +77,8 @@ std::string describe_query(const QueryParameters& query) {
 }  // namespace
 
 Match match(const RuleTerms& rule, const RequestView& request) {
-  if (!rule.admits(request.scheme)) return Match::kNo;
+  const auto usual = request.scheme == Scheme::kHttp ? base::kHttpPort : base::kHttpsPort;
+  if (!rule.admits(request.scheme, request.port == 0 ? usual : request.port)) return Match::kNo;
   bool pending = false;
   if (!rule.methods.empty()) {
     if (request.method && std::ranges::find(rule.methods, *request.method) == rule.methods.end()) return Match::kNo;
@@ -129,6 +130,10 @@ std::string describe(const RuleTerms& rule) {
   }
   if (rule.folded != FoldedPart{}) out += " (owner and repository in any case)";
   if (rule.query) out += describe_query(*rule.query);
+  if (!rule.ports.empty()) {
+    const bool one = rule.ports.size() == 1 && rule.ports.front().is_single();
+    out += fmt::format(", on {} {}", one ? "port" : "ports", base::to_string(rule.ports));
+  }
   for (const auto& transform : rule.transforms) {
     out += fmt::format("; {} {}", transform.replace ? "replaces" : "sets", describe(transform));
   }

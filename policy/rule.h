@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/port_range.h"
+#include "base/web_ports.h"
 #include "policy/decision.h"
 #include "policy/header_transform.h"
 #include "policy/request_target.h"
@@ -48,8 +50,15 @@ struct RuleTerms {
   FoldedPart folded{};
   std::optional<QueryParameters> query;
   std::vector<HeaderTransform> transforms;  // not empty: https alone
+  base::PortRanges ports{};                 // sorted, apart; empty: http on 80 and https on 443
 
   [[nodiscard]] bool admits(Scheme scheme) const { return scheme == Scheme::kHttp ? http : https; }
+  // Whatever is listed, 80 is a port of http alone and 443 one of https.
+  [[nodiscard]] bool admits(Scheme scheme, std::uint16_t port) const {
+    const bool is_http = scheme == Scheme::kHttp;
+    if (!admits(scheme) || port == (is_http ? base::kHttpsPort : base::kHttpPort)) return false;
+    return ports.empty() ? port == (is_http ? base::kHttpPort : base::kHttpsPort) : base::contains(ports, port);
+  }
   [[nodiscard]] bool sets_headers() const { return !transforms.empty(); }
   // Needs more than the scheme to be decided.
   [[nodiscard]] bool is_about_methods() const { return !methods.empty(); }
@@ -66,6 +75,7 @@ struct Rule {
 // The request as far as it is known.
 struct RequestView {
   Scheme scheme = Scheme::kNone;
+  std::uint16_t port = 0;  // 0: that of the scheme
   std::optional<std::string_view> method;
   std::optional<RequestTarget> target;
 };

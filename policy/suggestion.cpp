@@ -8,6 +8,7 @@
 #include "base/web_ports.h"
 #include "policy/address_class.h"
 #include "policy/explanation.h"
+#include "policy/host_ports.h"
 #include "policy/optional_hosts.h"
 #include "policy/policy_data.h"
 #include "policy/yaml_document.h"
@@ -22,17 +23,12 @@ const base::HostName* name_of(const FlowFacts& facts) {
 
 // Host patterns and methods hold nothing that YAML needs quoted but a star or a dash in front; some look like numbers
 // or booleans ("1.e5", "NO").
-std::string quoted(std::string_view pattern) {
+std::string scalar_text(std::string_view pattern) {
   YamlNode node;
   node.kind = YamlNode::Kind::kScalar;
   node.text = pattern;
   const bool plain = is_text(node) && !pattern.starts_with('*') && !pattern.starts_with('-');
   return plain ? node.text : fmt::format("\"{}\"", pattern);
-}
-
-// Preferred to std::quoted, which the argument's namespace would bring in.
-std::string quoted(const std::string& pattern) {
-  return quoted(std::string_view(pattern));
 }
 
 // Colons may end a key in YAML's flow style.
@@ -66,12 +62,12 @@ const HostRecord* record_for(const Policy& policy, const base::HostName& name) {
 }
 
 std::string whole_host(const base::HostName& name) {
-  return fmt::format("domains:\n  - {}\n", quoted(name.text()));
+  return fmt::format("domains:\n  - {}\n", scalar_text(name.text()));
 }
 
 // Every item is one line in flow style, so that a client that shows one line shows all of it.
 std::string domain(std::string_view pattern, std::string_view terms, std::string_view remark = {}) {
-  return fmt::format("domains:\n  - {{host: {}, {}}}{}\n", quoted(pattern), terms, remark);
+  return fmt::format("domains:\n  - {{host: {}, {}}}{}\n", scalar_text(pattern), terms, remark);
 }
 
 // https without looking inside, which cannot be where headers are set. A new entry for one name of a wildcard keeps
@@ -84,9 +80,15 @@ std::string uninspected(const Policy& policy, const base::HostName& name, const 
   return domain(name.text(), terms, "  # everything on this host, not inspected");
 }
 
-std::string https_rule(const HostRecord& record) {
-  return domain(record.pattern,
-                fmt::format("{}rules: [{{schemes: [https]}}]", record.inspect_wanted ? "tls: passthrough, " : ""));
+// "ports: [8443], " for other ports than the web's, which entries must list.
+std::string listed_port(std::uint16_t port) {
+  return base::is_web_port(port) || port == 0 ? std::string{} : fmt::format("ports: [{}], ", port);
+}
+
+std::string https_rule(const HostRecord& record, std::uint16_t port) {
+  return domain(record.pattern, fmt::format("{}{}rules: [{{schemes: [https]}}]",
+                                            record.inspect_wanted && !record.names_ports ? "tls: passthrough, " : "",
+                                            listed_port(port)));
 }
 
 bool is_usual_method(std::string_view method) {
@@ -98,14 +100,25 @@ std::string request_rule(const HostRecord& record, const FlowFacts& facts) {
   std::string rule = fmt::format("schemes: [{}]", to_string(facts.scheme));
   if (facts.method) {
     if (!is_usual_method(*facts.method)) return {};  // methods keep their case in requests, and rules know upper case
-    rule += fmt::format(", methods: [{}]", quoted(*facts.method));
+    rule += fmt::format(", methods: [{}]", scalar_text(*facts.method));
   }
   if (facts.target) {
     const auto path = parse_target(*facts.target).path;
     if (!path) return {};  // no rule could say which path is meant
     rule += fmt::format(", path: {{exact: \"{}\"}}", *path);
   }
-  return domain(record.pattern, fmt::format("rules: [{{{}}}]", rule));
+  return domain(record.pattern, fmt::format("{}rules: [{{{}}}]", listed_port(facts.port), rule));
+}
+
+// HTTP or TLS to another port of a host that `domains:` lists: under rules, as on the ports it has.
+std::string port_of_domain(const Policy& policy, const base::HostName& name, const FlowFacts& facts) {
+  const bool web = facts.phase == Phase::kHttp || facts.phase == Phase::kTls;
+  const HostRecord* record = web && facts.transport == Transport::kTcp ? record_for(policy, name) : nullptr;
+  if (record == nullptr || base::is_web_port(facts.port) || facts.port == 0) return {};
+  if (record->open) return domain(record->pattern, fmt::format("ports: [{}]", facts.port));
+  if (facts.scheme == Scheme::kHttp && facts.method) return request_rule(*record, facts);
+  return domain(record->pattern, fmt::format("ports: [{}], rules: [{{schemes: [{}]}}]", facts.port,
+                                             facts.scheme == Scheme::kHttp ? "http" : "https"));
 }
 
 std::string endpoint(std::string_view who, std::uint16_t port, Transport transport, std::string_view addresses) {
@@ -113,14 +126,10 @@ std::string endpoint(std::string_view who, std::uint16_t port, Transport transpo
   return fmt::format("endpoints:\n  - {{{}, port: {}{}}}\n", who, port, addresses);
 }
 
-bool is_web(std::uint16_t port) {
-  return base::is_web_port(port);
-}
-
 std::string named_endpoint(const base::HostName& name, std::uint16_t port, Transport transport,
                            std::string_view addresses = {}) {
-  if (is_web(port)) return {};  // `domains:` decides those
-  return endpoint("host: " + quoted(name.text()), port, transport, addresses);
+  if (base::is_web_port(port)) return {};  // `domains:` decides those
+  return endpoint("host: " + scalar_text(name.text()), port, transport, addresses);
 }
 
 std::string packet_endpoint(const FlowFacts& facts, Reason reason) {
@@ -131,7 +140,7 @@ std::string packet_endpoint(const FlowFacts& facts, Reason reason) {
   if (!facts.resolved_names.empty() && reason == Reason::kPrivateAddress) {
     if (auto lines = placeholders_for_all(address); !lines.empty()) return lines;
   }
-  if (!facts.resolved_names.empty() && !is_web(port)) {
+  if (!facts.resolved_names.empty() && !base::is_web_port(port)) {
     const bool shown = !is_public(address) && !placeholder_range(address);
     const std::string addresses = shown ? listed(address) : std::string{};
     return named_endpoint(facts.resolved_names.front(), port, facts.transport, addresses);
@@ -139,8 +148,9 @@ std::string packet_endpoint(const FlowFacts& facts, Reason reason) {
   return endpoint("cidr: " + range_text(just(address)), port, facts.transport, {});
 }
 
-std::string destination_endpoint(const FlowFacts& facts) {
+std::string destination_endpoint(const Policy& policy, const FlowFacts& facts) {
   if (const auto* name = name_of(facts); name != nullptr && facts.phase != Phase::kPacket) {
+    if (auto ports = port_of_domain(policy, *name, facts); !ports.empty()) return ports;
     return named_endpoint(*name, facts.port, facts.transport);
   }
   return packet_endpoint(facts, Reason::kEndpointNotAllowed);
@@ -158,7 +168,9 @@ std::string host_at(const Policy& policy, const HostRecord& record, const base::
   if (record.open) return domain(record.pattern, addresses);
   for (const auto& rule : policy.data().rules_of(record)) {
     const std::string written = to_yaml(rule.terms);
-    if (!written.empty()) return domain(record.pattern, fmt::format("{}, rules: [{}]", addresses, written));
+    const auto& ports = rule.terms.ports;
+    const std::string on = ports.empty() ? std::string{} : fmt::format(", ports: [{}]", base::to_string(ports));
+    if (!written.empty()) return domain(record.pattern, fmt::format("{}{}, rules: [{}]", addresses, on, written));
   }
   return {};
 }
@@ -167,17 +179,17 @@ std::string host_at(const Policy& policy, const HostRecord& record, const base::
 std::string endpoints_at(const Policy& policy, const base::HostName& name, const base::IpAddress& address) {
   const auto found = policy.data().table.find(name.text());
   if (found.endpoints == HostTable::kNone) return {};
-  std::vector<std::uint16_t> ports;
+  base::PortRanges ports;
   for (const auto index : policy.data().groups[found.endpoints].endpoints) {
     const auto& endpoint = policy.data().endpoints[index];
     if (endpoint.transport == Transport::kTcp) ports.insert(ports.end(), endpoint.ports.begin(), endpoint.ports.end());
   }
-  std::ranges::sort(ports);
-  ports.erase(std::ranges::unique(ports).begin(), ports.end());
+  ports = base::normalised(std::move(ports));
   if (ports.empty()) return {};
+  const bool one = ports.size() == 1 && ports.front().is_single();
   const std::string which =
-      ports.size() == 1 ? fmt::format("port: {}", ports.front()) : fmt::format("ports: [{}]", fmt::join(ports, ", "));
-  return fmt::format("endpoints:\n  - {{host: {}, {}{}}}\n", quoted(name.text()), which, listed(address));
+      one ? "port: " + base::to_string(ports) : fmt::format("ports: [{}]", base::to_string(ports));
+  return fmt::format("endpoints:\n  - {{host: {}, {}{}}}\n", scalar_text(name.text()), which, listed(address));
 }
 
 std::string unknown_host(const base::HostName& name, const FlowFacts& facts, const Decision& decision) {
@@ -195,10 +207,11 @@ std::string private_address(const Policy& policy, const FlowFacts& facts, const 
   const auto* name = name_of(facts);
   if (!address || is_never_suggested(*address) || name == nullptr) return {};
   if (auto lines = placeholders_for_all(*address); !lines.empty()) return lines;
-  if (facts.phase != Phase::kDns && !is_web_flow(facts)) {
+  const HostRecord* record = record_for(policy, *name);
+  const bool on_listed_port = record != nullptr && decides_port(policy.data(), *record, facts.scheme, facts.port);
+  if (facts.phase != Phase::kDns && !is_web_flow(facts) && !on_listed_port) {
     return named_endpoint(*name, facts.port, facts.transport, listed(*address));
   }
-  const HostRecord* record = record_for(policy, *name);
   return record != nullptr ? host_at(policy, *record, *address) : endpoints_at(policy, *name, *address);
 }
 
@@ -207,7 +220,7 @@ std::string private_address(const Policy& policy, const FlowFacts& facts, const 
 std::string how_to_allow(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
   if (decision.allowed()) return {};
   const base::HostName* name = name_of(facts);
-  if (decision.reason == Reason::kEndpointNotAllowed) return destination_endpoint(facts);
+  if (decision.reason == Reason::kEndpointNotAllowed) return destination_endpoint(policy, facts);
   if (facts.phase == Phase::kPacket)
     return decision.reason == Reason::kPrivateAddress ? packet_endpoint(facts, decision.reason) : "";
   if (name == nullptr) return {};
@@ -223,7 +236,7 @@ std::string how_to_allow(const Policy& policy, const FlowFacts& facts, const Dec
     case Reason::kInspectionNeeded:
       return uninspected(policy, *name, record);
     case Reason::kHttpsNotPermitted:
-      return record == nullptr ? "" : https_rule(*record);
+      return record == nullptr ? "" : https_rule(*record, facts.port);
     case Reason::kSchemeNotPermitted:
       return record == nullptr ? "" : request_rule(*record, facts);
     case Reason::kNoRuleMatched:

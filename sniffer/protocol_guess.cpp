@@ -16,7 +16,18 @@ constexpr bool is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+// RFC 4253 section 4.2: "SSH-2.0-software comments", at most 255 bytes. With "HTTP/" in it, a server could read it as a
+// request.
+Protocol guess_ssh(std::string_view text) {
+  constexpr std::size_t kLongestBanner = 255;
+  const auto end = text.find('\n');
+  if (end == std::string_view::npos && text.size() < kLongestBanner) return Protocol::kNeedMore;
+  return end >= kLongestBanner || text.substr(0, end).contains("HTTP/") ? Protocol::kHttp1 : Protocol::kOther;
+}
+
 Protocol guess_text(std::string_view text) {
+  constexpr std::string_view kSsh = "SSH-2.0-";
+  if (text.starts_with(kSsh)) return guess_ssh(text);
   if (is_blank(text.front())) return Protocol::kHttp1;  // allowed once or refused with a page: the parser knows
   if (!http1::is_token_char(text.front())) return Protocol::kOther;
   const auto* const end = std::ranges::find_if_not(text, http1::is_token_char);

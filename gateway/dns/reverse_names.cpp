@@ -204,6 +204,16 @@ std::vector<base::HostName> ReverseNames::names_of(const base::IpAddress& addres
   });
 }
 
+std::vector<base::HostName> ReverseNames::told(const base::IpAddress& client, const base::IpAddress& address) const {
+  if (is_denied(address)) return {};
+  const auto asked = state_->by_client.read(client, [](const std::vector<RecentLookup>& names) { return names; });
+  std::vector<base::HostName> names;
+  for (auto entry = asked.rbegin(); entry != asked.rend(); ++entry) {
+    if (!entry->denied && leads_to(entry->name, address)) names.push_back(entry->name);
+  }
+  return names;
+}
+
 std::optional<base::HostName> ReverseNames::looked_up_as(const base::IpAddress& client,
                                                          const base::IpAddress& address) const {
   if (is_denied(address)) return state_->denied->name_for(client, address);

@@ -48,6 +48,8 @@ class ReverseNames {
   // Is `address` among those the gateway itself resolved for `name`?
   [[nodiscard]] bool leads_to(const base::HostName& name, const base::IpAddress& address) const;
   [[nodiscard]] std::vector<base::HostName> names_of(const base::IpAddress& address) const;
+  // Those of them that this client itself asked for, and was told.
+  [[nodiscard]] std::vector<base::HostName> told(const base::IpAddress& client, const base::IpAddress& address) const;
   // The name this client most recently looked up that led to `address`. For the address of a denied name: that name, if
   // this client asked for it.
   // For the gateway's own address: the last denied name.

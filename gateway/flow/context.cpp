@@ -10,8 +10,10 @@ namespace soleroute::gateway::flow {
 
 void Context::use(std::shared_ptr<const policy::Policy> snapshot, std::shared_ptr<const PolicyPages> pages) {
   web_port_endpoints = std::ranges::any_of(snapshot->endpoints(), [](const policy::EndpointView& endpoint) {
-    return std::ranges::any_of(endpoint.ports, base::is_web_port);
+    return endpoint.transport == policy::Transport::kTcp &&
+           (base::contains(endpoint.ports, base::kHttpPort) || base::contains(endpoint.ports, base::kHttpsPort));
   });
+  domain_ports = snapshot->domain_ports();
   policy = std::move(snapshot);
   policy_pages = std::move(pages);
   origin_sessions = std::make_shared<inspect::OriginSessions>();

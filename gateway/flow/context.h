@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/ip_address.h"
+#include "base/port_range.h"
 #include "gateway/audit/counters.h"
 #include "gateway/audit/decision_log.h"
 #include "gateway/dns/endpoint_lookups.h"
@@ -46,6 +47,8 @@ struct Context {
   std::shared_ptr<const policy::Policy> policy;
   // Does any of its `endpoints:` list port 80 or 443? Rare, so that the common case need not ask for each connection.
   bool web_port_endpoints = false;
+  // Ports besides 80 and 443 that its `domains:` list.
+  base::PortRanges domain_ports{};
   // Where the gateway itself is addressed: the stand-in for loopback addresses of the gateway's machine.
   std::vector<base::IpAddress> own_addresses{};
   // Null: there is no CA, and what must be inspected is refused.

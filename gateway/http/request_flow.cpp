@@ -19,17 +19,18 @@ using policy::Reason;
 
 RequestFlow::RequestFlow(flow::Context& context, const flow::ClientConnection& client,
                          std::optional<base::HostName> sni, bool redirected)
-    : context_(context), client_(client), redirected_(redirected && client.destination()), proxied_(!redirected) {
+    : context_(context),
+      client_(client),
+      redirected_(redirected && client.destination()),
+      proxied_(!redirected),
+      default_port_(sni || redirected ? client.original_destination.port : base::kHttpPort) {
+  if (default_port_ == 0) default_port_ = sni ? base::kHttpsPort : base::kHttpPort;
   facts_.phase = policy::Phase::kHttp;
   facts_.client = client.peer.address;
   facts_.sni = std::move(sni);
   facts_.host = facts_.sni;
   facts_.scheme = facts_.sni ? policy::Scheme::kHttps : policy::Scheme::kHttp;
   facts_.port = default_port();
-}
-
-std::uint16_t RequestFlow::default_port() const {
-  return facts_.sni ? base::kHttpsPort : base::kHttpPort;
 }
 
 void RequestFlow::begin(AskedRequest asked) {

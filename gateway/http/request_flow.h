@@ -97,7 +97,8 @@ class RequestFlow {
   [[nodiscard]] const std::optional<base::HostName>& host() const { return facts_.host; }
   [[nodiscard]] std::uint16_t port() const { return facts_.port; }
   [[nodiscard]] const std::optional<base::HostName>& sni() const { return facts_.sni; }
-  [[nodiscard]] std::uint16_t default_port() const;
+  // Of a request that names none: the connection's, or that of http where a proxy's client names its host.
+  [[nodiscard]] std::uint16_t default_port() const { return default_port_; }
   // Has any request been logged?
   [[nodiscard]] bool has_logged() const { return logged_; }
 
@@ -115,6 +116,7 @@ class RequestFlow {
   const flow::ClientConnection& client_;
   bool redirected_;
   bool proxied_;  // to a proxy that the client knows of, not inside TLS
+  std::uint16_t default_port_;
   bool logged_ = false;
   bool upstream_failed_ = false;
   PageForm form_{};

@@ -3,7 +3,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-#include <chrono>
 #include <optional>
 
 #include "base/host_name.h"
@@ -11,9 +10,6 @@
 #include "gateway/flow/refusal.h"
 
 namespace soleroute::gateway::ingress {
-
-// A client that speaks HTTP or TLS does so at once; another waits for the server, and is reset.
-inline constexpr std::chrono::milliseconds kDeniedPortPatience{1000};
 
 // Never on ports 80 and 443, which every denied name has a page on.
 [[nodiscard]] bool leads_to_denied_port(const flow::Context& context, const flow::ClientConnection& client);

@@ -3,10 +3,12 @@
 #include <optional>
 #include <utility>
 
+#include "base/web_ports.h"
 #include "gateway/audit/decision_record.h"
 #include "gateway/flow/connector.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/ingress/entrances.h"
+#include "gateway/ingress/first_bytes.h"
 #include "policy/host_service.h"
 #include "policy/observe.h"
 
@@ -26,7 +28,11 @@ struct EndpointQuery {
   std::optional<base::IpAddress> translated{};  // what a NAT64 translator makes of the destination
 
   [[nodiscard]] policy::FlowFacts facts() const;
-  [[nodiscard]] policy::Decision ask(const policy::Policy& policy) const;
+  struct Answer {
+    policy::Decision decision;
+    std::optional<base::HostName> name{};  // that the endpoint is about; nothing: the address
+  };
+  [[nodiscard]] Answer ask(const policy::Policy& policy) const;
 };
 
 policy::FlowFacts EndpointQuery::facts() const {
@@ -40,36 +46,72 @@ policy::FlowFacts EndpointQuery::facts() const {
   return facts;
 }
 
-policy::Decision EndpointQuery::ask(const policy::Policy& policy) const {
+EndpointQuery::Answer EndpointQuery::ask(const policy::Policy& policy) const {
   auto asked = facts();
+  Answer answer;
   if (!to_stand_in) {
-    const auto by_address = policy.decide(asked);
-    if (by_address.allowed() || !to_host) return by_address;
+    answer.decision = policy.decide(asked);
+    if (const auto* name = std::exchange(answer.decision.endpoint_name, nullptr)) answer.name = *name;
+    if (answer.decision.allowed() || !to_host) return answer;
   }
   // The address says nothing then: each name it stood in for is asked about as if it had been named.
   asked.phase = policy::Phase::kConnect;
-  policy::Decision decision;
   for (const auto& name : names) {
     asked.host = name;
-    decision = policy.decide(asked);
-    if (decision.allowed() && decision.reason == policy::Reason::kEndpointAllowed) return decision;
+    answer.decision = policy.decide(asked);
+    answer.name = name;
+    const bool endpoint = answer.decision.reason == policy::Reason::kEndpointAllowed;
+    if (answer.decision.allowed() && endpoint) return answer;
   }
-  decision.action = policy::Action::kDeny;
-  decision.reason = policy::Reason::kEndpointNotAllowed;
-  return decision;
+  answer.decision.action = policy::Action::kDeny;
+  answer.decision.reason = policy::Reason::kEndpointNotAllowed;
+  answer.name.reset();
+  return answer;
 }
 
+// On the web's ports an address is a name's only for the client that was told so: others share it with names that the
+// policy denies.
 EndpointQuery query_of(const flow::Context& context, const flow::ClientConnection& client) {
-  const auto& address = client.original_destination.address;
-  EndpointQuery query{client.peer.address, client.original_destination, context.names.names_of(address),
-                      context.is_own(address), context.connector.is_host(address)};
-  query.translated = context.connector.translated(address);
+  const auto& to = client.original_destination;
+  auto known = base::is_web_port(to.port) ? context.names.told(client.peer.address, to.address)
+                                          : context.names.names_of(to.address);
+  EndpointQuery query{client.peer.address, to, std::move(known), context.is_own(to.address),
+                      context.connector.is_host(to.address)};
+  query.translated = context.connector.translated(to.address);
   // Known without a look-up: a client may have asked before the gateway started, or have the host's address otherwise.
-  const bool may_be_host = query.to_host || (query.to_stand_in && !context.names.is_denied(address));
+  const bool may_be_host = query.to_host || (query.to_stand_in && !context.names.is_denied(to.address));
   if (!may_be_host) return query;
   const auto& host_names = policy::host_service_names();
   query.names.insert(query.names.end(), host_names.begin(), host_names.end());
   return query;
+}
+
+// What endpoints say of a port by name: the names that can be looked up, and a wildcard, whose names cannot.
+struct NamedEndpoints {
+  std::vector<base::HostName> names{};
+  std::string wildcard{};
+};
+
+NamedEndpoints named_endpoints(const policy::Policy& policy, std::uint16_t port) {
+  NamedEndpoints found;
+  for (const auto& endpoint : policy.endpoints()) {
+    const bool tcp = endpoint.transport == policy::Transport::kTcp;
+    const bool by_dns = !endpoint.host.empty() && !policy::is_host_service_name(endpoint.host);
+    if (!by_dns || !tcp || !base::contains(endpoint.ports, port)) continue;
+    if (auto name = base::HostName::parse(endpoint.host)) {
+      found.names.push_back(std::move(*name));
+    } else {
+      found.wildcard = endpoint.host;
+    }
+  }
+  return found;
+}
+
+// No answer gave the address. It may be older than this gateway, or come from a file: names of endpoints are few, and
+// looked up for it.
+bool is_worth_a_lookup(const flow::Context& context, const EndpointQuery& query, const policy::Decision& decision) {
+  return decision.reason == policy::Reason::kEndpointNotAllowed && !query.to_stand_in &&
+         context.endpoint_lookups != nullptr && !base::is_web_port(query.destination.port);
 }
 
 // An address that nothing names passes in observe mode if it is public, and nobody's here.
@@ -79,10 +121,11 @@ bool is_observed_address(const flow::Context& context, const policy::Policy& pol
          context.connector.may_dial(query.destination.address);
 }
 
-void log_passed(flow::Context& context, const EndpointQuery& query, const policy::Decision& decision) {
+void log_passed(flow::Context& context, const EndpointQuery& query, const EndpointQuery::Answer& answer) {
+  const auto& decision = answer.decision;
   auto record = audit::record_of(query.facts(), decision);
   record.phase = policy::Phase::kConnect;
-  record.host = decision.matched_host;
+  record.host = answer.name ? std::string_view(answer.name->text()) : decision.matched_host;
   audit::set_passed(record, decision);
   const auto name = context.names.looked_up_as(query.client, query.destination.address);
   if (record.observed && name) record.host = name->text();
@@ -107,58 +150,79 @@ void refuse_endpoint(flow::Context& context, flow::ClientConnection& client, con
   client.stream->reset();
 }
 
-// Names that endpoints of this port have, for a connection to an address that no answer gave: it may be older than this
-// gateway, or come from a file. They are few, and looked up for it.
-std::vector<base::HostName> worth_a_lookup(const flow::Context& context, const policy::Policy& policy,
-                                           const EndpointQuery& query, const policy::Decision& decision) {
-  std::vector<base::HostName> names;
-  const bool unknown = decision.reason == policy::Reason::kEndpointNotAllowed && !query.to_stand_in;
-  if (!unknown || context.endpoint_lookups == nullptr) return names;
-  for (const auto& endpoint : policy.endpoints()) {
-    const bool tcp = endpoint.transport == policy::Transport::kTcp;
-    const bool by_dns = !endpoint.host.empty() && !policy::is_host_service_name(endpoint.host);
-    if (!tcp || !by_dns || !std::ranges::binary_search(endpoint.ports, query.destination.port)) continue;
-    if (auto name = base::HostName::parse(endpoint.host)) names.push_back(std::move(*name));
-  }
-  return names;
-}
-
 }  // namespace
 
 bool is_endpoint(const flow::Context& context, const flow::ClientConnection& client) {
-  return query_of(context, client).ask(*context.policy).allowed();
+  return query_of(context, client).ask(*context.policy).decision.allowed();
 }
 
-asio::awaitable<flow::TunnelPtr> serve_endpoint(flow::Context& context, flow::ClientConnection client) {
+bool is_shared_with_domain(const flow::Context& context, const flow::ClientConnection& client) {
+  const auto query = query_of(context, client);
+  auto asked = query.facts();
+  asked.phase = policy::Phase::kConnect;
+  return std::ranges::any_of(query.names, [&](const base::HostName& name) {
+    asked.host = name;
+    const auto decision = context.policy->decide(asked);
+    return decision.allowed() && decision.reason != policy::Reason::kEndpointAllowed;
+  });
+}
+
+bool is_endpoint_by_name(const flow::Context& context, const flow::ClientConnection& client) {
+  const auto answer = query_of(context, client).ask(*context.policy);
+  return answer.decision.allowed() && answer.name;
+}
+
+asio::awaitable<flow::TunnelPtr> serve_endpoint(flow::Context& context, flow::ClientConnection client,
+                                                flow::ReadAhead read) {
   auto snapshot = context.policy;  // the decision borrows from it
   EndpointQuery query = query_of(context, client);
-  auto decision = query.ask(*snapshot);
-  if (auto names = worth_a_lookup(context, *snapshot, query, decision); !names.empty()) {
-    co_await context.endpoint_lookups->look_up(std::move(names), query.client);
+  auto answer = query.ask(*snapshot);
+  std::string unknown;
+  if (is_worth_a_lookup(context, query, answer.decision)) {
+    auto named = named_endpoints(*snapshot, query.destination.port);
+    co_await context.endpoint_lookups->look_up(std::move(named.names), query.client);
     snapshot = context.policy;
     query = query_of(context, client);
-    decision = query.ask(*snapshot);
+    answer = query.ask(*snapshot);
+    if (!named.wildcard.empty()) unknown = "no DNS answer gave this address for a name of " + named.wildcard;
   }
+  auto& decision = answer.decision;
   const bool passes = decision.allowed() || is_observed_address(context, *snapshot, query, decision);
   if (!passes) {
-    refuse_endpoint(context, client, decision, decision.reason, {});
+    refuse_endpoint(context, client, decision, decision.reason, std::move(unknown));
     co_return nullptr;
   }
-  auto parsed = base::HostName::parse(decision.matched_host);
-  auto name = parsed ? std::optional(std::move(*parsed)) : std::nullopt;
-  auto dialled = co_await context.connector.dial_endpoint(decision, std::move(name), query.destination, query.client);
+  auto dialled = co_await context.connector.dial_endpoint(decision, answer.name, query.destination, query.client);
   if (!dialled) {
     ++context.counters.upstream_failures;
     decision.refused_address = dialled.error().refused_address;
     refuse_endpoint(context, client, decision, dialled.error().reason, dialled.error().message);
     co_return nullptr;
   }
-  log_passed(context, query, decision);
+  // A server that waits for its client is one of HTTP or TLS, and a client that has said nothing could turn to them
+  // yet.
+  const bool silent = base::is_web_port(query.destination.port) && answer.name && read.empty();
+  std::optional<flow::ReadAhead> greeting(std::in_place);
+  if (silent) greeting = co_await greeting_of(*dialled->stream);
+  if (!greeting) {
+    refuse_endpoint(context, client, decision, policy::Reason::kTimedOut, kNeitherSpoke);
+    co_return nullptr;
+  }
+  log_passed(context, query, answer);
   dialled->stream->account_to(client.stream->buffers());
+  dialled->stream->expires_after(flow::kFirstBytesTimeout);
+  if (auto sent = co_await dialled->stream->write_all(read); !sent) {
+    client.stream->reset();
+    co_return nullptr;
+  }
   auto still_allowed = [query = std::move(query)](const policy::Policy& policy) {
-    return policy::may_pass(policy, query.ask(policy));
+    return policy::may_pass(policy, query.ask(policy).decision);
   };
-  co_return flow::open_tunnel(context, std::move(client.stream), std::move(dialled->stream), std::move(still_allowed));
+  auto tunnel =
+      flow::open_tunnel(context, std::move(client.stream), std::move(dialled->stream), std::move(still_allowed));
+  if (tunnel == nullptr) co_return nullptr;
+  tunnel->already_sent = read.size();
+  co_return co_await greeted(std::move(tunnel), std::move(*greeting));
 }
 
 }  // namespace soleroute::gateway::ingress

@@ -26,10 +26,16 @@ namespace soleroute::gateway::ingress {
 // The explicit proxy: CONNECT, absolute-form and SOCKS5.
 [[nodiscard]] boost::asio::awaitable<void> serve_explicit_proxy(flow::Context& context, flow::ClientConnection client);
 
-// A TCP `endpoints:` connection, and whether the policy lists its destination as one.
+// A TCP `endpoints:` connection, and whether the policy lists its destination as one; `read`: what was read of it. On
+// ports 80 and 443 a name's address is one only for the client that was told it, and what it has read is neither HTTP
+// nor TLS.
 [[nodiscard]] bool is_endpoint(const flow::Context& context, const flow::ClientConnection& client);
+// Is the name one of several of the address, and does `domains:` have another of them on this port?
+[[nodiscard]] bool is_shared_with_domain(const flow::Context& context, const flow::ClientConnection& client);
+[[nodiscard]] bool is_endpoint_by_name(const flow::Context& context, const flow::ClientConnection& client);
 [[nodiscard]] boost::asio::awaitable<flow::TunnelPtr> serve_endpoint(flow::Context& context,
-                                                                     flow::ClientConnection client);
+                                                                     flow::ClientConnection client,
+                                                                     flow::ReadAhead read = {});
 
 // TLS inside an allowed CONNECT tunnel: as serve_tls, but the SNI must equal `authority`.
 [[nodiscard]] boost::asio::awaitable<flow::TunnelPtr> serve_tunnelled_tls(flow::Context& context,

@@ -16,6 +16,7 @@
 #include "gateway/http/page.h"
 #include "gateway/http/refusal_page.h"
 #include "gateway/ingress/entrances.h"
+#include "gateway/ingress/first_bytes.h"
 #include "gateway/ingress/inspected.h"
 #include "gateway/ingress/inspected_origin.h"
 #include "gateway/ingress/socks.h"
@@ -39,6 +40,7 @@ struct Destination {
   std::optional<base::HostName> host;
   std::optional<base::IpAddress> address;
   std::uint16_t port = 0;
+  bool opaque = false;  // what it carries is neither HTTP nor TLS
 
   [[nodiscard]] std::string text() const { return host ? host->text() : address ? address->to_string() : ""; }
   [[nodiscard]] policy::FlowFacts facts() const {
@@ -47,6 +49,7 @@ struct Destination {
     facts.client = client;
     facts.host = host;
     facts.port = port;
+    facts.opaque = opaque;
     facts.method = "CONNECT";
     if (!host && address) facts.original_destination = base::Endpoint{*address, port};
     if (port == base::kHttpsPort) facts.scheme = policy::Scheme::kHttps;
@@ -145,14 +148,88 @@ asio::awaitable<bool> grant(net::Stream& client, Spoken spoken) {
   co_return told.has_value();
 }
 
-// To 443 the tunnel carries TLS for that very name: the ClientHello is read, decided and logged as if redirected.
-asio::awaitable<flow::TunnelPtr> serve_tls_tunnel(flow::Context& context, flow::ClientConnection client,
-                                                  flow::ReadAhead read, Asked asked) {
-  client.original_destination = {{}, base::kHttpsPort};
+// Behind the answer there is no page any more.
+void refuse_established(flow::Context& context, net::Stream& client, audit::DecisionRecord record, std::string detail) {
+  record.allowed = false;
+  record.detail = std::move(detail);
+  audit::write(context.log, context.counters, record);
+  client.reset();
+}
+
+// Neither HTTP nor TLS was said to a host's port that may be both: an endpoint may still be about it.
+asio::awaitable<flow::TunnelPtr> connect_opaque(flow::Context& context, flow::ClientConnection client, FirstBytes first,
+                                                Destination to) {
+  const auto snapshot = context.policy;  // the decision borrows from it
+  auto decision = snapshot->decide(to.facts());
+  net::Stream& inner = *client.stream;
+  if (!policy::may_pass(*snapshot, decision)) {  // a reload may have withdrawn it while the client was silent
+    refuse_established(context, inner, record_of(to, decision), {});
+    co_return nullptr;
+  }
+  inner.expires_after(http::h1::kBodyIdle);  // dialling has its own time
+  const base::Endpoint remote{{}, to.port};
+  auto dialled = co_await context.connector.dial_endpoint(decision, to.host, remote, to.client);
+  if (!dialled) {
+    ++context.counters.upstream_failures;
+    decision.action = policy::Action::kDeny;
+    decision.reason = dialled.error().reason;
+    refuse_established(context, inner, record_of(to, decision), dialled.error().message);
+    co_return nullptr;
+  }
+  const bool silent = base::is_web_port(to.port) && first.is_silence();
+  std::optional<flow::ReadAhead> greeting(std::in_place);
+  if (silent) greeting = co_await greeting_of(*dialled->stream);
+  if (!greeting) {
+    decision.action = policy::Action::kDeny;
+    decision.reason = Reason::kTimedOut;
+    refuse_established(context, inner, record_of(to, decision), kNeitherSpoke);
+    co_return nullptr;
+  }
+  auto record = record_of(to, decision);
+  audit::set_passed(record, decision);
+  audit::write(context.log, context.counters, record);
+  dialled->stream->account_to(inner.buffers());
+  dialled->stream->expires_after(http::h1::kBodyIdle);
+  const auto sent = co_await dialled->stream->write_all(first.read);
+  if (!sent) {
+    inner.reset();
+    co_return nullptr;
+  }
+  const auto still_allowed = [to](const policy::Policy& fresh) {
+    return policy::may_pass(fresh, fresh.decide(to.facts()));
+  };
+  auto tunnel = flow::open_tunnel(context, std::move(client.stream), std::move(dialled->stream), still_allowed);
+  if (tunnel == nullptr) co_return nullptr;
+  tunnel->already_sent = first.read.size();
+  co_return co_await greeted(std::move(tunnel), std::move(*greeting));
+}
+
+// Does what is said on this port decide, as if redirected? To 443 a tunnel carries TLS for that very name.
+bool is_decided_inside(const flow::Context& context, const Destination& to) {
+  return to.host && (base::is_web_port(to.port) || base::contains(context.domain_ports, to.port));
+}
+
+// The host is named already: the ClientHello, or each request, is read, decided and logged as if redirected.
+asio::awaitable<flow::TunnelPtr> serve_inside(flow::Context& context, flow::ClientConnection client,
+                                              flow::ReadAhead read, Asked asked) {
+  Destination to = asked.to;
+  client.original_destination = {{}, to.port};
   const bool granted = co_await grant(*client.stream, asked.spoken);
   if (!granted) co_return nullptr;
-  const base::HostName name = *asked.to.host;
-  co_return co_await serve_tunnelled_tls(context, std::move(client), std::move(read), name);
+  to.opaque = true;
+  const bool endpoint = context.policy->decide(to.facts()).allowed();
+  FirstBytes first = co_await awaited_first_bytes(context, *client.stream, std::move(read), endpoint);
+  if (first.protocol == sniffer::Protocol::kHttp1 && to.port != base::kHttpsPort) {
+    const auto session = std::make_unique<http::h1::Session>(context, std::move(client), std::move(first.read),
+                                                             http::h1::Entrance::kRedirected);
+    co_await session->run();
+    co_return nullptr;
+  }
+  const bool opaque = endpoint && (first.is_other() || first.is_silence());
+  if (opaque) co_return co_await connect_opaque(context, std::move(client), std::move(first), to);
+  // Also what is no TLS: it is told, and logged, as a hello that is none.
+  const base::HostName name = *to.host;
+  co_return co_await serve_tunnelled_tls(context, std::move(client), std::move(first.read), name);
 }
 
 // Is an address, which a client of SOCKS has looked up itself, served as if it had been dialled? The web's ports are,
@@ -160,6 +237,7 @@ asio::awaitable<flow::TunnelPtr> serve_tls_tunnel(flow::Context& context, flow::
 bool is_dialled_address(const flow::Context& context, const flow::ClientConnection& client, const Asked& asked,
                         const flow::ReadAhead& read) {
   if (asked.spoken != Spoken::kSocks || asked.to.host) return false;
+  if (base::contains(context.domain_ports, asked.to.port)) return true;
   return base::is_web_port(asked.to.port) || (read.empty() && is_endpoint(context, client));
 }
 
@@ -205,8 +283,8 @@ asio::awaitable<flow::TunnelPtr> serve_asked(flow::Context& context, flow::Clien
     co_await answer(context, *client.stream, record_of(to, decision), asked.spoken, std::move(word));
     co_return nullptr;
   }
-  if (to.host && to.port == base::kHttpsPort) {
-    co_return co_await serve_tls_tunnel(context, std::move(client), std::move(read), std::move(asked));
+  if (is_decided_inside(context, to)) {
+    co_return co_await serve_inside(context, std::move(client), std::move(read), std::move(asked));
   }
   co_return co_await connect(context, std::move(client), std::move(read), std::move(asked), *snapshot, decision);
 }
@@ -234,7 +312,7 @@ asio::awaitable<flow::TunnelPtr> serve_socks(flow::Context& context, flow::Clien
 
 std::unique_ptr<http::OriginSource> https_origin(flow::Context& context, const flow::ClientConnection& client,
                                                  base::HostName name) {
-  return std::make_unique<InspectedOrigin>(context, client, std::move(name), std::nullopt);
+  return std::make_unique<InspectedOrigin>(context, client, base::kHttpsPort, std::move(name), std::nullopt);
 }
 
 asio::awaitable<flow::TunnelPtr> serve_proxy_client(flow::Context& context, flow::ClientConnection client) {

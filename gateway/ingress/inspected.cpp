@@ -204,7 +204,7 @@ asio::awaitable<void> serve_inspected(flow::Context& context, flow::ClientConnec
   net::HeldBytes held(client.stream->buffers(), read.capacity());
   const auto destination = client.destination();
   const auto preferred = destination ? std::optional(destination->address) : std::nullopt;
-  InspectedOrigin origin(context, client, asked.name, preferred);
+  InspectedOrigin origin(context, client, client.original_destination.port, asked.name, preferred);
   std::optional<http::OriginConnection> first;
   auto connected = co_await origin.connect(alpn_to_origin(asked));
   const http::HttpVersion version = alpn_to_client(asked, connected ? connected->version : http::HttpVersion::kHttp1);

@@ -5,7 +5,6 @@
 #include <array>
 #include <utility>
 
-#include "base/web_ports.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/http/h2/http1_over_http2.h"
 #include "gateway/ingress/tls_facts.h"
@@ -36,22 +35,23 @@ std::string_view alpn_name(http::HttpVersion version) {
   return version == http::HttpVersion::kHttp2 ? "h2" : "http/1.1";
 }
 
-InspectedOrigin::InspectedOrigin(flow::Context& context, const flow::ClientConnection& client, base::HostName name,
-                                 std::optional<base::IpAddress> preferred)
+InspectedOrigin::InspectedOrigin(flow::Context& context, const flow::ClientConnection& client, std::uint16_t port,
+                                 base::HostName name, std::optional<base::IpAddress> preferred)
     : context_(context),
       client_(client.peer.address),
       buffers_(client.stream->buffers()),
       name_(std::move(name)),
-      preferred_(preferred) {}
+      preferred_(preferred),
+      port_(port) {}
 
 // By the policy in force now, which may no longer be the one that let the client in.
 asio::awaitable<std::expected<flow::Dialled, flow::DialFailure>> InspectedOrigin::dial() {
   const auto snapshot = context_.policy;
-  const TlsQuery query{.client = client_, .sni = name_};
+  const TlsQuery query{.client = client_, .sni = name_, .port = port_};
   const auto decision = snapshot->decide(query.facts());
   if (!policy::may_pass(*snapshot, decision))
     co_return flow::dial_failed(decision.reason, "the policy no longer allows this host");
-  auto request = flow::dial_request(decision, name_, base::kHttpsPort, client_);
+  auto request = flow::dial_request(decision, name_, port_, client_);
   request.preferred = preferred_;
   co_return co_await context_.connector.dial(std::move(request));
 }

@@ -20,7 +20,7 @@ namespace soleroute::gateway::ingress {
 class InspectedOrigin final : public http::OriginSource {
  public:
   // `preferred`: where the client was going, if that is known.
-  InspectedOrigin(flow::Context& context, const flow::ClientConnection& client, base::HostName name,
+  InspectedOrigin(flow::Context& context, const flow::ClientConnection& client, std::uint16_t port, base::HostName name,
                   std::optional<base::IpAddress> preferred);
 
   [[nodiscard]] boost::asio::awaitable<std::expected<http::OriginConnection, flow::DialFailure>> connect(
@@ -41,6 +41,7 @@ class InspectedOrigin final : public http::OriginSource {
   std::shared_ptr<net::ClientBuffers> buffers_;
   base::HostName name_;
   std::optional<base::IpAddress> preferred_;
+  std::uint16_t port_;
   std::optional<flow::DialFailure> known_failure_;
   bool http2_alone_ = false;  // it has refused HTTP/1.1
   std::vector<http::OriginConnection> idle_;

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <array>
+#include <fmt/format.h>
+
+#include <memory>
 #include <optional>
 #include <string_view>
 
 #include "base/byte_reader.h"
+#include "base/port_range.h"
 #include "base/web_ports.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/http/h1/session.h"
 #include "gateway/http/page.h"
 #include "gateway/ingress/denied_port.h"
 #include "gateway/ingress/entrances.h"
+#include "gateway/ingress/first_bytes.h"
 #include "sniffer/http1_head.h"
 #include "sniffer/protocol_guess.h"
 
@@ -19,22 +23,6 @@ namespace {
 namespace asio = boost::asio;
 using policy::Reason;
 using sniffer::Protocol;
-
-constexpr std::size_t kFirstRead = 16 << 10;
-
-// What the bytes that are there tell, once it is more than that there should be more; nothing: wait for them.
-// kNeedMore: the client went away.
-std::optional<Protocol> first_bytes(net::Stream& stream, flow::ReadAhead& read) {
-  thread_local std::array<std::byte, kFirstRead> buffer;
-  for (;;) {
-    const auto count = stream.try_read_some(buffer);
-    if (count.would_block()) return std::nullopt;
-    if (!count.has_bytes()) return Protocol::kNeedMore;
-    read.insert(read.end(), buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(count.count()));
-    const Protocol guess = sniffer::guess_protocol(read);
-    if (guess != Protocol::kNeedMore) return guess;
-  }
-}
 
 // HTTP in clear on the port of HTTPS: named in the log as far as it can be read, and told so.
 asio::awaitable<void> refuse_clear_text(flow::Context& context, flow::ClientConnection client, flow::ReadAhead read) {
@@ -50,15 +38,23 @@ asio::awaitable<void> refuse_clear_text(flow::Context& context, flow::ClientConn
   co_await flow::send_and_close(*client.stream, http::render(page, to_head, true));
 }
 
+// The name that the client looked up, for connections that name none.
+std::string looked_up(const flow::Context& context, const flow::ClientConnection& client) {
+  const auto name = context.names.looked_up_as(client.peer.address, client.original_destination.address);
+  return name ? name->text() : "";
+}
+
 // HTTP/2 without TLS and without asking first: its client reads no page, but shows why a connection ends.
 asio::awaitable<void> refuse_http2_in_clear(flow::Context& context, flow::ClientConnection client) {
-  constexpr std::string_view kWhy =
-      "Blocked by proxy policy: HTTP/2 without TLS is not supported. Use HTTP/1.1, or https.";
+  constexpr std::string_view kWhy = "Blocked by proxy policy: HTTP/2 without TLS is not read. Use HTTP/1.1 or https.";
   constexpr std::size_t kFrameHead = 9;  // RFC 9113 section 4.1
   constexpr char kSettings = 0x4;
   constexpr char kGoaway = 0x7;
   constexpr char kHttp11Required = 0xd;
-  const flow::Refusal refusal{.phase = policy::Phase::kHttp, .reason = Reason::kMalformed, .detail = "HTTP/2 in clear"};
+  const flow::Refusal refusal{.phase = policy::Phase::kHttp,
+                              .reason = Reason::kMalformed,
+                              .host = looked_up(context, client),
+                              .detail = "HTTP/2 in clear"};
   flow::log_refusal(context, client, refusal);
   std::string frames(kFrameHead, '\0');
   frames[3] = kSettings;
@@ -76,18 +72,6 @@ void refuse_and_reset(flow::Context& context, flow::ClientConnection& client, Re
   client.stream->reset();
 }
 
-// The protocol of the first bytes, under the deadline of the stream; kNeedMore: the client went away or is silent.
-asio::awaitable<Protocol> told_protocol(net::Stream& stream, flow::ReadAhead& read) {
-  std::optional<Protocol> told;
-  if (!read.empty()) told = sniffer::guess_protocol(read);
-  if (!told || *told == Protocol::kNeedMore) told = first_bytes(stream, read);
-  while (!told) {
-    const auto readable = co_await stream.wait_readable();
-    told = readable ? first_bytes(stream, read) : Protocol::kNeedMore;
-  }
-  co_return *told;
-}
-
 asio::awaitable<void> serve_http(flow::Context& context, flow::ClientConnection client, flow::ReadAhead read) {
   const auto session =
       std::make_unique<http::h1::Session>(context, std::move(client), std::move(read), http::h1::Entrance::kRedirected);
@@ -96,14 +80,14 @@ asio::awaitable<void> serve_http(flow::Context& context, flow::ClientConnection 
 
 // HTTP and TLS get the page that names the port; everything else is reset. Nothing is dialled whatever a reload says
 // meanwhile.
-asio::awaitable<flow::TunnelPtr> serve_denied_port(flow::Context& context, flow::ClientConnection client) {
-  flow::ReadAhead read;
-  client.stream->expires_after(kDeniedPortPatience);
-  const Protocol protocol = co_await told_protocol(*client.stream, read);
+asio::awaitable<flow::TunnelPtr> serve_denied_port(flow::Context& context, flow::ClientConnection client,
+                                                   flow::ReadAhead read) {
+  client.stream->expires_after(kPatience);
+  FirstBytes first = co_await first_bytes(*client.stream, std::move(read));
   client.stream->expires_after(flow::kFirstBytesTimeout);
-  if (protocol == Protocol::kTls) co_return co_await serve_tls(context, std::move(client), std::move(read));
-  if (protocol == Protocol::kHttp1) {
-    co_await serve_http(context, std::move(client), std::move(read));
+  if (first.protocol == Protocol::kTls) co_return co_await serve_tls(context, std::move(client), std::move(first.read));
+  if (first.protocol == Protocol::kHttp1) {
+    co_await serve_http(context, std::move(client), std::move(first.read));
     co_return nullptr;
   }
   flow::log_refusal(context, client, denied_port_refusal(context, client));
@@ -111,44 +95,75 @@ asio::awaitable<flow::TunnelPtr> serve_denied_port(flow::Context& context, flow:
   co_return nullptr;
 }
 
-// Bytes that were sent before the connection was granted are replayed nowhere else.
-bool is_unread_endpoint(flow::Context& context, const flow::ClientConnection& client, const flow::ReadAhead& read) {
-  return read.empty() && client.destination() && is_endpoint(context, client);
+// Whether its first bytes decide what becomes of a connection. Else its destination does, as one of the `endpoints:`.
+bool is_decided_by_bytes(const flow::Context& context, const flow::ClientConnection& client) {
+  const std::uint16_t port = client.original_destination.port;
+  if (!base::is_web_port(port) && !base::contains(context.domain_ports, port)) return false;
+  if (!client.destination() || (base::is_web_port(port) && !context.web_port_endpoints)) return true;
+  if (!is_endpoint(context, client)) return true;
+  return is_endpoint_by_name(context, client) && (base::is_web_port(port) || is_shared_with_domain(context, client));
+}
+
+// Neither HTTP nor TLS, or nothing at all: an endpoint may still take it.
+bool is_left_to_endpoints(const flow::Context& context, const flow::ClientConnection& client) {
+  if (!client.destination()) return false;
+  if (!base::is_web_port(client.original_destination.port)) return true;
+  return context.web_port_endpoints && is_endpoint_by_name(context, client);
+}
+
+void refuse_other_protocol(flow::Context& context, flow::ClientConnection& client, const flow::ReadAhead& read) {
+  flow::Refusal refusal{.phase = policy::Phase::kTls, .reason = Reason::kMalformed, .host = looked_up(context, client)};
+  const bool ssh = base::as_text(read).starts_with("SSH-");
+  refusal.detail =
+      ssh ? fmt::format("SSH: to allow it, list the host under endpoints with 'port: {}' and 'protocol: tcp'",
+                        client.original_destination.port)
+          : "neither TLS nor HTTP";
+  flow::log_refusal(context, client, refusal);
+  client.stream->reset();
+}
+
+asio::awaitable<void> refuse_first_bytes(flow::Context& context, flow::ClientConnection client, FirstBytes first) {
+  if (first.protocol == Protocol::kHttp1) {
+    co_await refuse_clear_text(context, std::move(client), std::move(first.read));
+  } else if (first.protocol == Protocol::kTls) {
+    refuse_and_reset(context, client, Reason::kMalformed, "TLS on port 80");
+  } else if (first.protocol == Protocol::kHttp2Preface) {
+    co_await refuse_http2_in_clear(context, std::move(client));
+  } else if (first.protocol == Protocol::kOther) {
+    refuse_other_protocol(context, client, first.read);
+  } else if (first.late) {
+    refuse_and_reset(context, client, Reason::kTimedOut,
+                     first.read.empty() ? "nothing was sent" : "too few bytes to detect the protocol");
+  } else if (!first.read.empty()) {
+    refuse_and_reset(context, client, Reason::kMalformed, "closed before the protocol was detected");
+  }
 }
 
 }  // namespace
 
 asio::awaitable<flow::TunnelPtr> serve_transparent(flow::Context& context, flow::ClientConnection client,
                                                    flow::ReadAhead read) {
-  const std::uint16_t port = client.original_destination.port;
-  const bool web = base::is_web_port(port);
   if (leads_to_denied_port(context, client) && !is_endpoint(context, client)) {
-    co_return co_await serve_denied_port(context, std::move(client));
+    co_return co_await serve_denied_port(context, std::move(client), std::move(read));
   }
-  if (!web || (context.web_port_endpoints && is_unread_endpoint(context, client, read))) {
-    co_return co_await serve_endpoint(context, std::move(client));
+  if (!is_decided_by_bytes(context, client)) {
+    co_return co_await serve_endpoint(context, std::move(client), std::move(read));
   }
-  client.stream->expires_after(flow::kFirstBytesTimeout);
-  const Protocol protocol = co_await told_protocol(*client.stream, read);
-  if (protocol == Protocol::kTls && port == base::kHttpsPort) {
-    co_return co_await serve_tls(context, std::move(client), std::move(read));
+  const std::uint16_t port = client.original_destination.port;
+  const bool endpoint = is_left_to_endpoints(context, client);
+  FirstBytes first = co_await awaited_first_bytes(context, *client.stream, std::move(read), endpoint);
+  if (first.protocol == Protocol::kTls && port != base::kHttpPort) {
+    co_return co_await serve_tls(context, std::move(client), std::move(first.read));
   }
-  if (protocol == Protocol::kHttp1 && port == base::kHttpPort) {
-    co_await serve_http(context, std::move(client), std::move(read));
-  } else if (protocol == Protocol::kHttp1) {
-    co_await refuse_clear_text(context, std::move(client), std::move(read));
-  } else if (protocol == Protocol::kTls) {
-    refuse_and_reset(context, client, Reason::kMalformed, "TLS on port 80");
-  } else if (protocol == Protocol::kHttp2Preface) {
-    co_await refuse_http2_in_clear(context, std::move(client));
-  } else if (protocol == Protocol::kOther) {
-    refuse_and_reset(context, client, Reason::kMalformed, "neither TLS nor HTTP");
-  } else if (client.stream->timed_out()) {
-    refuse_and_reset(context, client, Reason::kTimedOut,
-                     read.empty() ? "nothing was sent" : "too few bytes to detect the protocol");
-  } else if (!read.empty()) {
-    refuse_and_reset(context, client, Reason::kMalformed, "closed before the protocol was detected");
+  if (first.protocol == Protocol::kHttp1 && port != base::kHttpsPort) {
+    co_await serve_http(context, std::move(client), std::move(first.read));
+    co_return nullptr;
   }
+  if (endpoint && (first.is_other() || first.is_silence())) {
+    client.stream->never_expires();  // dialling has its own time
+    co_return co_await serve_endpoint(context, std::move(client), std::move(first.read));
+  }
+  co_await refuse_first_bytes(context, std::move(client), std::move(first));
   co_return nullptr;
 }
 

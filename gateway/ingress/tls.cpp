@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <expected>
 #include <memory>
 #include <optional>
 
-#include "base/web_ports.h"
+#include "base/text.h"
 #include "gateway/audit/decision_record.h"
 #include "gateway/flow/connector.h"
 #include "gateway/flow/refusal.h"
@@ -106,6 +108,14 @@ bool speaks_http(const ClientHello& hello) {
          });
 }
 
+// Another protocol that the policy names, or a port of which it asks no protocol.
+bool is_admitted(const ClientHello& hello, const policy::Decision& decision) {
+  if (decision.reason == Reason::kEndpointAllowed) return true;
+  return std::ranges::any_of(hello.alpn, [&](const std::string& protocol) {
+    return std::ranges::find(decision.admitted_alpn, protocol) != decision.admitted_alpn.end();
+  });
+}
+
 flow::Refusal refusal_of(const policy::Decision& decision, const std::string& host) {
   return {.phase = policy::Phase::kTls,
           .reason = decision.reason,
@@ -152,7 +162,7 @@ using OriginOrRefusal = std::expected<std::unique_ptr<net::Stream>, flow::Refusa
 asio::awaitable<OriginOrRefusal> dial_origin(flow::Context& context, flow::ClientConnection& client,
                                              const TlsQuery& query, const policy::Decision& decision,
                                              std::span<const std::byte> read) {
-  auto request = flow::dial_request(decision, *query.sni, base::kHttpsPort, query.client);
+  auto request = flow::dial_request(decision, *query.sni, query.port, query.client);
   request.preferred = client.original_destination.address;
   request.first_bytes = read;
   auto dialled = co_await context.connector.dial(std::move(request));
@@ -189,12 +199,14 @@ asio::awaitable<std::optional<Admitted>> admit(flow::Context& context, flow::Cli
     co_return std::nullopt;
   }
   const auto snapshot = context.policy;  // the decision borrows from it
-  TlsQuery query{client.peer.address, client.destination(), hello->server_name, hello->encrypted_client_hello};
+  TlsQuery query{client.peer.address, client.destination(), hello->server_name, hello->encrypted_client_hello,
+                 client.original_destination.port};
   const bool denied_port = leads_to_denied_port(context, client);
   const policy::Decision no_endpoint{.reason = Reason::kEndpointNotAllowed};
   const auto decision = denied_port ? no_endpoint : require_ca(context, snapshot->decide(query.facts(authority)));
-  const bool by_policy =
-      denied_port || decision.reason == Reason::kHostNotAllowed || decision.reason == Reason::kHttpsNotPermitted;
+  const bool by_policy = denied_port || decision.reason == Reason::kHostNotAllowed ||
+                         decision.reason == Reason::kHttpsNotPermitted ||
+                         decision.reason == Reason::kEndpointNotAllowed;
   // The gateway answers for itself, whatever the policy says of the name.
   const bool ours =
       !denied_port && http::is_own_name(hello->server_name) && (!authority || authority == hello->server_name);
@@ -211,10 +223,11 @@ asio::awaitable<std::optional<Admitted>> admit(flow::Context& context, flow::Cli
     co_return std::nullopt;
   }
   const base::HostName& name = *hello->server_name;  // decide() allows no connection without one
-  if (!speaks_http(*hello)) {
+  if (!speaks_http(*hello) && !is_admitted(*hello, decision)) {
     flow::Refusal refusal = refusal_of(decision, name.text());
     refusal.reason = Reason::kMalformed;
-    refusal.detail = "TLS for another protocol than HTTP: ALPN " + hello->alpn.front();
+    refusal.detail = fmt::format("TLS for another protocol than HTTP: to allow it, write 'alpn: [{}]' on its host",
+                                 base::shown(hello->alpn.front()));
     co_await refuse_with_alert(context, client, std::move(refusal), Alert::kNoApplicationProtocol);
     co_return std::nullopt;
   }

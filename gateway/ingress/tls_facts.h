@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -18,6 +19,7 @@ struct TlsQuery {
   std::optional<base::Endpoint> destination{};  // where a redirected client was going
   std::optional<base::HostName> sni{};
   bool encrypted_client_hello = false;
+  std::uint16_t port = base::kHttpsPort;
 
   // `authority`: of the CONNECT around it.
   [[nodiscard]] policy::FlowFacts facts(std::optional<base::HostName> authority = std::nullopt) const {
@@ -28,7 +30,7 @@ struct TlsQuery {
     facts.sni = sni;
     facts.host = std::move(authority);
     facts.encrypted_client_hello = encrypted_client_hello;
-    facts.port = base::kHttpsPort;
+    facts.port = port;
     facts.scheme = policy::Scheme::kHttps;
     return facts;
   }

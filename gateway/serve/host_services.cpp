@@ -42,7 +42,7 @@ base::Status check_host_services(const policy::Policy& policy, const flow::HostS
   for (const auto& endpoint : policy.endpoints()) {
     if (!policy::is_host_service_name(endpoint.host)) continue;
     for (const std::uint16_t port : host.own_ports) {
-      if (!std::ranges::binary_search(endpoint.ports, port)) continue;
+      if (!base::contains(endpoint.ports, port)) continue;
       return base::usage_error(fmt::format(
           "{}: port {} of {} is one of the gateway's own listeners, which no agent may reach. Give the gateway another "
           "port (--explicit-proxy, --metrics, --listen)",

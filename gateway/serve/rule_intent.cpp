@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/serve/rule_intent.h"
 
+#include <span>
+#include <utility>
+
 #include "gateway/net/denied_networks.h"
 #include "gateway/queue/packet_log.h"
 
@@ -9,12 +12,22 @@ namespace {
 
 constexpr std::uint32_t kGatewayMark = 0x534f4c45;
 
+void add_ports(std::span<const base::PortRange> ports, netrules::EndpointRule& rule) {
+  for (const base::PortRange& range : ports) {
+    if (range.is_single()) {
+      rule.ports.push_back(range.first);
+    } else {
+      rule.ranges.push_back(range);
+    }
+  }
+}
+
 netrules::EndpointRule rule_of(const policy::EndpointView& endpoint) {
   netrules::EndpointRule rule;
   rule.transport = endpoint.transport == policy::Transport::kUdp ? netrules::EndpointRule::Transport::kUdp
                                                                  : netrules::EndpointRule::Transport::kTcp;
   if (endpoint.host.empty()) rule.cidr = endpoint.cidr;
-  rule.ports.assign(endpoint.ports.begin(), endpoint.ports.end());
+  add_ports(endpoint.ports, rule);
   rule.comment = policy::place_of(endpoint.line);
   return rule;
 }
@@ -36,6 +49,12 @@ netrules::Intent intent_of(const ServeOptions& options, const policy::Policy& po
   if (shared && options.metrics) intent.metrics_port = options.metrics->port;
   intent.packet_queue = queue::kPacketQueue;
   for (const auto& endpoint : policy.endpoints()) intent.endpoints.push_back(rule_of(endpoint));
+  if (const auto ports = policy.domain_ports(); !ports.empty()) {
+    netrules::EndpointRule rule;
+    rule.comment = "ports of domains";
+    add_ports(ports, rule);
+    intent.endpoints.push_back(std::move(rule));
+  }
   if (options.topology == netrules::Topology::kGuard) intent.denied_networks = net::denied_network_ranges();
   intent.endpoints_by_proxy = options.upstream_proxy.has_value();
   intent.capture_all_tcp = policy.mode() == policy::Mode::kObserve;

@@ -40,7 +40,7 @@ void look_at_request(base::Bytes bytes) {
   carry(client, origin);
   require(seen.size() <= 1);
   if (seen.empty()) return;  // no request of HTTP/2: refused, not changed
-  const auto read = gateway::http::h2::read_request(seen[0]->head());
+  const auto read = gateway::http::h2::read_request(seen[0]->head(), 443);
   if (!read) return;
   require(read->method == head.method && read->path == sniffer::origin_form(head));
   require(read->websocket == (head.upgrade == sniffer::Upgrade::kWebSocket));

@@ -46,7 +46,7 @@ void require_same_over_http2(const Request& request) {
   const auto asked = client.request(gateway::http::h2::head_of(request), nullptr);
   carry(client, origin);
   if (seen.empty()) return;  // refused there as well: too large once more fields are in it
-  const auto read = gateway::http::h2::read_request(seen[0]->head());
+  const auto read = gateway::http::h2::read_request(seen[0]->head(), 443);
   require(read.has_value());
   require(read->method == request.method && read->path == request.path && read->host == request.host);
   require(read->websocket == request.websocket);
@@ -54,7 +54,7 @@ void require_same_over_http2(const Request& request) {
 }
 
 void look_at(const gateway::http2::Fields& head) {
-  const auto request = gateway::http::h2::read_request(head);
+  const auto request = gateway::http::h2::read_request(head, 443);
   if (!request) return;
   require(request->path == "*" || request->path.starts_with('/'));
   for (const auto coding : {Http1Body::kNone, Http1Body::kChunked}) {

@@ -101,9 +101,12 @@ def test_the_log_names_the_host_at_start(host_router):
     assert f"{NAME} is {HOST} (--host-address)" in said_at_start["detail"]
 
 
-@pytest.mark.parametrize("port", [METRICS, 8080])
-def test_a_listener_of_the_gateway_cannot_be_listed(host_router, services, port):
-    record = host_router.reload(f"endpoints: [{{host: {NAME}, port: {port}}}]\n", accepted=False)
+@pytest.mark.parametrize(
+    ("port", "listed"),
+    [(METRICS, f"port: {METRICS}"), (8080, "port: 8080"), (METRICS, f"ports: [1, {METRICS - 1}-{METRICS + 1}]")],
+)
+def test_a_listener_of_the_gateway_cannot_be_listed(host_router, services, port, listed):
+    record = host_router.reload(f"endpoints: [{{host: {NAME}, {listed}}}]\n", accepted=False)
     assert f"port {port} of {NAME} is one of the gateway's own listeners" in record["detail"], record
     assert services[METRICS].seen == 0
     host_router.reload(POLICY)

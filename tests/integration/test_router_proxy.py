@@ -208,7 +208,7 @@ def test_endpoints_pass_exactly_what_they_list(lab, make_gateway, database):
 
 
 def test_an_endpoint_by_name_needs_the_gateways_own_answer_for_it(lab, make_gateway, database):
-    """The address alone opens nothing until this gateway has resolved the name to it."""
+    """The address alone opens nothing: this gateway looks the name up, and it leads elsewhere."""
     one = make_gateway(policy=ENDPOINTS).start()
     case = Case(lab, one.log)
     answer, _ = web.talk(lab.agent, at.AL, 5432, b"hello")

@@ -47,11 +47,11 @@ std::optional<Fault> unfit_path(const Request& request) {
   return std::nullopt;
 }
 
-std::optional<Fault> read_authority(Request& request) {
+std::optional<Fault> read_authority(Request& request, std::uint16_t port) {
   const auto authority = sniffer::parse_authority(request.authority);
   if (!authority.complete()) return fault(400, "a malformed authority").error();
   const auto& parsed = authority.value();
-  if (parsed.port.value_or(base::kHttpsPort) != base::kHttpsPort) {
+  if (parsed.port.value_or(port) != port) {
     return fault(400, "the authority names another port than the connection's").error();
   }
   request.host = parsed.host;
@@ -74,7 +74,7 @@ bool is_hop_by_hop(std::string_view name) {
 
 }  // namespace
 
-std::expected<Request, Fault> read_request(Fields head) {
+std::expected<Request, Fault> read_request(Fields head, std::uint16_t port) {
   Request request;
   std::string protocol;
   std::string scheme;
@@ -102,7 +102,7 @@ std::expected<Request, Fault> read_request(Fields head) {
   }
   request.wants_json = accepted.prefers_json();
   request.authority = authority ? *authority : host.value_or("");
-  if (const auto wrong = read_authority(request)) return std::unexpected(*wrong);
+  if (const auto wrong = read_authority(request, port)) return std::unexpected(*wrong);
   if (authority && host && *authority != *host) return fault(400, ":authority and host differ");
   request.websocket = request.method == "CONNECT" && protocol == "websocket";
   if (request.websocket) request.method = "GET";

@@ -33,7 +33,7 @@ struct Request {
 
 // Beyond what nghttp2 has checked (RFC 9113 section 8): one authority, port 443, https, methods and targets that HTTP/1
 // can carry as well.
-[[nodiscard]] std::expected<Request, Fault> read_request(http2::Fields head);
+[[nodiscard]] std::expected<Request, Fault> read_request(http2::Fields head, std::uint16_t port);
 
 // The fields of an allowed request as its origin gets them, pseudo-header fields and framing aside.
 [[nodiscard]] http2::Fields forwarded_fields(const Request& request);

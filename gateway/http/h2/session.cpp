@@ -91,7 +91,7 @@ asio::awaitable<void> Session::serve(std::shared_ptr<http2::Stream> stream) {
 
 // The page that the gateway answers with itself; nothing: the origin is asked.
 std::optional<Page> Session::decide(Exchange& exchange) {
-  auto request = read_request(exchange.stream->head());
+  auto request = read_request(exchange.stream->head(), exchange.flow.default_port());
   if (exchange.stream->head_too_large()) {
     request = std::unexpected(Fault{431, Reason::kTooLarge, "a header list too large"});
   } else if (request && !request->host) {
@@ -106,7 +106,7 @@ std::optional<Page> Session::decide(Exchange& exchange) {
   Request& asked = exchange.request = std::move(*request);
   flow.begin({.host = asked.host,
               .host_text = asked.host_text,
-              .port = base::kHttpsPort,
+              .port = flow.default_port(),
               .method = asked.method,
               .target = asked.path,
               .overrides = policy::override_headers(asked.fields, asked.method),

@@ -187,7 +187,8 @@ std::vector<EndpointRule> endpoints() {
   return {{Transport::kTcp, std::nullopt, {5432}, ""},
           {Transport::kTcp, *base::Cidr::parse("198.51.100.0/28"), {22, 8000}, ""},
           {Transport::kTcp, *base::Cidr::parse("2001:db8::/33"), {22, 8000}, ""},
-          {Transport::kTcp, *base::Cidr::parse("0.0.0.0/0"), {9418}, ""}};
+          {Transport::kTcp, *base::Cidr::parse("0.0.0.0/0"), {9418}, ""},
+          {Transport::kTcp, *base::Cidr::parse("198.51.100.64/28"), {}, "", {{7000, 7999}, {60000, 65535}}}};
 }
 
 // --- Router: frames put on the wire by the agent ---

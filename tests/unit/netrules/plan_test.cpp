@@ -5,12 +5,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <string>
 
 #include "tests/unit/netrules/support.h"
 
 namespace soleroute::netrules::testing {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -135,6 +137,29 @@ TEST(Plan, CapturesEveryTcpPortOnlyWhenObserving) {
     EXPECT_THAT(to_text(*open_rules(intent)), HasSubstr("every other port"));
     EXPECT_THAT(to_text(*closed_rules(intent)), Not(HasSubstr("redirect")));
   }
+}
+
+// An address that represents the name of an endpoint too, whatever port of its ranges it is.
+TEST(Plan, LeavesPortsOfProxiedEndpointsToTheGateway) {
+  Intent intent = intent_for(Topology::kRouter);
+  intent.endpoints = {{EndpointRule::Transport::kTcp, std::nullopt, {22}, "", {{5400, 5499}}}};
+  EXPECT_THAT(to_text(*open_rules(intent)), ContainsRegex("5222, 5432, 5672.* \\} accept comment \"denied names"));
+  intent.endpoints_by_proxy = true;
+  const auto text = to_text(*open_rules(intent));
+  EXPECT_THAT(text, ContainsRegex("dport \\{ 21, 23, .*5222, 5672.* \\} accept comment \"denied names"));
+  EXPECT_THAT(text, HasSubstr("tcp dport 5400-5499 redirect to :15001"));
+}
+
+TEST(Plan, RelaysUdpInRangesButDns) {
+  Intent intent = intent_for(Topology::kRouter);
+  intent.endpoints = {{EndpointRule::Transport::kUdp, std::nullopt, {}, "", {{50, 54}, {5000, 5010}}}};
+  const auto text = to_text(*open_rules(intent));
+  for (const char* part : {"udp dport 54 ", "udp dport 50-52 ", "udp dport 5000-5010 "}) {
+    EXPECT_THAT(text, HasSubstr(std::string(part) + "redirect to :15123"));
+  }
+  EXPECT_THAT(text, HasSubstr("udp dport { 53, 54 } accept"));
+  EXPECT_THAT(text, HasSubstr("udp dport 50-52 accept"));
+  EXPECT_THAT(text, Not(HasSubstr("50-54")));
 }
 
 TEST(Plan, PrefersTheNativeQueueAndKeepsTheTextLoadableWithoutIt) {

@@ -191,6 +191,12 @@ std::vector<NamedIntent> all_intents() {
       {Transport::kTcp, *base::Cidr::parse("2001:db8:1::7"), {25}, "policy.yaml:13"},
       {Transport::kTcp, *base::Cidr::parse("0.0.0.0/0"), {9418}, "policy.yaml:14"},
       {Transport::kUdp, std::nullopt, {123}, "policy.yaml:15"},
+      {Transport::kTcp,
+       *base::Cidr::parse("192.0.2.32/28"),
+       {7000, 7002},
+       "policy.yaml:16",
+       {{9000, 9010}, {9020, 9029}}},
+      {Transport::kUdp, *base::Cidr::parse("192.0.2.48/28"), {}, "policy.yaml:17", {{52, 60}, {5000, 5010}}},
   };
   const std::vector<std::pair<std::string, Topology>> topologies{{"router", Topology::kRouter},
                                                                  {"sidecar", Topology::kSidecar},

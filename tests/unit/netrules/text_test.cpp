@@ -35,6 +35,7 @@ TEST(RuleText, IsWhatNftPrints) {
       {{{DestinationIn{cidr("2001:db8::/32")}}, {Drop{}}, {}}, "ip6 daddr 2001:db8::/32 drop"},
       {{{DestinationPorts{Protocol::kTcp, {80}}}, {Accept{}}, {}}, "tcp dport 80 accept"},
       {{{DestinationPorts{Protocol::kUdp, {53, 443}}}, {Accept{}}, {}}, "udp dport { 53, 443 } accept"},
+      {{{DestinationPortRange{Protocol::kTcp, {8000, 8100}}}, {Accept{}}, {}}, "tcp dport 8000-8100 accept"},
       {{{ConnectionState{ConnectionState::kRelated | ConnectionState::kEstablished}}, {Accept{}}, {}},
        "ct state established,related accept"},
       {{{DestinationWasRedirected{}, Direction{true}}, {Accept{}}, {}}, "ct status dnat ct direction reply accept"},

@@ -33,7 +33,7 @@ class Generator {
                  "/O/r.git/git-receive-pack", "/o/r/info/refs?service=git-upload-pack", "/repos/o/r/issues", "/v1%2fa",
                  "/v1/a?q=1&q=2"});
   }
-  std::uint16_t port() { return one_of<std::uint16_t>({80, 443, 22, 5432, 0}); }
+  std::uint16_t port() { return one_of<std::uint16_t>({80, 443, 443, 22, 5432, 8443, 3000, 0}); }
   std::string_view ip() { return pick({"45.33.32.10", "45.33.32.11", "10.0.0.1", "2606:4700::1", "127.0.0.1"}); }
   Transport transport() {
     return one_of<Transport>({Transport::kTcp, Transport::kTcp, Transport::kUdp, Transport::kIcmp});
@@ -75,6 +75,9 @@ class Generator {
     if (chance(3)) return "  - " + pattern() + "\n";
     std::string out = "  - host: " + pattern() + "\n";
     if (chance(4)) out += "    addresses: [10.0.0.0/8]\n";
+    if (chance(3)) {
+      out += "    ports: " + std::string(pick({"[443, 8443]", "[8443]", "[3000]", "2000-9000", "[80, 3000]"})) + "\n";
+    }
     if (chance(5)) out += "    tls: inspect\n";
     if (chance(5)) return out;
     out += "    rules:\n";
@@ -83,9 +86,9 @@ class Generator {
   }
 
   std::string endpoint() {
-    const std::string ports = std::string(pick({"[22]", "[22, 5432]", "[5432]"}));
+    const std::string ports = std::string(pick({"[22]", "[22, 5432]", "[5432]", "[443]", "[80, 5000-9000]"}));
     const std::string protocol = chance(3) ? "udp" : "tcp";
-    if (chance(2)) return "  - {host: " + std::string(host()) + ", ports: " + ports + ", protocol: " + protocol + "}\n";
+    if (chance(2)) return "  - {host: " + pattern() + ", ports: " + ports + ", protocol: " + protocol + "}\n";
     return "  - {cidr: " + std::string(pick({"45.33.32.10", "45.33.32.0/24", "10.0.0.0/8"})) + ", ports: " + ports +
            ", protocol: " + protocol + "}\n";
   }
@@ -101,9 +104,9 @@ constexpr int kFlowsPerPolicy = 40;
 std::vector<FlowFacts> growing_flow(Generator& any) {
   const std::string host(any.host());
   const auto port = any.port();
-  const bool https_flow = port != 80;
+  const bool https_flow = port == 443 || (port != 80 && any.chance(2));
   std::vector<FlowFacts> steps{dns(host)};
-  if (https_flow && any.chance(2)) steps.push_back(connect(host, port));
+  if (port != 80 && any.chance(2)) steps.push_back(connect(host, port));
   if (https_flow) steps.push_back(tls(host, port));
   auto request = https_flow ? https(host) : http(host);
   request.port = port;
@@ -158,9 +161,11 @@ FlowFacts any_flow(Generator& any, std::vector<base::HostName>& names) {
     case 2:
       return connect(host, port);
     case 3:
-      return http(host, any.method(), any.target());
-    case 4:
-      return https(host, any.method(), any.target());
+    case 4: {
+      auto request = any.chance(2) ? http(host, any.method(), any.target()) : https(host, any.method(), any.target());
+      if (any.chance(3) && port != 80 && port != 443) request.port = port;
+      return request;
+    }
     default:
       break;
   }
@@ -228,6 +233,33 @@ TEST(DecideProperty, ASecretGoesToNothingButAnAllowedInspectedHttpsRequest) {
     }
   }
   EXPECT_GT(sent, 20);
+}
+
+// On a port that no entry lists, only an endpoint lets anything pass.
+TEST(DecideProperty, RulesAreAboutTheirOwnPortsAlone) {
+  int allowed = 0;
+  for (std::uint32_t seed = 0; seed < kPolicies; ++seed) {
+    Generator any(seed);
+    const std::string text = any.policy();
+    const auto policy = compile(text);
+    const auto listed = policy->domain_ports();
+    for (int i = 0; i < kFlowsPerPolicy; ++i) {
+      std::vector<base::HostName> names;
+      auto facts = any_flow(any, names);
+      if (facts.phase == Phase::kDns || facts.phase == Phase::kPacket) continue;
+      facts.port = 9999;
+      ASSERT_FALSE(base::contains(listed, facts.port)) << text;
+      const auto decision = policy->decide(facts);
+      ASSERT_FALSE(decision.allowed()) << text;
+      facts.port = 8443;
+      const auto on_listed = policy->decide(facts);
+      if (!on_listed.allowed()) continue;
+      ++allowed;
+      const bool by_endpoint = on_listed.reason == Reason::kEndpointAllowed;
+      ASSERT_TRUE(by_endpoint || base::contains(listed, facts.port)) << text;
+    }
+  }
+  EXPECT_GT(allowed, 100);
 }
 
 TEST(DecideProperty, ReasonsThatAPolicyCanChangeComeWithLines) {

@@ -26,9 +26,13 @@ domains:
       - {schemes: [http], path: {exact: /b}, query: {exact: {q: [x, y], "w": "z\"&"}}}
       - {schemes: [https]}
   - {host: seen.test, tls: inspect}
+  - plain.test
+  - {host: plain.test, ports: [8443, 9000-9100], rules: [{methods: [GET]}]}
+  - {host: mqtt.test, alpn: [mqtt]}
 endpoints:
   - {host: db.test, port: 5432, addresses: [10.0.0.0/8]}
   - {cidr: 192.0.2.0/28, ports: [8000, 8001]}
+  - {host: "*.db.test", ports: 6000-6100}
 )";
 
 // JSON is YAML: what is shown can be read back, and means the same.
@@ -49,7 +53,16 @@ TEST(EffectivePolicy, IsItselfAPolicyThatDecidesTheSame) {
     EXPECT_EQ(compile(kPolicy)->decide(row.facts).allowed(), row.allowed);
     EXPECT_EQ((*again)->decide(row.facts).allowed(), row.allowed);
   }
-  EXPECT_EQ((*again)->endpoints().size(), 2U);
+  EXPECT_EQ((*again)->endpoints().size(), 3U);
+  for (const Row& row : {Row{at(http("plain.test"), 9050), true}, Row{at(http("plain.test", "PUT"), 9050), false},
+                         Row{at(http("plain.test", "PUT"), 80), true}, Row{tls("plain.test", 8443), true},
+                         Row{tls("plain.test", 8444), false}, Row{connect("x.db.test", 6050), true},
+                         Row{connect("x.db.test", 6101), false}}) {
+    EXPECT_EQ(compile(kPolicy)->decide(row.facts).allowed(), row.allowed) << row.facts.port;
+    EXPECT_EQ((*again)->decide(row.facts).allowed(), row.allowed) << row.facts.port;
+  }
+  const auto hello = (*again)->decide(tls("mqtt.test"));
+  EXPECT_THAT(hello.admitted_alpn, ElementsAre("mqtt"));
 }
 
 TEST(EffectivePolicy, KeepsWhatIsSaidOfDeniedNames) {

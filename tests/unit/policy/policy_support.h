@@ -75,6 +75,11 @@ inline FlowFacts https(std::string_view host, std::string_view method = "GET", s
   return facts;
 }
 
+inline FlowFacts at(FlowFacts facts, std::uint16_t port) {
+  facts.port = port;
+  return facts;
+}
+
 inline FlowFacts connect(std::string_view host, std::uint16_t port = 443) {
   FlowFacts facts;
   facts.phase = Phase::kConnect;

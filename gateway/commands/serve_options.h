@@ -29,7 +29,7 @@ struct ServeArguments {
   std::vector<std::string> claim;
   std::vector<std::string> resolver;
   std::vector<std::string> host_address{};
-  std::vector<std::string> nat64;
+  std::vector<std::string> nat64{};
   UpstreamArguments upstream{};
   std::string control = serve::kDefaultControlSocket;
   std::string metrics;

@@ -69,7 +69,16 @@ std::shared_ptr<const Addresses> Cache::addresses(const base::HostName& name) co
   return entry->both;
 }
 
+// Of what a zone may fill with bytes of its choice.
+std::size_t Cache::weight(const RecordSet& set) {
+  std::size_t bytes = 0;
+  for (const auto& location : set.locations) bytes += sizeof location + location.target.text().size();
+  for (const auto& text : set.texts) bytes += sizeof text + text.size();
+  return bytes;
+}
+
 void Cache::store(const base::HostName& name, DnsType type, std::shared_ptr<const RecordSet> set) {
+  if (weight(*set) > kMaxWeight) return;
   Shard& home = shard(name);
   const std::lock_guard lock(home.mutex);
   Entry& entry = home.names.touch(name);

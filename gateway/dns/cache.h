@@ -52,11 +52,12 @@ class Cache {
 
   // Both families as one, when both are known; null otherwise, and when both failed.
   [[nodiscard]] std::shared_ptr<const Addresses> addresses(const base::HostName& name) const;
-  // Precondition: is_cacheable(type).
+  // SRV and TXT sets above kMaxWeight are not kept. Precondition: is_cacheable(type).
   void store(const base::HostName& name, sniffer::DnsType type, std::shared_ptr<const RecordSet> set);
   [[nodiscard]] std::size_t size() const;  // names
 
   [[nodiscard]] static bool is_cacheable(sniffer::DnsType type);
+  static constexpr std::size_t kMaxWeight = 1024;  // bytes of one SRV or TXT set
 
  private:
   static constexpr std::size_t kShards = 16;
@@ -73,6 +74,7 @@ class Cache {
     BoundedMap<base::HostName, Entry> names;
   };
   static std::size_t kind(sniffer::DnsType type);
+  static std::size_t weight(const RecordSet& set);
   static void join_families(Entry& entry);
   // Whatever is kept, also if it has expired.
   struct Held {

@@ -25,7 +25,7 @@ constexpr std::size_t kShownName = 100;  // bytes of a name in an extended error
 
 // Below a name that is listed alone, `_service._proto` is all that can be asked: data in names has no room there.
 constexpr std::size_t kMaxServiceLabels = 2;
-constexpr std::size_t kLongestServiceLabel = 32;
+constexpr std::size_t kLongestServiceLabel = 16;
 
 template <class Number>
 std::optional<Number> number_in(std::string_view text, int base, std::size_t most_digits) {

@@ -92,7 +92,7 @@ class Resolver {
 
   static constexpr std::chrono::milliseconds kResolutionDelay{50};  // RFC 8305 section 3
   static constexpr std::chrono::seconds kFailureTtl{5};             // RFC 9520 section 3.2
-  static constexpr std::size_t kMaxFollowed = 32;                   // aliases whose targets are asked for, one question
+  static constexpr std::size_t kMaxFollowed = 16;                   // aliases whose targets are asked for, one question
   static constexpr std::size_t kMaxQuestions = 512;                 // under way at once, by one worker
   static constexpr std::size_t kKeptForFew = 128;                   // of them, for clients that have few
   static constexpr std::size_t kFew = 16;

@@ -381,8 +381,7 @@ Message Responder::locations_reply(const PendingLookup& question, const RecordSe
   for (const auto& location : set.locations) {
     const auto target = location.target.host_name();
     if (!location.target.is_root() && (!target || !is_allowed(question, *target))) {
-      ++hidden;
-      if (!target) continue;
+      if (hidden++ > 0 || !target) continue;  // one record for all: the owner of the zone chooses how many there are
       auto record = record_of(question.client, target->text(), policy::to_string(policy::Reason::kHostNotAllowed));
       record.detail = fmt::format("{}, target of {}", type_detail(DnsType::kSrv), question.name.text());
       log_denied(std::move(record));

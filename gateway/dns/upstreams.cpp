@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "policy/special_names.h"
+
 namespace soleroute::gateway::dns {
 namespace {
 
@@ -58,6 +60,9 @@ const base::HostName* suffix_for(const std::vector<Upstream>& upstreams, const b
 }
 
 bool may_follow(const std::vector<Upstream>& upstreams, const base::HostName& name, const base::HostName& target) {
+  using policy::SpecialName;
+  const bool inside = policy::special_name(target) == SpecialName::kLocal;
+  if (inside && policy::special_name(name) != SpecialName::kLocal) return false;
   const base::HostName* const to = suffix_for(upstreams, target);
   return to == nullptr || to == suffix_for(upstreams, name);
 }

@@ -34,8 +34,8 @@ struct Upstream {
 
 // The suffix among those of `upstreams` that is the longest for the name; null: the name is for those without one.
 [[nodiscard]] const base::HostName* suffix_for(const std::vector<Upstream>& upstreams, const base::HostName& name);
-// May an alias of `name` be followed to `target`? Not into a suffix's servers from elsewhere: the owner of a public
-// name would look names up inside that network.
+// May an alias of `name` be followed to `target`? Not into a suffix's servers from elsewhere, and from a public name to
+// none that only this network has ("db.internal"): the owner of a public name would look names up inside.
 [[nodiscard]] bool may_follow(const std::vector<Upstream>& upstreams, const base::HostName& name,
                               const base::HostName& target);
 // Are there servers for names outside all suffixes?

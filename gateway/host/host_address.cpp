@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <optional>
 #include <ranges>
 #include <utility>
 
+#include "base/read_file.h"
 #include "policy/address_class.h"
 #include "policy/host_service.h"
 
@@ -68,13 +68,10 @@ HostAddress host_of_container(std::string_view hosts, const std::vector<netlink:
   return found;
 }
 
-HostAddress read_host_of_container() {
-  std::ifstream file(kHostsFile, std::ios::binary);
-  std::string text(kMaxHostsFile, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(std::max<std::streamsize>(file.gcount(), 0)));
+HostAddress read_host_of_container(const std::string& hosts_file) {
+  const auto text = hosts_file.empty() ? base::Result<std::string>("") : base::read_file(hosts_file, kMaxHostsFile);
   const auto routes = netlink::list_default_routes();
-  return host_of_container(text, routes ? *routes : std::vector<netlink::DefaultRoute>{});
+  return host_of_container(text ? *text : "", routes ? *routes : std::vector<netlink::DefaultRoute>{});
 }
 
 }  // namespace soleroute::gateway::host

@@ -84,7 +84,8 @@ struct Flow {
   std::optional<net::Readiness> readiness{};
   net::DescriptorBudget::Charge charge{};
   dns::TokenBucket pace{UdpRelay::kDatagramsBurst, UdpRelay::kDatagramsRate};
-  Clock::time_point last{};
+  Clock::time_point last{};   // datagram
+  Clock::time_point asked{};  // connection tracking
 };
 
 }  // namespace
@@ -161,17 +162,23 @@ std::shared_ptr<Flow> UdpRelay::State::flow_of(const dns::DatagramOrigin& origin
   const base::Endpoint local{origin.local->unmapped(), port};
   const std::string key = peer.to_string() + " " + local.address.to_string();
   const auto known = flows.find(key);
-  if (known != flows.end() && !known->second->is_over(now) && now - known->second->last < kAskAgain) {
+  if (known != flows.end() && !known->second->is_over(now) &&
+      now - std::max(known->second->last, known->second->asked) < kAskAgain) {
     return known->second;
   }
+  if (known == flows.end() && !may_begin(peer.address, now)) return nullptr;  // before the kernel is asked
   const auto destination = tracked->original_destination(peer, local);
   if (known != flows.end()) {
     const bool same = destination && known->second->query.destination == *destination;
-    if (same && !known->second->is_over(now)) return known->second;
+    if (same && !known->second->is_over(now)) {
+      known->second->asked = now;
+      return known->second;
+    }
     known->second->end();
     flows.erase(known);
+    if (!may_begin(peer.address, now)) return nullptr;
   }
-  if (!destination || !may_begin(peer.address, now)) return nullptr;
+  if (!destination) return nullptr;
   if (flows.size() >= kMaxFlows) remove_over(now);
   if (flows.size() >= kMaxFlows) return nullptr;
   auto made = make_flow(origin, peer, *destination);
@@ -221,7 +228,12 @@ bool UdpRelay::State::may_begin(const base::IpAddress& client, Clock::time_point
 }
 
 asio::awaitable<void> UdpRelay::State::answer(std::shared_ptr<State> self, std::shared_ptr<Flow> flow) {
-  while (!self->stopped && flow->socket) {
+  for (int taken = 0; !self->stopped && flow->socket; ++taken) {
+    if (taken == kBatch) {
+      taken = 0;
+      co_await asio::post(self->context.io, asio::use_awaitable);
+      if (self->stopped || !flow->socket) co_return;
+    }
     const ssize_t size = ::recv(flow->socket.get(), self->buffer.data(), self->buffer.size(), MSG_DONTWAIT);
     if (size >= 0) {
       flow->last = Clock::now();

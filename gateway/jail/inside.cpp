@@ -259,7 +259,7 @@ void make_socket(Channel& requests) {
   const auto asked = requests.receive();
   if (!asked || !*asked || (*asked)->kind != MessageKind::kSocket) return requests.close();
   const int family = (*asked)->value == AF_INET6 ? AF_INET6 : AF_INET;
-  Message made{.kind = MessageKind::kSocket, .value = 0, .text = {}, .fds = {}};
+  Message made{.kind = MessageKind::kSocket, .value = 0, .text = (*asked)->text, .fds = {}};
   base::Fd socket(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (socket) made.fds.push_back(std::move(socket));
   if (!requests.send(made)) requests.close();

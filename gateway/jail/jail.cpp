@@ -56,6 +56,7 @@ namespace soleroute::gateway::jail {
 namespace {
 
 constexpr const char* kJobSummaryVariable = "GITHUB_STEP_SUMMARY";
+constexpr const char* kHostsFile = "/etc/hosts";
 constexpr std::string_view kNoFile = "/dev/null";  // as in a jail in a jail
 // A verdict on a queued packet needs it over the jail's network, which is the host's own where there is no user
 // namespace; with one, its maker has it anyway.
@@ -130,8 +131,8 @@ class Run {
     resolvers_ = std::move(*resolvers);
     denied_networks_ = net::choose_denied_networks(serve::taken_networks(*policy_.policy, resolvers_));
     SR_TRY(read_trust(read));
-    SR_LET(route,
-           serve::make_upstream_route(options_.upstream_proxy, options_.upstream_password_file, origin_roots_, read));
+    SR_LET(route, serve::make_upstream_route(options_.upstream_proxy, options_.upstream_password_file, origin_roots_,
+                                             kHostsFile, read));
     route_ = std::move(*route);
     SR_LET(runner_files, keep_runner_files(identity_, mounts_));
     runner_files_ = std::move(*runner_files);
@@ -206,6 +207,7 @@ class Run {
     trusted.push_back({.path = options_.secrets_directory, .kind = TrustedKind::kFolder});
     trusted.push_back({.path = options_.ca_directory, .kind = TrustedKind::kFolder});
     trusted.push_back({.path = options_.upstream_password_file, .kind = TrustedKind::kSecret});
+    trusted.push_back({.path = kHostsFile});
     for (const std::string& path : runner_files_) trusted.push_back({.path = path, .kind = TrustedKind::kLog});
     for (TrustedPath& path : end_files_.paths()) trusted.push_back(std::move(path));
     return protect(trusted, identity_, mounts_);
@@ -345,6 +347,7 @@ class Run {
     auto search = host::system_search_domains();  // the command's resolv.conf has the same lines
     options.search = {std::move(search.domains), search.ndots};
     options.nat64 = options_.nat64;
+    options.hosts_file = kHostsFile;
     options.secrets_directory = options_.secrets_directory;
     options.inspection = std::move(*inspection);
     options.route = route_;

@@ -16,8 +16,10 @@
 #include <charconv>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <exception>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -56,17 +58,21 @@ std::optional<base::IpAddress> address_of(std::string_view text) {
   return address ? std::optional(*address) : std::nullopt;
 }
 
-// A socket that the jail's first process made in the jail's network.
-base::Result<base::Fd> socket_inside(Channel& sockets, int family) {
-  const Message ask{.kind = MessageKind::kSocket, .value = family, .text = {}, .fds = {}};
+// A socket that the jail's first process made in the jail's network. An answer that came too late for its request is
+// still in the channel: each repeats the number of its request.
+base::Result<base::Fd> socket_inside(Channel& sockets, int family, std::uint64_t number) {
+  const std::string name = std::to_string(number);
+  const Message ask{.kind = MessageKind::kSocket, .value = family, .text = name, .fds = {}};
   SR_TRY(sockets.send(ask));
-  pollfd answer{sockets.fd(), POLLIN, 0};
-  if (::poll(&answer, 1, kAnswerTimeoutMs) != 1) return base::system_error("the jail made no socket in time");
-  SR_LET(told, sockets.receive());
-  if (!*told || (*told)->kind != MessageKind::kSocket || (*told)->fds.size() != 1) {
-    return base::system_error("the jail made no socket");
+  for (;;) {
+    pollfd answer{sockets.fd(), POLLIN, 0};
+    if (::poll(&answer, 1, kAnswerTimeoutMs) != 1) return base::system_error("the jail made no socket in time");
+    SR_LET(told, sockets.receive());
+    if (!*told || (*told)->kind != MessageKind::kSocket) return base::system_error("the jail made no socket");
+    if ((*told)->text != name) continue;
+    if ((*told)->fds.size() != 1) return base::system_error("the jail made no socket");
+    return std::move((*told)->fds.front());
   }
-  return std::move((*told)->fds.front());
 }
 
 int begin_connect(int socket, const base::IpAddress& address, std::uint16_t port) {
@@ -152,6 +158,7 @@ struct Publisher::State {
   Channel sockets;
   std::vector<std::unique_ptr<Listener>> listeners;
   std::size_t open = 0;
+  std::uint64_t requests = 0;
   std::thread thread;
 };
 
@@ -176,7 +183,7 @@ asio::awaitable<void> Publisher::State::accept_loop(Listener& listener) {
 // A server of the command may listen on one family alone.
 asio::awaitable<std::unique_ptr<net::TcpStream>> Publisher::State::connect(std::uint16_t port) {
   for (const base::IpAddress& address : host::loopback_of_this_machine().addresses) {
-    auto socket = socket_inside(sockets, address.is_v4() ? AF_INET : AF_INET6);
+    auto socket = socket_inside(sockets, address.is_v4() ? AF_INET : AF_INET6, ++requests);
     if (!socket || begin_connect(socket->get(), address, port) != 0) continue;
     auto stream = std::make_unique<net::TcpStream>(loop, wheel, std::move(*socket));
     stream->expires_after(kConnectTimeout);

@@ -6,13 +6,19 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "policy/address_class.h"
 #include "policy/host_service.h"
 
 namespace soleroute::gateway::serve {
 
+std::string trusted_hosts_file(const ServeOptions& options) {
+  return options.topology == netrules::Topology::kSidecar ? "" : "/etc/hosts";
+}
+
 host::HostAddress find_host(const ServeOptions& options) {
   if (!options.host_addresses.empty()) return {options.host_addresses, "--host-address"};
-  return options.in_container ? host::read_host_of_container() : host::loopback_of_this_machine();
+  return options.in_container ? host::read_host_of_container(trusted_hosts_file(options))
+                              : host::loopback_of_this_machine();
 }
 
 std::string describe_host(const host::HostAddress& host) {
@@ -25,9 +31,14 @@ std::string describe_host(const host::HostAddress& host) {
   return fmt::format("{} is {} ({})", policy::kHostServiceName, list, host.source);
 }
 
-std::vector<std::uint16_t> own_ports(const ServeOptions& options, const net::ListenPorts& ports) {
-  std::vector<std::uint16_t> own{ports.redirected, ports.dns, ports.explicit_proxy, ports.udp};
-  if (options.metrics) own.push_back(options.metrics->port);
+std::vector<std::uint16_t> own_ports(const ServeOptions& options, const net::ListenPorts& ports,
+                                     std::span<const base::IpAddress> host, std::span<const base::IpAddress> here) {
+  const bool on_this_machine = std::ranges::any_of(host, [&](const base::IpAddress& address) {
+    return policy::address_class(address) == "loopback" || std::ranges::find(here, address) != here.end();
+  });
+  std::vector<std::uint16_t> own{ports.explicit_proxy};
+  if (on_this_machine) own.insert(own.end(), {ports.redirected, ports.dns, ports.udp});
+  if (on_this_machine && options.metrics) own.push_back(options.metrics->port);
   std::erase(own, 0);
   return own;
 }

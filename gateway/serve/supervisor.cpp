@@ -103,7 +103,8 @@ class Supervisor {
     resolvers_ = std::move(*resolvers);
     SR_LET(roots, host::read_roots(options_.trust_files));
     origin_roots_ = std::move(*roots);
-    SR_LET(route, make_upstream_route(options_.upstream_proxy, options_.upstream_password_file, origin_roots_));
+    SR_LET(route, make_upstream_route(options_.upstream_proxy, options_.upstream_password_file, origin_roots_,
+                                      trusted_hosts_file(options_)));
     route_ = std::move(*route);
     SR_LET(interfaces, netlink::list_interfaces());
     interfaces_ = std::move(*interfaces);
@@ -155,8 +156,9 @@ class Supervisor {
     SR_TRY(check_self());
     if (!network_) ways_out_.remember();
     health_ = "healthy";
-    const bool shared = mark() != 0 && options_.program_rules;
-    pulse_.emplace(ports_.dns, mark(), shared ? Pulse::Asks::kThroughTheRedirectToo : Pulse::Asks::kDirectly);
+    const bool shared = gateway_mark(options_) != 0 && options_.program_rules;
+    pulse_.emplace(ports_.dns, gateway_mark(options_),
+                   shared ? Pulse::Asks::kThroughTheRedirectToo : Pulse::Asks::kDirectly);
     if (auto watching = watch_.start(netlink::Changes::About::kEverything); !watching) {
       log_.error(
           fmt::format("{}; changes are noticed every {} ms", watching.error().message, host::Watch::kPeriod.count()));
@@ -189,7 +191,9 @@ class Supervisor {
     return options_.program_rules ? network_->make_settings() : base::Status{};
   }
   bool is_router() const { return options_.topology == netrules::Topology::kRouter && !options_.proxy_only; }
-  flow::HostServices host_services() const { return {host_.addresses, own_ports(options_, ports_)}; }
+  flow::HostServices host_services() const {
+    return {host_.addresses, own_ports(options_, ports_, host_.addresses, host::all_addresses(interfaces_))};
+  }
 
   base::Status open_sockets() {
     net::ListenRequest request;
@@ -219,13 +223,14 @@ class Supervisor {
     auto search = host::system_search_domains();
     runtime.search = {std::move(search.domains), search.ndots};
     runtime.nat64 = options_.nat64;
+    runtime.hosts_file = trusted_hosts_file(options_);
     runtime.secrets_directory = options_.secrets_directory;
     runtime.denied = denied_;
     runtime.own_addresses =
         host::own_addresses(options_.claim, interfaces_, is_router() ? std::optional(inside_.index) : std::nullopt);
     runtime.local_addresses = host::all_addresses(interfaces_);
     for (const auto& claimed : options_.claim) runtime.local_addresses.push_back(claimed.address);
-    runtime.upstream_mark = mark();
+    runtime.upstream_mark = gateway_mark(options_);
     runtime.host = host_services();
     runtime.inspection = inspection_;
     runtime.route = route_;
@@ -255,7 +260,8 @@ class Supervisor {
 
   base::Status check_self() {
     SR_TRY(rules_.verify());
-    return self_check(ports_, mark(), [this](std::uint16_t port) { runtime_->announce_self_check(port); });
+    return self_check(ports_, gateway_mark(options_),
+                      [this](std::uint16_t port) { runtime_->announce_self_check(port); });
   }
 
   netrules::Intent intent() const {
@@ -421,7 +427,6 @@ class Supervisor {
         {"counters", std::move(counters)}};
     return answer.dump();
   }
-  std::uint32_t mark() const { return gateway_mark(options_); }
 
   int workers() const {
     const int wanted = options_.workers > 0 ? options_.workers : static_cast<int>(std::thread::hardware_concurrency());
@@ -483,18 +488,6 @@ class Supervisor {
 base::Status serve(const ServeOptions& options, audit::DecisionLog& log, audit::Counters& counters) {
   Supervisor supervisor(options, log, counters);
   return supervisor.run();
-}
-
-base::Status close_namespace(const ServeOptions& options, audit::DecisionLog& log, audit::Counters& /*counters*/) {
-  const auto nothing = host::load_policy({});  // closed is closed, whatever the policy allows
-  if (!nothing) return std::unexpected(nothing.error());
-  SR_TRY(check_alone(options.control_socket));
-  RuleReconciler rules(netrules::make_kernel(), log, true);
-  SR_TRY(rules.probe());
-  SR_TRY(rules.program(netrules::closed_rules(intent_of(options, **nothing)), "closed"));
-  SR_TRY(rules.verify());
-  rules.log_what_stays();
-  return {};
 }
 
 }  // namespace soleroute::gateway::serve

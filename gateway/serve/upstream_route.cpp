@@ -58,6 +58,7 @@ std::vector<base::IpAddress> addresses_in_hosts(std::string_view text, const bas
 base::Result<std::shared_ptr<const flow::UpstreamRoute>> make_upstream_route(std::optional<flow::UpstreamProxy> proxy,
                                                                              const std::string& password_file,
                                                                              const std::string& origin_roots,
+                                                                             const std::string& hosts_file,
                                                                              const host::FileReader& read) {
   if (!proxy) return nullptr;
   if (!password_file.empty()) {
@@ -70,7 +71,9 @@ base::Result<std::shared_ptr<const flow::UpstreamRoute>> make_upstream_route(std
   }
   if (proxy->name) {
     for (const auto& domain : host::system_search_domains().domains) route->search.push_back(domain.text());
-    if (const auto hosts = host::read_small_file("/etc/hosts", kMaxHostsFile)) {
+    const auto hosts =
+        hosts_file.empty() ? base::Result<std::string>("") : host::read_small_file(hosts_file, kMaxHostsFile);
+    if (hosts) {
       route->addresses = addresses_in_hosts(*hosts, *proxy->name);
     }
   }

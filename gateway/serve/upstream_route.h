@@ -19,9 +19,10 @@
 namespace soleroute::gateway::serve {
 
 // Null without a proxy. `password_file` may be empty. `origin_roots`: what --trust adds to the system's roots.
+// `hosts_file` may have the address of the proxy's name; empty: none.
 [[nodiscard]] base::Result<std::shared_ptr<const flow::UpstreamRoute>> make_upstream_route(
     std::optional<flow::UpstreamProxy> proxy, const std::string& password_file, const std::string& origin_roots,
-    const host::FileReader& read = host::read_small_file);
+    const std::string& hosts_file, const host::FileReader& read = host::read_small_file);
 
 // The addresses of `name` in a text of the form of hosts(5).
 [[nodiscard]] std::vector<base::IpAddress> addresses_in_hosts(std::string_view text, const base::HostName& name);

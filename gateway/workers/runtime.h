@@ -39,7 +39,7 @@ struct RuntimeOptions {
   std::uint32_t upstream_mark = 0;               // SO_MARK on sockets towards origins and resolvers; 0: none (sidecar)
   flow::HostServices host{};                     // what a policy may list as host.gateway.internal
   std::vector<policy::Nat64Prefix> nat64{};      // of this network, by a person
-  std::string hosts_file = "/etc/hosts";         // names with addresses of this machine; empty: none
+  std::string hosts_file{};                      // names with addresses, as hosts(5); empty: none
   std::string secrets_directory{};               // files named by the policy's secrets
   net::ClientKeys::Who clients = net::ClientKeys::Who::kOne;  // whose budgets are apart
   std::shared_ptr<const inspect::Inspection> inspection{};    // null: what must be inspected is refused

@@ -106,7 +106,7 @@ def test_every_option_of_every_help_page_is_in_the_script(completion, commands, 
     script = (completion.folder / f"completion.{shell}").read_text()
     for command in ("", *commands):
         page = run(completion.program, *command.split(), "--help")
-        for option in set(re.findall(r"^ +(?:-\w, )?--([a-z][a-z-]+)", page, re.MULTILINE)):
+        for option in set(re.findall(r"^ +(?:-\w, )?--([a-z][a-z0-9-]+)", page, re.MULTILINE)):
             if shell == "bash":
                 assert option in {name.removeprefix("--") for name in completion.bash(f"gateway {command} --".replace("  ", " "))}
             else:

@@ -101,15 +101,27 @@ def test_the_log_names_the_host_at_start(host_router):
     assert f"{NAME} is {HOST} (--host-address)" in said_at_start["detail"]
 
 
-@pytest.mark.parametrize(
-    ("port", "listed"),
-    [(METRICS, f"port: {METRICS}"), (8080, "port: 8080"), (METRICS, f"ports: [1, {METRICS - 1}-{METRICS + 1}]")],
-)
-def test_a_listener_of_the_gateway_cannot_be_listed(host_router, services, port, listed):
-    record = host_router.reload(f"endpoints: [{{host: {NAME}, {listed}}}]\n", accepted=False)
-    assert f"port {port} of {NAME} is one of the gateway's own listeners" in record["detail"], record
-    assert services[METRICS].seen == 0
+@pytest.mark.parametrize("listed", ["port: 8080", "ports: [1, 8000-8100]"])
+def test_the_explicit_proxy_of_the_gateway_cannot_be_listed(host_router, listed):
+    record = host_router.reload(f"endpoints: [{{host: {NAME}, {listed}}}]
+", accepted=False)
+    assert f"port 8080 of {NAME} is one of the gateway's own listeners" in record["detail"], record
     host_router.reload(POLICY)
+
+
+def test_the_port_of_the_gateways_metrics_is_another_one_on_another_machine(lab, host_router, services):
+    host_router.reload(f"endpoints: [{{host: {NAME}, port: {METRICS}}}]\n")
+    assert said(lab, at.GW, METRICS) == str(METRICS).encode() and services[METRICS].seen == 1
+    host_router.reload(POLICY)
+
+
+@pytest.mark.parametrize("port", [METRICS, 8080])
+def test_a_listener_of_the_gateway_cannot_be_listed_on_its_own_machine(make_gateway, port):
+    """The control is the test above, of another machine."""
+    own = ["--host-address", at.GW_OWN, "--metrics", f"127.0.0.1:{METRICS}"]
+    one = make_gateway(policy=f"endpoints: [{{host: {NAME}, port: {port}}}]\n", arguments=own).start(healthy=False)
+    assert one.process.wait(20) == 2
+    assert f"port {port} of {NAME} is one of the gateway's own listeners" in one.errors.decode()
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "0.0.0.0", "224.0.0.1", "nonsense"])

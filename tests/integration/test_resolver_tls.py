@@ -12,7 +12,7 @@ import pytest
 from lab import dns_wire as dns
 from lab import netns
 from lab.certificates import Authority
-from lab.faulty_resolver import ADDRESS, FAULTS, SERVER, FaultyResolver, Query
+from lab.faulty_resolver import DISCOVERY, ADDRESS, FAULTS, SERVER, FaultyResolver, Query
 from test_resolver_faults import Run
 
 NAME = "dns.corp.example"
@@ -60,7 +60,7 @@ class TlsResolver:
         with contextlib.suppress(OSError):
             while True:
                 link, _ = self._listener.accept()
-                self.connections += 1
+                self.connections += 0 if self._once else 1
                 threading.Thread(target=self._connection, args=(link,), daemon=True).start()
 
     def _connection(self, link):
@@ -68,7 +68,9 @@ class TlsResolver:
         with link, contextlib.suppress(OSError, ssl.SSLError):
             stream = link if self._plain else self._context.wrap_socket(link, server_side=True)
             while raw := dns.read_tcp(stream):
-                self.asked.append(raw)
+                if dns.parse(raw).name.lower() != DISCOVERY:
+                    self.asked.append(raw)
+                    self.connections += 1 if self._once else 0
                 reply = Query(raw, "tls", 0).reply()
                 stream.sendall(struct.pack("!H", len(reply)) + reply)
                 if self._once:

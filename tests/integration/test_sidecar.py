@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -256,6 +257,28 @@ def test_rules_that_are_removed_come_back(case, lab, shared):
     wait.until(lambda: "soleroute" in lab.gw.run("nft", "list", "tables").stdout, "the rules to be back", 5)
     wait.until(lambda: shared.status()["health"] == "healthy", "health")
     case.control()
+
+
+@pytest.fixture
+def hosts_file(lab):
+    """hosts_file(text) is /etc/hosts of the shared namespace."""
+    path = Path("/etc/netns") / lab.gw.name / "hosts"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    yield path.write_text
+    path.unlink(missing_ok=True)
+
+
+def test_the_hosts_file_that_the_agent_may_write_gives_no_address(case, lab, shared, hosts_file):
+    """Engines give all containers of one network namespace one file; that a router reads its own is in test_static_names.py."""
+    case.canary_may_leave = True  # to the allowed host
+    shared.stop()
+    hosts_file(f"{at.EV} allowed.test evil.test\n")
+    shared.start()
+    case.log, case.log_start = shared.log, 0
+    assert b"evil.test" in subprocess.run(lab.gw.command("cat", "/etc/hosts"), capture_output=True, check=True).stdout, "control"
+    with lab.gw.entered():
+        assert dns.ask(at.NS, dns.question("allowed.test")).addresses() == [at.AL]
+    assert web.http(lab.gw, "allowed.test", f"/{case.canary}", address=at.EV).body == b"AL\n"
 
 
 @threat("T024", "T025")

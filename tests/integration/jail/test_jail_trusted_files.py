@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -127,6 +128,16 @@ class TestOfTheCommandLine:
         assert found == [set(), set()]
         assert "was changed" not in done.stderr
         assert policy.read_text() == POLICY
+
+    def test_the_hosts_file_of_the_machine_cannot_be_changed(self, owned):
+        beside = owned.file("beside", "")
+        changes = "for f in /etc/hosts \"$1\"; do { echo '203.0.113.9 pypi.org' >> $f; } 2>/dev/null && echo $f; done; true"
+        before = Path("/etc/hosts").read_bytes()
+        try:
+            done = owned.run("sh", "-c", changes, "sh", str(beside))
+            assert done.stdout.split() == [str(beside)], "the second is the control"
+        finally:
+            assert Path("/etc/hosts").read_bytes() == before
 
     def test_of_several_policies_each(self, owned):
         first, second = owned.file("1.yaml", POLICY), owned.file("2.yaml", "domains: [x.wild.test]\n")

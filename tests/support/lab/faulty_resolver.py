@@ -66,8 +66,11 @@ class Fault:
     libc: bool = True  # the C library gets an answer
 
 
+DISCOVERY = "ipv4only.arpa"  # RFC 7050: the gateway asks for it at start
+
+
 class FaultyResolver:
-    """Serves until it is closed; `asked` has every query."""
+    """Serves until it is closed; `asked` has every query but those that look for NAT64."""
 
     def __init__(self, namespace, fault, address=SERVER):
         self.asked = []
@@ -100,7 +103,8 @@ class FaultyResolver:
 
     def _answers(self, raw, transport):
         query = Query(raw, transport, len(self.asked))
-        self.asked.append(query)
+        if query.name != DISCOVERY:
+            self.asked.append(query)
         return self._fault.answer(query)
 
     def _serve_udp(self):

@@ -101,6 +101,20 @@ TEST(Cache, TellsNothingStaleThatIsOldFailedDeniedNowOrNoName) {
   EXPECT_EQ(cache.stale(host("a.test"), DnsType::kA), nullptr) << "it came under another policy";
 }
 
+TEST(Cache, KeepsNoLongSetOfTheZonesChoice) {
+  Cache cache(64);
+  const auto texts_of = [](std::size_t bytes) {
+    auto set = std::make_shared<RecordSet>();
+    set->texts.emplace_back(bytes);
+    set->expires = Clock::now() + seconds(60);
+    return set;
+  };
+  cache.store(host("short.test"), DnsType::kTxt, texts_of(200));
+  cache.store(host("long.test"), DnsType::kTxt, texts_of(Cache::kMaxWeight));
+  EXPECT_NE(cache.find(host("short.test"), DnsType::kTxt), nullptr) << "control";
+  EXPECT_EQ(cache.find(host("long.test"), DnsType::kTxt), nullptr);
+}
+
 TEST(Cache, StaysWithinItsBound) {
   Cache cache(160);
   for (int i = 0; i < 5000; ++i) {

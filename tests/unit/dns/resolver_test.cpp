@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "gateway/dns/cache.h"
@@ -427,6 +428,23 @@ TEST(Resolver, FollowsAnAliasOverSeveralAnswersForTheNameThatWasAsked) {
   EXPECT_TRUE(lab.names->leads_to(host("allowed.test"), address(kV4)));
   EXPECT_FALSE(lab.names->leads_to(host("end.test"), address(kV4)));
   EXPECT_FALSE(lab.resolver->cached(host("end.test"), DnsType::kA)) << "the target was not asked for by anybody";
+}
+
+TEST(Resolver, AsksForNoNameOfThisNetworkForAPublicAlias) {
+  std::string target;
+  ScriptedUpstream upstream([&](const UpstreamQuestion& question) {
+    if (question.name == target) return honest(question);
+    return Replies{{question.response({.answers = 1}, wire::record(wire::kToQuestion, 5, 20, wire::name(target)))}};
+  });
+  for (const auto& [name, to, asked] :
+       {std::tuple("allowed.test", "db.internal", 1U), std::tuple("allowed.test", "db", 1U),
+        std::tuple("allowed.test", "end.test", 2U), std::tuple("a.lan", "db.lan", 2U)}) {
+    target = to;
+    Lab lab(upstream);
+    const auto before = upstream.seen().size();
+    lab.lookup(name, DnsType::kA);
+    EXPECT_EQ(upstream.seen().size() - before, asked) << name << " to " << to;
+  }
 }
 
 TEST(Resolver, AnEndlessAliasEnds) {

@@ -102,13 +102,6 @@ void show_queue(ShownIntent& shown, const base::Result<netrules::Features>& feat
       "{}: the xtables target NFQUEUE is used instead, shown as a comment because nft has no text for it.", why));
 }
 
-void note_udp_endpoints(ShownIntent& shown) {
-  for (const netrules::EndpointRule& endpoint : shown.intent.endpoints) {
-    if (endpoint.transport != netrules::EndpointRule::Transport::kUdp) continue;
-    shown.notes.push_back(fmt::format("{}: UDP endpoints are not supported yet; they stay blocked.", endpoint.comment));
-  }
-}
-
 void note_resolvers(ShownIntent& shown, const serve::ServeOptions& options) {
   for (const auto& resolver : options.resolvers) {
     if (!resolver.suffix) continue;
@@ -160,7 +153,6 @@ ShownIntent shown_intent(netrules::Intent intent, const serve::ServeOptions& opt
   show_interface(shown, options);
   show_gateway(shown, options);
   show_queue(shown, features);
-  note_udp_endpoints(shown);
   note_resolvers(shown, options);
   if (options.upstream_proxy) shown.notes.push_back("Upstream proxy: " + serve::describe(*options.upstream_proxy));
   return shown;

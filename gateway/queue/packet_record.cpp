@@ -130,7 +130,7 @@ audit::DecisionRecord record_of_packet(base::Bytes bytes, const policy::Policy& 
   const auto decision = denied ? decide_denied(packet, policy, name) : decide_packet(packet, policy, resolved);
   take(record, decision);
   if (denied || names.is_own(packet.destination)) record.detail += fmt::format(", {}", audit::kOwnAddress);
-  if (decision.allowed()) record.detail += ", allowed by the policy, but not supported yet";
+  if (decision.allowed()) record.detail += ", allowed by the policy, but the rules do not redirect it";
   if (const auto version = quic_version(packet)) {
     record.reason = policy::to_string(policy::Reason::kQuicRefused);
     record.detail += ", quic version " + *version;

@@ -76,7 +76,7 @@ TEST(DryRun, ShowsThePolicyAsCommentsAndItsEndpointsAsRules) {
   EXPECT_THAT(text, HasSubstr("*.example.com"));
   EXPECT_THAT(text, HasSubstr("tcp dport 5432 redirect to :15001 comment \"policy.yaml:5\""));
   EXPECT_THAT(text, HasSubstr("ip daddr 192.0.2.0/28 tcp dport { 8000, 8001 } redirect to :15001"));
-  EXPECT_THAT(text, HasSubstr("# policy.yaml:7: UDP endpoints are not supported yet"));
+  EXPECT_THAT(text, HasSubstr("udp dport 123"));
   std::vector<std::string> before_the_table;
   std::istringstream lines(text.substr(0, text.find("\ntable inet")));
   for (std::string line; std::getline(lines, line);) before_the_table.push_back(line);

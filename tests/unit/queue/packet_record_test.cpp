@@ -146,7 +146,7 @@ TEST_F(PacketRecord, APolicyThatAllowsItIsNotBlamed) {
   const auto refused = record(ipv4(6, "45.33.40.1", tcp(8000)));
   EXPECT_EQ(refused.reason, "endpoint_allowed");
   EXPECT_EQ(refused.rule, "policy.yaml:4");
-  EXPECT_EQ(refused.detail, "tcp, allowed by the policy, but not supported yet");
+  EXPECT_EQ(refused.detail, "tcp, allowed by the policy, but the rules do not redirect it");
 }
 
 TEST_F(PacketRecord, BytesThatAreNoPacketAreRecordedAsSuch) {

@@ -103,8 +103,7 @@ def test_the_log_names_the_host_at_start(host_router):
 
 @pytest.mark.parametrize("listed", ["port: 8080", "ports: [1, 8000-8100]"])
 def test_the_explicit_proxy_of_the_gateway_cannot_be_listed(host_router, listed):
-    record = host_router.reload(f"endpoints: [{{host: {NAME}, {listed}}}]
-", accepted=False)
+    record = host_router.reload(f"endpoints: [{{host: {NAME}, {listed}}}]\n", accepted=False)
     assert f"port 8080 of {NAME} is one of the gateway's own listeners" in record["detail"], record
     host_router.reload(POLICY)
 

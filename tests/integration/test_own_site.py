@@ -98,7 +98,7 @@ def test_no_policy_can_shadow_or_remove_it(lab, make_gateway):
         one = make_gateway(policy=policy).start()
         case = Case(lab, one.log)
         assert b"restricted by an allowlist" in get(lab, "/").body, policy
-        status = web.talk(lab.agent, at.GW, 8080, b"CONNECT gateway.internal:443 HTTP/1.1\r\nHost: gateway.internal:443\r\n\r\n" + b"x" * 10)[0]
+        status = web.talk(lab.agent, at.GW, 8080, b"CONNECT gateway.internal:443 HTTP/1.1\r\nHost: gateway.internal:443\r\n\r\n" + b"\x00" * 10)[0]
         assert not status.startswith(b"HTTP/1.1 200") or b"\x15" in status
         case.no_syn()
         case.no_query("gateway.internal")

@@ -73,7 +73,7 @@ std::shared_ptr<const Addresses> Cache::addresses(const base::HostName& name) co
 std::size_t Cache::weight(const RecordSet& set) {
   std::size_t bytes = 0;
   for (const auto& location : set.locations) bytes += sizeof location + location.target.text().size();
-  for (const auto& text : set.texts) bytes += sizeof text + text.size();
+  for (const auto& text : set.texts) bytes += sizeof(std::vector<std::byte>) + text.size();
   return bytes;
 }
 

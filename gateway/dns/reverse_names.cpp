@@ -74,11 +74,11 @@ class Sharded {
   // A default value if the key is absent.
   template <class Read>
   auto read(const Key& key, Read read) const {
-    static const Value kNothing{};
+    static const Value nothing{};
     Shard& shard = of(key);
     const std::lock_guard lock(shard.mutex);
     const Value* value = shard.map.find(key);
-    return read(value == nullptr ? kNothing : *value);
+    return read(value == nullptr ? nothing : *value);
   }
 
  private:

@@ -189,8 +189,7 @@ asio::awaitable<std::optional<Admitted>> admit(flow::Context& context, flow::Cli
   if (!hello) {
     flow::Refusal refusal = std::move(hello.error().refusal);
     const Alert alert = hello.error().alert;
-    const bool answerable = refusal.reason != Reason::kTimedOut;
-    if (answerable) {
+    if (refusal.reason != Reason::kTimedOut) {
       co_await refuse_with_alert(context, client, std::move(refusal), alert);
       co_return std::nullopt;
     }

@@ -83,12 +83,12 @@ bool is_git_value_of(const std::string& entry, const std::vector<std::string>& n
   return name.starts_with(kGitValue) && std::ranges::find(numbers, name.substr(kGitValue.size())) != numbers.end();
 }
 
-void close_file(std::string entry, CommandEnvironment& out) {
+void close_file(const std::string& entry, CommandEnvironment& out) {
   const std::string name = name_of(entry);
   const std::string closed = fmt::format("{}=/dev/null", name);
   const bool named_one = entry.size() > name.size() + 1;
   if (named_one && entry != closed) out.closed_files.push_back(name);
-  out.variables.push_back(named_one ? closed : std::move(entry));
+  out.variables.push_back(named_one ? closed : entry);
 }
 
 void replace_proxy(std::string entry, std::string_view proxy_inside, CommandEnvironment& out) {
@@ -122,7 +122,7 @@ CommandEnvironment command_environment(std::vector<std::string> callers, std::st
   for (std::string& entry : callers) {
     if (entry.starts_with(page_name) || is_of_the_gateway(entry)) continue;
     if (std::ranges::find(closed, name_of(entry)) != closed.end()) {
-      close_file(std::move(entry), out);
+      close_file(entry, out);
     } else if (is_git_value_of(entry, git)) {
       if (!value_in(entry).empty()) out.ignored_proxies.push_back(name_of(entry));
       out.variables.push_back(name_of(entry) + "=");

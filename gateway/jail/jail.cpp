@@ -401,6 +401,7 @@ class Run {
       end.policy_options += fmt::format("--policy {} ", in_shell_quotes(file));
     }
     std::vector<std::string> servers;
+    servers.reserve(resolvers_.size());
     for (const dns::Upstream& resolver : resolvers_) servers.push_back(resolver.server.address.to_string());
     end.name_servers = fmt::format("{}", fmt::join(servers, ", "));
     const bool has_run = status != 0 && status != kCannotExecute && status != kNotFound;
@@ -436,7 +437,7 @@ class Run {
 
   base::Status write_job_summary(const RunEnd& end) const {
     const bool obstacle = !end.decisions.denied.empty() || !end.decisions.failed.empty();
-    if (!end_files_.has_job_summary() || !(obstacle || options_.summary == Summary::kAlways)) return {};
+    if (!end_files_.has_job_summary() || (!obstacle && options_.summary != Summary::kAlways)) return {};
     return end_files_.write_job_summary(formatted_summary(SummaryFormat::kMarkdown, end, *policy_.policy, false));
   }
 

@@ -304,7 +304,7 @@ Decision Decider::endpoint_of_resolved_name(const base::Endpoint& destination) c
       refused = allowed_by(endpoint);
       refused.endpoint_name = &name;
       if (may_dial(leads_to, endpoint.permitted) || may_dial_static(destination.address, fixed)) {
-        if (refused.allowed()) refused.static_addresses = fixed;
+        refused.static_addresses = refused.allowed() ? fixed : decltype(refused.static_addresses){};
         return refused;
       }
       refused.action = Action::kDeny;

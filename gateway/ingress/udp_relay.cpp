@@ -62,8 +62,8 @@ base::Result<base::Fd> connected(const base::Endpoint& to, std::uint32_t mark) {
 
 // One client and one destination.
 struct Flow {
-  Flow(asio::io_context& io, dns::DatagramOrigin origin, UdpQuery asked, base::Fd to)
-      : client(origin), query(std::move(asked)), socket(std::move(to)) {
+  Flow(asio::io_context& io, dns::DatagramOrigin origin, UdpQuery about, base::Fd to)
+      : client(origin), query(std::move(about)), socket(std::move(to)) {
     if (socket) readiness.emplace(io, socket.get());
   }
   ~Flow() { end(); }

@@ -82,6 +82,13 @@ int begin_connect(int socket, const base::IpAddress& address, std::uint16_t port
   return errno == EINPROGRESS ? 0 : errno;
 }
 
+// A connection is over; the others go on.
+void end_alone(const std::exception_ptr& /*error*/) {}
+
+void end_all(const std::exception_ptr& error) {
+  if (error) std::rethrow_exception(error);
+}
+
 void reset(const base::Fd& socket) {
   const linger now{.l_onoff = 1, .l_linger = 0};
   ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
@@ -142,6 +149,8 @@ struct Publisher::State {
   };
 
   explicit State(Channel channel) : sockets(std::move(channel)) {}
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
   ~State() {
     loop.stop();
     if (thread.joinable()) thread.join();
@@ -170,7 +179,7 @@ asio::awaitable<void> Publisher::State::accept_loop(Listener& listener) {
       reset(socket);
     } else if (socket) {
       auto serving = serve(std::move(socket), listener.inside);
-      asio::co_spawn(loop, std::move(serving), [](const std::exception_ptr& /*it is over, the others go on*/) {});
+      asio::co_spawn(loop, std::move(serving), end_alone);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
       if (co_await listener.readiness.wait(net::Readiness::For::kReading) != 0) co_return;
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -201,6 +210,8 @@ asio::awaitable<void> Publisher::State::serve(base::Fd outside, std::uint16_t po
   struct Count {
     explicit Count(std::size_t& counted) : open(counted) { ++open; }
     ~Count() { --open; }
+    Count(const Count&) = delete;
+    Count& operator=(const Count&) = delete;
     std::size_t& open;
   };
   const Count count(open);
@@ -224,9 +235,7 @@ base::Result<std::unique_ptr<Publisher>> Publisher::start(std::vector<OpenPort> 
     for (OpenPort& port : ports) {
       state.listeners.push_back(std::make_unique<State::Listener>(state.loop, std::move(port)));
       auto accepting = state.accept_loop(*state.listeners.back());
-      asio::co_spawn(state.loop, std::move(accepting), [](const std::exception_ptr& error) {
-        if (error) std::rethrow_exception(error);
-      });
+      asio::co_spawn(state.loop, std::move(accepting), end_all);
     }
     sigset_t all{};
     sigset_t before{};

@@ -61,6 +61,8 @@ class Runtime {
                                                                     std::shared_ptr<const policy::Policy> policy,
                                                                     audit::DecisionLog& log, audit::Counters& counters);
   ~Runtime();  // stop(0)
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
 
   // Swaps the snapshot; connections that the new policy denies are closed, others are not disturbed. Waits for no
   // worker: `taken` is called on the thread of one of them once the policy is in force on all.

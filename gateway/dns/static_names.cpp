@@ -8,22 +8,13 @@
 #include <array>
 #include <utility>
 
+#include "base/hosts_file.h"
 #include "base/read_file.h"
 #include "policy/address_class.h"
 #include "policy/special_names.h"
 
 namespace soleroute::gateway::dns {
 namespace {
-
-constexpr std::string_view kBlanks = " \t\r\v\f";
-
-// The next word of a line, which loses it; empty at the end.
-std::string_view next_word(std::string_view& line) {
-  line.remove_prefix(std::min(line.find_first_not_of(kBlanks), line.size()));
-  const auto word = line.substr(0, line.find_first_of(kBlanks));
-  line.remove_prefix(word.size());
-  return word;
-}
 
 bool is_own(const base::HostName& name, std::string_view own_name) {
   const auto own = base::HostName::parse(own_name);
@@ -32,20 +23,16 @@ bool is_own(const base::HostName& name, std::string_view own_name) {
   return name == *own || name.text() == whole.substr(0, whole.find('.'));
 }
 
-void add_line(std::string_view line, std::string_view own_name, HostsTable& table) {
-  line = line.substr(0, line.find('#'));
-  const auto address = base::IpAddress::parse(next_word(line));
-  if (!address || policy::is_never_suggested(*address)) return;
-  for (auto word = next_word(line); !word.empty(); word = next_word(line)) {
-    auto name = base::HostName::parse(word);
-    if (!name || is_own(*name, own_name)) continue;
-    const auto kind = policy::special_name(*name);
-    if (kind == policy::SpecialName::kGateway || policy::is_never_forwarded(kind)) continue;
-    if (table.size() == kMaxHostsNames && !table.contains(*name)) continue;
-    auto& addresses = table[std::move(*name)];
-    const bool known = std::ranges::find(addresses, *address) != addresses.end();
-    if (!known && addresses.size() < kMaxHostsAddresses) addresses.push_back(*address);
-  }
+void add(const base::IpAddress& address, std::string_view word, std::string_view own_name, HostsTable& table) {
+  if (policy::is_never_suggested(address)) return;
+  auto name = base::HostName::parse(word);
+  if (!name || is_own(*name, own_name)) return;
+  const auto kind = policy::special_name(*name);
+  if (kind == policy::SpecialName::kGateway || policy::is_never_forwarded(kind)) return;
+  if (table.size() == kMaxHostsNames && !table.contains(*name)) return;
+  auto& addresses = table[std::move(*name)];
+  const bool known = std::ranges::find(addresses, address) != addresses.end();
+  if (!known && addresses.size() < kMaxHostsAddresses) addresses.push_back(address);
 }
 
 std::string own_host_name() {
@@ -58,11 +45,8 @@ std::string own_host_name() {
 
 HostsTable parse_hosts(std::string_view text, std::string_view own_name) {
   HostsTable table;
-  while (!text.empty()) {
-    const auto end = std::min(text.find('\n'), text.size());
-    add_line(text.substr(0, end), own_name, table);
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
+  base::for_each_host(
+      text, [&](const base::IpAddress& address, std::string_view name) { add(address, name, own_name, table); });
   return table;
 }
 

@@ -7,11 +7,10 @@
 #include <array>
 #include <cstddef>
 #include <optional>
-#include <sstream>
 #include <string>
 
+#include "base/hosts_file.h"
 #include "base/ip_address.h"
-#include "base/text.h"
 #include "gateway/host/policy_files.h"
 
 namespace soleroute::gateway::host {
@@ -26,28 +25,17 @@ bool is_a_containers_own(const base::IpAddress& address) {
   return address.is_v6() ? first != 0 && first < 0xfe : first != 127;
 }
 
-bool names_own_address(std::string_view line, std::string_view host_name) {
-  std::istringstream words{std::string(line)};
-  std::string word;
-  words >> word;
-  const auto address = base::IpAddress::parse(word);
-  if (!address || !is_a_containers_own(*address)) return false;
-  while (words >> word && !word.starts_with('#')) {
-    if (word == host_name) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 NetworkPresence network_presence(const std::vector<netlink::Interface>& interfaces, std::string_view hosts,
                                  std::string_view host_name) {
   const bool connected = std::ranges::any_of(interfaces, [](const auto& one) { return !one.loopback; });
   if (connected) return NetworkPresence::kPresent;
-  for (const auto line : base::lines_of(hosts)) {
-    if (names_own_address(line, host_name)) return NetworkPresence::kReplaced;
-  }
-  return NetworkPresence::kLost;
+  bool named = false;
+  base::for_each_host(hosts, [&](const base::IpAddress& address, std::string_view name) {
+    named = named || (name == host_name && is_a_containers_own(address));
+  });
+  return named ? NetworkPresence::kReplaced : NetworkPresence::kLost;
 }
 
 namespace {

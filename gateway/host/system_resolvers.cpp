@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/hosts_file.h"
 #include "gateway/host/policy_files.h"
 
 namespace soleroute::gateway::host {
@@ -18,20 +19,11 @@ constexpr std::size_t kMaxResolvConf = 64 * 1024;
 constexpr std::size_t kMaxServers = 3;  // MAXNS of resolv.conf(5)
 constexpr std::size_t kMaxSearchDomains = 32;
 constexpr std::uint16_t kDnsPort = 53;
-constexpr std::string_view kBlank = " \t\r";
-
-std::string_view next_word(std::string_view& line) {
-  const auto begin = std::min(line.find_first_not_of(kBlank), line.size());
-  const auto end = std::min(line.find_first_of(kBlank, begin), line.size());
-  const auto word = line.substr(begin, end - begin);
-  line.remove_prefix(end);
-  return word;
-}
 
 std::optional<unsigned> ndots_of(std::string_view options) {
   constexpr std::string_view kNdots = "ndots:";
   std::optional<unsigned> ndots;
-  for (auto word = next_word(options); !word.empty(); word = next_word(options)) {
+  for (auto word = base::next_word(options); !word.empty(); word = base::next_word(options)) {
     if (!word.starts_with(kNdots)) continue;
     word.remove_prefix(kNdots.size());
     unsigned number = 0;
@@ -47,8 +39,8 @@ std::vector<base::Endpoint> parse_resolv_conf(std::string_view text) {
   std::vector<base::Endpoint> servers;
   for (const auto part : std::views::split(text, '\n')) {
     std::string_view line(part.begin(), part.end());
-    if (next_word(line) != "nameserver") continue;
-    const auto address = base::IpAddress::parse(next_word(line));
+    if (base::next_word(line) != "nameserver") continue;
+    const auto address = base::IpAddress::parse(base::next_word(line));
     if (address && servers.size() < kMaxServers) servers.push_back({address->unmapped(), kDnsPort});
   }
   return servers;
@@ -58,11 +50,12 @@ SearchDomains parse_search_domains(std::string_view text) {
   SearchDomains out;
   for (const auto part : std::views::split(text, '\n')) {
     std::string_view line(part.begin(), part.end());
-    const auto keyword = next_word(line);
+    const auto keyword = base::next_word(line);
     if (keyword == "options") out.ndots = ndots_of(line).value_or(out.ndots);
     if (keyword != "search" && keyword != "domain") continue;
     out.domains.clear();
-    for (auto word = next_word(line); !word.empty() && out.domains.size() < kMaxSearchDomains; word = next_word(line)) {
+    for (auto word = base::next_word(line); !word.empty() && out.domains.size() < kMaxSearchDomains;
+         word = base::next_word(line)) {
       if (auto domain = base::HostName::parse(word)) out.domains.push_back(std::move(*domain));
     }
   }

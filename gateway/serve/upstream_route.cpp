@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "base/hosts_file.h"
 #include "base/text.h"
 #include "gateway/host/system_resolvers.h"
 #include "gateway/inspect/origin_tls.h"
@@ -27,31 +28,15 @@ base::Status read_password(const std::string& file, const host::FileReader& read
   return {};
 }
 
-std::vector<std::string_view> words_of(std::string_view line) {
-  std::vector<std::string_view> words;
-  line = line.substr(0, line.find('#'));
-  constexpr std::string_view kBlank = " \t\r";
-  for (auto begin = line.find_first_not_of(kBlank); begin != std::string_view::npos;) {
-    const auto end = std::min(line.find_first_of(kBlank, begin), line.size());
-    words.push_back(line.substr(begin, end - begin));
-    begin = line.find_first_not_of(kBlank, end);
-  }
-  return words;
-}
-
 }  // namespace
 
 std::vector<base::IpAddress> addresses_in_hosts(std::string_view text, const base::HostName& name) {
   std::vector<base::IpAddress> found;
-  for (const std::string_view line : base::lines_of(text)) {
-    const auto words = words_of(line);
-    const auto is_it = [&name](std::string_view word) {
-      const auto parsed = base::HostName::parse(word);
-      return parsed && *parsed == name;
-    };
-    if (words.size() < 2 || std::none_of(words.begin() + 1, words.end(), is_it)) continue;
-    if (const auto address = base::IpAddress::parse(words.front())) found.push_back(*address);
-  }
+  base::for_each_host(text, [&](const base::IpAddress& address, std::string_view word) {
+    const auto parsed = base::HostName::parse(word);
+    const bool again = std::ranges::find(found, address) != found.end();
+    if (parsed && *parsed == name && !again) found.push_back(address);
+  });
   return found;
 }
 

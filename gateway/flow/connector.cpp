@@ -14,6 +14,7 @@
 #include <system_error>
 #include <utility>
 
+#include "gateway/net/dial_socket.h"
 #include "gateway/net/own_address.h"
 #include "gateway/net/peer_silence.h"
 #include "policy/address_class.h"
@@ -29,29 +30,6 @@ constexpr std::size_t kMaxAddresses = 6;  // addresses tried for one dial
 constexpr const char* kOwnUnlisted =
     "an address of the gateway's own machine, which no range covers: list the address itself";
 using Charge = net::DescriptorBudget::Charge;
-
-// A socket on its way to `remote`; the connection is complete once it is writable without error.
-base::Result<base::Fd> begin_connect(const base::Endpoint& remote, std::uint32_t mark) {
-  sockaddr_storage address{};
-  const auto length = static_cast<socklen_t>(remote.to_sockaddr(address));
-  base::Fd fd(::socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) return base::errno_error("socket");
-  const int on = 1;
-  ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  if (mark != 0 && ::setsockopt(fd.get(), SOL_SOCKET, SO_MARK, &mark, sizeof mark) != 0) {
-    return base::errno_error("SO_MARK");  // unmarked it would come back to this gateway
-  }
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0 && errno != EINPROGRESS) {
-    return base::errno_error("connect to " + remote.to_string());
-  }
-  return fd;
-}
-
-int socket_error(int fd) {
-  int error = 0;
-  socklen_t length = sizeof error;
-  return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
-}
 
 DialFault fault_of(int error) {
   switch (error) {
@@ -78,7 +56,7 @@ DialFailure connect_failure(const base::Endpoint& remote, const base::Error& err
 // an origin close by the connection stands before the first attempt: then nothing is waited for.
 asio::awaitable<Outcome> attempt(asio::io_context& io, net::DeadlineWheel& wheel, base::Endpoint remote,
                                  std::uint32_t mark, std::span<const std::byte> first, Charge charge) {
-  auto fd = begin_connect(remote, mark);
+  auto fd = net::begin_connect(remote, mark);
   if (!fd) co_return dial_failed(policy::Reason::kUpstreamFailed, fd.error().message, fault_of(fd.error().sys_errno));
   auto stream = std::make_unique<net::TcpStream>(io, wheel, std::move(*fd));
   stream->charge(std::move(charge));
@@ -86,7 +64,7 @@ asio::awaitable<Outcome> attempt(asio::io_context& io, net::DeadlineWheel& wheel
   base::Status status;
   if (first.empty()) {
     status = co_await stream->wait_writable();
-    if (const int error = status ? socket_error(stream->native_handle()) : 0; error != 0) {
+    if (const int error = status ? net::socket_error(stream->native_handle()) : 0; error != 0) {
       status = base::errno_error("connect", error);
     }
   } else {

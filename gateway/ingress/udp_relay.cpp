@@ -22,6 +22,7 @@
 #include "gateway/flow/connector.h"
 #include "gateway/ingress/udp_query.h"
 #include "gateway/net/descriptor_budget.h"
+#include "gateway/net/dial_socket.h"
 #include "gateway/net/listen.h"
 #include "gateway/net/readiness.h"
 
@@ -44,20 +45,6 @@ base::Endpoint peer_of(const dns::DatagramOrigin& origin) {
   auto peer = base::Endpoint::from_sockaddr(reinterpret_cast<const sockaddr&>(origin.peer));
   peer.address = peer.address.unmapped();
   return peer;
-}
-
-base::Result<base::Fd> connected(const base::Endpoint& to, std::uint32_t mark) {
-  sockaddr_storage address{};
-  const auto length = static_cast<socklen_t>(to.to_sockaddr(address));
-  base::Fd socket(::socket(address.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!socket) return base::errno_error("socket");
-  if (mark != 0 && ::setsockopt(socket.get(), SOL_SOCKET, SO_MARK, &mark, sizeof mark) != 0) {
-    return base::errno_error("SO_MARK");  // unmarked it would come back to this gateway
-  }
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0) {
-    return base::errno_error("connect to " + to.to_string());
-  }
-  return socket;
 }
 
 // One client and one destination.
@@ -120,7 +107,7 @@ struct UdpRelay::State : std::enable_shared_from_this<UdpRelay::State> {
   std::uint32_t mark;
   asio::steady_timer sweep;
   std::uint16_t port;
-  std::vector<std::byte> buffer;                                 // of whoever receives: nobody waits with it
+  std::vector<std::byte> buffer;                                 // of one receive call at a time: nothing in it is kept
   std::unordered_map<std::string, std::shared_ptr<Flow>> flows;  // by client and the address that it was redirected to
   std::unordered_map<base::IpAddress, dns::TokenBucket> begun;
   bool stopped = false;
@@ -202,7 +189,7 @@ std::shared_ptr<Flow> UdpRelay::State::make_flow(const dns::DatagramOrigin& orig
   if (dialled) {
     auto* budget = context.connector.descriptors();
     if (budget != nullptr) charge = budget->descriptors(peer.address);
-    auto opened = charge ? connected(*dialled, mark) : base::system_error("this client has too many flows open");
+    auto opened = charge ? net::connect_udp(*dialled, mark) : base::system_error("this client has too many flows open");
     if (opened) to = std::move(*opened);
     if (!opened) dialled = flow::dial_failed(policy::Reason::kUpstreamFailed, opened.error().message);
   }

@@ -29,6 +29,7 @@
 #include "gateway/flow/relay.h"
 #include "gateway/host/host_address.h"
 #include "gateway/net/deadline_wheel.h"
+#include "gateway/net/dial_socket.h"
 #include "gateway/net/listen.h"
 #include "gateway/net/readiness.h"
 #include "gateway/net/stream.h"
@@ -197,11 +198,7 @@ asio::awaitable<std::unique_ptr<net::TcpStream>> Publisher::State::connect(std::
     auto stream = std::make_unique<net::TcpStream>(loop, wheel, std::move(*socket));
     stream->expires_after(kConnectTimeout);
     const auto writable = co_await stream->wait_writable();
-    int error = 0;
-    socklen_t length = sizeof error;
-    if (writable && ::getsockopt(stream->native_handle(), SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error == 0) {
-      co_return stream;
-    }
+    if (writable && net::socket_error(stream->native_handle()) == 0) co_return stream;
   }
   co_return nullptr;
 }

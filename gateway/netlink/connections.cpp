@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "gateway/netlink/connection_tuple.h"
 #include "gateway/netlink/request.h"
 
 namespace soleroute::gateway::netlink {
@@ -34,30 +35,6 @@ std::optional<std::uint32_t> network_u32(Bytes bytes) {
   if (bytes.size() != sizeof value) return std::nullopt;
   std::memcpy(&value, bytes.data(), sizeof value);
   return ntohl(value);
-}
-
-std::uint16_t port_in(Bytes bytes) {
-  return bytes.size() == 2 ? static_cast<std::uint16_t>((bytes[0] << 8) | bytes[1]) : std::uint16_t{0};
-}
-
-struct Tuple {
-  std::uint8_t protocol = 0;
-  base::Endpoint source;
-  base::Endpoint destination;
-};
-
-std::optional<Tuple> tuple_in(Bytes nested) {
-  const Attributes tuple(nested);
-  const Attributes ip(tuple.bytes(CTA_TUPLE_IP));
-  const Attributes protocol(tuple.bytes(CTA_TUPLE_PROTO));
-  const bool v4 = !ip.bytes(CTA_IP_V4_SRC).empty();
-  const auto source = ip.address(v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC);
-  const auto destination = ip.address(v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST);
-  const auto number = protocol.bytes(CTA_PROTO_NUM);
-  if (!source || !destination || number.empty()) return std::nullopt;
-  return Tuple{number.front(),
-               {*source, port_in(protocol.bytes(CTA_PROTO_SRC_PORT))},
-               {*destination, port_in(protocol.bytes(CTA_PROTO_DST_PORT))}};
 }
 
 std::optional<TrackedConnection> connection_in(const Attributes& entry) {

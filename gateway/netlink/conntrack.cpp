@@ -8,13 +8,14 @@
 #include <linux/netlink.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <utility>
 
 #include "base/netlink_wait.h"
+#include "gateway/netlink/connection_tuple.h"
+#include "gateway/netlink/request.h"
 
 namespace soleroute::gateway::netlink {
 namespace {
@@ -23,8 +24,6 @@ constexpr std::size_t kRequest = 512;
 constexpr std::size_t kAnswer = 8192;
 constexpr std::uint16_t kGet = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET;
 constexpr std::chrono::milliseconds kWait{500};
-
-using Table = std::array<const nlattr*, CTA_MAX + 1>;
 
 void put_address(nlmsghdr* header, std::uint16_t v4, std::uint16_t v6, const base::IpAddress& address) {
   mnl_attr_put(header, address.is_v4() ? v4 : v6, address.bytes().size(), address.bytes().data());
@@ -43,43 +42,6 @@ void put_reply_tuple(nlmsghdr* header, const base::Endpoint& peer, const base::E
   mnl_attr_put_u16(header, CTA_PROTO_DST_PORT, htons(peer.port));
   mnl_attr_nest_end(header, proto);
   mnl_attr_nest_end(header, tuple);
-}
-
-int take(const nlattr* attribute, void* data) {
-  auto& table = *static_cast<Table*>(data);
-  const std::uint16_t type = mnl_attr_get_type(attribute);
-  if (type <= CTA_MAX) table[type] = attribute;
-  return MNL_CB_OK;
-}
-
-Table nested(const nlattr* attribute) {
-  Table table{};
-  if (attribute != nullptr) mnl_attr_parse_nested(attribute, take, &table);
-  return table;
-}
-
-std::optional<base::IpAddress> address_in(const nlattr* attribute) {
-  if (attribute == nullptr) return std::nullopt;
-  const auto* bytes = static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute));
-  const std::size_t size = mnl_attr_get_payload_len(attribute);
-  if (size == 4) return base::IpAddress::v4({bytes[0], bytes[1], bytes[2], bytes[3]});
-  if (size != 16) return std::nullopt;
-  std::array<std::uint8_t, 16> all{};
-  std::copy_n(bytes, all.size(), all.begin());
-  return base::IpAddress::v6(all);
-}
-
-std::optional<base::Endpoint> destination_in(const nlmsghdr& message) {
-  Table attributes{};
-  mnl_attr_parse(&message, sizeof(nfgenmsg), take, &attributes);
-  const Table tuple = nested(attributes[CTA_TUPLE_ORIG]);
-  const Table ip = nested(tuple[CTA_TUPLE_IP]);
-  const Table proto = nested(tuple[CTA_TUPLE_PROTO]);
-  auto address = address_in(ip[CTA_IP_V4_DST]);
-  if (!address) address = address_in(ip[CTA_IP_V6_DST]);
-  const nlattr* port = proto[CTA_PROTO_DST_PORT];
-  if (!address || port == nullptr || mnl_attr_get_payload_len(port) != sizeof(std::uint16_t)) return std::nullopt;
-  return base::Endpoint{*address, ntohs(mnl_attr_get_u16(port))};
 }
 
 }  // namespace
@@ -113,9 +75,9 @@ std::optional<base::Endpoint> Conntrack::original_destination(const base::Endpoi
     if (mnl_nlmsg_ok(message, static_cast<int>(size)) == 0) return std::nullopt;
     if (message->nlmsg_seq != sequence_) continue;  // of a question that was given up
     if (message->nlmsg_type == NLMSG_ERROR) return std::nullopt;
-    const auto found = destination_in(*message);
+    const auto sent = tuple_in(Attributes(*message, sizeof(nfgenmsg)).bytes(CTA_TUPLE_ORIG));
     // What was sent to the listener itself has an entry too, and was not going anywhere.
-    return found && *found != local ? found : std::nullopt;
+    return sent && sent->destination != local ? std::optional(sent->destination) : std::nullopt;
   }
 }
 

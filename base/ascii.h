@@ -20,4 +20,11 @@ namespace soleroute::base {
   return is_lower(c) || is_upper(c) || is_digit(c);
 }
 
+// The value of a hexadecimal digit in either case; -1: it is none.
+[[nodiscard]] constexpr int hex_digit(char c) {
+  if (is_digit(c)) return c - '0';
+  const char lowered = lower(c);
+  return lowered >= 'a' && lowered <= 'f' ? lowered - 'a' + 10 : -1;
+}
+
 }  // namespace soleroute::base

@@ -16,17 +16,11 @@ namespace {
 // Servers that decode more than once stop after two or three times.
 constexpr int kMaxDecodings = 4;
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 // The byte that the escape at the beginning of `text` stands for.
 std::optional<char> escape(std::string_view text) {
   if (text.size() < 3 || text[0] != '%') return std::nullopt;
-  const int high = hex_value(text[1]);
-  const int low = hex_value(text[2]);
+  const int high = base::hex_digit(text[1]);
+  const int low = base::hex_digit(text[2]);
   if (high < 0 || low < 0) return std::nullopt;
   return static_cast<char>(high * 16 + low);
 }

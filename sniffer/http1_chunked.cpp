@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "base/ascii.h"
 #include "sniffer/http1_fields.h"
 #include "sniffer/http1_text.h"
 
@@ -19,12 +20,6 @@ constexpr std::string_view kBadExtension = "a malformed or too long chunk extens
 
 constexpr int kMaxOriginZeros = 256;
 constexpr int kMaxSizeDigits = 15;  // 2^60 - 1: no sum over it can overflow
-
-int hex_digit(char c) {
-  if (http1::is_digit(c)) return c - '0';
-  const char lowered = http1::lower(c);
-  return lowered >= 'a' && lowered <= 'f' ? lowered - 'a' + 10 : -1;
-}
 
 // Cuts a quoted-string (RFC 9110 section 5.6.4) off the front.
 bool skip_quoted(std::string_view& text) {
@@ -149,7 +144,7 @@ void ChunkedScanner::size_digit(char c, int digit) {
 }
 
 void ChunkedScanner::read_size(char c) {
-  const int digit = hex_digit(c);
+  const int digit = base::hex_digit(c);
   if (digit >= 0) return size_digit(c, digit);
   if (digits_ + zeros_ == 0) return fail("a malformed chunk size");
   if (c == '\r') {

@@ -188,7 +188,7 @@ base::Result<DoctorFacts> gather(const DoctorOptions& options) {
   return facts;
 }
 
-// On the machine as 'gateway run' would find it; in an agent's network nobody may ask a proxy.
+// On the machine, where 'gateway run' would use the proxy. An agent's network does not reach it.
 base::Result<std::vector<Finding>> of_upstream_proxy(const DoctorOptions& options, Place place) {
   std::vector<Finding> found;
   if (place == Place::kAgent || place == Place::kGuard) return found;

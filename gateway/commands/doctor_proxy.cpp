@@ -2,7 +2,6 @@
 #include "gateway/commands/doctor_proxy.h"
 
 #include <fmt/format.h>
-#include <netdb.h>
 
 #include <chrono>
 #include <cstddef>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "gateway/commands/probe_socket.h"
+#include "gateway/commands/system_addresses.h"
 #include "gateway/flow/proxy_tunnel.h"
 #include "gateway/host/policy_files.h"
 
@@ -24,15 +24,10 @@ constexpr const char* kNowhere = "gateway-doctor.invalid:443";
 
 std::vector<base::Endpoint> places_of(const flow::UpstreamProxy& proxy) {
   if (!proxy.name) return {{proxy.address, proxy.port}};
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* list = nullptr;
-  if (::getaddrinfo(proxy.name->text().c_str(), nullptr, &hints, &list) != 0) return {};
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
+  const auto addresses = system_addresses(proxy.name->text());
   std::vector<base::Endpoint> places;
-  for (const addrinfo* each = list; each != nullptr; each = each->ai_next) {
-    places.push_back({base::Endpoint::from_sockaddr(*each->ai_addr).address, proxy.port});
-  }
+  if (!addresses) return places;
+  for (const auto& address : *addresses) places.push_back({address, proxy.port});
   return places;
 }
 

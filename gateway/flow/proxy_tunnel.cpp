@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.h"
 #include "base/byte_reader.h"
 #include "base/text.h"
 #include "base/web_ports.h"
@@ -94,8 +95,7 @@ asio::awaitable<base::Result<HeadEnd>> read_answer_head(net::Stream& stream, std
 std::optional<int> status_of(std::string_view head) {
   constexpr std::string_view kVersion = "HTTP/1.";
   if (!head.starts_with(kVersion) || head.size() < 13 || head[8] != ' ') return std::nullopt;
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  if (!std::ranges::all_of(head.substr(9, 3), is_digit) || is_digit(head[12])) return std::nullopt;
+  if (!std::ranges::all_of(head.substr(9, 3), base::is_digit) || base::is_digit(head[12])) return std::nullopt;
   return (head[9] - '0') * 100 + (head[10] - '0') * 10 + (head[11] - '0');
 }
 

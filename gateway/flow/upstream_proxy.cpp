@@ -40,12 +40,6 @@ std::string_view scheme_name(Kind kind) {
   return found->name;
 }
 
-int hex_digit(char c) {
-  if (base::is_digit(c)) return c - '0';
-  const char lowered = base::lower(c);
-  return lowered >= 'a' && lowered <= 'f' ? lowered - 'a' + 10 : -1;
-}
-
 base::Result<std::string> percent_decoded(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -53,8 +47,8 @@ base::Result<std::string> percent_decoded(std::string_view text) {
       out += text[i];
       continue;
     }
-    const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
-    const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
+    const int high = i + 2 < text.size() ? base::hex_digit(text[i + 1]) : -1;
+    const int low = i + 2 < text.size() ? base::hex_digit(text[i + 2]) : -1;
     if (high < 0 || low < 0) return base::usage_error("a '%' in the user name or password must be written %25");
     out += static_cast<char>(high * 16 + low);
     i += 2;
@@ -114,12 +108,6 @@ base::Status read_authority(std::string_view text, UpstreamProxy& proxy) {
 std::string_view suffix_in(std::string_view text) {
   if (text.starts_with("*.")) text.remove_prefix(2);
   while (text.starts_with('.')) text.remove_prefix(1);
-  return text;
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   return text;
 }
 
@@ -203,7 +191,7 @@ NoProxy add_no_proxy(UpstreamProxy& proxy, std::string_view list) {
   NoProxy told;
   while (!list.empty()) {
     const auto end = std::min(list.find_first_of(", \t"), list.size());
-    const auto entry = trimmed(list.substr(0, end));
+    const auto entry = list.substr(0, end);
     list.remove_prefix(std::min(list.size(), end + 1));
     if (entry.empty()) continue;
     if (entry == "*") {

@@ -44,6 +44,8 @@ class Decider {
   [[nodiscard]] Decision tunnel_to(const base::HostName& name) const;
   [[nodiscard]] Decision addressed_endpoint(const base::Endpoint& destination) const;
   [[nodiscard]] Decision endpoint_of_resolved_name(const base::Endpoint& destination) const;
+  [[nodiscard]] Decision resolved_endpoint(const EndpointRecord& endpoint, const base::HostName& name,
+                                           const base::Endpoint& destination) const;
   [[nodiscard]] bool serves(const EndpointRecord& endpoint, std::uint16_t port) const;
   [[nodiscard]] Decision allowed_by(const EndpointRecord& endpoint) const;
 
@@ -291,6 +293,22 @@ Decision Decider::addressed_endpoint(const base::Endpoint& destination) const {
   return range == nullptr ? deny(Reason::kEndpointNotAllowed) : allowed_by(*range);
 }
 
+Decision Decider::resolved_endpoint(const EndpointRecord& endpoint, const base::HostName& name,
+                                    const base::Endpoint& destination) const {
+  const auto fixed = data_.static_addresses(name.text());
+  const auto leads_to = facts_.translated.value_or(destination.address);
+  Decision decision = allowed_by(endpoint);
+  decision.endpoint_name = &name;
+  if (may_dial(leads_to, endpoint.permitted) || may_dial_static(destination.address, fixed)) {
+    if (decision.allowed()) decision.static_addresses = fixed;
+    return decision;
+  }
+  decision.action = Action::kDeny;
+  decision.reason = Reason::kPrivateAddress;
+  decision.refused_address = destination.address;
+  return decision;
+}
+
 Decision Decider::endpoint_of_resolved_name(const base::Endpoint& destination) const {
   Decision refused = deny(Reason::kEndpointNotAllowed);
   for (const auto& name : facts_.resolved_names) {
@@ -299,17 +317,8 @@ Decision Decider::endpoint_of_resolved_name(const base::Endpoint& destination) c
     for (const auto index : data_.groups[found.endpoints].endpoints) {
       const auto& endpoint = data_.endpoints[index];
       if (!serves(endpoint, destination.port)) continue;
-      const auto fixed = data_.static_addresses(name.text());
-      const auto leads_to = facts_.translated.value_or(destination.address);
-      refused = allowed_by(endpoint);
-      refused.endpoint_name = &name;
-      if (may_dial(leads_to, endpoint.permitted) || may_dial_static(destination.address, fixed)) {
-        refused.static_addresses = refused.allowed() ? fixed : decltype(refused.static_addresses){};
-        return refused;
-      }
-      refused.action = Action::kDeny;
-      refused.reason = Reason::kPrivateAddress;
-      refused.refused_address = destination.address;
+      refused = resolved_endpoint(endpoint, name, destination);
+      if (refused.reason != Reason::kPrivateAddress) return refused;
     }
   }
   return refused;

@@ -35,6 +35,16 @@ def lab():
     laboratory.close()
 
 
+@pytest.fixture(scope="module")
+def namespace():
+    """One namespace without a laboratory around it."""
+    reason = netns.available()
+    if reason:
+        pytest.skip(reason)
+    with netns.alone() as one:
+        yield one
+
+
 @pytest.fixture(scope="session")
 def gateway_binary():
     path = gateways.binary()

@@ -1,9 +1,9 @@
 """host.gateway.internal in a router: one listed port of the engine's host, and never a listener of the gateway."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+import contextlib
 import socket
 import subprocess
-import threading
 
 import pytest
 
@@ -11,43 +11,21 @@ from lab import addresses as at
 from lab import dns_wire as dns
 from lab import gateway as gateways
 from lab import page_examples, web
+from lab.rawserver import accepting
 
 NAME = "host.gateway.internal"
 HOST, PORT, METRICS = at.SPARE, 11434, 9191
 POLICY = page_examples.block("docs/networks.md", "Host services")
 
 
-class Service:
-    """Says its text to each connection, on a port of the host."""
-
-    def __init__(self, namespace, port, text):
-        with namespace.entered():
-            self.socket = socket.create_server((HOST, port))
-        self.text = text
-        self.seen = 0
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        while True:
-            try:
-                link, _ = self.socket.accept()
-            except OSError:
-                return
-            self.seen += 1
-            with link:
-                link.sendall(self.text)
-
-    def close(self):
-        self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
-
-
 @pytest.fixture(scope="module")
 def services(lab):
-    made = {port: Service(lab.up, port, b"%d" % port) for port in (PORT, PORT + 1, METRICS)}
-    yield made
-    for one in made.values():
-        one.close()
+    """The connections of each port of the host; a server tells the number of its port."""
+    with contextlib.ExitStack() as stack:
+        yield {
+            port: stack.enter_context(accepting(lab.up, HOST, port, lambda link, text=b"%d" % port: link.sendall(text)))
+            for port in (PORT, PORT + 1, METRICS)
+        }
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +56,7 @@ def test_the_listed_port_is_reached_and_no_other(lab, host_router, services):
     assert said(lab, at.GW, PORT) == b"11434"
     record = host_router.log.wait_for(mark, type="decision", phase="connect", action="allowed")
     assert (record["host"], record["port"]) == (NAME, PORT)
-    assert said(lab, at.GW, PORT + 1) == b"" and services[PORT + 1].seen == 0
+    assert said(lab, at.GW, PORT + 1) == b"" and not services[PORT + 1]
     assert said(lab, HOST, PORT) == b"11434", "by the host's own address, as from extra_hosts of the agent"
     assert said(lab, at.WILD, PORT) == b"", "the control: another address on that port"
 
@@ -110,7 +88,7 @@ def test_the_explicit_proxy_of_the_gateway_cannot_be_listed(host_router, listed)
 
 def test_the_port_of_the_gateways_metrics_is_another_one_on_another_machine(lab, host_router, services):
     host_router.reload(f"endpoints: [{{host: {NAME}, port: {METRICS}}}]\n")
-    assert said(lab, at.GW, METRICS) == str(METRICS).encode() and services[METRICS].seen == 1
+    assert said(lab, at.GW, METRICS) == str(METRICS).encode() and len(services[METRICS]) == 1
     host_router.reload(POLICY)
 
 

@@ -4,13 +4,13 @@
 import contextlib
 import socket
 import ssl
-import threading
 
 import pytest
 
 from lab import addresses as at
 from lab import inspection, page_examples, web
 from lab.origin import Origin
+from lab.rawserver import accepting
 from test_udp_endpoints import Server, exchange
 
 POLICY = f"""\
@@ -47,29 +47,16 @@ class Taken(list):
 def echo(lab, address, port, greeting=b""):
     """A server that greets, and then answers in capitals; gives the connections it took, and what it heard."""
     taken = Taken()
-    with lab.up.entered():
-        listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((address, port))
-    listener.listen(16)
 
-    def serve():
-        with contextlib.suppress(OSError):
-            while True:
-                link, _ = listener.accept()
-                taken.append(link)
-                with link, contextlib.suppress(OSError):
-                    link.sendall(greeting)
-                    data = link.recv(4096)
-                    taken.heard += data
-                    link.sendall(data.upper())
+    def serve(link):
+        taken.append(link)
+        link.sendall(greeting)
+        data = link.recv(4096)
+        taken.heard += data
+        link.sendall(data.upper())
 
-    threading.Thread(target=serve, daemon=True).start()
-    try:
+    with accepting(lab.up, address, port, serve):
         yield taken
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +107,7 @@ def test_names_below_a_suffix_are_endpoints_once_dns_gave_their_address(lab, rou
     lab.dns.set("one.pool.wild.test", a=[at.RAW])
     with echo(lab, at.RAW, 6000) as taken:
         mark = router.log.mark()
-        assert said(lab, at.RAW, 6000) == b"" and not taken, "nobody was told the address yet"
+        assert said(lab, at.RAW, 6000) == b"" and not taken, "no client has looked the name up yet"
         record = router.log.wait_for(mark, phase="connect", port=6000)
         assert "*.pool.wild.test" in record["detail"]
         assert web.resolve(lab.agent, "one.pool.wild.test").addresses() == [at.RAW]

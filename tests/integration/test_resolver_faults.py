@@ -12,7 +12,7 @@ import pytest
 
 from lab import addresses as at
 from lab import dns_wire as dns
-from lab import netns, page_examples
+from lab import page_examples
 from lab.faulty_resolver import ADDRESS, EVIL, FAULTS, GONE, SERVER, Fault, FaultyResolver, Query
 
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
@@ -32,15 +32,11 @@ print(json.dumps(out))
 
 
 @pytest.fixture(scope="module")
-def namespace():
-    reason = netns.available()
-    if reason:
-        pytest.skip(reason)
-    space = netns.Namespace(f"{netns.unique_prefix()}-resolver")
-    space.ip("address", "add", "10.9.9.1/32", "dev", "lo")  # without one, the C library asks for no IPv4 address
-    space.etc("resolv.conf", f"nameserver {SERVER}\noptions timeout:2 attempts:1\n")
-    yield space
-    space.delete()
+def namespace(namespace):
+    """One where the C library asks the resolver."""
+    namespace.ip("address", "add", "10.9.9.1/32", "dev", "lo")  # without one, the C library asks for no IPv4 address
+    namespace.etc("resolv.conf", f"nameserver {SERVER}\noptions timeout:2 attempts:1\n")
+    return namespace
 
 
 class Run:

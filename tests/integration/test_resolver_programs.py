@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab import dns_wire as dns
-from lab import netns, wait
+from lab import wait
 from lab.faulty_resolver import ADDRESS, SERVER, Fault, FaultyResolver
 
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
@@ -60,16 +60,6 @@ forward-zone:
 remote-control:
   control-enable: no
 """
-
-
-@pytest.fixture(scope="module")
-def namespace():
-    reason = netns.available()
-    if reason:
-        pytest.skip(reason)
-    space = netns.Namespace(f"{netns.unique_prefix()}-programs")
-    yield space
-    space.delete()
 
 
 @contextlib.contextmanager

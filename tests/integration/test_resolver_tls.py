@@ -10,23 +10,12 @@ import threading
 import pytest
 
 from lab import dns_wire as dns
-from lab import netns
 from lab.certificates import Authority
 from lab.faulty_resolver import DISCOVERY, ADDRESS, FAULTS, SERVER, FaultyResolver, Query
 from test_resolver_faults import Run
 
 NAME = "dns.corp.example"
 NAMES = ("one.wild.test", "two.wild.test", "three.wild.test")
-
-
-@pytest.fixture(scope="module")
-def namespace():
-    reason = netns.available()
-    if reason:
-        pytest.skip(reason)
-    space = netns.Namespace(f"{netns.unique_prefix()}-tls")
-    yield space
-    space.delete()
 
 
 @pytest.fixture(scope="module")
@@ -87,11 +76,12 @@ def _in_the_clear(namespace):
 @pytest.mark.parametrize("server", [f"tls://{SERVER}#{NAME}", f"tls://{SERVER}:853#{NAME}", f"tls://{SERVER}#{NAME}:853"])
 def test_names_are_asked_over_one_verified_connection(namespace, gateway_binary, tmp_path, authority, server):
     options = ["--resolver", server, "--trust", authority.certificate]
+    names = [f"n{number}.wild.test" for number in range(12)]  # each worker has connections, and so has the search for NAT64
     with TlsResolver(namespace, *authority.issue(NAME)) as resolver, _in_the_clear(namespace) as clear:
-        run = Run(namespace, gateway_binary, tmp_path, *NAMES, options=options)
-    assert run.addresses() == [[ADDRESS]] * 3
-    assert len(resolver.asked) == 3
-    assert len(resolver.used) < 3, "connections are kept"
+        run = Run(namespace, gateway_binary, tmp_path, *names, options=options)
+    assert run.addresses() == [[ADDRESS]] * 12
+    assert len(resolver.asked) == 12
+    assert len(resolver.used) < 12, "connections are kept"
     assert clear.asked == []
 
 

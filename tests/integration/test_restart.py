@@ -1,4 +1,4 @@
-"""A gateway that starts again: clients with open sockets, and with addresses from before."""
+"""A gateway that starts again: clients with open sockets, and with addresses that an earlier one gave."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import socket
@@ -7,7 +7,7 @@ import pytest
 
 from lab import addresses as at
 from lab import dns_wire, web
-from lab.answering import answering
+from lab.rawserver import answering
 
 
 def answered(link, server):

@@ -10,7 +10,7 @@ import pytest
 from lab import addresses as at
 from lab import gateway as gateways
 from lab import page_examples
-from lab.answering import answering
+from lab.rawserver import answering
 
 HOST = "db.wild.test"
 SEARCH = f"nameserver {at.GW}\nsearch default.svc.cluster.local corp.example.net corp.example\noptions ndots:5\n"

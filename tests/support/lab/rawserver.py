@@ -53,27 +53,45 @@ class RawServer:
 
 
 @contextlib.contextmanager
-def listening(namespace, address, port, says=b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nhi\n"):
-    """A server of one sentence."""
+def accepting(namespace, address, port, serve):
+    """Calls `serve(link)` for one connection after the other; gives the list of those that came."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with namespace.entered():
-        listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((address, port))
-    listener.listen(16)
+        listener = socket.create_server((address, port), family=family)
+    taken = []
 
-    def serve():
+    def accept():
         with contextlib.suppress(OSError):
             while True:
                 link, _ = listener.accept()
-                with link:
-                    link.sendall(says)
-                    link.shutdown(socket.SHUT_WR)
-                    link.recv(65536)
+                taken.append(link)
+                with link, contextlib.suppress(OSError):
+                    serve(link)
 
-    threading.Thread(target=serve, daemon=True).start()
+    threading.Thread(target=accept, daemon=True).start()
     try:
-        yield
+        yield taken
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+
+
+def listening(namespace, address, port, says=b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nhi\n"):
+    """A server of one sentence."""
+
+    def serve(link):
+        link.sendall(says)
+        link.shutdown(socket.SHUT_WR)
+        link.recv(65536)
+
+    return accepting(namespace, address, port, serve)
+
+
+def answering(namespace, address, port, body):
+    """A server that says one thing to each client that says something."""
+
+    def serve(link):
+        link.recv(65536)
+        link.sendall(body)
+
+    return accepting(namespace, address, port, serve)

@@ -13,7 +13,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-// The resolver ends its questions before this; it is for one that nobody would end.
+// Longer than the resolver needs for any question. If a question never ends, the connection is refused after this.
 constexpr std::chrono::seconds kLongest{10};
 
 }  // namespace

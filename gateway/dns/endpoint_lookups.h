@@ -1,5 +1,5 @@
 // Looks up the names of the policy's endpoints when a connection goes to an address that no answer gave: the client has
-// it from before this gateway started, from a file or from a pool.
+// it from an earlier gateway, from a file or from a pool.
 // One per worker, used on its thread; what is learned goes to the ReverseNames of all workers.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
@@ -21,7 +21,7 @@ namespace soleroute::gateway::dns {
 
 class EndpointLookups {
  public:
-  // A name is not looked up again for so long, whoever asks: connections to other addresses cost upstream nothing.
+  // A name is looked up once in this time, for all clients: connections to other addresses cause no more queries.
   static constexpr std::chrono::seconds kPause{2};
   static constexpr std::size_t kMaxNames = 64;  // of one connection
   static constexpr std::size_t kMaxKnown = 4096;

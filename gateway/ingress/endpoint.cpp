@@ -114,7 +114,7 @@ bool is_worth_a_lookup(const flow::Context& context, const EndpointQuery& query,
          context.endpoint_lookups != nullptr && !base::is_web_port(query.destination.port);
 }
 
-// An address that nothing names passes in observe mode if it is public, and nobody's here.
+// In observe mode, an address without a name passes if it is public and not one of this machine.
 bool is_observed_address(const flow::Context& context, const policy::Policy& policy, const EndpointQuery& query,
                          const policy::Decision& decision) {
   return policy::is_observed(policy, decision) && !query.to_stand_in &&

@@ -22,7 +22,7 @@ namespace soleroute::gateway::serve {
 struct PolicyInForce {
   std::uint64_t version = 1;  // counted from the start of the program
   std::string summary;
-  std::vector<std::size_t> behind{};              // workers, from 1, on which the one from before is still in force
+  std::vector<std::size_t> behind{};              // workers, from 1, that still use the policy before this one
   std::optional<host::MountFault> mount_fault{};  // why this may not be the policy that was meant
 };
 

@@ -1,4 +1,5 @@
-// The kernel's memory of connections from before this start, cleared of what would lead agents astray.
+// Removes the entries of an earlier start from the kernel's connection table: their redirects lead to listeners that
+// are gone.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 

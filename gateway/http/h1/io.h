@@ -19,7 +19,7 @@ namespace soleroute::gateway::http::h1 {
 inline constexpr std::size_t kSmallRead = 4096;                   // held by a connection that waits
 inline constexpr std::size_t kBulkRead = std::size_t{64} * 1024;  // borrowed for a moment from the worker
 inline constexpr int kMaxBulkReads = 16;                          // in a row
-inline constexpr std::size_t kMaxDrained = 1 << 20;               // of a body that nobody wants any more
+inline constexpr std::size_t kMaxDrained = 1 << 20;  // read and dropped of a request body after an early answer
 inline constexpr std::chrono::milliseconds kBodyIdle{std::chrono::minutes(60)};  // a body that stands still
 
 // A body's turn: after so many bytes, or so many reads, of a body that never has to wait, the worker's other flows go

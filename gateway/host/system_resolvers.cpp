@@ -15,7 +15,7 @@ namespace soleroute::gateway::host {
 namespace {
 
 constexpr const char* kResolvConf = "/etc/resolv.conf";
-constexpr std::size_t kMaxResolvConf = 64 * 1024;
+constexpr std::size_t kMaxResolvConf = std::size_t{64} * 1024;
 constexpr std::size_t kMaxServers = 3;  // MAXNS of resolv.conf(5)
 constexpr std::size_t kMaxSearchDomains = 32;
 constexpr std::uint16_t kDnsPort = 53;

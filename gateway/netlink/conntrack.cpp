@@ -69,6 +69,7 @@ std::optional<base::Endpoint> Conntrack::original_destination(const base::Endpoi
   if (::send(socket_.get(), header, header->nlmsg_len, 0) < 0) return std::nullopt;
   alignas(nlmsghdr) std::array<char, kAnswer> answer{};
   for (;;) {
+    // NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection): the kernel has answered within send(2)
     const ssize_t size = ::recv(socket_.get(), answer.data(), answer.size(), 0);
     if (size < 0) return std::nullopt;
     const auto* message = reinterpret_cast<const nlmsghdr*>(answer.data());

@@ -133,7 +133,7 @@ struct ControlSocket::State : std::enable_shared_from_this<State> {
     if (silent == clients.end()) return false;
     boost::system::error_code ignored;
     (*silent)->asking = true;  // no longer to be chosen; it is over
-    (*silent)->socket.close(ignored);
+    static_cast<void>((*silent)->socket.close(ignored));
     return true;
   }
 
@@ -196,7 +196,7 @@ ControlSocket::ControlSocket(std::shared_ptr<State> state) : state_(std::move(st
 
 ControlSocket::~ControlSocket() {
   boost::system::error_code ignored;
-  state_->acceptor.close(ignored);
+  static_cast<void>(state_->acceptor.close(ignored));
   state_->pause.cancel();
   ::unlink(state_->path.c_str());
 }

@@ -52,6 +52,8 @@ class ControlSocket {
   [[nodiscard]] static base::Result<std::unique_ptr<ControlSocket>> open(boost::asio::io_context& io, std::string path,
                                                                          Answer answer);
   ~ControlSocket();  // removes the path
+  ControlSocket(const ControlSocket&) = delete;
+  ControlSocket& operator=(const ControlSocket&) = delete;
 
  private:
   struct State;

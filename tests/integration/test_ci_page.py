@@ -1,8 +1,6 @@
 """The recipes of docs/ci.md: shell lines run as shown, and what is shown of actions, GitLab and pre-commit is what the repository has."""
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-import importlib.machinery
-import importlib.util
 import re
 import shutil
 import tempfile
@@ -10,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from lab import page_sessions
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PAGE = (_ROOT / "docs/ci.md").read_text(encoding="utf-8")
@@ -21,13 +20,6 @@ tests:
   - {url: "https://transfer.example.net/", expect: deny}
 """
 _NAMES = {"OWNER/soleroute": "action.yml", "OWNER/soleroute/packaging/ci/check": "packaging/ci/check/action.yml"}
-
-
-def _load(path):
-    loader = importlib.machinery.SourceFileLoader(path.name, str(path))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(path.name, loader))
-    loader.exec_module(module)
-    return module
 
 
 def blocks(kind):
@@ -43,7 +35,7 @@ def steps():
 def run(lab, gateway_binary):
     """run(command line) in a folder with a policy, its tests and a script, as an ordinary user of the laboratory."""
     folder = Path(tempfile.mkdtemp(prefix="soleroute-ci-", dir="/tmp"))
-    execute = _load(_ROOT / "tools/readme_picture").in_laboratory(lab, gateway_binary, folder)
+    execute = page_sessions.Terminal(lab, gateway_binary, folder, {"registry.example.org"}).run
     place = folder / "session"
     (place / "policy.yaml").write_text(_POLICY)
     (place / "policy-tests.yaml").write_text(_TESTS)

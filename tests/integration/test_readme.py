@@ -3,16 +3,15 @@
 
 import importlib.machinery
 import importlib.util
-import re
 import shutil
 import tempfile
 from pathlib import Path
 
 import pytest
+from lab import page_sessions
+from lab.page_sessions import agrees
 
 _ROOT = Path(__file__).resolve().parents[2]
-_README = (_ROOT / "README.md").read_text(encoding="utf-8")
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _OURS = ("gateway ", "./run ")
 _ELSEWHERE = ("gateway init ",)  # writes a project; test_init.py has it
 _LEAST_COMMANDS = 8
@@ -28,37 +27,11 @@ def _load(path):
 picture = _load(_ROOT / "tools/readme_picture")
 
 
-def commands_of(block):
-    """(command, shown output) of a console block."""
-    parts = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)
-    return list(zip(parts[1::2], parts[2::2], strict=True))
-
-
-def files_before(text):
-    """{name: content} of the YAML blocks that begin with a comment of their file's name."""
-    named = ((re.match(r"# ([\w.-]+\.yaml)\n", body), body) for kind, body in _BLOCK.findall(text) if kind == "yaml")
-    return {match.group(1): body for match, body in named if match}
-
-
 def examples():
-    """(command, shown output, files shown before it), in the README's order."""
-    for block in _BLOCK.finditer(_README):
-        if block.group(1) == "console":
-            for command, shown in commands_of(block.group(2)):
-                if command.startswith(_OURS) and not command.startswith(_ELSEWHERE):
-                    yield command, shown, files_before(_README[: block.start()])
-
-
-def agrees(shown, printed):
-    """Whether `printed` is what is shown, where … means any text, also none; a line of … alone means any lines, also none."""
-    parts = re.split(r"(^…(?:\n|\Z)|…)", shown.rstrip("\n"), flags=re.MULTILINE)
-    pattern = "".join(".*" if part.startswith("…") else re.escape(part) for part in parts)
-    return re.fullmatch(pattern, printed.rstrip("\n"), re.DOTALL) is not None
-
-
-def test_the_comparison_sees_a_difference():
-    assert agrees("a\n…\nc\n", "a\nb\nb\nc\n") and agrees("a…\n", "a\nb\n") and agrees("a\n", "a\n")
-    assert not agrees("a\n", "a\nb\n") and not agrees("a\n…\nc\n", "a\nb\n") and not agrees("a\n", "")
+    """Those of the README that this test runs."""
+    for command, shown, files in page_sessions.examples("README.md"):
+        if command.startswith(_OURS) and not command.startswith(_ELSEWHERE):
+            yield command, shown, files
 
 
 @pytest.fixture

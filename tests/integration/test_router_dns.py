@@ -425,7 +425,7 @@ def test_answers_are_cached_and_asked_once(case, lab):
     assert len([q for q in lab.dns.asked[mark:] if q.name == name and q.qtype == dns.A]) == 1
 
 
-def test_two_clients_asking_at_once_ask_upstream_once(case, lab):
+def test_clients_asking_at_once_share_a_question_upstream(case, lab):
     case.canary_may_leave = True
     name = fresh(case)
     mark = lab.dns.mark()
@@ -436,8 +436,8 @@ def test_two_clients_asking_at_once_ask_upstream_once(case, lab):
 
     lab.dns.script(name, delayed)
     links = []
-    with lab.agent.entered():
-        for _ in range(5):
+    with lab.neighbour.entered():  # the agent's budget may be used up by the floods above
+        for _ in range(20):
             link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             link.settimeout(5)
             link.connect((at.GW, 53))
@@ -447,4 +447,4 @@ def test_two_clients_asking_at_once_ask_upstream_once(case, lab):
         with link:
             assert dns.parse(link.recv(4096)).addresses() == [at.WILD]
     asked = [q for q in lab.dns.asked[mark:] if q.name == name and q.qtype == dns.A]
-    assert len(asked) <= 2, "one for each worker at most"
+    assert len(asked) <= 4, "one for each worker, asked again once"

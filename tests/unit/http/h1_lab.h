@@ -123,8 +123,10 @@ endpoints:
     });
   }
 
-  // The next connection to an origin.
+  // The next connection to an origin that listens: listen() comes before the client's bytes, or the dial may be
+  // refused.
   test::Peer origin(const std::string& address, std::uint16_t port = 80) {
+    EXPECT_TRUE(listeners_.contains({address, port})) << address << " did not listen";
     const base::Fd& listener = listen(address, port);
     pollfd asked{listener.get(), POLLIN, 0};
     if (::poll(&asked, 1, test::kPatienceMs) != 1) ADD_FAILURE() << "nobody connected to " << address;

@@ -26,6 +26,7 @@ int unanswered() {
 class TlsPassThrough : public http::h1::Http1Lab {
  protected:
   test::Peer& tls_client() {
+    listen(kOrigin, 443);
     return start([this](flow::ClientConnection connection) {
       connection.original_destination = {base::IpAddress::parse(kOrigin).value(), 443};
       return serve_redirected(context_, std::move(connection));

@@ -10,10 +10,9 @@
 namespace soleroute::gateway::commands {
 namespace {
 
-base::Result<std::string> exchange(const std::string& path, std::string_view question,
-                                   std::chrono::milliseconds limit) {
+base::Result<std::string> exchange(const std::string& path, std::string_view object, std::chrono::milliseconds limit) {
   SR_LET(socket, ProbeSocket::connect_unix(path, limit));
-  SR_TRY(socket->send(fmt::format("{{\"ask\":\"{}\"}}\n", question)));
+  SR_TRY(socket->send(fmt::format("{}\n", object)));
   auto answer = socket->receive_until([](const std::string& all) { return all.ends_with('\n'); });
   if (answer && !answer->ends_with('\n')) return base::system_error("incomplete answer of control socket " + path);
   return answer;
@@ -23,11 +22,13 @@ base::Result<std::string> exchange(const std::string& path, std::string_view que
 
 base::Result<std::string> ask_gateway(const std::string& path, std::string_view question,
                                       std::chrono::milliseconds limit) {
-  auto answer = exchange(path, question, limit);
-  if (!answer) {
-    answer.error().message +=
-        "\nno gateway is running here, or it uses another socket (--control) or another user (try sudo)";
-  }
+  return ask_gateway_object(path, fmt::format("{{\"ask\":\"{}\"}}", question), limit);
+}
+
+base::Result<std::string> ask_gateway_object(const std::string& path, std::string_view object,
+                                             std::chrono::milliseconds limit) {
+  auto answer = exchange(path, object, limit);
+  if (!answer) answer.error().message += kNoGatewayHere;
   return answer;
 }
 

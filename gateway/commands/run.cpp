@@ -15,11 +15,11 @@
 #include <vector>
 
 #include "base/text.h"
-#include "gateway/commands/allow_layer.h"
 #include "gateway/commands/command.h"
 #include "gateway/commands/policy_suggestion.h"
 #include "gateway/commands/serve_options.h"
 #include "gateway/jail/jail.h"
+#include "gateway/serve/allow_layer.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -100,7 +100,7 @@ jail::PolicyLearner make_learner(const std::string& allowed) {
   learner.text = [learned, allowed](const std::vector<policy::PolicySource>& layers) -> base::Result<std::string> {
     const std::lock_guard lock(learned->mutex);
     SR_LET(suggestion, suggest(learned->refusals, layers));
-    const std::string lines = merged_lines(allowed, suggestion->yaml);
+    const std::string lines = serve::merged_lines(allowed, suggestion->yaml);
     return fmt::format("{}{}", kLearnedHeader, lines.empty() ? "# Nothing was denied.\n" : lines);
   };
   return learner;
@@ -127,8 +127,8 @@ base::Result<jail::JailOptions> jail_options(const RunArguments& arguments, std:
   SR_LET(summary, summary_of(arguments));
   SR_LET(format, format_of(arguments));
   SR_LET(mode, mode_of(arguments, *serve));
-  SR_LET(allowed, allow_layer(arguments.allow));
-  SR_LET(host_ports, host_port_layer(arguments.host_ports));
+  SR_LET(allowed, serve::allow_layer(arguments.allow));
+  SR_LET(host_ports, serve::host_port_layer(arguments.host_ports));
   SR_LET(published, published_ports(arguments.publish));
   jail::JailOptions options{.command = std::move(command),
                             .policy_files = serve->policy_files,
@@ -145,7 +145,7 @@ base::Result<jail::JailOptions> jail_options(const RunArguments& arguments, std:
                             .colour = use_colour(STDERR_FILENO),
                             .log = serve->log,
                             .secrets_directory = serve->secrets_directory,
-                            .allowed = merged_lines(*allowed, *host_ports),
+                            .allowed = serve::merged_lines(*allowed, *host_ports),
                             .mode = *mode,
                             .summary_file = arguments.summary_file,
                             .published = std::move(*published),

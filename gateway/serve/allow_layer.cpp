@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/commands/allow_layer.h"
+#include "gateway/serve/allow_layer.h"
 
 #include <fmt/format.h>
 
@@ -22,10 +22,10 @@
 #include "policy/service_catalog.h"
 #include "policy/source_text.h"
 
-namespace soleroute::gateway::commands {
+namespace soleroute::gateway::serve {
 namespace {
 
-using Snippet = base::Result<std::string>;
+using Item = base::Result<PolicyItem>;
 
 constexpr std::string_view kItem = "  - ";
 
@@ -45,40 +45,49 @@ std::optional<std::uint16_t> port_of(std::string_view text) {
   return port;
 }
 
-Snippet host_item(std::string_view text) {
-  SR_LET(pattern, policy::parse_host_pattern(text));
-  return fmt::format("domains:\n{}{}\n", kItem, yaml_host(pattern->text()));
+PolicyItem item_of(std::string_view list, std::string flow) {
+  auto lines = fmt::format("{}:\n{}{}\n", list, kItem, flow);
+  return {std::string(list), std::move(lines), std::move(flow)};
 }
 
-Snippet port_item(std::string_view host, std::uint16_t port) {
+Item host_item(std::string_view text) {
+  SR_LET(pattern, policy::parse_host_pattern(text));
+  return item_of("domains", yaml_host(pattern->text()));
+}
+
+Item port_item(std::string_view host, std::uint16_t port) {
   SR_LET(pattern, policy::parse_host_pattern(host));
   if (base::is_web_port(port)) return host_item(host);
   if (pattern->wildcard) return base::usage_error("a port needs one host, not a wildcard");
-  return fmt::format("endpoints:\n{}{{host: {}, port: {}}}\n", kItem, yaml_host(pattern->text()), port);
+  return item_of("endpoints", fmt::format("{{host: {}, port: {}}}", yaml_host(pattern->text()), port));
 }
 
-std::string address_item(const base::Endpoint& to) {
+PolicyItem address_item(const base::Endpoint& to) {
   const std::string range = fmt::format("{}/{}", to.address.to_string(), to.address.bits());
-  return fmt::format("endpoints:\n{}{{cidr: {}, port: {}}}\n", kItem, to.address.is_v6() ? "\"" + range + "\"" : range,
-                     to.port);
+  return item_of("endpoints",
+                 fmt::format("{{cidr: {}, port: {}}}", to.address.is_v6() ? "\"" + range + "\"" : range, to.port));
 }
 
-Snippet service_item(std::string_view name) {
-  if (policy::find_service(name) != nullptr) return fmt::format("services:\n{}{}\n", kItem, name);
+Item service_item(std::string_view name) {
+  if (policy::find_service(name) != nullptr) return item_of("services", std::string(name));
   return base::usage_error(fmt::format("no such service{}; see 'gateway services' (a host without a dot: https://{}/)",
                                        policy::did_you_mean(name, policy::service_names()), base::shown(name)));
 }
 
-Snippet path_item(std::string_view scheme, std::string_view host, std::string_view path) {
+Item path_item(std::string_view scheme, std::string_view host, std::string_view path) {
   if (path.find_first_of("?#\"\\") != std::string_view::npos) {
     return base::usage_error("a URL here has no query, fragment or quotes");
   }
   SR_LET(pattern, policy::parse_host_pattern(host));
-  return fmt::format("domains:\n{}host: {}\n    rules:\n      - schemes: [{}]\n        path: {{{}: \"{}\"}}\n", kItem,
-                     yaml_host(pattern->text()), scheme, path.ends_with('/') ? "prefix" : "exact", path);
+  const std::string name = yaml_host(pattern->text());
+  const std::string_view kind = path.ends_with('/') ? "prefix" : "exact";
+  auto lines = fmt::format("domains:\n{}host: {}\n    rules:\n      - schemes: [{}]\n        path: {{{}: \"{}\"}}\n",
+                           kItem, name, scheme, kind, path);
+  auto flow = fmt::format("{{host: {}, rules: [{{schemes: [{}], path: {{{}: \"{}\"}}}}]}}", name, scheme, kind, path);
+  return PolicyItem{"domains", std::move(lines), std::move(flow)};
 }
 
-Snippet url_item(std::string_view scheme, std::string_view rest) {
+Item url_item(std::string_view scheme, std::string_view rest) {
   if (scheme != "http" && scheme != "https") return base::usage_error("only http:// and https:// URLs; use HOST:PORT");
   const auto slash = std::min(rest.find('/'), rest.size());
   const std::string_view authority = rest.substr(0, slash);
@@ -96,7 +105,7 @@ Snippet url_item(std::string_view scheme, std::string_view rest) {
   return base::usage_error("a path can be allowed on ports 80 and 443 only; use HOST:PORT");
 }
 
-Snippet parse_item(const std::string& text) {
+Item parse_item(const std::string& text) {
   constexpr std::string_view kSchemeEnd = "://";
   if (text.empty()) return base::usage_error("is empty");
   if (const auto end = text.find(kSchemeEnd); end != std::string::npos) {
@@ -126,13 +135,12 @@ std::string cause_of(const std::string& message) {
   return std::string(line.starts_with(' ') ? line.substr(1) : line);
 }
 
-Snippet checked_item(const std::string& text) {
-  auto snippet = parse_item(text);
-  const std::string item = fmt::format("--allow {}: ", base::shown(text));
-  if (!snippet) return base::usage_error(item + snippet.error().message);
-  const std::array<policy::PolicySource, 1> alone{{{"allow", *snippet}}};
+Item checked_item(const std::string& text) {
+  auto item = parse_item(text);
+  if (!item) return item;
+  const std::array<policy::PolicySource, 1> alone{{{"allow", item->lines}}};
   const auto compiled = policy::Policy::compile(alone);
-  return compiled ? snippet : base::usage_error(item + cause_of(compiled.error().message));
+  return compiled ? item : base::usage_error(cause_of(compiled.error().message));
 }
 
 // One heading with one item each.
@@ -149,11 +157,17 @@ std::vector<std::string> items_of(std::string_view lines) {
 
 }  // namespace
 
+base::Result<PolicyItem> parse_policy_item(const std::string& text) {
+  auto item = checked_item(text);
+  return item ? item : base::usage_error(fmt::format("{}: {}", base::shown(text), item.error().message));
+}
+
 base::Result<std::string> allow_layer(std::span<const std::string> items) {
   std::string layer;
-  for (const std::string& item : items) {
-    SR_LET(snippet, checked_item(item));
-    layer = merged_lines(layer, *snippet);
+  for (const std::string& text : items) {
+    const auto item = checked_item(text);
+    if (!item) return base::usage_error(fmt::format("--allow {}: {}", base::shown(text), item.error().message));
+    layer = merged_lines(layer, item->lines);
   }
   return layer;
 }
@@ -184,4 +198,4 @@ std::string merged_lines(std::string_view first, std::string_view second) {
   return lines.text();
 }
 
-}  // namespace soleroute::gateway::commands
+}  // namespace soleroute::gateway::serve

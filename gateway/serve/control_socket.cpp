@@ -12,6 +12,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -24,7 +25,10 @@
 #include <list>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string_view>
 #include <utility>
+
+#include "base/text.h"
 
 namespace soleroute::gateway::serve {
 namespace {
@@ -79,19 +83,51 @@ struct Pending {
   std::optional<std::string> reply;
 };
 
-asio::awaitable<std::string> answer_line(const ControlSocket::Answer& answer, std::string line) {
-  const auto question = nlohmann::json::parse(line, nullptr, false);
-  const bool well_formed = question.is_object() && question.contains("ask") && question["ask"].is_string();
+std::string error_line(const std::string& message) {
+  return nlohmann::json{{"error", message}}.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+asio::awaitable<std::string> answer_to(const ControlSocket::Answer& answer, ControlQuestion question) {
   const auto pending = std::make_shared<Pending>(co_await asio::this_coro::executor);
-  if (well_formed) {
-    answer(question["ask"].get<std::string>(), [pending](std::string text) {
-      pending->reply = std::move(text);
-      pending->news.cancel();
-    });
-    while (!pending->reply) co_await pending->news.async_wait(kAwait);
+  answer(question, [pending](std::string text) {
+    pending->reply = std::move(text);
+    pending->news.cancel();
+  });
+  while (!pending->reply) co_await pending->news.async_wait(kAwait);
+  if (pending->reply->empty()) co_return error_line(fmt::format("cannot answer '{}' here", base::shown(question.ask)));
+  co_return *pending->reply + "\n";
+}
+
+// A client that has asked to watch: what it is sent, and whether it is still there.
+struct Watching {
+  explicit Watching(const asio::any_io_executor& executor) : news(executor, asio::steady_timer::time_point::max()) {}
+  asio::steady_timer news;
+  bool over = false;
+};
+
+// Until the client closes, or sends anything more.
+asio::awaitable<void> stream_to(std::shared_ptr<Local::socket> client, const ControlSocket::Watch& watch) {
+  const auto executor = co_await asio::this_coro::executor;
+  const auto watching = std::make_shared<Watching>(executor);
+  const auto reader = watch([watching, executor] { asio::post(executor, [watching] { watching->news.cancel(); }); });
+  if (reader == nullptr) {
+    const std::string refused = error_line("too many watch this gateway already");
+    co_await asio::async_write(*client, asio::buffer(refused), kAwait);
+    co_return;
   }
-  const std::string text = pending->reply.value_or("");
-  co_return (text.empty() ? std::string(R"({"error":"ask one of: status, reload"})") : text) + "\n";
+  client->async_wait(Local::socket::wait_read, [watching, client](const boost::system::error_code&) {
+    watching->over = true;
+    watching->news.cancel();
+  });
+  while (!watching->over) {
+    const std::string lines = reader->take();
+    if (lines.empty()) {
+      co_await watching->news.async_wait(kAwait);
+      continue;
+    }
+    const auto [failed, written] = co_await asio::async_write(*client, asio::buffer(lines), kAwait);
+    if (failed) co_return;
+  }
 }
 
 // The folder and the mode of the socket keep others away; this holds where somebody has widened them.
@@ -107,8 +143,12 @@ constexpr const char* kNotYours = R"({"error":"only root and the gateway's own u
 }  // namespace
 
 struct ControlSocket::State : std::enable_shared_from_this<State> {
-  State(asio::io_context& io, base::Fd fd, std::string where, Answer how)
-      : acceptor(io, Local(), fd.release()), pause(io), path(std::move(where)), answer(std::move(how)) {}
+  State(asio::io_context& io, base::Fd fd, std::string where, Answer how, Watch feed)
+      : acceptor(io, Local(), fd.release()),
+        pause(io),
+        path(std::move(where)),
+        answer(std::move(how)),
+        watch(std::move(feed)) {}
 
   // In the list for as long as it is served.
   struct Client {
@@ -174,10 +214,14 @@ struct ControlSocket::State : std::enable_shared_from_this<State> {
       if (error) co_return;
       deadline.cancel();
       client.asking = true;
-      std::string question = line.substr(0, size);
+      auto question = parse_control_question(std::string_view(line).substr(0, size));
       line.erase(0, size);
       std::string reply = kNotYours + std::string("\n");
-      if (allowed) reply = co_await answer_line(self->answer, std::move(question));
+      if (allowed && question && question->ask == "watch" && self->watch) {
+        co_return co_await stream_to(held, self->watch);
+      }
+      if (allowed && !question) reply = error_line(question.error().message);
+      if (allowed && question) reply = co_await answer_to(self->answer, std::move(*question));
       client.asking = false;
       wait_for_client();  // anew: a large policy takes its time to be read
       const auto [failed, written] = co_await asio::async_write(*held, asio::buffer(reply), kAwait);
@@ -190,6 +234,7 @@ struct ControlSocket::State : std::enable_shared_from_this<State> {
   std::list<Client*> clients;  // oldest first
   std::string path;
   Answer answer;
+  Watch watch;
 };
 
 ControlSocket::ControlSocket(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -201,10 +246,10 @@ ControlSocket::~ControlSocket() {
   ::unlink(state_->path.c_str());
 }
 
-base::Result<std::unique_ptr<ControlSocket>> ControlSocket::open(asio::io_context& io, std::string path,
-                                                                 Answer answer) {
+base::Result<std::unique_ptr<ControlSocket>> ControlSocket::open(asio::io_context& io, std::string path, Answer answer,
+                                                                 Watch watch) {
   SR_LET(fd, bind_path(path));
-  auto state = std::make_shared<State>(io, std::move(*fd), std::move(path), std::move(answer));
+  auto state = std::make_shared<State>(io, std::move(*fd), std::move(path), std::move(answer), std::move(watch));
   asio::co_spawn(io, state->accept_loop(state), [](const std::exception_ptr&) {});
   return std::unique_ptr<ControlSocket>(new ControlSocket(std::move(state)));
 }

@@ -14,7 +14,9 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "gateway/audit/decision_feed.h"
 #include "gateway/host/policy_mounts.h"
+#include "gateway/serve/control_question.h"
 
 namespace soleroute::gateway::serve {
 
@@ -37,6 +39,18 @@ struct PolicyInForce {
 //   "system":true if it is not the policy.
 //   With "warning":"…" a policy file may not be the one outside; with "replaced":true it is not.
 //   With "behind":[n,…] the workers that have not taken the policy within two seconds.
+// {"ask":"allow","host":"api.example.com","for_s":900,"agent":"reviewer","save":true} adds an entry to the policy in
+// force, {"ask":"deny",…} one that denies. "host" is an item as `--allow` takes it. Without "for_s" the entry lasts
+// until the gateway stops; with "save" it is written to the policy file. The answer comes when it is in force or was
+// refused: {"accepted":true,"version":n,"detail":"…"}, with "saved":"FILE", with "warning":"…" where something is not
+// as it was asked, or {"accepted":false,"detail":"…"}.
+// {"ask":"allowed"}: {"entries":[{"action":"allow|deny","host":…,"agent":…,"left_s":n},…]}; "agent" and "left_s" only
+// where there is one.
+// {"ask":"forget","host":…,"agent":…} removes such an entry, and is answered as allow is.
+// {"ask":"answer","id":7,"verdict":"once|for|always|no","for_s":900} answers a held request, and is answered as allow.
+// {"ask":"watch"} is answered with lines until the client closes: the latest decisions, then each as it is made, as
+//   {"decision":{…the log's own object…}}; {"held":{"id":7,"decision":{…},"left_s":58}} for a request that waits for an
+//   answer; {"settled":{"id":7,"verdict":"once|for|always|no|timeout"}}; {"lost":n} where the client reads too slowly.
 // Anything else, and anybody but root and the user of the gateway: {"error":"…"}. One question a connection at a time;
 // a line is at most 4 KiB. At most kMaxClients connections at once, 5 s without a question; one more ends the oldest
 // that asks nothing.
@@ -45,12 +59,15 @@ class ControlSocket {
   static constexpr std::size_t kMaxClients = 16;
   using Reply = std::function<void(std::string)>;
   // Replies now or later, once, on the same thread: with a JSON object, "" if the question is unknown.
-  using Answer = std::function<void(const std::string& ask, Reply reply)>;
+  using Answer = std::function<void(const ControlQuestion& question, Reply reply)>;
+  // Of "watch"; null: too many read already.
+  using Watch = std::function<std::unique_ptr<audit::DecisionFeed::Reader>(audit::DecisionFeed::News news)>;
 
   // Binds `path` with mode 0600, in a directory made with 0700 if it is missing. A socket that nobody answers on any
   // more is replaced; one that is answered is an error: two gateways would fight over the rules.
+  // `watch` may be empty: then there is nothing to watch.
   [[nodiscard]] static base::Result<std::unique_ptr<ControlSocket>> open(boost::asio::io_context& io, std::string path,
-                                                                         Answer answer);
+                                                                         Answer answer, Watch watch = {});
   ~ControlSocket();  // removes the path
   ControlSocket(const ControlSocket&) = delete;
   ControlSocket& operator=(const ControlSocket&) = delete;

@@ -102,9 +102,9 @@ class Guard {
   base::Status open() {
     log_.lifecycle("starting", "locking this network namespace");
     SR_TRY(rules_.program(netrules::closed_rules(intent()), "closed"));
-    auto control =
-        ControlSocket::open(loop_, options_.control_socket,
-                            [this](const std::string& ask, const ControlSocket::Reply& reply) { reply(answer(ask)); });
+    auto control = ControlSocket::open(
+        loop_, options_.control_socket,
+        [this](const ControlQuestion& question, const ControlSocket::Reply& reply) { reply(answer(question.ask)); });
     if (!control) return std::unexpected(control.error());
     control_ = std::move(*control);
     for (const auto& gateway : options_.gateways) {

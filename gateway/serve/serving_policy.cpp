@@ -17,7 +17,7 @@ std::vector<std::string> serving_policy_files(const ServeOptions& options) {
   return files;
 }
 
-base::Result<std::shared_ptr<const policy::Policy>> load_serving_policy(const ServeOptions& options) {
+base::Result<std::vector<policy::PolicySource>> read_serving_layers(const ServeOptions& options) {
   std::vector<policy::PolicySource> layers;
   if (!options.base_service.empty()) layers.push_back({"(base)", "services: [" + options.base_service + "]\n"});
   SR_LET(files, host::read_settled_policy_files(serving_policy_files(options)));
@@ -26,15 +26,17 @@ base::Result<std::shared_ptr<const policy::Policy>> load_serving_policy(const Se
     const bool observe = *options.mode == policy::Mode::kObserve;
     layers.push_back({"(mode)", observe ? "mode: observe\n" : "mode: enforce\n"});
   }
-  return policy::Policy::compile(layers);
+  return layers;
 }
 
-base::Result<std::shared_ptr<const policy::Policy>> load_servable_policy(const ServeOptions& options) {
-  auto policy = load_serving_policy(options);
-  if (!policy) return policy;
+base::Result<std::shared_ptr<const policy::Policy>> load_serving_policy(const ServeOptions& options) {
+  SR_LET(layers, read_serving_layers(options));
+  return policy::Policy::compile(*layers);
+}
+
+base::Status check_servable(const ServeOptions& options, const policy::Policy& policy) {
   const secrets::SecretStore secrets(options.secrets_directory);
-  SR_TRY(secrets.check(**policy));
-  return policy;
+  return secrets.check(policy);
 }
 
 std::string policy_summary(const ServeOptions& options, const policy::Policy& policy) {

@@ -13,9 +13,12 @@
 
 namespace soleroute::gateway::serve {
 
+// Its layers in order.
+[[nodiscard]] base::Result<std::vector<policy::PolicySource>> read_serving_layers(const ServeOptions& options);
+// The same, compiled.
 [[nodiscard]] base::Result<std::shared_ptr<const policy::Policy>> load_serving_policy(const ServeOptions& options);
-// The same, with secrets that can be read: a policy whose secrets cannot be read is no policy.
-[[nodiscard]] base::Result<std::shared_ptr<const policy::Policy>> load_servable_policy(const ServeOptions& options);
+// Its secrets can be read: a policy whose secrets cannot be read is no policy.
+[[nodiscard]] base::Status check_servable(const ServeOptions& options, const policy::Policy& policy);
 // "policy.yaml: 9 hosts", for the log.
 [[nodiscard]] std::string policy_summary(const ServeOptions& options, const policy::Policy& policy);
 // The files that count now, as they are named to people.

@@ -11,12 +11,11 @@
 #include <chrono>
 #include <cstdlib>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
 #include <utility>
 
-#include "gateway/audit/metrics.h"
+#include "gateway/audit/decision_feed.h"
 #include "gateway/host/connection_table.h"
 #include "gateway/host/host_address.h"
 #include "gateway/host/network.h"
@@ -40,14 +39,16 @@
 #include "gateway/serve/resolvers.h"
 #include "gateway/serve/rule_intent.h"
 #include "gateway/serve/rule_reconciler.h"
+#include "gateway/serve/run_time_policy.h"
 #include "gateway/serve/self_check.h"
 #include "gateway/serve/serving_ca.h"
 #include "gateway/serve/serving_policy.h"
+#include "gateway/serve/serving_status.h"
+#include "gateway/serve/serving_words.h"
 #include "gateway/serve/signals.h"
 #include "gateway/serve/upstream_route.h"
 #include "gateway/serve/worker_watch.h"
 #include "gateway/workers/runtime.h"
-#include "netrules/foreign_capture.h"
 #include "netrules/kernel.h"
 
 namespace soleroute::gateway::serve {
@@ -57,8 +58,7 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 constexpr auto kStopGrace = 3000ms;
 constexpr auto kEndWatch = 5ms;
-constexpr auto kLastWords = 100ms;             // for the log's own thread
-constexpr std::size_t kFewConnections = 1000;  // fewer than these deserve a warning
+constexpr auto kLastWords = 100ms;  // for the log's own thread
 constexpr int kMaxWorkers = 16;
 // Tried first, so that after a restart what connection tracking remembers of clients still leads to the listeners; any
 // free ones where they are taken. Below the ports that the kernel gives away.
@@ -95,8 +95,9 @@ class Supervisor {
   // Steps 1 and 2: nothing has been touched when this fails.
   base::Status prepare() {
     if (!control_may_be_missing()) SR_TRY(check_alone(options_.control_socket));
-    SR_LET(policy, load_servable_policy(options_));
-    policy_ = std::move(*policy);
+    SR_LET(laid, load_policy());
+    policy_ = laid->policy;
+    run_time_.use(std::move(*laid));
     leave_no_core();
     SR_TRY(rules_.probe());
     SR_LET(resolvers, resolvers_of(options_.resolvers, options_.upstream_proxy.has_value()));
@@ -113,12 +114,15 @@ class Supervisor {
       SR_LET(inside, host::find_inside(interfaces_, options_.inside_interface, options_.claim));
       inside_ = std::move(*inside);
     }
-    return check_loopback();
+    return check_loopback(interfaces_);
   }
 
-  base::Status check_loopback() const {
-    const bool down = std::ranges::any_of(interfaces_, [](const auto& one) { return one.loopback && !one.up; });
-    return down ? base::system_error("the loopback interface is down. Run: ip link set lo up") : base::Status{};
+  // The files as they are now, below the entries that were added while this runs.
+  base::Result<RunTimePolicy::Laid> load_policy() const {
+    SR_LET(layers, read_serving_layers(options_));
+    SR_LET(laid, run_time_.lay_over(std::move(*layers)));
+    SR_TRY(check_servable(options_, *laid->policy));
+    return laid;
   }
 
   // Steps 3 to 5. On failure the closed rules stay. The open rules stand as soon as the listeners do: what comes before
@@ -147,7 +151,8 @@ class Supervisor {
     SR_TRY(start_runtime());
     auto control = ControlSocket::open(
         loop_, options_.control_socket,
-        [this](const std::string& ask, ControlSocket::Reply reply) { answer(ask, std::move(reply)); });
+        [this](const ControlQuestion& question, ControlSocket::Reply reply) { answer(question, std::move(reply)); },
+        [this](audit::DecisionFeed::News news) { return feed_.read(std::move(news)); });
     if (!control && !control_may_be_missing()) return std::unexpected(control.error());
     if (!control) log_.error(control.error().message + "; status and reload will not work");
     if (control) control_ = std::move(*control);
@@ -164,7 +169,7 @@ class Supervisor {
           fmt::format("{}; changes are noticed every {} ms", watching.error().message, host::Watch::kPeriod.count()));
     }
     workers_watch_.start(*runtime_);
-    log_.lifecycle("healthy", healthy_where());
+    log_.lifecycle("healthy", healthy_where(options_, inside_, ports_));
     return {};
   }
 
@@ -237,17 +242,10 @@ class Supervisor {
     runtime.clients = options_.topology == netrules::Topology::kSidecar ? net::ClientKeys::Who::kOne
                                                                         : net::ClientKeys::Who::kEachNeighbour;
     SR_LET(started, workers::Runtime::start(std::move(runtime), std::move(listeners_), std::move(packet_queue_),
-                                            policy_, log_, counters_));
+                                            policy_, feeding_log_, counters_));
     runtime_ = std::move(*started);
-    say_limits();
+    say_limits(runtime_->capacity(), log_);
     return {};
-  }
-
-  void say_limits() {
-    const auto [descriptors, connections] = runtime_->capacity();
-    const auto text = fmt::format("{} file descriptors, {} concurrent connections", descriptors, connections);
-    if (connections >= kFewConnections) return log_.lifecycle("limits", text);
-    log_.error(text + "; raise the limit (ulimit -n, or `ulimits:` of the container)");
   }
 
   base::Status open_metrics() {
@@ -298,21 +296,13 @@ class Supervisor {
     };
     if (network_ && options_.program_rules) add(network_->restore());
     if (!network_ && options_.program_rules) ways_out_.look(problems);
-    if (options_.program_rules) add(foreign_rules());
+    // Elsewhere the pulse goes the way of an agent's question.
+    if (options_.program_rules && is_router()) add(foreign_rule_problems(intent().table));
     if (auto full = host::connection_table_problem(); full && options_.program_rules)
       problems.push_back(std::move(*full));
     add(pulse_->look(watch_.was_told()));
     if (pulse_->is_waiting()) watch_.look_again_soon();
     say(std::move(problems));
-  }
-
-  std::vector<std::string> foreign_rules() const {
-    if (!is_router()) return {};  // elsewhere the pulse goes the way of an agent's question
-    auto found = netrules::foreign_captures(intent().table);
-    if (!found) return {};  // changed while it was read, or not to be read: nothing is known
-    for (auto& line : *found)
-      line.insert(0, "agents' connections may fail; another program's rules redirect them first: ");
-    return std::move(*found);
   }
 
   // Each thing once: it is said again only if it went away and came back.
@@ -328,46 +318,67 @@ class Supervisor {
     return health_ == "healthy" && !workers_watch_.stalled().empty() ? "degraded" : health_;
   }
 
-  // The new policy stands beside the old one until its rules are in the kernel. `answer` may be empty.
-  void reload(ReloadWatch::Answer answer) {
-    if (health_ == "stopping") return;
-    const auto read_at = std::chrono::system_clock::now();
-    auto fresh = load_servable_policy(options_);
-    auto previous = policy_;
+  // The new policy stands beside the old one until its rules are in the kernel.
+  base::Status program_rules_of(std::shared_ptr<const policy::Policy> fresh) {
+    SR_TRY(check_host_services(*fresh, host_services()));
+    const auto previous = std::exchange(policy_, std::move(fresh));
     const auto previous_networks = denied_networks_;
-    base::Status status = fresh ? check_host_services(**fresh, host_services()) : std::unexpected(fresh.error());
-    if (status) {
-      policy_ = *fresh;
-      choose_denied_networks();
-      status = rules_.program(netrules::open_rules(intent()), "open");
-    }
+    choose_denied_networks();
+    auto status = rules_.program(netrules::open_rules(intent()), "open");
     if (!status) {
       policy_ = previous;
       denied_networks_ = previous_networks;
-      ++counters_.reloads_refused;
-      counters_.policy_stale = true;
-      log_.reload(false, status.error().message + kNotReloaded);
-      if (answer) answer(std::unexpected(std::move(status.error())));
-      return;
     }
-    ++counters_.reloads_accepted;
-    counters_.policy_stale = false;
+    return status;
+  }
+
+  // Behind program_rules_of(): the workers take it too.
+  void hand_out(PolicyInForce in_force, ReloadWatch::Answer answer) {
     denied_->use(denied_networks_);
-    PolicyInForce in_force{version(), policy_summary(options_, *policy_)};
-    in_force.mount_fault = host::mount_fault(serving_policy_files(options_), std::exchange(policy_read_, read_at));
     reloads_.begin(std::move(in_force), std::move(answer));
     runtime_->reload(policy_,
                      [this, version = version()] { asio::post(loop_, [this, version] { reloads_.taken(version); }); });
   }
-  std::uint64_t version() const { return 1 + counters_.reloads_accepted.load(); }
 
-  void answer(const std::string& ask, ControlSocket::Reply reply) {
-    if (ask == "reload" && health_ != "stopping") {
+  // `answer` may be empty.
+  void reload(ReloadWatch::Answer answer) {
+    if (health_ == "stopping") return;
+    const auto read_at = std::chrono::system_clock::now();
+    auto laid = load_policy();
+    const base::Status status = laid ? program_rules_of(laid->policy) : std::unexpected(laid.error());
+    if (!status) {
+      ++counters_.reloads_refused;
+      counters_.policy_stale = true;
+      log_.reload(false, status.error().message + kNotReloaded);
+      if (answer) answer(std::unexpected(status.error()));
+      return;
+    }
+    ++counters_.reloads_accepted;
+    counters_.policy_stale = false;
+    run_time_.use(std::move(*laid));
+    PolicyInForce in_force{version(), policy_summary(options_, *policy_)};
+    in_force.mount_fault = host::mount_fault(serving_policy_files(options_), std::exchange(policy_read_, read_at));
+    hand_out(std::move(in_force), std::move(answer));
+  }
+
+  base::Status put_in_force(std::shared_ptr<const policy::Policy> fresh, RunTimePolicy::Taken taken) {
+    if (health_ == "stopping" || runtime_ == nullptr) return base::system_error("the gateway is not ready");
+    SR_TRY(program_rules_of(std::move(fresh)));
+    ++entry_changes_;
+    PolicyInForce in_force{version(), policy_summary(options_, *policy_)};
+    hand_out(std::move(in_force), std::move(taken));
+    return {};
+  }
+  std::uint64_t version() const { return 1 + counters_.reloads_accepted.load() + entry_changes_; }
+
+  void answer(const ControlQuestion& question, ControlSocket::Reply reply) {
+    if (question.ask == "reload" && health_ != "stopping") {
       return reload(
           [reply = std::move(reply)](const base::Result<PolicyInForce>& done) { reply(reload_answer(done)); });
     }
-    if (ask == "status" && pulse_) look();  // what changed since the last look counts
-    reply(ask == "status" ? status() : std::string{});
+    if (RunTimePolicy::answers(question.ask)) return run_time_.answer(question, std::move(reply));
+    if (question.ask == "status" && pulse_) look();  // what changed since the last look counts
+    reply(question.ask == "status" ? status() : std::string{});
   }
 
   void stop() {
@@ -401,47 +412,31 @@ class Supervisor {
   }
 
   std::string status() {
-    nlohmann::json counters = nlohmann::json::object();
-    for (const auto& field : audit::counter_fields())
-      counters[std::string(field.name)] = (counters_.*field.member).load();
-    const auto up = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
-    const nlohmann::json answer{
-        {"health", health()},
-        {"warnings", with_faults(host::with_mount_warning(problems_, serving_policy_files(options_)), *runtime_)},
-        {"version", options_.version},
-        {"uptime_s", up.count()},
-        {"topology", topology_name()},
-        {"inside", inside_.name},
-        {"upstream_proxy", route_ ? describe(*route_->proxy) : ""},
-        {"policy",
-         {{"files", serving_policy_files(options_)},
-          {"hosts", policy_->host_count()},
-          {"version", version()},
-          {"stale", counters_.policy_stale.load()},
-          {"behind", runtime_->behind()}}},
-        {"workers", {{"count", runtime_->worker_count()}, {"stalled", workers_watch_.stalled()}}},
-        {"limits",
-         {{"descriptors", runtime_->capacity().descriptors}, {"connections", runtime_->capacity().connections}}},
-        {"log", {{"written", log_fault(counters_).empty()}, {"detail", log_fault(counters_)}}},
-        {"rules", {{"intended", rules_.intended()}, {"differences", rules_.last_differences()}}},
-        {"counters", std::move(counters)}};
-    return answer.dump();
+    const auto up = std::chrono::steady_clock::now() - started_;
+    const ServingStatus status{
+        .health = health(),
+        .warnings = with_faults(host::with_mount_warning(problems_, serving_policy_files(options_)), *runtime_),
+        .version = options_.version,
+        .uptime = std::chrono::duration_cast<std::chrono::seconds>(up),
+        .topology = std::string(topology_name(options_)),
+        .inside = inside_.name,
+        .upstream_proxy = route_ ? describe(*route_->proxy) : "",
+        .policy_files = serving_policy_files(options_),
+        .hosts = policy_->host_count(),
+        .policy_version = version(),
+        .behind = runtime_->behind(),
+        .allowed = run_time_.entries_json(),
+        .workers = runtime_->worker_count(),
+        .stalled = workers_watch_.stalled(),
+        .capacity = runtime_->capacity(),
+        .rules = rules_.intended(),
+        .differences = rules_.last_differences()};
+    return to_json(status, counters_);
   }
 
   int workers() const {
     const int wanted = options_.workers > 0 ? options_.workers : static_cast<int>(std::thread::hardware_concurrency());
     return std::clamp(wanted, 1, kMaxWorkers);
-  }
-  std::string_view topology_name() const {
-    return options_.proxy_only ? kProxyTopology : netrules::to_string(options_.topology);
-  }
-  std::string healthy_where() const {
-    const auto everywhere = base::IpAddress::v6({});
-    const auto proxy =
-        base::Endpoint{options_.explicit_proxy_address.value_or(everywhere), ports_.explicit_proxy}.to_string();
-    if (options_.proxy_only) return "explicit proxy on " + proxy;
-    return fmt::format("{} on {}{}", topology_name(), inside_.name.empty() ? "lo" : inside_.name,
-                       ports_.explicit_proxy == 0 ? "" : ", explicit proxy on " + proxy);
   }
   // A proxy in a container that was made for another one may have no such folder, or not be allowed to write there.
   bool control_may_be_missing() const {
@@ -451,6 +446,8 @@ class Supervisor {
   const ServeOptions& options_;
   audit::DecisionLog& log_;
   audit::Counters& counters_;
+  audit::DecisionFeed feed_;
+  audit::FeedingLog feeding_log_{log_, feed_};  // of the workers
   asio::io_context loop_;
   RuleReconciler rules_;
   Signals signals_{loop_, [this] { reload({}); }, [this] { stop(); }};
@@ -458,6 +455,10 @@ class Supervisor {
   asio::steady_timer end_watch_;
   WorkerWatch workers_watch_{loop_, log_, counters_};
   ReloadWatch reloads_{loop_, log_, [this] { return runtime_->behind(); }};
+  RunTimePolicy run_time_{loop_, log_, [this](std::shared_ptr<const policy::Policy> fresh, RunTimePolicy::Taken taken) {
+                            return put_in_force(std::move(fresh), std::move(taken));
+                          }};
+  std::uint64_t entry_changes_ = 0;  // since the start
   std::shared_ptr<const policy::Policy> policy_;
   std::chrono::system_clock::time_point policy_read_ = std::chrono::system_clock::now();
   std::vector<dns::Upstream> resolvers_;

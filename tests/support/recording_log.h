@@ -37,6 +37,10 @@ class RecordingLog final : public gateway::audit::DecisionLog {
     std::erase_if(found, [&](const Record& record) { return record.host != host; });
     return found;
   }
+  [[nodiscard]] std::vector<std::string> errors() const {
+    const std::lock_guard lock(mutex_);
+    return errors_;
+  }
 
  private:
   mutable std::mutex mutex_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/commands/allow_layer.h"
+#include "gateway/serve/allow_layer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 
 #include "policy/policy.h"
 
-namespace soleroute::gateway::commands {
+namespace soleroute::gateway::serve {
 namespace {
 
 using ::testing::HasSubstr;
@@ -93,4 +93,4 @@ TEST(AllowLayer, MergesWithWhatWasLearned) {
 }
 
 }  // namespace
-}  // namespace soleroute::gateway::commands
+}  // namespace soleroute::gateway::serve

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/serve/control_socket.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/await.h"
@@ -19,11 +22,15 @@ namespace {
 
 struct Fixture {
   Fixture()
-      : opened(ControlSocket::open(io, path, [this](const std::string& ask, const ControlSocket::Reply& reply) {
-          asked.push_back(ask);
-          if (ask == "later") return void(held.push_back(reply));
-          reply(ask == "unknown" ? std::string{} : "{\"to\":\"" + ask + "\"}");
-        })) {}
+      : opened(ControlSocket::open(
+            io, path,
+            [this](const ControlQuestion& question, const ControlSocket::Reply& reply) {
+              const std::string& ask = question.ask;
+              asked.push_back(ask);
+              if (ask == "later") return void(held.push_back(reply));
+              reply(ask == "unknown" ? std::string{} : "{\"to\":\"" + ask + "\"}");
+            },
+            [this](audit::DecisionFeed::News news) { return feed.read(std::move(news)); })) {}
 
   base::Fd connect() const {
     base::Fd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -47,16 +54,29 @@ struct Fixture {
     if (!line.empty()) {
       EXPECT_EQ(::send(client.get(), line.data(), line.size(), 0), static_cast<ssize_t>(line.size()));
     }
+    return lines(client, 1);
+  }
+
+  // Until so many lines are there, or the end.
+  std::string lines(const base::Fd& client, std::ptrdiff_t count) {
     std::string all;
     testing::run_until(io, [&] {
       std::array<char, 1024> buffer{};
-      const auto count = ::recv(client.get(), buffer.data(), buffer.size(), 0);
-      if (count > 0) all.append(buffer.data(), static_cast<std::size_t>(count));
-      return all.ends_with('\n') || count == 0;
+      const auto size = ::recv(client.get(), buffer.data(), buffer.size(), 0);
+      if (size > 0) all.append(buffer.data(), static_cast<std::size_t>(size));
+      return std::ranges::count(all, '\n') >= count || size == 0;
     });
     return all;
   }
 
+  base::Fd watch() {
+    base::Fd client = connect();
+    const std::string question = "{\"ask\":\"watch\"}\n";
+    EXPECT_EQ(::send(client.get(), question.data(), question.size(), 0), static_cast<ssize_t>(question.size()));
+    return client;
+  }
+
+  audit::DecisionFeed feed;
   testing::TemporaryFolder folder;
   std::string path = folder.path("run/control.sock");
   boost::asio::io_context io;
@@ -103,10 +123,50 @@ TEST(ControlSocket, SaysWhatCanBeAskedWhereItDoesNotUnderstand) {
   Fixture f;
   ASSERT_TRUE(f.opened.has_value());
   const base::Fd client = f.connect();
-  for (const char* line : {"{\"ask\":\"unknown\"}\n", "{\"ask\":7}\n", "reload\n", "\n", "[\"reload\"]\n"}) {
-    EXPECT_EQ(f.answer(client, line), "{\"error\":\"ask one of: status, reload\"}\n") << line;
+  EXPECT_EQ(f.answer(client, "{\"ask\":\"unknown\"}\n"), "{\"error\":\"cannot answer 'unknown' here\"}\n");
+  for (const char* line : {"{\"ask\":7}\n", "reload\n", "\n", "[\"reload\"]\n"}) {
+    EXPECT_THAT(f.answer(client, line), ::testing::StartsWith("{\"error\":\"ask one of: status, reload")) << line;
   }
+  EXPECT_EQ(f.answer(client, "{\"ask\":\"allow\",\"hots\":\"a.test\"}\n"),
+            "{\"error\":\"unknown or wrong field 'hots'\"}\n");
   EXPECT_EQ(f.asked, std::vector<std::string>{"unknown"});
+}
+
+audit::DecisionRecord about(std::string host) {
+  audit::DecisionRecord record;
+  record.host = std::move(host);
+  return record;
+}
+
+TEST(ControlSocket, StreamsDecisionsToThoseThatWatch) {
+  Fixture f;
+  ASSERT_TRUE(f.opened.has_value());
+  f.feed.decision(about("before.test"));
+  const base::Fd client = f.watch();
+  EXPECT_THAT(f.lines(client, 1), ::testing::HasSubstr("\"host\":\"before.test\""));
+  f.feed.decision(about("after.test"));
+  f.feed.say("{\"held\":{\"id\":1}}\n");
+  const std::string lines = f.lines(client, 2);
+  EXPECT_THAT(lines, ::testing::StartsWith("{\"decision\":{\"ts\":"));
+  EXPECT_THAT(lines, ::testing::HasSubstr("after.test"));
+  EXPECT_THAT(lines, ::testing::EndsWith("}}\n{\"held\":{\"id\":1}}\n"));
+  EXPECT_EQ(f.answer(f.connect(), "{\"ask\":\"status\"}\n"), "{\"to\":\"status\"}\n")
+      << "others are answered meanwhile";
+}
+
+TEST(ControlSocket, LeavesRoomForOthersHoweverManyWatch) {
+  Fixture f;
+  ASSERT_TRUE(f.opened.has_value());
+  std::vector<base::Fd> watching;
+  for (std::size_t i = 0; i < audit::DecisionFeed::kMaxReaders; ++i) {
+    watching.push_back(f.watch());
+    testing::run_until(f.io, [&] { return f.feed.readers() == i + 1; });
+  }
+  EXPECT_EQ(f.lines(f.watch(), 1), "{\"error\":\"too many watch this gateway already\"}\n");
+  EXPECT_EQ(f.answer(f.connect(), "{\"ask\":\"status\"}\n"), "{\"to\":\"status\"}\n");
+  watching.clear();
+  testing::run_until(f.io, [&] { return f.feed.readers() == 0; });
+  EXPECT_EQ(f.asked, std::vector<std::string>{"status"}) << "who has gone is not fed any more";
 }
 
 TEST(ControlSocket, ClosesOnALineThatIsTooLong) {

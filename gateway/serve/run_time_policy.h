@@ -1,0 +1,66 @@
+// The policy in force where an operator can add entries to it: the files' layers, and the entries over them.
+// Answers the control socket's allow, deny, allowed and forget. Used on the controlling thread's event loop.
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "gateway/audit/decision_log.h"
+#include "gateway/serve/control_question.h"
+#include "gateway/serve/control_socket.h"
+#include "gateway/serve/run_time_entries.h"
+#include "policy/policy.h"
+
+namespace soleroute::gateway::serve {
+
+class RunTimePolicy {
+ public:
+  using Taken = std::function<void(const base::Result<PolicyInForce>&)>;
+  // Puts a policy in force, and calls `taken` later, once every worker has it. An error: nothing has changed, and
+  // nothing is called.
+  using PutInForce = std::function<base::Status(std::shared_ptr<const policy::Policy> fresh, Taken taken)>;
+
+  RunTimePolicy(boost::asio::io_context& io, audit::DecisionLog& log, PutInForce put)
+      : log_(log), put_(std::move(put)), end_(io) {}
+
+  // What the files say now, compiled with the entries that still fit over it.
+  struct Laid {
+    std::shared_ptr<const policy::Policy> policy;
+    std::vector<policy::PolicySource> files;
+    RunTimeEntries entries;
+    std::vector<RunTimeEntry> dropped;  // of agents that the files no longer have
+  };
+  [[nodiscard]] base::Result<Laid> lay_over(std::vector<policy::PolicySource> files) const;
+  // This is in force from now on.
+  void use(Laid laid);
+
+  [[nodiscard]] static bool answers(std::string_view ask);
+  void answer(const ControlQuestion& question, ControlSocket::Reply reply);
+  // The value of "entries" in the answer to "allowed".
+  [[nodiscard]] std::string entries_json() const;
+
+ private:
+  using Clock = RunTimeEntry::Clock;
+  void add(const ControlQuestion& question, ControlSocket::Reply reply);
+  void forget(const ControlQuestion& question, ControlSocket::Reply reply);
+  // `say`: what is true once it is in force.
+  base::Status change(RunTimeEntries entries, std::string say, ControlSocket::Reply reply);
+  void await_next_end();
+  void end_those_whose_time_is_over();
+
+  audit::DecisionLog& log_;
+  PutInForce put_;
+  boost::asio::steady_timer end_;
+  std::vector<policy::PolicySource> files_;
+  RunTimeEntries entries_;
+};
+
+}  // namespace soleroute::gateway::serve

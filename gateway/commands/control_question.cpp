@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "gateway/commands/control_choice.h"
 #include "gateway/commands/probe_socket.h"
 
 namespace soleroute::gateway::commands {
@@ -27,7 +28,8 @@ base::Result<std::string> ask_gateway(const std::string& path, std::string_view 
 
 base::Result<std::string> ask_gateway_object(const std::string& path, std::string_view object,
                                              std::chrono::milliseconds limit) {
-  auto answer = exchange(path, object, limit);
+  SR_LET(chosen, choose_control_socket(path));
+  auto answer = exchange(*chosen, object, limit);
   if (!answer) answer.error().message += kNoGatewayHere;
   return answer;
 }

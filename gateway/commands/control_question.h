@@ -19,7 +19,8 @@ namespace soleroute::gateway::commands {
 inline constexpr const char* kNoGatewayHere =
     "\nno gateway is running here, or it uses another socket (--control) or another user (try sudo)";
 
-// The line that the gateway at `path` answers, with its newline: gateway/serve/control_socket.h says what stands in it.
+// The line that the gateway at `path`, or the one that choose_control_socket() finds, answers, with its newline:
+// gateway/serve/control_socket.h says what stands in it.
 [[nodiscard]] base::Result<std::string> ask_gateway(const std::string& path, std::string_view question,
                                                     std::chrono::milliseconds limit);
 // The same for a whole question: a JSON object on one line, without its line end.

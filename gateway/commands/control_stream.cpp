@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "gateway/commands/control_choice.h"
 #include "gateway/commands/control_question.h"
 
 namespace soleroute::gateway::commands {
@@ -46,9 +47,10 @@ std::optional<std::string> error_in(const std::string& line) {
 }  // namespace
 
 base::Result<ControlStream> ControlStream::open(const std::string& path) {
-  SR_LET(socket, connect_to(path));
+  SR_LET(chosen, choose_control_socket(path));
+  SR_LET(socket, connect_to(*chosen));
   const auto sent = ::send(socket->get(), kQuestion.data(), kQuestion.size(), MSG_NOSIGNAL);
-  if (sent != static_cast<ssize_t>(kQuestion.size())) return base::errno_error("cannot write to " + path);
+  if (sent != static_cast<ssize_t>(kQuestion.size())) return base::errno_error("cannot write to " + *chosen);
   return ControlStream(std::move(*socket));
 }
 

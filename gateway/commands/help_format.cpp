@@ -128,7 +128,7 @@ constexpr std::string_view kMoreHelp = "Help on one command: gateway help COMMAN
 
 // The commands that a new user needs first; the rest of their group is named behind them.
 constexpr std::string_view kFirst[] = {"run",    "check",  "explain", "suggest", "serve",
-                                       "status", "reload", "doctor",  "verify"};
+                                       "status", "reload", "allow",   "doctor",  "verify"};
 
 std::string overview_group(const CLI::App& program, const std::string& group, std::size_t width) {
   std::string out;

@@ -43,7 +43,9 @@ void add_commands(CLI::App& program, Invocation& invocation) {
   const Group groups[] = {
       {"Run", {add_run}},
       {"Policy", {add_init, add_check, add_explain, add_test, add_suggest, add_services}},
-      {"Serve", {add_serve, add_status, add_reload, add_guard, add_unguard, add_pause, add_watch}},
+      {"Serve",
+       {add_serve, add_status, add_reload, add_allow, add_deny, add_forget, add_allowed, add_guard, add_unguard,
+        add_pause, add_watch}},
       {"Operate", {add_doctor, add_verify, add_ca, add_agents, add_completion, add_help, add_version}},
   };
   for (const Group& group : groups) {

@@ -102,6 +102,17 @@ void describe_rules(std::string& out, const json& rules) {
   }
 }
 
+void describe_allowed(std::string& out, const json& entries) {
+  for (const json& entry : entries) {
+    if (!entry.is_object()) continue;
+    const std::string agent = text_of(entry, "agent");
+    const bool ends = entry.contains("left_s");
+    fmt::format_to(std::back_inserter(out), "{:<12} {}{}, {}\n", text_of(entry, "action"), text_of(entry, "host"),
+                   agent.empty() ? "" : " for agent " + agent,
+                   ends ? duration(number_of(entry, "left_s")) + " left" : "until the gateway stops");
+  }
+}
+
 void describe_workers(std::string& out, const json& workers, const json& limits) {
   const std::string stalled = numbers(part(workers, "stalled"));
   fmt::format_to(std::back_inserter(out), "workers      {}{}{}\n", number_of(workers, "count"),
@@ -140,6 +151,7 @@ base::Result<StatusReport> describe_status(std::string_view answer) {
   }
   describe_warnings(report.text, part(object, "warnings"));
   if (policy.is_object()) describe_policy(report.text, policy);
+  describe_allowed(report.text, part(object, "allowed"));
   if (rules.is_object()) describe_rules(report.text, rules);
   if (object.contains("workers")) describe_workers(report.text, part(object, "workers"), part(object, "limits"));
   if (const std::string fault = text_of(log, "detail"); !fault.empty()) {

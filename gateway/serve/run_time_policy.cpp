@@ -4,10 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <utility>
 
+#include "base/host_name.h"
 #include "base/text.h"
+#include "policy/policy_edit.h"
 
 namespace soleroute::gateway::serve {
 namespace {
@@ -33,10 +37,21 @@ std::string subject_of(const RunTimeEntry& entry) {
 }
 
 std::string sentence_of(const RunTimeEntry& entry, const ControlQuestion& question) {
-  const bool allowed = entry.action == RunTimeEntry::Action::kAllow;
-  const std::string how_long =
-      question.lasts ? "for " + duration_text(*question.lasts) : std::string("until the gateway stops");
-  return fmt::format("{} is {} {}", subject_of(entry), allowed ? "allowed" : "denied", how_long);
+  return fmt::format("{} is {} {}", subject_of(entry),
+                     entry.action == RunTimeEntry::Action::kAllow ? "allowed" : "denied",
+                     question.lasts ? "for " + duration_text(*question.lasts) : "until the gateway stops");
+}
+
+// An allowed host that the policy denies all the same: by an exception of a file, which no entry takes back.
+base::Status check_not_denied(const RunTimeEntry& entry, const policy::Policy& policy) {
+  auto name = base::HostName::parse(entry.host);
+  if (entry.action != RunTimeEntry::Action::kAllow || !name) return {};
+  policy::FlowFacts facts;
+  facts.host = std::move(*name);
+  const auto decision = policy.decide(facts);
+  if (policy::to_string(decision.reason) != "denied_by_policy") return {};
+  return base::usage_error(fmt::format("{} denies {}, and a deny always wins. Remove that line to allow the host",
+                                       policy::place_of(decision.rule), base::shown(entry.host)));
 }
 
 base::Result<std::shared_ptr<const policy::Policy>> compile(std::vector<policy::PolicySource> layers,
@@ -51,8 +66,9 @@ bool RunTimePolicy::answers(std::string_view ask) {
   return ask == "allow" || ask == "deny" || ask == "allowed" || ask == "forget";
 }
 
-base::Result<RunTimePolicy::Laid> RunTimePolicy::lay_over(std::vector<policy::PolicySource> files) const {
-  Laid laid{.policy = {}, .files = std::move(files), .entries = entries_, .dropped = {}};
+base::Result<RunTimePolicy::Laid> RunTimePolicy::lay_over(std::vector<policy::PolicySource> files,
+                                                          std::vector<std::string> paths) const {
+  Laid laid{.policy = {}, .files = std::move(files), .paths = std::move(paths), .entries = entries_, .dropped = {}};
   auto policy = compile(laid.files, laid.entries);
   if (!policy) {
     laid.dropped = laid.entries.drop_those_of_agents();
@@ -66,6 +82,7 @@ base::Result<RunTimePolicy::Laid> RunTimePolicy::lay_over(std::vector<policy::Po
 
 void RunTimePolicy::use(Laid laid) {
   files_ = std::move(laid.files);
+  paths_ = std::move(laid.paths);
   entries_ = std::move(laid.entries);
   for (const RunTimeEntry& entry : laid.dropped) {
     log_.error(
@@ -83,37 +100,81 @@ void RunTimePolicy::answer(const ControlQuestion& question, ControlSocket::Reply
 void RunTimePolicy::add(const ControlQuestion& question, ControlSocket::Reply reply) {
   auto entry = parse_run_time_entry(question, Clock::now());
   if (!entry) return reply(refused(entry.error()));
-  const std::string sentence = sentence_of(*entry, question);
-  RunTimeEntries entries = entries_;
-  auto status = entries.add(std::move(*entry));
-  if (status) status = change(std::move(entries), sentence, reply);
+  if (question.save && question.lasts) {
+    return reply(refused({.message = "what is saved has no end: 'for_s' and 'save' contradict each other",
+                          .kind = base::ErrorKind::kUsage}));
+  }
+  Told told{.sentence = sentence_of(*entry, question), .added = *entry};
+  Layers layers{files_, entries_};
+  auto status = layers.entries.add(*entry);
+  if (status && question.save) {
+    if (auto saved = save(*entry, layers)) {
+      told.sentence =
+          fmt::format("{} is {} and saved to {}", subject_of(*entry),
+                      entry->action == RunTimeEntry::Action::kAllow ? "allowed" : "denied", base::shown(*saved));
+      told.saved = std::move(*saved);
+    } else {
+      told.warning = "not saved: " + saved.error().message;
+    }
+  }
+  if (status) status = change(std::move(layers), std::move(told), reply);
   if (!status) reply(refused(status.error()));
+}
+
+base::Result<std::string> RunTimePolicy::save(const RunTimeEntry& entry, Layers& layers) const {
+  // What is wrong with the entry is found before a file is touched.
+  SR_LET(tried, compile(layers.files, layers.entries));
+  SR_TRY(check_not_denied(entry, **tried));
+  const policy::NewEntry wanted{.list = entry.action == RunTimeEntry::Action::kDeny ? "deny" : entry.item.list,
+                                .item = entry.item.flow,
+                                .agent = entry.agent};
+  base::Error error{.message = "there is no policy file; start the gateway with --policy FILE",
+                    .kind = base::ErrorKind::kUsage};
+  // The last layer first: what it says goes over the others. An agent may be described in an earlier one.
+  for (auto file = layers.files.rbegin(); file != layers.files.rend(); ++file) {
+    if (std::ranges::find(paths_, file->name) == paths_.end()) continue;
+    auto text = policy::with_entries(*file, std::span(&wanted, 1));
+    if (text) {
+      SR_TRY(write_(file->name, file->text, *text));
+      file->text = std::move(*text);
+      layers.entries.forget(entry);
+      return file->name;
+    }
+    error = std::move(text.error());
+    if (entry.agent.empty()) break;
+  }
+  return std::unexpected(std::move(error));
 }
 
 void RunTimePolicy::forget(const ControlQuestion& question, ControlSocket::Reply reply) {
   const auto like = parse_run_time_entry(question, Clock::now());
   if (!like) return reply(refused(like.error()));
-  RunTimeEntries entries = entries_;
-  if (entries.forget(*like) == 0) {
+  Layers layers{files_, entries_};
+  if (layers.entries.forget(*like) == 0) {
     return reply(refused({.message = fmt::format("no such entry: {}. To list them: gateway allowed", subject_of(*like)),
                           .kind = base::ErrorKind::kUsage}));
   }
-  const auto status = change(std::move(entries), fmt::format("removed the entry for {}", subject_of(*like)), reply);
+  Told told{.sentence = fmt::format("removed the entry for {}", subject_of(*like))};
+  const auto status = change(std::move(layers), std::move(told), reply);
   if (!status) reply(refused(status.error()));
 }
 
-base::Status RunTimePolicy::change(RunTimeEntries entries, std::string say, ControlSocket::Reply reply) {
-  SR_LET(fresh, compile(files_, entries));
-  auto taken = [say, reply = std::move(reply)](const base::Result<PolicyInForce>& done) {
+base::Status RunTimePolicy::change(Layers layers, Told told, ControlSocket::Reply reply) {
+  SR_LET(fresh, compile(layers.files, layers.entries));
+  if (told.added) SR_TRY(check_not_denied(*told.added, **fresh));
+  auto taken = [told, reply = std::move(reply)](const base::Result<PolicyInForce>& done) {
     if (!reply) return;
     if (!done) return reply(refused(done.error()));
-    json object{{"accepted", true}, {"version", done->version}, {"detail", say}};
+    json object{{"accepted", true}, {"version", done->version}, {"detail", told.sentence}};
+    if (!told.saved.empty()) object["saved"] = told.saved;
+    if (!told.warning.empty()) object["warning"] = told.warning;
     if (!done->behind.empty()) object["behind"] = done->behind;
     reply(dumped(object));
   };
   SR_TRY(put_(std::move(*fresh), std::move(taken)));
-  log_.lifecycle("operator_entry", say);
-  entries_ = std::move(entries);
+  log_.lifecycle("operator_entry", told.sentence);
+  files_ = std::move(layers.files);
+  entries_ = std::move(layers.entries);
   await_next_end();
   return {};
 }
@@ -129,13 +190,13 @@ void RunTimePolicy::await_next_end() {
 }
 
 void RunTimePolicy::end_those_whose_time_is_over() {
-  RunTimeEntries left = entries_;
+  Layers left{files_, entries_};
   std::string say;
-  for (const RunTimeEntry& entry : left.drop_ended(Clock::now())) {
+  for (const RunTimeEntry& entry : left.entries.drop_ended(Clock::now())) {
     say += fmt::format("{}{}", say.empty() ? "the time is over of the entry for " : ", ", subject_of(entry));
   }
   if (say.empty()) return await_next_end();
-  const auto status = change(std::move(left), say, {});
+  const auto status = change(std::move(left), {.sentence = say}, {});
   if (status) return;
   log_.error(fmt::format("{}, and it cannot be removed yet: {}", say, status.error().message));
   end_.expires_after(kTryAgain);

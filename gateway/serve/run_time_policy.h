@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,19 +27,23 @@ class RunTimePolicy {
   using Taken = std::function<void(const base::Result<PolicyInForce>&)>;
   // Puts a policy in force, and calls `taken` later, once every worker has it. An error: nothing has changed, and
   // nothing is called.
+  // Writes a policy file in place of the text that it had: host::replace_policy_file().
+  using Write = std::function<base::Status(const std::string& path, std::string_view old_text, std::string_view text)>;
   using PutInForce = std::function<base::Status(std::shared_ptr<const policy::Policy> fresh, Taken taken)>;
 
-  RunTimePolicy(boost::asio::io_context& io, audit::DecisionLog& log, PutInForce put)
-      : log_(log), put_(std::move(put)), end_(io) {}
+  RunTimePolicy(boost::asio::io_context& io, audit::DecisionLog& log, PutInForce put, Write write)
+      : log_(log), put_(std::move(put)), write_(std::move(write)), end_(io) {}
 
   // What the files say now, compiled with the entries that still fit over it.
   struct Laid {
     std::shared_ptr<const policy::Policy> policy;
     std::vector<policy::PolicySource> files;
+    std::vector<std::string> paths;  // those of `files` that are files on disk, by their names
     RunTimeEntries entries;
     std::vector<RunTimeEntry> dropped;  // of agents that the files no longer have
   };
-  [[nodiscard]] base::Result<Laid> lay_over(std::vector<policy::PolicySource> files) const;
+  [[nodiscard]] base::Result<Laid> lay_over(std::vector<policy::PolicySource> files,
+                                            std::vector<std::string> paths) const;
   // This is in force from now on.
   void use(Laid laid);
 
@@ -51,15 +56,29 @@ class RunTimePolicy {
   using Clock = RunTimeEntry::Clock;
   void add(const ControlQuestion& question, ControlSocket::Reply reply);
   void forget(const ControlQuestion& question, ControlSocket::Reply reply);
-  // `say`: what is true once it is in force.
-  base::Status change(RunTimeEntries entries, std::string say, ControlSocket::Reply reply);
+  // Behind a change: what is true once it is in force, and what is not as it was asked.
+  struct Told {
+    std::string sentence;
+    std::string saved{};  // the file
+    std::string warning{};
+    std::optional<RunTimeEntry> added{};  // refused if a file's exception denies it
+  };
+  struct Layers {
+    std::vector<policy::PolicySource> files;
+    RunTimeEntries entries;
+  };
+  base::Status change(Layers layers, Told told, ControlSocket::Reply reply);
+  // The entry into a policy file, and out of the entries. An error: nothing has changed.
+  base::Result<std::string> save(const RunTimeEntry& entry, Layers& layers) const;
   void await_next_end();
   void end_those_whose_time_is_over();
 
   audit::DecisionLog& log_;
   PutInForce put_;
+  Write write_;
   boost::asio::steady_timer end_;
   std::vector<policy::PolicySource> files_;
+  std::vector<std::string> paths_;
   RunTimeEntries entries_;
 };
 

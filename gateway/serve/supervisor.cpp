@@ -23,6 +23,7 @@
 #include "gateway/host/origin_roots.h"
 #include "gateway/host/policy_files.h"
 #include "gateway/host/policy_mounts.h"
+#include "gateway/host/policy_write.h"
 #include "gateway/host/system_resolvers.h"
 #include "gateway/host/watch.h"
 #include "gateway/inspect/inspection.h"
@@ -120,7 +121,7 @@ class Supervisor {
   // The files as they are now, below the entries that were added while this runs.
   base::Result<RunTimePolicy::Laid> load_policy() const {
     SR_LET(layers, read_serving_layers(options_));
-    SR_LET(laid, run_time_.lay_over(std::move(*layers)));
+    SR_LET(laid, run_time_.lay_over(std::move(*layers), serving_policy_files(options_)));
     SR_TRY(check_servable(options_, *laid->policy));
     return laid;
   }
@@ -455,9 +456,11 @@ class Supervisor {
   asio::steady_timer end_watch_;
   WorkerWatch workers_watch_{loop_, log_, counters_};
   ReloadWatch reloads_{loop_, log_, [this] { return runtime_->behind(); }};
-  RunTimePolicy run_time_{loop_, log_, [this](std::shared_ptr<const policy::Policy> fresh, RunTimePolicy::Taken taken) {
+  RunTimePolicy run_time_{loop_, log_,
+                          [this](std::shared_ptr<const policy::Policy> fresh, RunTimePolicy::Taken taken) {
                             return put_in_force(std::move(fresh), std::move(taken));
-                          }};
+                          },
+                          host::replace_policy_file};
   std::uint64_t entry_changes_ = 0;  // since the start
   std::shared_ptr<const policy::Policy> policy_;
   std::chrono::system_clock::time_point policy_read_ = std::chrono::system_clock::now();

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -130,3 +131,66 @@ def test_a_watcher_that_does_not_read_delays_nobody(lab, gateway):
         one.link.close()
     gateway.send_signal(signal.SIGTERM)
     assert gateway.process.wait(15) == 0
+
+
+@pytest.fixture
+def command(gateway, gateway_binary):
+    """`gateway WORD…` as an operator types it: (exit status, stdout, stderr)."""
+
+    def run(word, *arguments):
+        done = subprocess.run([gateway_binary, word, *arguments, "--control", str(gateway.control)], capture_output=True, text=True, timeout=30, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    run.gateway = gateway
+    return run
+
+
+def test_one_command_allows_a_host_and_one_takes_it_back(lab, command):
+    assert status_of(lab, "cdn-allowed.test") == 403
+    assert command("allow", "cdn-allowed.test", "--for", "15m") == (0, "cdn-allowed.test is allowed for 15 min\n", "")
+    assert status_of(lab, "cdn-allowed.test") == 200
+    status, out, _ = command("allowed")
+    assert (status, out) == (0, "allow  cdn-allowed.test  15 min left\n") or out == "allow  cdn-allowed.test  14 min left\n"
+    assert re.search(r"^allow +cdn-allowed.test, 1[45] min \d+ s left$", command("status")[1], re.MULTILINE)
+    assert command("forget", "cdn-allowed.test") == (0, "removed the entry for cdn-allowed.test\n", "")
+    assert status_of(lab, "cdn-allowed.test") == 403
+    assert command("allowed") == (0, "no entries; the policy files alone apply. To add one: gateway allow HOST\n", "")
+
+
+def test_several_hosts_and_json(command):
+    status, out, _ = command("allow", "a.test", "*.b.test", "--json")
+    assert status == 0 and [json.loads(line)["accepted"] for line in out.splitlines()] == [True, True]
+    assert [entry["host"] for entry in json.loads(command("allowed", "--json")[1])["entries"]] == ["a.test", "*.b.test"]
+
+
+def test_errors_say_what_to_write(command, gateway_binary):
+    for arguments, message in ((["a.test", "--for", "soon"], "write it as 90s, 15m, 2h or 1d"), (["*.com"], "*.com"), (["npn"], "did you mean 'npm'"),
+                               (["a.test", "--for", "1h", "--save"], "contradict"), (["a.test", "--agent", "a b"], "not the name of an agent"),
+                               (["a.test", "--for", "60d"], "from 1 to 2592000")):  # fmt: skip
+        status, out, errors = command("allow", *arguments)
+        assert status in (2, 3) and out == "" and message in errors, (arguments, status, errors)
+    assert command("allowed")[1].startswith("no entries")
+    done = subprocess.run([gateway_binary, "allow", "a.test", "--control", "/nowhere/control.sock"], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 3 and "no gateway is running here" in done.stderr
+
+
+def test_what_is_saved_is_in_the_file_and_stays_after_a_restart(lab, command):
+    gateway = command.gateway
+    gateway.reload("# mine\ndomains:\n  - allowed.test  # first\n")
+    status, out, errors = command("allow", "cdn-allowed.test", "--save")
+    assert (status, out, errors) == (0, f"cdn-allowed.test is allowed and saved to {gateway.policy_file}\n", "")
+    assert gateway.policy_file.read_text() == "# mine\ndomains:\n  - allowed.test  # first\n  - cdn-allowed.test\n"
+    assert status_of(lab, "cdn-allowed.test") == 200
+    assert gateway.status()["allowed"] == [], "the file has it"
+    gateway.stop()
+    gateway.start()
+    assert status_of(lab, "cdn-allowed.test") == 200
+
+
+def test_a_file_that_was_edited_meanwhile_is_not_overwritten(lab, command):
+    edited = "domains: [allowed.test]\n# not reloaded yet\n"
+    command.gateway.policy_file.write_text(edited)
+    status, out, errors = command("allow", "cdn-allowed.test", "--save")
+    assert status == 0 and out == "cdn-allowed.test is allowed until the gateway stops\n" and "warning: not saved: " in errors
+    assert command.gateway.policy_file.read_text() == edited
+    assert status_of(lab, "cdn-allowed.test") == 200

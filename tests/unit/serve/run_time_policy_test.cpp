@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,7 +29,7 @@ class RunTimePolicyTest : public ::testing::Test {
   RunTimePolicyTest() { files("domains: [listed.test]\n"); }
 
   void files(const std::string& text) {
-    auto laid = policy_.lay_over({{"policy.yaml", text}});
+    auto laid = policy_.lay_over({{"(base)", "services: [npm]\n"}, {"policy.yaml", text}}, {"policy.yaml"});
     ASSERT_TRUE(laid.has_value()) << laid.error().message;
     in_force_ = laid->policy;
     policy_.use(std::move(*laid));
@@ -47,12 +48,21 @@ class RunTimePolicyTest : public ::testing::Test {
   std::shared_ptr<const policy::Policy> in_force_;
   bool refuses_ = false;
   std::uint64_t version_ = 1;
-  RunTimePolicy policy_{io_, log_, [this](std::shared_ptr<const policy::Policy> fresh, RunTimePolicy::Taken taken) {
+  RunTimePolicy policy_{io_, log_,
+                        [this](std::shared_ptr<const policy::Policy> fresh, RunTimePolicy::Taken taken) {
                           if (refuses_) return base::Status(base::system_error("the kernel refuses"));
                           in_force_ = std::move(fresh);
                           if (taken) taken(PolicyInForce{++version_, "policy.yaml: 1 host"});
                           return base::Status();
+                        },
+                        [this](const std::string& path, std::string_view old_text, std::string_view text) {
+                          if (read_only_) return base::Status(base::usage_error(path + ": Read-only file system"));
+                          EXPECT_EQ(old_text, written_.empty() ? "domains: [listed.test]\n" : written_);
+                          written_ = text;
+                          return base::Status();
                         }};
+  bool read_only_ = false;
+  std::string written_;
 };
 
 TEST_F(RunTimePolicyTest, AllowsAHostUntilItIsForgotten) {
@@ -85,6 +95,28 @@ TEST_F(RunTimePolicyTest, KeepsAnEntryThatCannotBeRemovedAndTriesAgain) {
   EXPECT_THAT(log_.errors().front(), HasSubstr("cannot be removed yet: the kernel refuses"));
   refuses_ = false;
   testing::run_until(io_, [&] { return !allows(*in_force_, "short.test"); });
+}
+
+TEST_F(RunTimePolicyTest, WritesAnEntryToThePolicyFileAndKeepsNoOther) {
+  EXPECT_THAT(ask(R"({"ask":"allow","host":"new.test","for_s":60})"), HasSubstr("true"));
+  EXPECT_EQ(
+      ask(R"({"ask":"allow","host":"new.test","save":true})"),
+      R"({"accepted":true,"detail":"new.test is allowed and saved to policy.yaml","saved":"policy.yaml","version":3})");
+  EXPECT_EQ(written_, "domains: [listed.test, new.test]\n");
+  EXPECT_TRUE(allows(*in_force_, "new.test"));
+  EXPECT_EQ(ask(R"({"ask":"allowed"})"), R"({"entries":[]})") << "the file has it";
+  EXPECT_THAT(ask(R"({"ask":"allow","host":"other.test","save":true})"), HasSubstr("saved"));
+  EXPECT_EQ(written_, "domains: [listed.test, new.test, other.test]\n");
+  EXPECT_THAT(ask(R"({"ask":"allow","host":"x.test","save":true,"for_s":60})"), HasSubstr("contradict"));
+}
+
+TEST_F(RunTimePolicyTest, AllowsWhatItCannotSaveAndSaysWhyItIsNotSaved) {
+  read_only_ = true;
+  const std::string answer = ask(R"({"ask":"allow","host":"new.test","save":true})");
+  EXPECT_THAT(answer, HasSubstr("new.test is allowed until the gateway stops"));
+  EXPECT_THAT(answer, HasSubstr("not saved: policy.yaml: Read-only file system"));
+  EXPECT_TRUE(allows(*in_force_, "new.test"));
+  EXPECT_THAT(ask(R"({"ask":"allowed"})"), HasSubstr("new.test"));
 }
 
 TEST_F(RunTimePolicyTest, StaysOverFilesThatAreReadAgain) {

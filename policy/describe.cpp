@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/web_ports.h"
 #include "policy/address_class.h"
+#include "policy/dns_over_https.h"
 #include "policy/host_pattern.h"
 #include "policy/host_service.h"
 #include "policy/optional_hosts.h"
@@ -45,11 +46,6 @@ std::string alpn_text(std::span<const std::string> alpn) {
 std::string_view transport_name(Transport transport) {
   return transport == Transport::kUdp ? "udp" : "tcp";
 }
-
-// Names that answer DNS over HTTPS: whoever reaches them can look up anything, and send data in the question.
-constexpr std::array<std::string_view, 10> kDnsOverHttps{
-    "dns.google",      "cloudflare-dns.com", "mozilla.cloudflare-dns.com", "one.one.one.one",       "dns.quad9.net",
-    "doh.opendns.com", "dns.nextdns.io",     "dns.adguard-dns.com",        "doh.cleanbrowsing.org", "dns64.dns.google"};
 
 bool covers(std::string_view pattern, std::string_view name) {
   if (!pattern.starts_with(kStar)) return pattern == name;
@@ -139,9 +135,9 @@ std::vector<std::string> Policy::warnings() const {
     if (wildcard && is_shared_suffix(record.pattern.substr(kStar.size()))) {
       warn(record.origin, fmt::format("{}: anyone can register names below it", record.pattern));
     }
-    const auto resolver =
-        std::ranges::find_if(kDnsOverHttps, [&](std::string_view name) { return covers(record.pattern, name); });
-    if (resolver != kDnsOverHttps.end()) {
+    const auto resolver = std::ranges::find_if(dns_over_https_names(),
+                                               [&](std::string_view name) { return covers(record.pattern, name); });
+    if (resolver != dns_over_https_names().end()) {
       warn(record.origin,
            fmt::format("{} is a DNS-over-HTTPS resolver: it lets the agent look up any name{}", *resolver,
                        record.pattern == *resolver ? "" : fmt::format(" ({} covers it)", record.pattern)));

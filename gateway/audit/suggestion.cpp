@@ -8,6 +8,7 @@
 #include <array>
 #include <charconv>
 #include <optional>
+#include <tuple>
 #include <vector>
 
 #include "gateway/audit/decision_record.h"
@@ -194,8 +195,8 @@ void Demand::add(const DecisionRecord& refused, std::uint64_t count) {
 
 std::string Demand::text() const {
   if (count_ == 0) return {};
-  return fmt::format("{} {}{}{}", count_, count_ == 1 ? "time" : "times", ways_.empty() ? "" : ", ",
-                     fmt::join(ways_, ", "));
+  return fmt::format("{} {}{}{}{}{}", count_, count_ == 1 ? "time" : "times", ways_.empty() ? "" : ", ",
+                     fmt::join(ways_, ", "), note_.empty() ? "" : ", ", note_);
 }
 
 bool PolicyLines::add(std::string_view snippet, const Demand& demand) {
@@ -208,16 +209,38 @@ bool PolicyLines::add(std::string_view snippet, const Demand& demand) {
   return true;
 }
 
+std::vector<const PolicyLines::Item*> PolicyLines::ordered(const std::vector<Item>& items) {
+  // Equal ones as they came: all are in one array.
+  const auto rank = [](const Item* item) { return std::tuple(item->text.contains("\"*."), ~item->count, item); };
+  std::vector<const Item*> out;
+  for (const auto& item : items) out.push_back(&item);
+  std::ranges::sort(out, {}, rank);
+  return out;
+}
+
 std::string PolicyLines::text() const {
   std::string out;
   for (const auto& [heading, items] : items_) {
     out.append(heading).append("\n");
-    std::vector<std::pair<std::uint64_t, std::size_t>> order;  // equal ones as they came
-    for (const auto& item : items) order.emplace_back(item.count, items.size() - order.size());
-    std::ranges::sort(order, std::ranges::greater{});
-    for (const auto& [count, rank] : order) {
-      const auto& item = items[items.size() - rank];
-      out += with_remark(item.text, item.remark);
+    for (const auto* item : ordered(items)) out += with_remark(item->text, item->remark);
+  }
+  return out;
+}
+
+std::vector<PolicyLines::Line> PolicyLines::lines() const {
+  constexpr std::string_view kDash = "  - ";
+  constexpr std::string_view kComment = "  # ";
+  std::vector<Line> out;
+  for (const auto& [heading, items] : items_) {
+    for (const auto* item : ordered(items)) {
+      const std::string_view text = std::string_view(item->text).substr(kDash.size());
+      const auto end = std::min(text.find('\n'), text.size());
+      const auto comment = std::min(text.substr(0, end).rfind(kComment), end);
+      const auto remark = std::min(comment + kComment.size(), end);
+      out.push_back({.list = heading.substr(0, heading.find(':')),
+                     .item = std::string(text.substr(0, comment)),
+                     .remark = std::string(text.substr(remark, end - remark)),
+                     .demand = item->remark});
     }
   }
   return out;

@@ -44,12 +44,15 @@ class Demand {
 
   void add(const DecisionRecord& refused, std::uint64_t count);
   [[nodiscard]] std::uint64_t count() const { return count_; }
-  // "3 times, GET, https"; "1 time, DNS only".
+  // Something else to say of it: "service npm".
+  void note(std::string text) { note_ = std::move(text); }
+  // "3 times, GET, https"; "1 time, DNS only"; "1 time, https, service npm".
   [[nodiscard]] std::string text() const;
 
  private:
   std::uint64_t count_ = 0;
   std::set<std::string> ways_;
+  std::string note_;
 };
 
 // Snippets of policy, "domains:\n  - a\n" and "domains:\n  - b\n", merged into one list a heading, each item once.
@@ -59,9 +62,18 @@ class PolicyLines {
 
   // False: nothing new, or no room. `demand`: for the item's comment; empty: there is none.
   bool add(std::string_view snippet, const Demand& demand = {});
-  // Under each heading what was wanted most comes first.
+  // Under each heading exact names come before wildcards, and what was wanted most comes first.
   [[nodiscard]] std::string text() const;
   [[nodiscard]] std::size_t size() const { return seen_.size(); }
+
+  struct Line {
+    std::string list;    // "domains"
+    std::string item;    // "a.test"
+    std::string remark;  // its comment, without '#'
+    std::string demand;  // "3 times, GET, https"
+  };
+  // The same as text(), apart.
+  [[nodiscard]] std::vector<Line> lines() const;
 
  private:
   struct Item {
@@ -69,6 +81,8 @@ class PolicyLines {
     std::uint64_t count = 0;
     std::string remark;
   };
+  [[nodiscard]] static std::vector<const Item*> ordered(const std::vector<Item>& items);
+
   std::size_t most_;
   std::map<std::string, std::vector<Item>> items_;  // by heading
   std::set<std::pair<std::string, std::string>> seen_;

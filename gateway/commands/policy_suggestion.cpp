@@ -8,13 +8,16 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "gateway/audit/decision_record.h"
 #include "gateway/audit/probe.h"
 #include "gateway/audit/suggestion.h"
+#include "gateway/commands/doubtful_lines.h"
 #include "policy/host_pattern.h"
+#include "policy/service_catalog.h"
 
 namespace soleroute::gateway::commands {
 namespace {
@@ -73,23 +76,33 @@ class SearchNames {
   std::set<std::string> known_;
 };
 
+bool covers(std::string_view pattern, std::string_view host) {
+  if (!pattern.starts_with(policy::kStar)) return pattern == host;
+  return host == pattern.substr(policy::kStar.size()) || host.ends_with(pattern.substr(1));
+}
+
 // A policy that grows by what proves to help.
 class Draft {
  public:
-  Draft(std::vector<policy::PolicySource> layers, std::shared_ptr<const policy::Policy> policy)
-      : layers_(std::move(layers)), policy_(std::move(policy)) {}
+  Draft(std::vector<policy::PolicySource> layers, std::shared_ptr<const policy::Policy> policy, Doubtful doubtful)
+      : layers_(std::move(layers)), policy_(std::move(policy)), doubtful_(doubtful) {}
 
   // False: no line helps. `demands`: how often each line is wanted.
   bool allow(const Refusals::Kind& kind, const Demands& demands) {
     const auto& refused = kind.record;
     if (!audit::is_curable(refused)) return false;
     if (audit::is_allowed_now(refused, *policy_)) return true;
-    audit::PolicyLines grown = lines_;
     const std::string line = audit::lines_to_allow(refused, *policy_);
-    audit::Demand alone;
-    alone.add(refused, kind.count);
+    if (line.empty()) return false;
     const auto wanted = demands.find(line);
-    if (!grown.add(line, wanted == demands.end() ? alone : wanted->second)) return false;
+    audit::Demand demand = wanted == demands.end() ? audit::Demand{} : wanted->second;
+    if (wanted == demands.end()) demand.add(refused, kind.count);
+    if (doubtful_ == Doubtful::kLeaveOut && is_doubtful(refused, line, demand)) return true;
+    if (const auto service = refused.reason == kNotListed ? service_of(refused.host) : ""; !service.empty()) {
+      demand.note("service " + service);
+    }
+    audit::PolicyLines grown = lines_;
+    if (!grown.add(line, demand)) return false;
     const Compiled fresh = with(grown.text());
     if (!fresh || !audit::is_allowed_now(refused, **fresh)) return false;
     lines_ = std::move(grown);
@@ -97,8 +110,26 @@ class Draft {
     return true;
   }
   [[nodiscard]] std::string yaml() const { return lines_.text(); }
+  [[nodiscard]] auto lines() const { return lines_.lines(); }
+  [[nodiscard]] auto left_out() const { return left_out_.lines(); }
 
  private:
+  static constexpr std::string_view kNotListed = "host_not_allowed";
+
+  // Such a line is kept apart, if it would help.
+  bool is_doubtful(const audit::DecisionRecord& refused, const std::string& line, audit::Demand demand) {
+    audit::PolicyLines alone(1);
+    alone.add(line);
+    auto why = doubt_about(refused, alone.lines().front());
+    if (why.empty()) return false;
+    audit::PolicyLines grown = lines_;
+    grown.add(line);
+    const Compiled fresh = with(grown.text());
+    if (!fresh || !audit::is_allowed_now(refused, **fresh)) return false;
+    demand.note(std::move(why));
+    left_out_.add(line, demand);
+    return true;
+  }
   [[nodiscard]] Compiled with(std::string lines) const {
     auto all = layers_;
     all.push_back({"suggestion", std::move(lines)});
@@ -107,7 +138,9 @@ class Draft {
 
   std::vector<policy::PolicySource> layers_;
   std::shared_ptr<const policy::Policy> policy_;
+  Doubtful doubtful_;
   audit::PolicyLines lines_{kMaxItems};
+  audit::PolicyLines left_out_{kMaxItems};
 };
 
 }  // namespace
@@ -129,12 +162,24 @@ void Refusals::add(const audit::DecisionRecord& record) {
   kinds_.push_back({record, audit::times(record)});
 }
 
-base::Result<PolicySuggestion> suggest(const Refusals& refusals, std::vector<policy::PolicySource> layers) {
+std::string service_of(const std::string& host) {
+  static const auto services = policy::list_services();
+  if (!services) return {};
+  const policy::ServiceView* found = nullptr;
+  for (const auto& service : *services) {
+    const bool has = std::ranges::any_of(service.domains, [&](const auto& pattern) { return covers(pattern, host); });
+    if (has && (found == nullptr || service.domains.size() < found->domains.size())) found = &service;
+  }
+  return found == nullptr ? "" : found->name;
+}
+
+base::Result<PolicySuggestion> suggest(const Refusals& refusals, std::vector<policy::PolicySource> layers,
+                                       Doubtful doubtful) {
   SR_LET(policy, policy::Policy::compile(layers));
   const Demands demands = demands_of(refusals, **policy);
   const auto in_force = *policy;
   const SearchNames searched(refusals, *in_force);
-  Draft draft(std::move(layers), std::move(*policy));
+  Draft draft(std::move(layers), std::move(*policy), doubtful);
   PolicySuggestion out;
   // A look-up alone says least: it is asked about last, when what followed it may have allowed the name already.
   for (const bool lookups : {false, true}) {
@@ -144,6 +189,19 @@ base::Result<PolicySuggestion> suggest(const Refusals& refusals, std::vector<pol
     }
   }
   out.yaml = draft.yaml();
+  out.lines = draft.lines();
+  out.left_out = draft.left_out();
+  return out;
+}
+
+std::string left_out_text(const PolicySuggestion& suggestion) {
+  if (suggestion.left_out.empty()) return {};
+  std::string out = "# Left out: these may be ways for data to leave. Look at each before you add it.\n";
+  std::string_view list;
+  for (const auto& line : suggestion.left_out) {
+    if (std::exchange(list, line.list) != line.list) out += fmt::format("# {}:\n", line.list);
+    out += fmt::format("#   - {}  # {}\n", line.item, line.demand);
+  }
   return out;
 }
 

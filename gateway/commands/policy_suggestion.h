@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "gateway/audit/decision_log.h"
+#include "gateway/audit/suggestion.h"
 #include "policy/policy.h"
 
 namespace soleroute::gateway::commands {
@@ -35,14 +36,25 @@ class Refusals {
 };
 
 struct PolicySuggestion {
-  std::string yaml;                            // a further layer; empty: nothing to add
-  std::map<std::string, std::size_t> without;  // reasons of refusals that no line of a policy would lift
+  std::string yaml;                                // a further layer; empty: nothing to add
+  std::vector<audit::PolicyLines::Line> lines;     // the same, each apart
+  std::vector<audit::PolicyLines::Line> left_out;  // what a person should look at first; `demand` says why
+  std::map<std::string, std::size_t> without;      // reasons of refusals that no line of a policy would lift
 };
+
+// What becomes of a line that may be a way for data to leave (doubtful_lines.h).
+enum class Doubtful { kSuggest, kLeaveOut };
 
 // Over `layers`, the policy in force; under each heading, what was denied most comes first. What a line suggested
 // before already allows needs none of its own, and every line has been tried: with it the refusal is allowed. Errors
 // are those of `layers`.
-[[nodiscard]] base::Result<PolicySuggestion> suggest(const Refusals& refusals,
-                                                     std::vector<policy::PolicySource> layers);
+[[nodiscard]] base::Result<PolicySuggestion> suggest(const Refusals& refusals, std::vector<policy::PolicySource> layers,
+                                                     Doubtful doubtful = Doubtful::kSuggest);
+
+// `left_out` as comments of a policy; empty if there are none.
+[[nodiscard]] std::string left_out_text(const PolicySuggestion& suggestion);
+
+// The service of the catalog that allows this host, the narrowest one; empty: none does.
+[[nodiscard]] std::string service_of(const std::string& host);
 
 }  // namespace soleroute::gateway::commands

@@ -213,7 +213,9 @@ class TestSummary:
         assert reasons == [(f"{at.AL}:80", "endpoint_not_allowed"), (f"{at.AL}:443", "no_sni")]
         told = subprocess.run([jail.program, "explain", f"http://{at.AL}/"], cwd=folder, capture_output=True, text=True, check=False)
         assert told.returncode == 1 and "endpoint_not_allowed" in told.stdout and web.strip() in told.stdout, told.stdout
-        suggested = subprocess.run([jail.program, "suggest", str(log)], cwd=folder, capture_output=True, text=True, check=False).stdout
+        careful = subprocess.run([jail.program, "suggest", str(log)], cwd=folder, capture_output=True, text=True, check=False).stdout
+        assert "# endpoints:\n#   - {cidr:" in careful and "\nendpoints:" not in careful, careful
+        suggested = subprocess.run([jail.program, "suggest", "--all", str(log)], cwd=folder, capture_output=True, text=True, check=False).stdout
         assert "endpoints:\n" + web + secure in re.sub(r"  # [^\n]*", "", suggested), suggested
         lines = done.stderr.split("add to policy.yaml:\n")[1].split("  or for one run")[0]
         more.write_text("".join(line[4:] + "\n" for line in lines.splitlines()))

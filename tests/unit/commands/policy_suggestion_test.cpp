@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "gateway/audit/suggestion.h"
+#include "gateway/commands/doubtful_lines.h"
+#include "gateway/commands/policy_change.h"
 #include "tests/support/golden.h"
 
 namespace soleroute::gateway::commands {
@@ -300,6 +302,65 @@ TEST(PolicySuggestion, TakesNothingFromALineThatWouldForgeYaml) {
       suggestion_for({refused(policy::Phase::kTls, "a.test\n  - \"*.evil.test\"", 443),
                       request("b.test", "GET", "/\"}}\n  - evil.test"), refused(policy::Phase::kDns, "*.evil.test")});
   EXPECT_THAT(made.yaml, Not(HasSubstr("evil"))) << made.yaml;
+}
+
+PolicySuggestion careful_suggestion_for(const std::vector<audit::DecisionRecord>& records) {
+  Refusals refusals;
+  for (const auto& record : records) refusals.add(record);
+  auto suggestion = suggest(refusals, {{"policy.yaml", ""}}, Doubtful::kLeaveOut);
+  EXPECT_TRUE(suggestion.has_value()) << suggestion.error().message;
+  return suggestion.value_or(PolicySuggestion{});
+}
+
+TEST(PolicySuggestion, LeavesOutWhatMayBeAWayForDataToLeave) {
+  auto inside = refused(policy::Phase::kTls, "db.test", 443);
+  inside.reason = "private_address";
+  inside.resolved = "10.0.0.7";
+  const auto made = careful_suggestion_for(
+      {refused(policy::Phase::kTls, "a.test", 443), refused(policy::Phase::kTls, "dns.google", 443),
+       refused(policy::Phase::kDns, "4a6f686e20446f65.evil.test"), packet("45.33.32.7:22"), inside});
+  EXPECT_EQ(made.yaml, "domains:\n  - a.test  # 1 time, https\n");
+  EXPECT_EQ(left_out_text(made),
+            "# Left out: these may be ways for data to leave. Look at each before you add it.\n"
+            "# domains:\n"
+            "#   - dns.google  # 1 time, https, answers DNS over HTTPS, which looks up any name\n"
+            "#   - {host: db.test, addresses: [10.0.0.7/32]}  # 1 time, https, a non-public address\n"
+            "#   - 4a6f686e20446f65.evil.test  # 1 time, DNS only, the name looks like data\n"
+            "# endpoints:\n"
+            "#   - {cidr: 45.33.32.7/32, port: 22}  # 1 time, an address without a name\n");
+  EXPECT_THAT(made.without, IsEmpty());
+  auto placeholder = inside;
+  placeholder.resolved = "198.18.0.7";
+  EXPECT_THAT(careful_suggestion_for({placeholder}).left_out, IsEmpty()) << "the resolver's, for every name";
+}
+
+TEST(PolicySuggestion, NamesTheServiceOfAHost) {
+  const auto made = careful_suggestion_for({refused(policy::Phase::kTls, "registry.npmjs.org", 443)});
+  EXPECT_EQ(made.yaml, "domains:\n  - registry.npmjs.org  # 1 time, https, service npm\n");
+  EXPECT_EQ(service_of("a.test"), "");
+}
+
+TEST(DoubtfulLines, TellNamesOfServersFromData) {
+  for (const char* name :
+       {"registry.npmjs.org", "objects.githubusercontent.com", "d111111abcdef8.cloudfront.net",
+        "productionresultssa0.blob.core.windows.net", "ec2-203-0-113-25.compute-1.amazonaws.com",
+        "cloudresourcemanager.googleapis.com", "xn--bcher-kva.example", "python3-11-bookworm.test"}) {
+    EXPECT_FALSE(looks_random(name)) << name;
+  }
+  for (const char* name :
+       {"4a6f686e20446f652c2070617373.evil.test", "mzxw6ytboi4gk3tuma2g64tf.evil.test",
+        "3b1f0c9e-7a2d-4c5b-9f8e-1a2b3c4d5e6f.evil.test", "thisisonelabelthatismuchlongerthanpeopletype.test"}) {
+    EXPECT_TRUE(looks_random(name)) << name;
+  }
+  EXPECT_TRUE(looks_random(std::string(60, 'a').replace(30, 1, ".") + "." + std::string(45, 'b')));
+}
+
+TEST(PolicyChange, ShowsTheLinesThatDiffer) {
+  EXPECT_EQ(change_text("a\nb\n", "a\nx\nb\ny\n"), "   2 + x\n   4 + y\n");
+  EXPECT_EQ(change_text("domains: [a]\r\nech: deny\r\n", "domains: [a, b]\r\nech: deny\r\n"),
+            "   1 - domains: [a]\n   1 + domains: [a, b]\n");
+  EXPECT_EQ(change_text("", "a\x1b[2J\n"), "   1 + a\\u{001b}[2J\n");
+  EXPECT_EQ(change_text("a\n", "a\n"), "");
 }
 
 TEST(PolicySuggestion, IgnoresWhatWasAllowed) {

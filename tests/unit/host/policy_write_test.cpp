@@ -69,6 +69,7 @@ TEST_F(PolicyWrite, PutsANewFileInTheOldOnesPlaceWithItsModeAndOwner) {
   EXPECT_EQ(files(), 1U) << "nothing is left beside it";
 }
 
+// T266
 TEST_F(PolicyWrite, RefusesAFileThatChangedSinceItWasRead) {
   for (const std::string now : {"old!\n", "OLD\n", ""}) {
     const auto file = write("policy.yaml", now);

@@ -153,6 +153,7 @@ base::Result<jail::JailOptions> jail_options(const RunArguments& arguments, std:
                             .upstream_proxy = std::move(upstream->proxy),
                             .upstream_password_file = arguments.serve.upstream.password_file,
                             .upstream_variable = std::move(upstream->variable),
+                            .version = serve->version,
                             .skipped_exceptions = std::move(upstream->skipped)};
   if (!options.save_file.empty()) options.learner = make_learner(options.allowed);
   return options;

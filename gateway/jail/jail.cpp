@@ -35,6 +35,7 @@
 #include "gateway/jail/host_environment.h"
 #include "gateway/jail/judged_file.h"
 #include "gateway/jail/network.h"
+#include "gateway/jail/operator_desk.h"
 #include "gateway/jail/outside.h"
 #include "gateway/jail/process_state.h"
 #include "gateway/jail/protected_paths.h"
@@ -48,7 +49,6 @@
 #include "gateway/netlink/links.h"
 #include "gateway/serve/denied_networks.h"
 #include "gateway/serve/resolvers.h"
-#include "gateway/serve/rule_intent.h"
 #include "gateway/serve/upstream_route.h"
 #include "gateway/workers/runtime.h"
 
@@ -74,12 +74,6 @@ void say_of(const std::vector<std::string>& names, std::string_view what) {
 int worker_count(const JailOptions& options) {
   const int processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   return std::clamp(options.workers == 0 ? processors : options.workers, 1, kMaxJailWorkers);
-}
-
-netrules::Intent intent_of(const policy::Policy& policy) {
-  serve::ServeOptions options;
-  options.topology = netrules::Topology::kJail;
-  return serve::intent_of(options, policy);
 }
 
 void append(std::vector<std::string>& to, const std::vector<std::string>& more) {
@@ -141,6 +135,7 @@ class Run {
       decisions_ = std::move(*decisions);
       SR_TRY(check_apart(decisions_, options_.decisions_file, other_files()));
     }
+    control_folder_ = make_control_folder(identity_).value_or("");
     SR_LET(published, open_published(options_.published));
     published_ = std::move(*published);
     return open_end_files();
@@ -253,6 +248,7 @@ class Run {
     mounts.read_only_files = std::move(guarded->read_only_files);
     append(mounts.masked_sockets, guarded->masked);
     append(mounts.empty_directories, guarded->hidden_folders);
+    append(mounts.empty_directories, control_folders_to_hide(identity_));
     // The command may be the very user whose keys these are.
     if (const auto usual = inspect::default_ca_directory()) mounts.empty_directories.push_back(*usual);
     return mounts;
@@ -263,7 +259,7 @@ class Run {
     CommandEnvironment environment = environment_inside();
     say_of_proxies(environment);
     say_of(environment.closed_files, "not writable inside: use a step outside the jail");
-    auto intent = intent_of(*policy_.policy);
+    auto intent = jail_intent(*policy_.policy);
     intent.denied_networks = denied_networks_.list();
     const bool udp = std::ranges::any_of(intent.endpoints, [](const netrules::EndpointRule& endpoint) {
       return endpoint.transport == netrules::EndpointRule::Transport::kUdp;
@@ -317,13 +313,16 @@ class Run {
     auto sink = decisions_ ? audit::make_json_log(std::move(decisions_), options_.log, &counters_)
                            : audit::make_discarding_log();
     SummaryLog log(std::move(sink), options_.save_file.empty() ? nullptr : options_.learner.take);
+    OperatorDesk desk(log);
     SR_LET(serving, runtime_options());
     SR_TRY(jail->complete(*trust));
-    SR_LET(runtime, start_runtime(std::move(*serving), jail->take_prepared(), log));
+    SR_LET(runtime, start_runtime(std::move(*serving), jail->take_prepared(), desk.log()));
     SR_LET(publisher, start_publisher());
+    open_desk(desk, **runtime);
     say_what_it_holds();
     auto status = jail->run();
     publisher->reset();
+    close_desk(desk);
     (*runtime)->stop(std::chrono::milliseconds(0));
     if (status) report(log.summary(), *status);
     return status;
@@ -366,6 +365,25 @@ class Run {
                                    network->own_addresses.end());
     return workers::Runtime::start(std::move(options), std::move(network->listeners), std::move(network->packet_queue),
                                    policy_.policy, log, counters_);
+  }
+
+  void open_desk(OperatorDesk& desk, workers::Runtime& runtime) const {
+    if (control_folder_.empty()) return;
+    DeskOptions about{.folder = control_folder_, .policy = policy_.policy, .version = options_.version};
+    for (const auto& file : policy_.sources) about.paths.push_back(file.name);
+    about.layers = policy_.sources;
+    for (auto& layer : layers_over_the_files()) about.layers.push_back(std::move(layer));
+    const auto opened = desk.open(std::move(about), runtime, counters_);
+    if (!opened && options_.log == audit::Verbosity::kDebug) say(opened.error().message);
+  }
+
+  // What an operator saved meanwhile is no surprise at the end.
+  void close_desk(OperatorDesk& desk) {
+    for (const auto& written : desk.close()) {
+      for (auto& file : policy_.sources) {
+        if (file.name == written.name) file.text = written.text;
+      }
+    }
   }
 
   base::Result<std::unique_ptr<Publisher>> start_publisher() {
@@ -466,6 +484,7 @@ class Run {
   Channel socket_requests_;          // likewise
   std::vector<std::string> runner_files_;
   EndFiles end_files_;
+  std::string control_folder_;               // empty: there is no place for a control socket
   std::vector<std::string> hidden_sockets_;  // and emptied folders
   audit::Counters counters_;
 };

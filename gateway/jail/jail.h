@@ -57,6 +57,7 @@ struct JailOptions {
   std::optional<flow::UpstreamProxy> upstream_proxy{};  // asked for everything outside; absent: origins are dialled
   std::string upstream_password_file{};                 // hidden from the command; empty: none
   std::string upstream_variable{};                      // the proxy was found in it; empty: an option named it
+  std::string version{};                                // of the program
   std::vector<std::string> skipped_exceptions{};        // of NO_PROXY, of a form that is not understood
 };
 

@@ -255,8 +255,8 @@ std::vector<std::string> in_flow_style(std::string_view lines) {
 }
 
 std::string in_shell_quotes(std::string_view word) {
-  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
-  if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos) return std::string(word);
+  constexpr std::string_view kUnquoted = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
+  if (!word.empty() && word.find_first_not_of(kUnquoted) == std::string_view::npos) return std::string(word);
   const bool escaped = base::shown_ascii(word, word.size()) != word;
   std::string out(escaped ? "$'" : "'");
   for (const char c : word) {

@@ -65,6 +65,12 @@ std::vector<std::string> run_control_folders(uid_t user, std::string_view xdg_ru
   return folders;
 }
 
+std::vector<std::string> existing_run_control_folders(uid_t user, std::string_view xdg_runtime_dir) {
+  auto folders = run_control_folders(user, xdg_runtime_dir);
+  std::erase_if(folders, [user](const std::string& folder) { return !own_folder(folder, user); });
+  return folders;
+}
+
 std::string run_control_socket(const std::string& folder, pid_t pid) {
   return fmt::format("{}/{}{}{}", folder, kPrefix, pid, kSuffix);
 }
@@ -78,8 +84,7 @@ std::optional<std::string> make_run_control_folder(uid_t user, std::string_view 
 
 std::vector<std::string> answering_run_sockets(uid_t user, std::string_view xdg_runtime_dir) {
   std::vector<std::string> sockets;
-  for (const std::string& folder : run_control_folders(user, xdg_runtime_dir)) {
-    if (!own_folder(folder, user)) continue;
+  for (const std::string& folder : existing_run_control_folders(user, xdg_runtime_dir)) {
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(folder, error)) {
       if (!is_run_socket(entry.path().filename())) continue;

@@ -15,6 +15,9 @@ namespace soleroute::gateway::serve {
 // In the order in which they are tried: $XDG_RUNTIME_DIR, /run/user/UID, /run (root), /tmp.
 [[nodiscard]] std::vector<std::string> run_control_folders(uid_t user, std::string_view xdg_runtime_dir);
 
+// Those of them that are there: folders of this user, and no links.
+[[nodiscard]] std::vector<std::string> existing_run_control_folders(uid_t user, std::string_view xdg_runtime_dir);
+
 // "/run/user/1000/soleroute/run-4711.sock"
 [[nodiscard]] std::string run_control_socket(const std::string& folder, pid_t pid);
 

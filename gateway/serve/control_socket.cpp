@@ -130,12 +130,22 @@ asio::awaitable<void> stream_to(std::shared_ptr<Local::socket> client, const Con
   }
 }
 
+// False where that cannot be known: it is a second lock, behind the hidden folder.
+bool is_in_another_network(pid_t process) {
+  struct stat theirs{};
+  struct stat ours{};
+  if (::stat(fmt::format("/proc/{}/ns/net", process).c_str(), &theirs) != 0) return false;
+  if (::stat("/proc/self/ns/net", &ours) != 0) return false;
+  return theirs.st_ino != ours.st_ino || theirs.st_dev != ours.st_dev;
+}
+
 // The folder and the mode of the socket keep others away; this holds where somebody has widened them.
-bool may_ask(int socket) {
+bool may_ask(int socket, ControlSocket::Peers peers) {
   ucred peer{};
   socklen_t size = sizeof peer;
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
-  return peer.uid == 0 || peer.uid == ::geteuid();
+  if (peer.uid != 0 && peer.uid != ::geteuid()) return false;
+  return peers == ControlSocket::Peers::kOfTheUser || !is_in_another_network(peer.pid);
 }
 
 constexpr const char* kNotYours = R"({"error":"only root and the gateway's own user may ask"})";
@@ -143,12 +153,13 @@ constexpr const char* kNotYours = R"({"error":"only root and the gateway's own u
 }  // namespace
 
 struct ControlSocket::State : std::enable_shared_from_this<State> {
-  State(asio::io_context& io, base::Fd fd, std::string where, Answer how, Watch feed)
+  State(asio::io_context& io, base::Fd fd, std::string where, Answer how, Watch feed, Peers who)
       : acceptor(io, Local(), fd.release()),
         pause(io),
         path(std::move(where)),
         answer(std::move(how)),
-        watch(std::move(feed)) {}
+        watch(std::move(feed)),
+        peers(who) {}
 
   // In the list for as long as it is served.
   struct Client {
@@ -206,7 +217,7 @@ struct ControlSocket::State : std::enable_shared_from_this<State> {
       });
     };
     wait_for_client();
-    const bool allowed = may_ask(held->native_handle());
+    const bool allowed = may_ask(held->native_handle(), self->peers);
     std::string line;
     for (;;) {
       auto buffer = asio::dynamic_buffer(line, kMaxLine);
@@ -235,6 +246,7 @@ struct ControlSocket::State : std::enable_shared_from_this<State> {
   std::string path;
   Answer answer;
   Watch watch;
+  Peers peers;
 };
 
 ControlSocket::ControlSocket(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -247,9 +259,9 @@ ControlSocket::~ControlSocket() {
 }
 
 base::Result<std::unique_ptr<ControlSocket>> ControlSocket::open(asio::io_context& io, std::string path, Answer answer,
-                                                                 Watch watch) {
+                                                                 Watch watch, Peers peers) {
   SR_LET(fd, bind_path(path));
-  auto state = std::make_shared<State>(io, std::move(*fd), std::move(path), std::move(answer), std::move(watch));
+  auto state = std::make_shared<State>(io, std::move(*fd), std::move(path), std::move(answer), std::move(watch), peers);
   asio::co_spawn(io, state->accept_loop(state), [](const std::exception_ptr&) {});
   return std::unique_ptr<ControlSocket>(new ControlSocket(std::move(state)));
 }

@@ -65,9 +65,12 @@ class ControlSocket {
 
   // Binds `path` with mode 0600, in a directory made with 0700 if it is missing. A socket that nobody answers on any
   // more is replaced; one that is answered is an error: two gateways would fight over the rules.
+  // kOfThisNetwork: a process of another network namespace, as a jail's, is refused even as the same user.
+  enum class Peers : std::uint8_t { kOfTheUser, kOfThisNetwork };
   // `watch` may be empty: then there is nothing to watch.
   [[nodiscard]] static base::Result<std::unique_ptr<ControlSocket>> open(boost::asio::io_context& io, std::string path,
-                                                                         Answer answer, Watch watch = {});
+                                                                         Answer answer, Watch watch = {},
+                                                                         Peers peers = Peers::kOfTheUser);
   ~ControlSocket();  // removes the path
   ControlSocket(const ControlSocket&) = delete;
   ControlSocket& operator=(const ControlSocket&) = delete;

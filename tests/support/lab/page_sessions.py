@@ -107,7 +107,7 @@ class Terminal:
                 os.killpg(session, signal.SIGTERM)
             except ProcessLookupError:
                 continue
-            until(lambda session=session: not _is_there(session), 10, f"the session {session} ends")
+            until(lambda session=session: not _is_there(session), f"the session {session} ends", 10)
 
 
 def _is_there(group):

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/web_ports.h"
+#include "policy/address_class.h"
 #include "policy/host_ports.h"
 #include "policy/layers.h"
 #include "policy/policy.h"
@@ -35,6 +36,7 @@ class Flattener {
   void add_rule(const Grant& grant, HostRecord& record);
   void add_rules(const MergedHost& host, HostRecord& record);
   void add_addresses(const MergedHost& host, HostRecord& record);
+  [[nodiscard]] std::vector<base::Cidr> placeholders() const;
   [[nodiscard]] EndpointGroup& group_of(const std::string& name, bool wildcard);
   void add_groups_of_records(const std::deque<MergedHost>& hosts);
   void add_those_of_wildcards();
@@ -115,6 +117,15 @@ base::Status Flattener::decide_https(const MergedHost& host, HostRecord& record)
                                   host.pattern.text()));
 }
 
+// Those of the whole policy that "*" may lead to: it means public addresses, and those that stand for them.
+std::vector<base::Cidr> Flattener::placeholders() const {
+  std::vector<base::Cidr> out;
+  for (const auto& listed : data_.listed) {
+    if (is_placeholder(listed.range)) out.push_back(listed.range);
+  }
+  return out;
+}
+
 // A host that lists none shares the policy's, so that many hosts cost nothing.
 void Flattener::add_addresses(const MergedHost& host, HostRecord& record) {
   const auto common = static_cast<std::uint32_t>(data_.listed.size());
@@ -125,10 +136,13 @@ void Flattener::add_addresses(const MergedHost& host, HostRecord& record) {
     }
   }
   record.addresses = {0, common};
-  if (own.empty()) return;
+  if (host.pattern.every) own = placeholders();
+  if (own.empty() && !host.pattern.every) return;
   record.addresses.begin = static_cast<std::uint32_t>(data_.addresses.size());
   data_.addresses.insert(data_.addresses.end(), own.begin(), own.end());
-  for (const auto& listed : data_.listed) data_.addresses.push_back(listed.range);
+  if (!host.pattern.every) {
+    for (const auto& listed : data_.listed) data_.addresses.push_back(listed.range);
+  }
   record.addresses.end = static_cast<std::uint32_t>(data_.addresses.size());
 }
 
@@ -151,7 +165,7 @@ base::Status Flattener::add(const MergedHost& host) {
   add_addresses(host, record);
 
   const auto index = static_cast<std::uint32_t>(data_.records.size());
-  auto& entry = data_.table.at(host.pattern.name.text());
+  auto& entry = data_.table.at(host.pattern.suffix());
   (host.pattern.wildcard ? entry.wildcard : entry.exact) = index;
   data_.records.push_back(record);
   return {};
@@ -162,7 +176,7 @@ void Flattener::name_records(const std::deque<MergedHost>& hosts) {
   auto record = data_.records.begin();
   for (const auto& host : hosts) {
     if (host.grants.empty()) continue;
-    (record++)->pattern = data_.table.text(host.pattern.name.text(), host.pattern.wildcard);
+    (record++)->pattern = data_.table.text(host.pattern.suffix(), host.pattern.wildcard);
   }
 }
 
@@ -176,6 +190,10 @@ EndpointGroup& Flattener::group_of(const std::string& name, bool wildcard) {
       data_.groups.emplace_back(EndpointGroup{.name = name, .wildcard = wildcard, .endpoints = {}, .addresses = {}});
   // Of names below it, that of any that is not listed itself.
   const auto* record = data_.record(data_.table.find(wildcard ? std::string(kStar) + name : name));
+  if (name.empty()) {
+    group.addresses = placeholders();
+    return group;
+  }
   const auto permitted = record != nullptr ? data_.addresses_of(*record)
                                            : std::span<const base::Cidr>(data_.addresses).first(data_.listed.size());
   group.addresses.assign(permitted.begin(), permitted.end());
@@ -185,7 +203,7 @@ EndpointGroup& Flattener::group_of(const std::string& name, bool wildcard) {
 // A host that `domains:` lists below a wildcard of the endpoints has addresses of its own.
 void Flattener::add_groups_of_records(const std::deque<MergedHost>& hosts) {
   for (const auto& host : hosts) {
-    const auto& name = host.pattern.name.text();
+    const std::string name(host.pattern.suffix());
     if (host.grants.empty() || data_.table.find(name).endpoints == HostTable::kNone) continue;
     static_cast<void>(group_of(name, host.pattern.wildcard));
   }
@@ -196,7 +214,7 @@ void Flattener::add_those_of_wildcards() {
   const std::vector<EndpointGroup> own = data_.groups;
   for (std::size_t i = 0; i < own.size(); ++i) {
     std::string_view above = own[i].name;
-    for (bool first = true; !above.empty(); first = false) {
+    for (bool first = true, last = above.empty(); !last; first = false) {
       const auto* entry = first && own[i].wildcard ? nullptr : data_.table.entry(above);
       if (entry != nullptr && entry->endpoints_below != HostTable::kNone) {
         const auto& more = own[entry->endpoints_below];
@@ -204,6 +222,7 @@ void Flattener::add_those_of_wildcards() {
         group.endpoints.insert(group.endpoints.end(), more.endpoints.begin(), more.endpoints.end());
         group.addresses.insert(group.addresses.end(), more.addresses.begin(), more.addresses.end());
       }
+      last = above.empty();
       const auto dot = above.find('.');
       above = dot == std::string_view::npos ? std::string_view{} : above.substr(dot + 1);
     }
@@ -217,10 +236,14 @@ void Flattener::add_endpoints(std::vector<EndpointRecord> endpoints, const std::
     auto& endpoint = data_.endpoints[i];
     endpoint.permitted = endpoint.addresses;
     if (endpoint.by_address) continue;
-    for (const auto& listed : data_.listed) endpoint.permitted.push_back(listed.range);
-    const bool wildcard = endpoint.name.starts_with(kStar);
+    const bool wildcard = is_wildcard(endpoint.name);
+    if (endpoint.name == kEveryHost) {
+      endpoint.permitted = placeholders();
+    } else {
+      for (const auto& listed : data_.listed) endpoint.permitted.push_back(listed.range);
+    }
     below = below || wildcard;
-    auto& group = group_of(wildcard ? endpoint.name.substr(kStar.size()) : endpoint.name, wildcard);
+    auto& group = group_of(std::string(suffix_of(endpoint.name)), wildcard);
     group.endpoints.push_back(i);
     group.addresses.insert(group.addresses.end(), endpoint.addresses.begin(), endpoint.addresses.end());
   }
@@ -271,6 +294,7 @@ base::Status flatten(Layers& merged, Policy::Data& data, std::span<const std::st
   data.denied_names = merged.denied_names();
   data.listed = std::move(merged.addresses());
   data.hosts = std::move(merged.static_hosts());
+  data.denies = DenyTable(merged.denies(), data.files);
   data.table = HostTable(merged.hosts().size() + merged.endpoints().size());
   data.records.reserve(merged.hosts().size());
   Flattener flat(data, texts, faults);
@@ -288,7 +312,7 @@ base::Status flatten(Layers& merged, Policy::Data& data, std::span<const std::st
 }
 
 bool is_open(const Policy::Data& data, const HostPattern& pattern) {
-  const auto* entry = data.table.entry(pattern.name.text());
+  const auto* entry = data.table.entry(pattern.suffix());
   if (entry == nullptr) return false;
   const auto index = pattern.wildcard ? entry->wildcard : entry->exact;
   return index != HostTable::kNone && data.records[index].open;

@@ -5,6 +5,8 @@
 
 #include "base/web_ports.h"
 #include "policy/address_class.h"
+#include "policy/deny_table.h"
+#include "policy/host_pattern.h"
 #include "policy/host_ports.h"
 #include "policy/policy.h"
 #include "policy/policy_data.h"
@@ -17,9 +19,14 @@ class Decider {
  public:
   Decider(const Policy::Data& data, const FlowFacts& facts) : data_(data), facts_(facts) {}
 
-  [[nodiscard]] Decision answer() const;
+  [[nodiscard]] Decision answer();
 
  private:
+  void ask_denials();
+  [[nodiscard]] Decision judged(Decision decision) const;
+  [[nodiscard]] Decision denied_by(const DenyRecord& record, std::string_view override_header = {}) const;
+  [[nodiscard]] const DenyRecord* denied_destination() const;
+  [[nodiscard]] const DenyRecord* denied_name(const base::HostName& name) const;
   [[nodiscard]] Decision by_phase() const;
   [[nodiscard]] Decision dns() const;
   [[nodiscard]] bool has_txt(const EndpointGroup& group) const;
@@ -29,6 +36,7 @@ class Decider {
   [[nodiscard]] Decision packet() const;
 
   [[nodiscard]] Decision https_to(const base::HostName& name) const;
+  [[nodiscard]] HttpsOnPort https_of(const HostRecord& record) const;
   [[nodiscard]] Decision unopened(const HostRecord& record, const HttpsOnPort& https) const;
   [[nodiscard]] const HostRecord* record_deciding(const base::HostName& name, Scheme scheme) const;
   [[nodiscard]] bool opens(const HostRecord& record, Scheme scheme) const;
@@ -55,7 +63,61 @@ class Decider {
 
   const Policy::Data& data_;
   const FlowFacts& facts_;
+  Denial denial_{};  // of the names that the flow gives itself
 };
+
+Decision Decider::denied_by(const DenyRecord& record, std::string_view override_header) const {
+  Decision decision = deny(Reason::kDeniedByPolicy);
+  decision.matched_host = record.pattern;
+  decision.rule = data_.line(record.origin);
+  decision.override_header = override_header;
+  return decision;
+}
+
+void Decider::ask_denials() {
+  if (data_.denies.empty() || facts_.phase == Phase::kPacket) return;
+  if (facts_.host) denial_ = data_.denies.about(facts_.host->text(), facts_);
+  if (!facts_.sni || (facts_.host && *facts_.host == *facts_.sni)) return;
+  const auto of_sni = data_.denies.about(facts_.sni->text(), facts_);
+  if (denial_.denies == nullptr) denial_ = of_sni;
+}
+
+// An entry of `deny:` wins over whatever else is said. What is not read may be anything: one that is about some
+// requests then denies the whole connection.
+Decision Decider::judged(Decision decision) const {
+  if (data_.denies.empty() || decision.reason == Reason::kNameMismatch) return decision;
+  if (facts_.dialled) {
+    const auto* record = data_.denies.about(*facts_.dialled, facts_.port, facts_.transport);
+    if (record != nullptr) {
+      decision = denied_by(*record);
+      decision.refused_address = facts_.dialled;
+      return decision;
+    }
+  }
+  decision.denied_addresses = data_.denies.addresses();
+  if (facts_.phase == Phase::kPacket) return decision;
+  if (denial_.denies != nullptr) return denied_by(*denial_.denies, denial_.override_header);
+  if (facts_.phase == Phase::kDns) return decision;
+  const bool unread = decision.allowed() && decision.reason == Reason::kEndpointAllowed;
+  if (unread && denial_.reaches != nullptr) return denied_by(*denial_.reaches);
+  decision.deny_pending = denial_.pending;
+  decision.denies_some = denial_.reaches != nullptr;
+  if (decision.allowed() && denial_.pending) decision.request_rules_pending = true;
+  return decision;
+}
+
+const DenyRecord* Decider::denied_destination() const {
+  const auto& destination = facts_.original_destination;
+  if (!destination || data_.denies.empty()) return nullptr;
+  const auto* record = data_.denies.about(destination->address, destination->port, facts_.transport);
+  if (record != nullptr || !facts_.translated) return record;
+  return data_.denies.about(*facts_.translated, destination->port, facts_.transport);
+}
+
+// Of a connection that is not read, and leads to an address of this name.
+const DenyRecord* Decider::denied_name(const base::HostName& name) const {
+  return data_.denies.empty() ? nullptr : data_.denies.about(name.text(), facts_).reaches;
+}
 
 Decision Decider::about(const HostRecord& record, Action action, Reason reason, const Origin& origin) const {
   return {.action = action,
@@ -80,7 +142,7 @@ bool Decider::serves(const EndpointRecord& endpoint, std::uint16_t port) const {
 // A name is resolved if anything at all could be allowed there.
 Decision Decider::dns() const {
   if (!facts_.host) return deny(Reason::kInvalidName);
-  const auto found = data_.table.find(facts_.host->text());
+  const auto found = data_.find(*facts_.host);
   const EndpointGroup* group = found.endpoints == HostTable::kNone ? nullptr : &data_.groups[found.endpoints];
   if (const HostRecord* record = data_.record(found)) {
     auto decision = about(*record, Action::kAllow, Reason::kAllowed, record->origin);
@@ -122,12 +184,19 @@ Decision Decider::https_to(const base::HostName& name) const {
   if (facts_.port == base::kHttpsPort && facts_.transport != Transport::kTcp) return deny(Reason::kQuicRefused);
   const HostRecord* record = record_deciding(name, Scheme::kHttps);
   if (record == nullptr) return beyond_domains(name);
-  const auto https = https_on(data_, *record, facts_.port);
+  const auto https = https_of(*record);
   if (https.verdict != HttpsVerdict::kInspect) return unopened(*record, https);
   auto decision = about(*record, Action::kAllow, Reason::kRequestRuleMatched, record->origin);
   decision.request_rules_pending = !https.open;
   decision.treatment = Treatment::kInspect;
   return decision;
+}
+
+// Requests that an entry of `deny:` is about can only be told apart inside.
+HttpsOnPort Decider::https_of(const HostRecord& record) const {
+  auto https = https_on(data_, record, facts_.port);
+  if (https.verdict == HttpsVerdict::kPassThrough && denial_.looks_inside) https.verdict = HttpsVerdict::kInspect;
+  return https;
 }
 
 // Of https that is never looked into.
@@ -144,7 +213,7 @@ Decision Decider::unopened(const HostRecord& record, const HttpsOnPort& https) c
 // The entry of `domains:` that decides this scheme on the flow's port.
 const HostRecord* Decider::record_deciding(const base::HostName& name, Scheme scheme) const {
   if (facts_.transport != Transport::kTcp) return nullptr;
-  const HostRecord* record = data_.record(data_.table.find(name.text()));
+  const HostRecord* record = data_.record(data_.find(name));
   return record != nullptr && decides_port(data_, *record, scheme, facts_.port) ? record : nullptr;
 }
 
@@ -198,7 +267,7 @@ Decision Decider::first_match(const HostRecord& record, Scheme scheme) const {
 }
 
 Decision Decider::https_request(const HostRecord& record) const {
-  const auto https = https_on(data_, record, facts_.port);
+  const auto https = https_of(record);
   if (https.verdict != HttpsVerdict::kInspect) return unopened(record, https);
   auto decision = first_match(record, Scheme::kHttps);
   decision.treatment = Treatment::kInspect;
@@ -218,6 +287,7 @@ Decision Decider::nameless_request() const {
   const auto& destination = facts_.original_destination;
   const bool addressed = !facts_.sni && facts_.host_address && destination &&
                          facts_.host_address->unmapped() == destination->address.unmapped();
+  if (const auto* record = addressed ? denied_destination() : nullptr) return denied_by(*record);
   if (!addressed || addressed_endpoint(*destination).allowed()) return deny(Reason::kInvalidName);
   return deny(Reason::kEndpointNotAllowed);
 }
@@ -239,6 +309,7 @@ Decision Decider::connect() const {
   // CONNECT to an address: the authority is the destination.
   const bool addressed = facts_.original_destination && facts_.original_destination->port == facts_.port;
   if (!addressed) return deny(Reason::kInvalidName);
+  if (const auto* record = denied_destination()) return denied_by(*record);
   return addressed_endpoint(*facts_.original_destination);
 }
 
@@ -257,7 +328,7 @@ Decision Decider::tunnel_to(const base::HostName& name) const {
 }
 
 Decision Decider::named_endpoint(const base::HostName& name) const {
-  const auto found = data_.table.find(name.text());
+  const auto found = data_.find(name);
   if (found.endpoints != HostTable::kNone) {
     const EndpointRecord* first = nullptr;
     for (const auto index : data_.groups[found.endpoints].endpoints) {
@@ -275,7 +346,7 @@ Decision Decider::named_endpoint(const base::HostName& name) const {
 Decision Decider::beyond_domains(const base::HostName& name) const {
   auto decision = named_endpoint(name);
   const bool usual = facts_.port == (facts_.scheme == Scheme::kHttp ? base::kHttpPort : base::kHttpsPort);
-  const bool listed = data_.table.find(name.text()).record != HostTable::kNone;
+  const bool listed = data_.find(name).record != HostTable::kNone;
   if (decision.reason == Reason::kEndpointNotAllowed && usual && !listed) decision = deny(Reason::kHostNotAllowed);
   return decision;
 }
@@ -295,7 +366,8 @@ Decision Decider::addressed_endpoint(const base::Endpoint& destination) const {
 
 Decision Decider::resolved_endpoint(const EndpointRecord& endpoint, const base::HostName& name,
                                     const base::Endpoint& destination) const {
-  const auto fixed = data_.static_addresses(name.text());
+  const auto fixed =
+      endpoint.name == kEveryHost ? std::span<const base::IpAddress>{} : data_.static_addresses(name.text());
   const auto leads_to = facts_.translated.value_or(destination.address);
   Decision decision = allowed_by(endpoint);
   decision.endpoint_name = &name;
@@ -312,8 +384,8 @@ Decision Decider::resolved_endpoint(const EndpointRecord& endpoint, const base::
 Decision Decider::endpoint_of_resolved_name(const base::Endpoint& destination) const {
   Decision refused = deny(Reason::kEndpointNotAllowed);
   for (const auto& name : facts_.resolved_names) {
-    const auto found = data_.table.find(name.text());
-    if (found.endpoints == HostTable::kNone) continue;
+    const auto found = data_.find(name);
+    if (found.endpoints == HostTable::kNone || denied_name(name) != nullptr) continue;
     for (const auto index : data_.groups[found.endpoints].endpoints) {
       const auto& endpoint = data_.endpoints[index];
       if (!serves(endpoint, destination.port)) continue;
@@ -328,25 +400,33 @@ Decision Decider::endpoint_of_resolved_name(const base::Endpoint& destination) c
 Decision Decider::packet() const {
   if (!facts_.original_destination) return deny(Reason::kMalformed);
   const auto& destination = *facts_.original_destination;
+  if (const auto* record = denied_destination()) return denied_by(*record);
+  const DenyRecord* by_name = nullptr;
+  for (const auto& name : facts_.resolved_names) {
+    if (by_name == nullptr) by_name = denied_name(name);
+  }
   auto decision = addressed_endpoint(destination);
+  if (by_name != nullptr && decision.allowed()) return denied_by(*by_name);
   if (decision.reason == Reason::kEndpointNotAllowed) decision = endpoint_of_resolved_name(destination);
+  if (by_name != nullptr && !decision.allowed()) return denied_by(*by_name);
   const bool quic = facts_.transport == Transport::kUdp && destination.port == base::kHttpsPort;
   if (decision.reason == Reason::kEndpointNotAllowed && quic) return deny(Reason::kQuicRefused);
   return decision;
 }
 
 // Special-use names are none of the tables' business: what is said of them is said in every phase.
-Decision Decider::answer() const {
+Decision Decider::answer() {
   const auto kind_of = [](const std::optional<base::HostName>& name) {
     return name ? special_name(*name) : SpecialName::kNone;
   };
   if (is_never_forwarded(kind_of(facts_.host)) || is_never_forwarded(kind_of(facts_.sni))) {
     return deny(names_disagree() ? Reason::kNameMismatch : Reason::kSpecialUseName);
   }
-  auto decision = by_phase();
+  ask_denials();
+  auto decision = judged(by_phase());
   const bool local = kind_of(facts_.host) == SpecialName::kLocal || kind_of(facts_.sni) == SpecialName::kLocal;
   const auto& name = facts_.phase == Phase::kTls ? facts_.sni : facts_.host;
-  if (name && decision.allowed() && !data_.hosts.empty()) {
+  if (name && decision.allowed() && !data_.hosts.empty() && decision.matched_host != kEveryHost) {
     decision.static_addresses = data_.static_addresses(name->text());
   }
   decision.local_name = !decision.allowed() && decision.reason == Reason::kHostNotAllowed && local;

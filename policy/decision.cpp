@@ -59,6 +59,8 @@ std::string_view to_string(Reason reason) {
       return "special_use_name";
     case Reason::kCertificateRefused:
       return "certificate_refused";
+    case Reason::kDeniedByPolicy:
+      return "denied_by_policy";
   }
   return "unknown";
 }

@@ -38,6 +38,7 @@ struct FlowFacts {
   std::optional<std::string_view> method{};
   std::optional<std::string_view> target{};  // origin-form "path?query", as the client sent it
   OverrideHeaders overrides{};               // that the request brings
+  std::optional<base::IpAddress> dialled{};  // where the gateway's own connection leads, if it goes to that address
   // For endpoints: names whose answers held original_destination. On ports 80 and 443 those that this client was given.
   std::span<const base::HostName> resolved_names{};
 };
@@ -69,9 +70,14 @@ enum class Reason : std::uint8_t {
   kEchNotPermitted,     // ech_not_permitted       the ClientHello has an encrypted one inside, and `ech: deny`
   kSpecialUseName,      // special_use_name        such a name is never resolved or forwarded, whatever is listed
   kCertificateRefused,  // certificate_refused     the client does not trust the gateway's CA
+  kDeniedByPolicy,      // denied_by_policy        an entry of `deny:`
 };
 // The text of the log's and the header's reason, as in the comments above.
 [[nodiscard]] std::string_view to_string(Reason reason);
+// The policy says itself that this is denied, and no origin was asked: a page can say which line it was.
+[[nodiscard]] inline bool is_refused_address(Reason reason) {
+  return reason == Reason::kPrivateAddress || reason == Reason::kDeniedByPolicy;
+}
 [[nodiscard]] std::string_view to_string(Phase phase);
 [[nodiscard]] std::string_view to_string(Scheme scheme);
 
@@ -84,6 +90,8 @@ struct SourceLine {
 // "policy.yaml:12", as it stands in logs; empty where there is no line.
 [[nodiscard]] std::string place_of(const SourceLine& line);
 
+class DeniedAddresses;  // policy/deny_table.h
+
 // Borrows from the policy (and lives no longer than its snapshot).
 struct Decision {
   Action action = Action::kDeny;
@@ -93,17 +101,20 @@ struct Decision {
   SourceLine rule{};                                  // the entry or rule that decided
   std::span<const base::Cidr> permitted_addresses{};  // non-public addresses this entry lists
   std::span<const base::IpAddress>
-      static_addresses{};                            // of the allowed name, by `hosts:`: listed as if by `addresses:`
-  bool txt = false;                                  // of a DNS question: TXT records may be fetched
-  std::span<const std::string> admitted_alpn{};      // protocols besides HTTP that TLS may be for
-  bool request_rules_pending = false;                // allowed so far, but method or path still to be decided
-  std::span<const HeaderTransform> transforms{};     // to apply; only for an allowed, inspected https request
-  bool by_method = false;                            // the rule that admits is about methods
-  bool by_path = false;                              // likewise about paths or queries
-  std::string_view override_header{};                // with kOverrideHeader: its name; static text
-  bool local_name = false;                           // denied, and never passed because the mode is observe
-  std::optional<base::IpAddress> refused_address{};  // a private one that the name resolves to
-  const base::HostName* endpoint_name = nullptr;     // the one of the flow's resolved names that decided; borrowed
+      static_addresses{};                         // of the allowed name, by `hosts:`: listed as if by `addresses:`
+  bool txt = false;                               // of a DNS question: TXT records may be fetched
+  std::span<const std::string> admitted_alpn{};   // protocols besides HTTP that TLS may be for
+  bool request_rules_pending = false;             // allowed so far, but method or path still to be decided
+  std::span<const HeaderTransform> transforms{};  // to apply; only for an allowed, inspected https request
+  bool by_method = false;                         // the rule that admits is about methods
+  bool by_path = false;                           // likewise about paths or queries
+  std::string_view override_header{};  // with kOverrideHeader, or of what an entry of `deny:` may mean: static text
+  bool deny_pending = false;           // an entry of `deny:` is about some requests of this flow, maybe about this one
+  bool denies_some = false;            // an entry of `deny:` is about some requests on this port, whichever this one is
+  const DeniedAddresses* denied_addresses = nullptr;  // that no connection may lead to; null: none
+  bool local_name = false;                            // denied, and never passed because the mode is observe
+  std::optional<base::IpAddress> refused_address{};   // a private one that the name resolves to
+  const base::HostName* endpoint_name = nullptr;      // the one of the flow's resolved names that decided; borrowed
 
   [[nodiscard]] bool allowed() const { return action == Action::kAllow; }
 };

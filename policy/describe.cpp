@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/web_ports.h"
 #include "policy/address_class.h"
+#include "policy/denials.h"
 #include "policy/dns_over_https.h"
 #include "policy/host_pattern.h"
 #include "policy/host_service.h"
@@ -20,8 +21,9 @@ namespace soleroute::policy {
 namespace {
 
 std::string meaning_of_pattern(std::string_view pattern) {
-  if (!pattern.starts_with(kStar)) return "this host only";
-  return fmt::format("{} and its subdomains", pattern.substr(kStar.size()));
+  if (pattern == kEveryHost) return "every public host";
+  if (!is_wildcard(pattern)) return "this host only";
+  return fmt::format("{} and its subdomains", suffix_of(pattern));
 }
 
 std::string_view meaning_of_https(const HostRecord& record) {
@@ -45,12 +47,6 @@ std::string alpn_text(std::span<const std::string> alpn) {
 
 std::string_view transport_name(Transport transport) {
   return transport == Transport::kUdp ? "udp" : "tcp";
-}
-
-bool covers(std::string_view pattern, std::string_view name) {
-  if (!pattern.starts_with(kStar)) return pattern == name;
-  const auto suffix = pattern.substr(kStar.size());
-  return name == suffix || (name.ends_with(suffix) && name[name.size() - suffix.size() - 1] == '.');
 }
 
 bool is_agents_loopback(const EndpointRecord& endpoint) {
@@ -105,6 +101,7 @@ std::string Policy::describe() const {
                        is_placeholder(listed.range) ? " (placeholder addresses)" : "",
                        base::shown(place_of(data.line(listed.origin))));
   }
+  out += denials_text(*this, true);
   out += unused_groups_text(*this);
   if (data.ech == EchMode::kDeny)
     out += "ech deny: TLS with Encrypted Client Hello is blocked unless it is inspected.\n";
@@ -122,7 +119,7 @@ std::vector<std::string> Policy::warnings() const {
     out.push_back(fmt::format("{}: {}", base::shown(place_of(data_->line(origin))), what));
   };
   const auto warn_if_special = [&](std::string_view pattern, const Origin& origin) {
-    const auto name = base::HostName::parse(pattern.substr(pattern.starts_with(kStar) ? kStar.size() : 0));
+    const auto name = base::HostName::parse(suffix_of(pattern));
     if (!name || !is_never_forwarded(special_name(*name))) return;
     warn(origin, fmt::format("{} has no effect: {}", pattern, never_forwarded_sentence(*name)));
   };
@@ -135,9 +132,12 @@ std::vector<std::string> Policy::warnings() const {
     if (wildcard && is_shared_suffix(record.pattern.substr(kStar.size()))) {
       warn(record.origin, fmt::format("{}: anyone can register names below it", record.pattern));
     }
-    const auto resolver = std::ranges::find_if(dns_over_https_names(),
-                                               [&](std::string_view name) { return covers(record.pattern, name); });
-    if (resolver != dns_over_https_names().end()) {
+    const auto resolvers = dns_over_https_names();
+    const auto resolver =
+        record.pattern == kEveryHost
+            ? resolvers.end()
+            : std::ranges::find_if(resolvers, [&](std::string_view name) { return covers(record.pattern, name); });
+    if (resolver != resolvers.end()) {
       warn(record.origin,
            fmt::format("{} is a DNS-over-HTTPS resolver: it lets the agent look up any name{}", *resolver,
                        record.pattern == *resolver ? "" : fmt::format(" ({} covers it)", record.pattern)));
@@ -147,6 +147,7 @@ std::vector<std::string> Policy::warnings() const {
       warn(record.origin, fmt::format("{}: all of its subdomains are sent a secret", record.pattern));
     }
   }
+  for (auto& warning : denial_warnings(*this)) out.push_back(std::move(warning));
   for (const auto& [text, host] : data_->hosts) {
     const auto name = base::HostName::parse(text);
     const auto decision = decide({.phase = Phase::kDns, .host = name ? std::optional(*name) : std::nullopt});

@@ -49,7 +49,9 @@ Status DomainReader::settle_transforms(const YamlNode& host_node, const std::vec
   for (auto& rule : entry.rules) {
     SR_TRY(rules_.settle(transforms, rule));
     const bool shared = entry.host.wildcard && is_shared_suffix(entry.host.name.text());
-    if (!shared || !rule.terms.sets_headers()) continue;
+    if (!rule.terms.sets_headers()) continue;
+    if (entry.host.every) return yaml_.error(host_node, "every host would get the secret; name the hosts");
+    if (!shared) continue;
     return yaml_.error(host_node,
                        fmt::format("anyone can register a name below {}, and would get the secret", entry.host.text()));
   }
@@ -58,14 +60,15 @@ Status DomainReader::settle_transforms(const YamlNode& host_node, const std::vec
 
 Status DomainReader::domain(const YamlNode& node, std::vector<DomainEntry>& out, bool in_catalog) const {
   std::optional<HostPattern> pattern;
+  const auto accepted = in_catalog ? Wildcards::kOfSites : Wildcards::kOfSitesAndEveryHost;
   if (node.is_scalar()) {
-    SR_TRY(values_.host(node, pattern));
+    SR_TRY(values_.host(node, pattern, accepted));
     out.push_back({.host = std::move(*pattern), .position = node.position});
     return {};
   }
   if (!node.is_mapping()) return yaml_.wrong_type(node, "an item of domains", "a host or a mapping with 'host'");
   const YamlNode* host_node = ValueReader::key(node, "host");
-  const Status of_host = host_node == nullptr ? Status{} : values_.host(*host_node, pattern);
+  const Status of_host = host_node == nullptr ? Status{} : values_.host(*host_node, pattern, accepted);
   DomainEntry entry{.host = pattern.value_or(HostPattern{*base::HostName::parse("unset.invalid")}),
                     .position = node.position};
   std::vector<HeaderTransform> transforms;
@@ -85,6 +88,7 @@ Status DomainReader::domain(const YamlNode& node, std::vector<DomainEntry>& out,
   SR_TRY(of_host);
   SR_TRY(of_keys);
   if (host_node == nullptr) return yaml_.error(node, "an item of domains needs 'host'");
+  if (pattern->every && !entry.addresses.empty()) return yaml_.error(*host_node, kNotForEveryHost);
   SR_TRY(settle_transforms(*host_node, transforms, entry));
   if (!listed.empty() && entry.rules.empty()) entry.rules.push_back({.terms = {}, .position = entry.position});
   for (auto& rule : entry.rules) rule.terms.ports = listed;

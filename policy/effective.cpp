@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "policy/denials.h"
+#include "policy/host_pattern.h"
 #include "policy/optional_hosts.h"
 #include "policy/policy_data.h"
 
@@ -89,6 +91,21 @@ Json json_of(const EndpointRecord& endpoint) {
   return out;
 }
 
+Json json_of(const DenyRecord& denied) {
+  Json out;
+  out[denied.by_address ? "cidr" : "host"] = denied.pattern;
+  if (!denied.ports.empty()) out["ports"] = json_of(denied.ports);
+  if (denied.transport) out["protocol"] = *denied.transport == Transport::kUdp ? "udp" : "tcp";
+  if (denied.rule) out["rules"].push_back(json_of(denied.rule->terms));
+  return out;
+}
+
+bool allows_every_host(const Policy::Data& data) {
+  const auto is_every = [](const auto& entry) { return entry == kEveryHost; };
+  return std::ranges::any_of(data.records, is_every, &HostRecord::pattern) ||
+         std::ranges::any_of(data.endpoints, is_every, &EndpointRecord::name);
+}
+
 // Of names that are allowed: the others are none of an agent's business.
 std::vector<std::pair<std::string, const std::vector<base::IpAddress>*>> allowed_hosts(const Policy& policy) {
   std::vector<std::pair<std::string, const std::vector<base::IpAddress>*>> out;
@@ -102,7 +119,11 @@ std::vector<std::pair<std::string, const std::vector<base::IpAddress>*>> allowed
 
 std::string line_of(const Policy::Data& data, const HostRecord& record) {
   std::string out(record.pattern);
-  if (record.pattern.starts_with("*.")) out += fmt::format(" ({} and its subdomains)", record.pattern.substr(2));
+  if (record.pattern == kEveryHost) {
+    out += " (every public host)";
+  } else if (is_wildcard(record.pattern)) {
+    out += fmt::format(" ({} and its subdomains)", suffix_of(record.pattern));
+  }
   if (record.open) out += ": everything, http and https";
   out += '\n';
   for (const auto& rule : data.rules_of(record)) {
@@ -132,6 +153,7 @@ std::string effective_text(const Policy& policy) {
     out += fmt::format("{} has the address{}\n", name, texts);
   }
   if (!data.listed.empty()) out += "Private addresses that any of these names may have: " + ranges_text(data) + "\n";
+  out += denials_text(policy, false);
   out += unused_groups_text(policy);
   if (data.ech == EchMode::kDeny)
     out += "ech deny: TLS with Encrypted Client Hello is blocked unless it is inspected.\n";
@@ -155,6 +177,8 @@ std::string effective_json(const Policy& policy) {
   if (data.denied_names == DeniedNames::kNxdomain) out["denied_names"] = "nxdomain";
   for (const auto& record : data.records) add_items(data, record, out["domains"]);
   for (const auto& endpoint : data.endpoints) out["endpoints"].push_back(json_of(endpoint));
+  for (const auto& denied : data.denies.records()) out["deny"].push_back(json_of(denied));
+  if (allows_every_host(data)) out["allow_all_public"] = true;
   return out.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
 }
 

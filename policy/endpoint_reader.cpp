@@ -15,7 +15,7 @@ using base::Status;
 
 Status EndpointReader::host(const YamlNode& node, EndpointEntry& entry) const {
   std::optional<HostPattern> pattern;
-  SR_TRY(values_.host(node, pattern));
+  SR_TRY(values_.host(node, pattern, Wildcards::kOfSitesAndEveryHost));
   entry.host = std::move(*pattern);
   return {};
 }
@@ -30,6 +30,7 @@ Status EndpointReader::is_whole(const YamlNode& node, EndpointEntry& entry) cons
     return yaml_.error(node, "use 'txt' with 'host', not with 'cidr'");
   }
   if (by_address && !entry.addresses.empty()) return yaml_.error(node, "use 'addresses' with 'host', not with 'cidr'");
+  if (entry.host && entry.host->every && !entry.addresses.empty()) return yaml_.error(node, kNotForEveryHost);
   const bool listed = base::contains(entry.ports, base::kHttpPort) || base::contains(entry.ports, base::kHttpsPort);
   const bool web = entry.transport == Transport::kTcp && listed;
   if (!entry.host || !web) return {};

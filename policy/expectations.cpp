@@ -20,7 +20,7 @@ using base::Status;
 
 std::vector<std::string_view> reason_names() {
   std::vector<std::string_view> names;
-  for (int i = 0; i <= static_cast<int>(Reason::kUpstreamFailed); ++i) {
+  for (int i = 0; i <= static_cast<int>(Reason::kDeniedByPolicy); ++i) {
     names.push_back(to_string(static_cast<Reason>(i)));
   }
   return names;

@@ -59,7 +59,7 @@ std::string no_rule_sentence(const FlowFacts& facts) {
 
 std::string inspection_sentence(const Policy& policy, const FlowFacts& facts) {
   const auto& name = facts.phase == Phase::kTls ? facts.sni : facts.host;
-  const auto* record = name ? policy.data().record(policy.data().table.find(name->text())) : nullptr;
+  const auto* record = name ? policy.data().record(policy.data().find(*name)) : nullptr;
   const bool wanted = record != nullptr && record->inspect_wanted;
   return fmt::format("{} https to {}, but this gateway has no CA.",
                      wanted ? "The policy inspects" : "The rules need to inspect", subject(facts));
@@ -89,6 +89,20 @@ std::string private_sentence(const FlowFacts& facts, const Decision& decision) {
                      placeholders ? " for the whole policy" : "");
 }
 
+std::string denied_sentence(const FlowFacts& facts, const Decision& decision) {
+  const std::string place = base::shown(place_of(decision.rule));
+  if (decision.refused_address) {
+    return fmt::format("{} resolves to {}, which the policy denies ({}).", subject(facts),
+                       decision.refused_address->to_string(), place);
+  }
+  if (!decision.override_header.empty()) {
+    return fmt::format("The policy denies some requests to {} ({}), and the header {} can change the method or path.",
+                       subject(facts), place, decision.override_header);
+  }
+  const bool request = facts.phase == Phase::kHttp && facts.method;
+  return fmt::format("The policy denies {}{} ({}).", request ? "this request to " : "", subject(facts), place);
+}
+
 std::string special_sentence(const FlowFacts& facts) {
   const auto& name = facts.phase == Phase::kTls && facts.sni ? facts.sni : facts.host;
   return name ? never_forwarded_sentence(*name) : "This special-use name never resolves.";
@@ -101,11 +115,10 @@ std::string joined(std::span<const HeaderTransform> transforms, std::string Head
 }
 
 const HostRecord* matched_record(const Policy& policy, const Decision& decision) {
-  const bool wildcard = decision.matched_host.starts_with(kStar);
-  const auto name = decision.matched_host.substr(wildcard ? kStar.size() : 0);
-  const auto* entry = policy.data().table.entry(name);
-  if (entry == nullptr) return nullptr;
-  const auto index = wildcard ? entry->wildcard : entry->exact;
+  if (decision.reason == Reason::kDeniedByPolicy) return nullptr;
+  const auto* entry = policy.data().table.entry(suffix_of(decision.matched_host));
+  if (entry == nullptr || decision.matched_host.empty()) return nullptr;
+  const auto index = is_wildcard(decision.matched_host) ? entry->wildcard : entry->exact;
   return index == HostTable::kNone ? nullptr : &policy.data().records[index];
 }
 
@@ -201,6 +214,8 @@ std::string sentence(const Policy& policy, const FlowFacts& facts, const Decisio
       return host + " is allowed, but this connection uses Encrypted Client Hello and the policy says 'ech: deny'.";
     case Reason::kSpecialUseName:
       return special_sentence(facts);
+    case Reason::kDeniedByPolicy:
+      return denied_sentence(facts, decision);
     case Reason::kCertificateRefused:
       return host + " is allowed, but the client does not trust the gateway's CA.";
   }

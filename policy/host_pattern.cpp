@@ -104,8 +104,21 @@ std::string other_form(std::string_view text) {
 
 }  // namespace
 
-base::Result<HostPattern> parse_host_pattern(std::string_view text) {
+bool covers(std::string_view pattern, std::string_view name) {
+  if (pattern == kEveryHost) return true;
+  const auto suffix = suffix_of(pattern);
+  if (name == suffix) return true;
+  return is_wildcard(pattern) && name.ends_with(suffix) && name.size() > suffix.size() &&
+         name[name.size() - suffix.size() - 1] == '.';
+}
+
+HostPattern HostPattern::every_host() {
+  return {.name = *base::HostName::parse("invalid"), .wildcard = true, .every = true};
+}
+
+base::Result<HostPattern> parse_host_pattern(std::string_view text, Wildcards accepted) {
   if (text.find_first_not_of(" \t\n") == std::string_view::npos) return base::usage_error("is empty");
+  if (text == kEveryHost && accepted != Wildcards::kOfSites) return HostPattern::every_host();
   if (text == "*" || text == "*.") return base::usage_error("would allow every host; name the hosts");
   if (auto other = other_form(text); !other.empty()) return base::usage_error(std::move(other));
   const bool wildcard = text.starts_with("*.");
@@ -124,7 +137,7 @@ base::Result<HostPattern> parse_host_pattern(std::string_view text) {
     const auto quote = message.rfind("' ");
     return base::usage_error(quote == std::string::npos ? message : message.substr(quote + 2));
   }
-  if (wildcard && is_public_suffix(name->text())) {
+  if (wildcard && accepted != Wildcards::kAny && is_public_suffix(name->text())) {
     return base::usage_error("would allow every site under a public suffix; name the sites");
   }
   return HostPattern{std::move(*name), wildcard};

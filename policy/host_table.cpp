@@ -44,6 +44,7 @@ const HostTable::Slot* HostTable::probe(std::uint64_t hash, std::string_view nam
 }
 
 HostTable::Entry& HostTable::at(std::string_view name) {
+  if (name.empty()) return root_;
   const std::uint64_t hash = hash_of(name);
   const std::size_t mask = slots_.size() - 1;
   std::size_t i = hash & mask;
@@ -60,11 +61,13 @@ HostTable::Entry& HostTable::at(std::string_view name) {
 }
 
 const HostTable::Entry* HostTable::entry(std::string_view name) const {
+  if (name.empty()) return &root_;
   const Slot* slot = probe(hash_of(name), name);
   return slot == nullptr ? nullptr : &slot->entry;
 }
 
 std::string_view HostTable::text(std::string_view name, bool wildcard) const {
+  if (name.empty()) return kEveryHost;
   const Slot* slot = probe(hash_of(name), name);
   if (slot == nullptr) return {};
   const std::size_t extra = wildcard ? kStar.size() : 0;
@@ -97,6 +100,8 @@ HostTable::Found HostTable::find(std::string_view name) const {
     if (found.record == kNone) found.record = slot->entry.wildcard;
     if (found.endpoints == kNone) found.endpoints = slot->entry.endpoints_below;
   }
+  if (found.record == kNone) found.record = root_.wildcard;
+  if (found.endpoints == kNone) found.endpoints = root_.endpoints_below;
   return found;
 }
 

@@ -25,7 +25,7 @@ class HostTable {
   // `names`: how many different names there will be at most.
   explicit HostTable(std::size_t names = 0);
 
-  // The entry of `name`, made if there is none.
+  // The entry of `name`, made if there is none. An empty name is the root, above every other.
   [[nodiscard]] Entry& at(std::string_view name);
   // Once endpoints of names below another are entered: without it no name is looked for there.
   void look_for_endpoints_below() { has_endpoints_below_ = true; }
@@ -51,6 +51,7 @@ class HostTable {
   [[nodiscard]] const Slot* probe(std::uint64_t hash, std::string_view name) const;
 
   bool has_endpoints_below_ = false;
+  Entry root_;
   std::vector<Slot> slots_;  // a power of two, at most half full
   std::string names_;        // every name with "*." in front, which serves the text of both
 };

@@ -29,10 +29,10 @@ bool is_optional(const MergedHost& host) {
 }  // namespace
 
 MergedHost& Layers::host(const HostPattern& pattern, Origin origin) {
-  const auto known = by_pattern_.find({pattern.name.text(), pattern.wildcard});
+  const auto known = by_pattern_.find({pattern.suffix(), pattern.wildcard});
   if (known == by_pattern_.end()) {
     MergedHost& added = hosts_.emplace_back(MergedHost{.pattern = pattern, .origin = origin});
-    by_pattern_.emplace(Key{added.pattern.name.text(), added.pattern.wildcard}, &added);
+    by_pattern_.emplace(Key{added.pattern.suffix(), added.pattern.wildcard}, &added);
     return added;
   }
   MergedHost& found = *known->second;
@@ -142,12 +142,12 @@ void Layers::widen_optional_hosts() {
 
 // By the longest wildcard above that is not optional itself, and by those that are on the way to it.
 void Layers::widen(MergedHost& host) {
-  std::string_view above = host.pattern.name.text();
-  for (bool first = true; !above.empty(); first = false) {
+  std::string_view above = host.pattern.suffix();
+  for (bool first = true, last = above.empty(); !last; first = false) {
     const auto found = first && host.pattern.wildcard ? by_pattern_.end() : by_pattern_.find({above, true});
     if (found != by_pattern_.end() && !found->second->grants.empty()) {
       const MergedHost& wildcard = *found->second;
-      const bool last = !is_optional(wildcard);
+      const bool whole = !is_optional(wildcard);
       for (const auto& given : wildcard.grants) grant(host, given);
       add_missing(host.addresses, wildcard.addresses);
       for (const auto& listed : wildcard.service_addresses) add_service_addresses(host, listed);
@@ -161,8 +161,9 @@ void Layers::widen(MergedHost& host) {
         host.tls_origin = wildcard.tls_origin;
         host.tls_position = wildcard.tls_position;
       }
-      if (last) return;
+      if (whole) return;
     }
+    last = above.empty();
     const auto dot = above.find('.');
     above = dot == std::string_view::npos ? std::string_view{} : above.substr(dot + 1);
   }
@@ -212,6 +213,27 @@ void Layers::add_endpoint(EndpointEntry entry, std::uint32_t file) {
   endpoints_.push_back(std::move(record));
 }
 
+void Layers::add_deny(DenyEntry entry, std::uint32_t file) {
+  const auto same = [&](const MergedDeny& earlier) {
+    if (earlier.host.has_value() != entry.host.has_value()) return false;
+    return entry.host ? *earlier.host == *entry.host : earlier.range == entry.cidr;
+  };
+  if (entry.replace) std::erase_if(denies_, same);
+  if (entry.nothing) return;
+  MergedDeny denied{.host = std::move(entry.host),
+                    .range = entry.cidr,
+                    .transport = entry.transport,
+                    .ports = std::move(entry.ports),
+                    .origin = {file, entry.position.line}};
+  if (entry.rules.empty()) denies_.push_back(std::move(denied));
+  for (auto& rule : entry.rules) {
+    auto one = denied;
+    one.terms = std::make_shared<const RuleTerms>(std::move(rule.terms));
+    one.origin.line = rule.position.line;
+    denies_.push_back(std::move(one));
+  }
+}
+
 void Layers::add_addresses(const std::vector<AddressEntry>& entries, std::uint32_t file) {
   for (const auto& entry : entries) {
     if (std::ranges::find(addresses_, entry.range, &ListedRange::range) != addresses_.end()) continue;
@@ -225,6 +247,7 @@ base::Status Layers::add(PolicyDocument document, std::uint32_t file) {
   }
   for (auto& entry : document.domains) add_domain(std::move(entry), file);
   for (auto& entry : document.endpoints) add_endpoint(std::move(entry), file);
+  for (auto& entry : document.deny) add_deny(std::move(entry), file);
   add_addresses(document.addresses, file);
   for (auto& entry : document.hosts) {
     static_hosts_[entry.name.text()] = {std::move(entry.addresses), {file, entry.position.line}};

@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -59,6 +60,16 @@ struct ServiceUse {
   std::shared_ptr<const ServiceDocument> document{};
 };
 
+// One thing that `deny:` says.
+struct MergedDeny {
+  std::optional<HostPattern> host{};  // nothing: the range
+  base::Cidr range{};
+  std::optional<Transport> transport{};
+  base::PortRanges ports{};
+  std::shared_ptr<const RuleTerms> terms{};  // null: everything
+  Origin origin{};
+};
+
 class Layers {
  public:
   // Services first, then domains, as agent-sandbox does; then endpoints and the single settings. Later calls are later
@@ -75,6 +86,8 @@ class Layers {
   // For any listed name, each once.
   [[nodiscard]] std::vector<ListedRange>& addresses() { return addresses_; }
   [[nodiscard]] StaticHosts& static_hosts() { return static_hosts_; }
+  // Of every layer, in order. What one denies, another takes back only by `merge_mode: replace` of that host or range.
+  [[nodiscard]] const std::vector<MergedDeny>& denies() const { return denies_; }
   [[nodiscard]] Mode mode() const { return mode_; }
   [[nodiscard]] EchMode ech() const { return ech_; }
   [[nodiscard]] DeniedNames denied_names() const { return denied_names_; }
@@ -92,6 +105,7 @@ class Layers {
   void discard_service(std::string_view name);
   void add_domain(DomainEntry entry, std::uint32_t file);
   void add_endpoint(EndpointEntry entry, std::uint32_t file);
+  void add_deny(DenyEntry entry, std::uint32_t file);
 
   struct Key {
     std::string_view name;  // of the host that it leads to
@@ -107,6 +121,7 @@ class Layers {
   std::deque<MergedHost> hosts_;  // which never move, and whose patterns never change
   std::unordered_map<Key, MergedHost*, KeyHash> by_pattern_;
   std::vector<EndpointRecord> endpoints_;
+  std::vector<MergedDeny> denies_;
   std::vector<ListedRange> addresses_;
   StaticHosts static_hosts_;
   std::vector<ServiceUse> services_;

@@ -12,9 +12,11 @@ namespace soleroute::policy {
 inline constexpr std::string_view kObservedDetail = "passed: the policy's mode is observe";
 
 // Never what is wrong in itself: names that disagree, are missing or are none, and whatever is malformed. Nor names of
-// this network (single labels, .internal) that no entry lists.
+// this network (single labels, .internal) that no entry lists, nor what `deny:` has, nor a connection of which it may
+// deny some requests.
 [[nodiscard]] inline bool is_observed(const Policy& policy, const Decision& decision) {
-  if (policy.mode() != Mode::kObserve || decision.allowed() || decision.local_name) return false;
+  if (policy.mode() != Mode::kObserve || decision.allowed() || decision.local_name || decision.deny_pending)
+    return false;
   switch (decision.reason) {
     case Reason::kHostNotAllowed:
     case Reason::kHttpsNotPermitted:

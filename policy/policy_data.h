@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "base/ip_address.h"
+#include "policy/deny_table.h"
+#include "policy/host_pattern.h"
 #include "policy/host_table.h"
 #include "policy/policy.h"
 #include "policy/rule.h"
@@ -104,10 +106,13 @@ struct Policy::Data {
   std::vector<UnusedGroup> unused_groups;
   std::vector<std::vector<std::string>> alpn;  // of hosts, by HostRecord::alpn
   HostTable table;
+  DenyTable denies;
   Mode mode = Mode::kEnforce;
   EchMode ech = EchMode::kPass;
   DeniedNames denied_names = DeniedNames::kAddress;
 
+  // What is said of a name. "*" means no name of this network (single labels, .internal).
+  [[nodiscard]] HostTable::Found find(const base::HostName& name) const;
   [[nodiscard]] const HostRecord* record(const HostTable::Found& found) const {
     return found.record == HostTable::kNone ? nullptr : &records[found.record];
   }
@@ -119,6 +124,7 @@ struct Policy::Data {
   }
   // Without those of the whole policy, which come last.
   [[nodiscard]] std::span<const base::Cidr> own_addresses_of(const HostRecord& record) const {
+    if (record.pattern == kEveryHost) return {};
     const auto all = addresses_of(record);
     return all.first(all.size() - listed.size());
   }

@@ -5,8 +5,10 @@
 
 #include <array>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "policy/deny_reader.h"
 #include "policy/domain_reader.h"
 #include "policy/endpoint_reader.h"
 #include "policy/service_reader.h"
@@ -24,7 +26,13 @@ using base::Status;
 class PolicyReader {
  public:
   explicit PolicyReader(const SourceText& source)
-      : yaml_(source), values_(source), services_(source), domains_(source), endpoints_(source), hosts_(source) {}
+      : yaml_(source),
+        values_(source),
+        services_(source),
+        domains_(source),
+        endpoints_(source),
+        deny_(source),
+        hosts_(source) {}
 
   [[nodiscard]] Result<PolicyDocument> policy(const YamlNode& root) const;
 
@@ -33,12 +41,14 @@ class PolicyReader {
   [[nodiscard]] Status ech(const YamlNode& node, std::optional<EchMode>& out) const;
   [[nodiscard]] Status denied_names(const YamlNode& node, std::optional<DeniedNames>& out) const;
   [[nodiscard]] Status addresses(const YamlNode& node, std::vector<AddressEntry>& out) const;
+  [[nodiscard]] Status every_host_is_meant(const PolicyDocument& document, bool all_public) const;
 
   YamlReader yaml_;
   ValueReader values_;
   ServiceReader services_;
   DomainReader domains_;
   EndpointReader endpoints_;
+  DenyReader deny_;
   StaticHostReader hosts_;
 };
 
@@ -72,20 +82,45 @@ Status PolicyReader::addresses(const YamlNode& node, std::vector<AddressEntry>& 
   });
 }
 
+// "*" is never written by mistake: it needs a second line that says the same, and that can be searched for.
+Status PolicyReader::every_host_is_meant(const PolicyDocument& document, bool all_public) const {
+  constexpr std::string_view kUnmeant =
+      "'*' would allow every host; name the hosts, or mean it: 'allow_all_public: true' beside this list";
+  Status first;
+  const auto is_unmeant = [&](Position position) {
+    Status wrong = yaml_.error(position, kUnmeant);
+    if (first) first = std::move(wrong);
+  };
+  if (all_public) return first;
+  for (const auto& entry : document.domains) {
+    if (entry.host.every) is_unmeant(entry.position);
+  }
+  for (const auto& entry : document.endpoints) {
+    if (entry.host && entry.host->every) is_unmeant(entry.position);
+  }
+  return first;
+}
+
 Result<PolicyDocument> PolicyReader::policy(const YamlNode& root) const {
   PolicyDocument document;
   if (root.is_null()) return document;
-  const std::array<YamlReader::Key, 8> known{{
+  bool all_public = false;
+  const std::array<YamlReader::Key, 10> known{{
       {"services", [&](const YamlNode& value) { return services_.services(value, document.services); }},
       {"domains", [&](const YamlNode& value) { return domains_.domains(value, document.domains, false); }},
       {"endpoints", [&](const YamlNode& value) { return endpoints_.endpoints(value, document.endpoints); }},
+      {"deny", [&](const YamlNode& value) { return deny_.deny(value, document.deny); }},
       {"mode", [&](const YamlNode& value) { return mode(value, document.mode); }},
       {"ech", [&](const YamlNode& value) { return ech(value, document.ech); }},
       {"denied_names", [&](const YamlNode& value) { return denied_names(value, document.denied_names); }},
       {"addresses", [&](const YamlNode& value) { return addresses(value, document.addresses); }},
       {"hosts", [&](const YamlNode& value) { return hosts_.hosts(value, document.hosts); }},
+      {"allow_all_public", [&](const YamlNode& value) { return values_.flag(value, "allow_all_public", all_public); }},
   }};
-  SR_TRY(yaml_.keys(root, "a policy", known));
+  const Status of_keys = yaml_.keys(root, "a policy", known);
+  const Status of_every_host = every_host_is_meant(document, all_public);
+  SR_TRY(of_keys);
+  SR_TRY(of_every_host);
   return document;
 }
 

@@ -62,6 +62,18 @@ struct EndpointEntry {
   bool txt = false;  // TXT records of the host too
 };
 
+// What `deny:` takes away, whatever else allows it.
+struct DenyEntry {
+  std::optional<HostPattern> host;
+  base::Cidr cidr{};                     // if there is no host
+  std::optional<Transport> transport{};  // nothing: every one
+  base::PortRanges ports{};              // sorted, apart; empty: every port
+  std::vector<LocatedRule> rules{};      // of a host; empty: everything
+  Position position{};
+  bool replace = false;
+  bool nothing = false;  // with `replace`: what earlier entries denied is not denied any more
+};
+
 // A non-public range that any listed name may resolve to.
 struct AddressEntry {
   base::Cidr range;
@@ -82,6 +94,7 @@ struct PolicyDocument {
   std::vector<ServiceEntry> services;
   std::vector<DomainEntry> domains;
   std::vector<EndpointEntry> endpoints;
+  std::vector<DenyEntry> deny;
   std::vector<AddressEntry> addresses;
   std::vector<StaticHost> hosts;
   std::optional<Mode> mode;

@@ -193,6 +193,16 @@ std::optional<QueryParameters> parse_query(std::string_view query) {
   return parameters;
 }
 
+std::string decoded_whole(std::string_view text) {
+  std::string now(text);
+  for (int round = 0; round <= kMaxDecodings; ++round) {
+    std::string next = decoded_once(folded(now));
+    if (next == now) break;
+    now = std::move(next);
+  }
+  return now;
+}
+
 RequestTarget parse_target(std::string_view target) {
   if (target.find('#') != std::string_view::npos) return {};  // a fragment is never sent
   const auto mark = target.find('?');

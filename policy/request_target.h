@@ -28,6 +28,10 @@ using QueryParameters = std::vector<std::pair<std::string, std::string>>;
 // ill-formed or there are too many parameters.
 [[nodiscard]] std::optional<QueryParameters> parse_query(std::string_view query);
 
+// Percent-encoding and look-alikes of ASCII characters decoded as often as any server does, which need not be
+// well-formed.
+[[nodiscard]] std::string decoded_whole(std::string_view text);
+
 struct RequestTarget {
   std::optional<std::string> path;
   std::optional<QueryParameters> query;

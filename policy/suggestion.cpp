@@ -8,6 +8,7 @@
 #include "base/web_ports.h"
 #include "policy/address_class.h"
 #include "policy/explanation.h"
+#include "policy/host_pattern.h"
 #include "policy/host_ports.h"
 #include "policy/optional_hosts.h"
 #include "policy/policy_data.h"
@@ -58,7 +59,7 @@ std::string placeholders_for_all(const base::IpAddress& address) {
 }
 
 const HostRecord* record_for(const Policy& policy, const base::HostName& name) {
-  return policy.data().record(policy.data().table.find(name.text()));
+  return policy.data().record(policy.data().find(name));
 }
 
 std::string whole_host(const base::HostName& name) {
@@ -74,7 +75,7 @@ std::string domain(std::string_view pattern, std::string_view terms, std::string
 // that wildcard's addresses.
 std::string uninspected(const Policy& policy, const base::HostName& name, const HostRecord* record) {
   const auto own = record == nullptr ? std::span<const base::Cidr>{} : policy.data().own_addresses_of(*record);
-  if (record != nullptr && record->sets_headers) return {};
+  if (record != nullptr && (record->sets_headers || record->pattern == kEveryHost)) return {};
   std::string terms = "tls: passthrough";
   if (!own.empty()) terms += fmt::format(", addresses: {}", ranges_text(own));
   return domain(name.text(), terms, "  # everything on this host, not inspected");
@@ -114,7 +115,7 @@ std::string request_rule(const HostRecord& record, const FlowFacts& facts) {
 std::string port_of_domain(const Policy& policy, const base::HostName& name, const FlowFacts& facts) {
   const bool web = facts.phase == Phase::kHttp || facts.phase == Phase::kTls;
   const HostRecord* record = web && facts.transport == Transport::kTcp ? record_for(policy, name) : nullptr;
-  if (record == nullptr || base::is_web_port(facts.port) || facts.port == 0) return {};
+  if (record == nullptr || record->pattern == kEveryHost || base::is_web_port(facts.port) || facts.port == 0) return {};
   if (record->open) return domain(record->pattern, fmt::format("ports: [{}]", facts.port));
   if (facts.scheme == Scheme::kHttp && facts.method) return request_rule(*record, facts);
   return domain(record->pattern, fmt::format("ports: [{}], rules: [{{schemes: [{}]}}]", facts.port,
@@ -162,9 +163,17 @@ bool is_web_flow(const FlowFacts& facts) {
          (facts.scheme == Scheme::kHttp && facts.phase == Phase::kHttp ? base::kHttpPort : base::kHttpsPort);
 }
 
+// A name of its own, with all that "*" says of it.
+std::string host_below_every(const HostRecord& every, const base::HostName& name, std::string_view addresses) {
+  const bool plain = every.open && !every.txt && !every.names_ports && !every.inspect_wanted;
+  return plain ? domain(name.text(), addresses) : std::string{};
+}
+
 // An entry with addresses and no rules would admit everything, so one of the host's own rules is said again.
-std::string host_at(const Policy& policy, const HostRecord& record, const base::IpAddress& address) {
+std::string host_at(const Policy& policy, const HostRecord& record, const base::HostName& name,
+                    const base::IpAddress& address) {
   const std::string addresses = listed(address).substr(std::string_view(", ").size());
+  if (record.pattern == kEveryHost) return host_below_every(record, name, addresses);
   if (record.open) return domain(record.pattern, addresses);
   for (const auto& rule : policy.data().rules_of(record)) {
     const std::string written = to_yaml(rule.terms);
@@ -177,7 +186,7 @@ std::string host_at(const Policy& policy, const HostRecord& record, const base::
 
 // Of a name that only endpoints are about, where it is not known which of them is meant: all of their ports.
 std::string endpoints_at(const Policy& policy, const base::HostName& name, const base::IpAddress& address) {
-  const auto found = policy.data().table.find(name.text());
+  const auto found = policy.data().find(name);
   if (found.endpoints == HostTable::kNone) return {};
   base::PortRanges ports;
   for (const auto index : policy.data().groups[found.endpoints].endpoints) {
@@ -212,13 +221,10 @@ std::string private_address(const Policy& policy, const FlowFacts& facts, const 
   if (facts.phase != Phase::kDns && !is_web_flow(facts) && !on_listed_port) {
     return named_endpoint(*name, facts.port, facts.transport, listed(*address));
   }
-  return record != nullptr ? host_at(policy, *record, *address) : endpoints_at(policy, *name, *address);
+  return record != nullptr ? host_at(policy, *record, *name, *address) : endpoints_at(policy, *name, *address);
 }
 
-}  // namespace
-
-std::string how_to_allow(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
-  if (decision.allowed()) return {};
+std::string lines_for(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
   const base::HostName* name = name_of(facts);
   if (decision.reason == Reason::kEndpointNotAllowed) return destination_endpoint(policy, facts);
   if (facts.phase == Phase::kPacket)
@@ -228,6 +234,9 @@ std::string how_to_allow(const Policy& policy, const FlowFacts& facts, const Dec
     return fmt::format("services:\n  - {{name: {}, optional: [{}]}}\n", use->service, use->group);
   }
   const HostRecord* record = record_for(policy, *name);
+  const bool every = record != nullptr && record->pattern == kEveryHost;  // a line for it would need a second one
+  if (every && decision.reason != Reason::kPrivateAddress) return {};
+  if (decision.deny_pending && decision.reason == Reason::kInspectionNeeded) return {};
   switch (decision.reason) {
     case Reason::kHostNotAllowed:
       return unknown_host(*name, facts, decision);
@@ -244,6 +253,15 @@ std::string how_to_allow(const Policy& policy, const FlowFacts& facts, const Dec
     default:
       return {};  // nothing a policy says would help
   }
+}
+
+}  // namespace
+
+std::string how_to_allow(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
+  if (decision.allowed()) return {};
+  auto lines = lines_for(policy, facts, decision);
+  // An endpoint is not read, so an entry that denies some requests would deny all of it.
+  return decision.denies_some && lines.starts_with("endpoints:") ? std::string{} : lines;
 }
 
 }  // namespace soleroute::policy

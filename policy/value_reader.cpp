@@ -20,9 +20,9 @@ const YamlNode* ValueReader::key(const YamlNode& mapping, std::string_view name)
   return nullptr;
 }
 
-Status ValueReader::host(const YamlNode& node, std::optional<HostPattern>& out) const {
+Status ValueReader::host(const YamlNode& node, std::optional<HostPattern>& out, Wildcards accepted) const {
   SR_LET(text, yaml_.text(node, "a host"));
-  auto pattern = parse_host_pattern(*text);
+  auto pattern = parse_host_pattern(*text, accepted);
   if (!pattern) {
     return yaml_.error(node, fmt::format("'{}' {}{}", base::shown(text->substr(0, 80)), pattern.error().message,
                                          node.quoted ? "" : spelling_hint(*text)));

@@ -14,6 +14,8 @@
 
 namespace soleroute::policy {
 
+inline constexpr std::string_view kNotForEveryHost = "'*' means public addresses; list private ones host by host";
+
 class ValueReader {
  public:
   explicit ValueReader(const SourceText& source) : yaml_(source) {}
@@ -21,7 +23,8 @@ class ValueReader {
   // The value of a key; null: the mapping does not have it.
   [[nodiscard]] static const YamlNode* key(const YamlNode& mapping, std::string_view name);
 
-  [[nodiscard]] base::Status host(const YamlNode& node, std::optional<HostPattern>& out) const;
+  [[nodiscard]] base::Status host(const YamlNode& node, std::optional<HostPattern>& out,
+                                  Wildcards accepted = Wildcards::kOfSites) const;
   [[nodiscard]] base::Status merge_mode(const YamlNode& node, bool& replace) const;
   [[nodiscard]] base::Status flag(const YamlNode& node, std::string_view what, bool& out) const;
   [[nodiscard]] base::Status cidr(const YamlNode& node, std::string_view what, base::Cidr& out) const;

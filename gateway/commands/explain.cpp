@@ -11,6 +11,7 @@
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ranges>
 
 #include "base/standard_error.h"
@@ -114,14 +115,25 @@ std::string list_of(const std::vector<base::IpAddress>& addresses) {
 }
 
 // Turns an allowed decision into a denial where the name has private addresses alone that the policy does not list.
-Resolution resolve(const ExplainOptions& options, const PreparedQuery& question, Decision& decision) {
+Resolution resolve(const ExplainOptions& options, const policy::Policy& policy, const PreparedQuery& question,
+                   Decision& decision) {
   if (!options.addresses_of || !decision.allowed() || !question.facts().host) return {};
   if (is_host_service(question, decision)) return {};
   const auto& fixed = decision.static_addresses;
   const auto found = fixed.empty() ? options.addresses_of(question.host())
                                    : base::Result<std::vector<base::IpAddress>>({fixed.begin(), fixed.end()});
   if (!found) return {fmt::format("{}\n", found.error().message), true};
+  std::optional<Decision> denied;
+  const auto is_denied = [&](const base::IpAddress& address) {
+    auto facts = question.facts();
+    facts.dialled = address;
+    auto judged = policy.decide(facts);
+    if (judged.reason != policy::Reason::kDeniedByPolicy) return false;
+    denied = judged;
+    return true;
+  };
   const auto usable = [&](const base::IpAddress& address) {
+    if (is_denied(address)) return false;
     return policy::may_dial(address, decision.permitted_addresses) ||
            policy::may_dial_static(address, decision.static_addresses);
   };
@@ -129,6 +141,10 @@ Resolution resolve(const ExplainOptions& options, const PreparedQuery& question,
                              fixed.empty() ? "on this machine" : "(hosts: in the policy)"),
                  true};
   if (std::ranges::any_of(*found, usable)) return out;
+  if (denied) {
+    decision = *denied;
+    return out;
+  }
   const auto refused = std::ranges::find_if_not(*found, policy::is_never_suggested);
   decision.action = policy::Action::kDeny;
   decision.reason = policy::Reason::kPrivateAddress;
@@ -183,7 +199,7 @@ std::string answer(const ExplainOptions& options, const policy::Policy& policy, 
   PreparedQuery question(asked);
   auto decision = question.ask(policy);
   if (is_for_the_gateway(question)) decision = {.action = policy::Action::kAllow, .reason = policy::Reason::kAllowed};
-  const auto resolution = resolve(options, question, decision);
+  const auto resolution = resolve(options, policy, question, decision);
   if (!decision.allowed()) exit_code = std::max(exit_code, kExitNo);
   if (options.format == ExplainFormat::kJson) return as_json(policy, asked, question, decision);
   return as_text(policy, asked, question, decision, resolution);

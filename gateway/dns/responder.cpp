@@ -14,6 +14,7 @@
 #include "gateway/dns/reply_data.h"
 #include "gateway/net/own_address.h"
 #include "policy/address_class.h"
+#include "policy/host_pattern.h"
 #include "policy/host_service.h"
 #include "policy/observe.h"
 #include "policy/special_names.h"
@@ -127,7 +128,9 @@ std::variant<Message, PendingLookup> Responder::decide(const ClientQuery& asked,
   question.decision = question.policy->decide(facts);
   const auto& decision = question.decision;
   if (!policy::may_pass(*question.policy, decision)) {
-    if (auto reply = if_completed(asked, question)) return std::move(*reply);
+    const bool exception = decision.reason == policy::Reason::kDeniedByPolicy;  // a person wrote this very name
+    auto reply = exception ? std::nullopt : if_completed(asked, question);
+    if (reply) return std::move(*reply);
     return denied(asked, name, decision);
   }
   if (!decision.allowed()) {
@@ -448,7 +451,7 @@ void Responder::log_allowed(const PendingLookup& question, std::string_view deta
   record.detail = type_detail(question.query.question.type);
   audit::set_passed(record, question.decision);
   if (!detail.empty()) record.detail += fmt::format(", {}", detail);
-  if (record.matched_host.starts_with("*.") && has_long_label(question.name)) {
+  if (policy::is_wildcard(record.matched_host) && has_long_label(question.name)) {
     record.detail += ", long label under a wildcard: data in names?";
   }
   if (record.allowed) log_.decision(record);

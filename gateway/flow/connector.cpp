@@ -151,6 +151,7 @@ DialRequest dial_request(const policy::Decision& decision, base::HostName name, 
   request.client = client;
   request.host_service = policy::is_host_service(decision, request.name.text());
   request.allowed = decision.allowed();
+  if (decision.denied_addresses != nullptr) request.denied = decision.denied_addresses->shared_from_this();
   return request;
 }
 
@@ -182,12 +183,14 @@ std::expected<base::Endpoint, DialFailure> Connector::host_service(const base::E
   return base::Endpoint{same == host_.addresses.end() ? host_.addresses.front() : *same, asked.port};
 }
 
-std::optional<DialFailure> Connector::refused(const policy::Decision& decision, const base::IpAddress& address) {
+std::optional<DialFailure> Connector::refused(const policy::Decision& decision, const base::Endpoint& to,
+                                              policy::Transport transport) {
+  const auto& address = to.address;
   const auto range = base::Cidr::parse(decision.matched_host);
   std::vector<base::Cidr> permitted(decision.permitted_addresses.begin(), decision.permitted_addresses.end());
   if (range) permitted.push_back(*range);
   const auto may = may_dial(address, permitted);
-  if (may.value_or(false)) return std::nullopt;
+  if (may.value_or(false)) return denied(decision.denied_addresses, decision.matched_host, to, transport);
   if (!may) return DialFailure{policy::Reason::kUpstreamFailed, may.error().message};
   DialFailure failure{policy::Reason::kPrivateAddress, address.to_string() +
                                                            " is a private address, or one of the "
@@ -257,6 +260,15 @@ asio::awaitable<Outcome> Connector::dial_all(std::vector<base::IpAddress> addres
 // The kernel is asked about those that would be tried, not about all that a name has.
 std::expected<std::vector<base::IpAddress>, DialFailure> Connector::to_be_tried(std::vector<base::IpAddress> found,
                                                                                 const DialRequest& request) {
+  std::optional<DialFailure> by_policy;
+  std::erase_if(found, [&](const auto& address) {
+    const base::Endpoint remote{address, request.port};
+    auto failure = denied(request.denied.get(), request.name.text(), remote, policy::Transport::kTcp);
+    const bool is_denied = failure.has_value();
+    if (is_denied && !by_policy) by_policy = std::move(failure);
+    return is_denied;
+  });
+  if (found.empty() && by_policy) return std::unexpected(std::move(*by_policy));
   const base::IpAddress first = to_be_listed(found);
   std::erase_if(found, [&](const auto& address) { return !is_permitted(address, request.permitted, request.fixed); });
   found.resize(std::min(found.size(), kMaxAddresses));
@@ -275,6 +287,22 @@ std::expected<std::vector<base::IpAddress>, DialFailure> Connector::to_be_tried(
   if (policy::placeholder_range(first)) failure.message += fmt::format(": {}", policy::kPlaceholderResolver);
   failure.refused_address = resolver_.nat64()->meant(first).value_or(first);
   return std::unexpected(std::move(failure));
+}
+
+std::optional<DialFailure> Connector::denied(const policy::DeniedAddresses* denied, std::string_view subject,
+                                             const base::Endpoint& remote, policy::Transport transport) const {
+  if (denied == nullptr) return std::nullopt;
+  auto meant = resolver_.nat64()->beyond(remote.address);
+  meant.push_back(remote.address);
+  for (const auto& address : meant) {
+    const auto found = denied->find(address, remote.port, transport);
+    if (!found) continue;
+    DialFailure failure{policy::Reason::kDeniedByPolicy,
+                        fmt::format("{} resolves to {}, which {} denies", subject, address.to_string(), found->place)};
+    failure.refused_address = address;
+    return failure;
+  }
+  return std::nullopt;
 }
 
 // By the policy alone, wherever a translator of this network takes it.

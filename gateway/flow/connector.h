@@ -28,6 +28,7 @@
 #include "gateway/net/stream.h"
 #include "gateway/netlink/local_routes.h"
 #include "policy/decision.h"
+#include "policy/deny_table.h"
 
 namespace soleroute::gateway::flow {
 
@@ -40,10 +41,12 @@ struct DialRequest {
   std::optional<base::IpAddress> preferred;
   // Written as soon as the connection stands, for the caller that has it already; borrowed until the dial is over.
   std::span<const std::byte> first_bytes{};
-  base::IpAddress client{};            // whose look-ups and descriptors this costs
-  bool host_service = false;           // the policy lists `name` as the machine's own (policy/host_service.h)
-  bool allowed = true;                 // by an entry; false: observe mode lets it pass, if it is public
-  bool in_clear = false;               // requests of HTTP without TLS: an upstream proxy forwards them itself
+  base::IpAddress client{};   // whose look-ups and descriptors this costs
+  bool host_service = false;  // the policy lists `name` as the machine's own (policy/host_service.h)
+  bool allowed = true;        // by an entry; false: observe mode lets it pass, if it is public
+  bool in_clear = false;      // requests of HTTP without TLS: an upstream proxy forwards them itself
+  // Addresses that the policy denies; null: none.
+  std::shared_ptr<const policy::DeniedAddresses> denied{};
   std::span<const base::Cidr> only{};  // if not empty: no other addresses are dialled; borrowed likewise
 };
 
@@ -56,10 +59,10 @@ enum class DialFault : std::uint8_t { kOther, kName, kRefused, kUnroutable, kTim
 
 // Why a dial failed, as the log and the client are told.
 struct DialFailure {
-  policy::Reason reason = policy::Reason::kUpstreamFailed;  // or kPrivateAddress, kTimedOut
+  policy::Reason reason = policy::Reason::kUpstreamFailed;  // or kPrivateAddress, kDeniedByPolicy, kTimedOut
   std::string message;                                      // "example.com: no address", "connect to …: refused"
   DialFault fault = DialFault::kOther;
-  std::optional<base::IpAddress> refused_address{};  // with kPrivateAddress: one of the name's
+  std::optional<base::IpAddress> refused_address{};  // with kPrivateAddress and kDeniedByPolicy: one of the name's
 };
 [[nodiscard]] std::unexpected<DialFailure> dial_failed(policy::Reason reason, std::string message,
                                                        DialFault fault = DialFault::kOther);
@@ -115,7 +118,8 @@ class Connector {
   [[nodiscard]] std::expected<base::Endpoint, DialFailure> host_service(const base::Endpoint& asked) const;
   // Why the very address may not be sent to that an `endpoints:` entry allows, by name or by its range; nothing: it
   // may.
-  [[nodiscard]] std::optional<DialFailure> refused(const policy::Decision& decision, const base::IpAddress& address);
+  [[nodiscard]] std::optional<DialFailure> refused(const policy::Decision& decision, const base::Endpoint& to,
+                                                   policy::Transport transport);
   // What else is opened for a client; null: no limit.
   [[nodiscard]] net::DescriptorBudget* descriptors() const { return descriptors_; }
   // What a NAT64 translator makes of an address of a configured prefix.
@@ -131,6 +135,9 @@ class Connector {
   [[nodiscard]] bool is_permitted(const base::IpAddress& address, std::span<const base::Cidr> permitted,
                                   std::span<const base::IpAddress> fixed) const;
   [[nodiscard]] base::Result<bool> is_here(const base::IpAddress& dialled);
+  // What the policy's `deny:` says of an address, wherever a translator of this network takes it. Nothing: nothing.
+  [[nodiscard]] std::optional<DialFailure> denied(const policy::DeniedAddresses* denied, std::string_view subject,
+                                                  const base::Endpoint& remote, policy::Transport transport) const;
   // Those of `found`, in order, that may be tried; why not, if there are none.
   [[nodiscard]] std::expected<std::vector<base::IpAddress>, DialFailure> to_be_tried(std::vector<base::IpAddress> found,
                                                                                      const DialRequest& request);

@@ -29,7 +29,7 @@ std::string_view proxy_error(policy::Reason reason) {
 
 std::string_view proxy_error(const flow::DialFailure& failure) {
   using flow::DialFault;
-  if (failure.reason == policy::Reason::kPrivateAddress) return proxy_error(failure.reason);
+  if (policy::is_refused_address(failure.reason)) return proxy_error(failure.reason);
   switch (failure.fault) {
     case DialFault::kName:
       return "dns_error";

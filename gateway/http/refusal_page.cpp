@@ -49,7 +49,7 @@ int upstream_status(policy::Reason reason) {
 Page dial_failure_page(const policy::Policy& policy, const policy::FlowFacts& facts, const policy::Decision& decision,
                        const std::string& host, const flow::DialFailure& failure, PageForm form) {
   const int status = upstream_status(failure.reason);
-  if (failure.reason == policy::Reason::kPrivateAddress) return refusal_page(policy, facts, decision, status, form);
+  if (policy::is_refused_address(failure.reason)) return refusal_page(policy, facts, decision, status, form);
   const UpstreamFault fault{failure.reason, proxy_error(failure), host, failure.message};
   return upstream_page(status, fault, form.body);
 }

@@ -90,7 +90,8 @@ policy::Decision RequestFlow::ask(const policy::Policy& policy) const {
   facts.phase = policy::Phase::kConnect;
   facts.original_destination = base::Endpoint{*facts_.host_address, facts_.port};
   const auto as_endpoint = policy.decide(facts);
-  return as_endpoint.allowed() ? as_endpoint : decision;
+  const bool says_more = as_endpoint.allowed() || as_endpoint.reason == Reason::kDeniedByPolicy;
+  return says_more ? as_endpoint : decision;
 }
 
 // Whatever is asked for, the denied name and this port were meant.
@@ -162,6 +163,10 @@ Page RequestFlow::fault(const Fault& fault) {
 Page RequestFlow::dial_failed(const flow::DialFailure& failure) {
   upstream_failed_ = true;
   if (decision_.allowed()) decision_.refused_address = failure.refused_address;  // of others, agents are told nothing
+  if (failure.reason == Reason::kDeniedByPolicy) {  // the entry that denies the address, for the page
+    facts_.dialled = failure.refused_address;
+    decision_ = policy_->decide(facts_);
+  }
   deny(failure.reason, failure.message);
   Page page = dial_failure_page(*policy_, facts_, decision_, record_.host, failure, form_);
   record_.status = page.status;
@@ -218,6 +223,7 @@ void RequestFlow::await_next() {
   facts_.method.reset();
   facts_.target.reset();
   facts_.overrides = {};
+  facts_.dialled.reset();
 }
 
 bool RequestFlow::still_allowed(const policy::Policy& policy) const {

@@ -53,6 +53,7 @@ EndpointQuery::Answer EndpointQuery::ask(const policy::Policy& policy) const {
     answer.decision = policy.decide(asked);
     if (const auto* name = std::exchange(answer.decision.endpoint_name, nullptr)) answer.name = *name;
     if (answer.decision.allowed() || !to_host) return answer;
+    if (answer.decision.reason == policy::Reason::kDeniedByPolicy) return answer;
   }
   // The address says nothing then: each name it stood in for is asked about as if it had been named.
   asked.phase = policy::Phase::kConnect;
@@ -64,6 +65,7 @@ EndpointQuery::Answer EndpointQuery::ask(const policy::Policy& policy) const {
     if (answer.decision.allowed() && endpoint) return answer;
   }
   answer.decision.action = policy::Action::kDeny;
+  if (answer.decision.reason == policy::Reason::kDeniedByPolicy) return answer;
   answer.decision.reason = policy::Reason::kEndpointNotAllowed;
   answer.name.reset();
   return answer;

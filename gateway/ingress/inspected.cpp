@@ -149,7 +149,7 @@ asio::awaitable<Accepted> accept(flow::Context& context, std::unique_ptr<net::St
 
 // What the log says of it, as the client is told.
 flow::DialFailure failure_of(const flow::Refusal& refusal) {
-  if (refusal.reason != Reason::kPrivateAddress) {
+  if (!refusal.refused_address) {
     return {Reason::kUpstreamFailed, "this connection was refused before the policy allowed the host: connect again"};
   }
   flow::DialFailure failure{refusal.reason, refusal.detail};

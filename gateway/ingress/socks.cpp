@@ -100,7 +100,7 @@ std::string socks_reply(SocksReply reply) {
 }
 
 SocksReply socks_reply_to(const flow::DialFailure& failure) {
-  if (failure.reason == Reason::kPrivateAddress) return SocksReply::kNotAllowed;
+  if (policy::is_refused_address(failure.reason)) return SocksReply::kNotAllowed;
   if (failure.fault == flow::DialFault::kRefused) return SocksReply::kRefused;
   return failure.fault == flow::DialFault::kLimit ? SocksReply::kFailed : SocksReply::kHostUnreachable;
 }

@@ -160,8 +160,8 @@ using OriginOrRefusal = std::expected<std::unique_ptr<net::Stream>, flow::Refusa
 
 // Dials, and tells the log of a success.
 asio::awaitable<OriginOrRefusal> dial_origin(flow::Context& context, flow::ClientConnection& client,
-                                             const TlsQuery& query, const policy::Decision& decision,
-                                             std::span<const std::byte> read) {
+                                             const TlsQuery& query, const policy::Policy& policy,
+                                             const policy::Decision& decision, std::span<const std::byte> read) {
   auto request = flow::dial_request(decision, *query.sni, query.port, query.client);
   request.preferred = client.original_destination.address;
   request.first_bytes = read;
@@ -176,6 +176,13 @@ asio::awaitable<OriginOrRefusal> dial_origin(flow::Context& context, flow::Clien
   refusal.reason = dialled.error().reason;
   refusal.detail = dialled.error().message;
   refusal.refused_address = dialled.error().refused_address;
+  if (refusal.reason == Reason::kDeniedByPolicy) {
+    auto facts = query.facts();
+    facts.dialled = refusal.refused_address;
+    const auto denied = policy.decide(facts);
+    refusal.matched_host = denied.matched_host;
+    refusal.rule = denied.rule;
+  }
   co_return std::unexpected(std::move(refusal));
 }
 
@@ -204,7 +211,7 @@ asio::awaitable<std::optional<Admitted>> admit(flow::Context& context, flow::Cli
   const policy::Decision no_endpoint{.reason = Reason::kEndpointNotAllowed};
   const auto decision = denied_port ? no_endpoint : require_ca(context, snapshot->decide(query.facts(authority)));
   const bool by_policy = denied_port || decision.reason == Reason::kHostNotAllowed ||
-                         decision.reason == Reason::kHttpsNotPermitted ||
+                         decision.reason == Reason::kHttpsNotPermitted || decision.reason == Reason::kDeniedByPolicy ||
                          decision.reason == Reason::kEndpointNotAllowed;
   // The gateway answers for itself, whatever the policy says of the name.
   const bool ours =
@@ -232,11 +239,11 @@ asio::awaitable<std::optional<Admitted>> admit(flow::Context& context, flow::Cli
   }
   const bool inspected = decision.allowed() && decision.treatment == policy::Treatment::kInspect;
   if (inspected) co_return terminated(client, std::move(*hello), snapshot, std::nullopt);
-  auto origin = co_await dial_origin(context, client, query, decision, read);
+  auto origin = co_await dial_origin(context, client, query, *snapshot, decision, read);
   if (origin) co_return Admitted{std::move(*origin), std::move(query)};
   flow::Refusal refusal = std::move(origin.error());
   // The policy's own refusal, and the line that lifts it: worth a page.
-  const bool page = refusal.reason == Reason::kPrivateAddress && context.inspection;
+  const bool page = policy::is_refused_address(refusal.reason) && context.inspection;
   if (page) co_return terminated(client, std::move(*hello), snapshot, std::move(refusal));
   ++context.counters.upstream_failures;
   co_await refuse_with_alert(context, client, std::move(refusal), Alert::kInternalError);

@@ -21,7 +21,7 @@ policy::FlowFacts UdpQuery::facts() const {
 policy::Decision UdpQuery::ask(const policy::Policy& policy) const {
   auto asked = facts();
   auto decision = policy.decide(asked);
-  if (decision.allowed() || !to_host) return decision;
+  if (decision.allowed() || !to_host || decision.reason == policy::Reason::kDeniedByPolicy) return decision;
   asked.phase = policy::Phase::kConnect;
   for (const auto& name : policy::host_service_names()) {
     asked.host = name;
@@ -52,7 +52,7 @@ std::expected<base::Endpoint, flow::DialFailure> to_dial(const flow::Context& co
   if (!decision.allowed()) return flow::dial_failed(decision.reason, {});
   if (policy::is_host_service(decision, decision.matched_host))
     return context.connector.host_service(query.destination);
-  if (auto refused = context.connector.refused(decision, query.destination.address)) {
+  if (auto refused = context.connector.refused(decision, query.destination, policy::Transport::kUdp)) {
     return std::unexpected(std::move(*refused));
   }
   return query.destination;

@@ -45,6 +45,7 @@ constexpr std::array kWords{
     Words{Reason::kEchNotPermitted, "the policy forbids encrypted ClientHello (ech: deny)"},
     Words{Reason::kSpecialUseName, "a special-use name, which no host has"},
     Words{Reason::kCertificateRefused, "the client does not trust the gateway's CA"},
+    Words{Reason::kDeniedByPolicy, "the policy's deny: has it"},
 };
 
 bool has_reason(const audit::DecisionRecord& record, Reason reason) {

@@ -93,6 +93,21 @@ void DecideUnlisted(benchmark::State& state) {
 }
 BENCHMARK(DecideUnlisted)->RangeMultiplier(10)->Range(10, 100'000);
 
+// As DecideListed, with 1,000 entries of `deny:`, half of them wildcards; none is about the names that are asked.
+void DecideBesideDenials(benchmark::State& state) {
+  std::string text = names(state.range(0)) + "deny:\n";
+  for (int i = 0; i < 500; ++i)
+    text += fmt::format("  - \"*.ads{0}.bench{1}.test\"\n  - no{0}.bench{1}.test\n", i, i % 101);
+  const auto policy = compile(text);
+  const auto asked = questions(state.range(0), "", "");
+  std::size_t i = 0;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(policy->decide(asked[i]));
+    i = (i + 1) % kQuestions;
+  }
+}
+BENCHMARK(DecideBesideDenials)->RangeMultiplier(10)->Range(10, 100'000);
+
 void DecideRequest(benchmark::State& state) {
   std::string text = "domains:\n  - host: api.test\n    rules:\n";
   for (std::int64_t i = 0; i < state.range(0); ++i) {

@@ -10,7 +10,7 @@ from lab import page_sessions
 from lab.page_sessions import agrees
 
 # Pages whose sessions run, in their order, in one folder; and the names that lead to the laboratory's web server.
-_PAGES = ("docs/policy/changes.md",)
+_PAGES = ("docs/policy/changes.md", "docs/policy/deny.md")
 _NAMES = {"registry.example.org", "api.example.org", "mirror.example.net"}
 
 

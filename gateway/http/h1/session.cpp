@@ -353,7 +353,7 @@ asio::awaitable<Session::Next> Session::forward(const sniffer::RequestHead& head
       co_return Next::kOver;
     }
     if (failure) {
-      const bool stays = failure->reason == Reason::kPrivateAddress;  // no origin was asked
+      const bool stays = policy::is_refused_address(failure->reason);  // no origin was asked
       Page page = flow_.dial_failed(*failure);
       if (stays) co_return co_await answer(head, std::move(page));
       co_await answer_last(std::move(page));

@@ -164,7 +164,7 @@ TEST(RunReport, NamesThePolicyThatTheLinesBelongTo) {
 }
 
 TEST(RunReport, HasWordsForEveryReason) {
-  for (int i = 0; i <= static_cast<int>(policy::Reason::kCertificateRefused); ++i) {
+  for (int i = 0; i <= static_cast<int>(policy::Reason::kDeniedByPolicy); ++i) {
     const auto reason = static_cast<policy::Reason>(i);
     const auto name = std::string(policy::to_string(reason));
     if (name.ends_with("_allowed") && !name.ends_with("not_allowed")) continue;

@@ -131,7 +131,7 @@ TEST(UnbrokenYaml, StaysValid) {
 TEST(Faults, AreAllFoundInOneReading) {
   PolicyFaults faults;
   const std::vector<PolicySource> layers{{"a.yaml",
-                                          "mod: observe\ndomains:\n  - host: '*'\n    tls: on\n  - b_.test/x\n  - "
+                                          "mod: observe\ndomains:\n  - host: '*.com'\n    tls: on\n  - b_.test/x\n  - "
                                           "good.test\nendpoints:\n  - {host: a.test, port: 0}\n"},
                                          {"b.yaml", "domains: [\n"},
                                          {"c.yaml", "services: [nothing-like-it, github]\n"}};

@@ -102,6 +102,8 @@ Decision Decider::judged(Decision decision) const {
   if (unread && denial_.reaches != nullptr) return denied_by(*denial_.reaches);
   decision.deny_pending = denial_.pending;
   decision.denies_some = denial_.reaches != nullptr;
+  decision.by_method = decision.by_method || denial_.by_method;
+  decision.by_path = decision.by_path || denial_.by_path;
   if (decision.allowed() && denial_.pending) decision.request_rules_pending = true;
   return decision;
 }

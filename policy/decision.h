@@ -106,7 +106,7 @@ struct Decision {
   std::span<const std::string> admitted_alpn{};   // protocols besides HTTP that TLS may be for
   bool request_rules_pending = false;             // allowed so far, but method or path still to be decided
   std::span<const HeaderTransform> transforms{};  // to apply; only for an allowed, inspected https request
-  bool by_method = false;                         // the rule that admits is about methods
+  bool by_method = false;                         // the rule that admits is about methods, or one that denies
   bool by_path = false;                           // likewise about paths or queries
   std::string_view override_header{};  // with kOverrideHeader, or of what an entry of `deny:` may mean: static text
   bool deny_pending = false;           // an entry of `deny:` is about some requests of this flow, maybe about this one

@@ -48,8 +48,12 @@ void add(Denial& denial, const DenyRecord& record, const FlowFacts& facts) {
   if (denial.reaches == nullptr) denial.reaches = &record;
   const auto found = record.rule ? match(*record.rule, facts) : DenyMatch{.match = Match::kYes};
   denial.pending = denial.pending || found.match == Match::kPending;
-  const auto* terms = record.rule ? &record.rule->terms : nullptr;
-  denial.looks_inside = denial.looks_inside || (terms != nullptr && terms->https && terms->constrains_request());
+  if (record.rule) {
+    const auto& terms = record.rule->terms;
+    denial.looks_inside = denial.looks_inside || (terms.https && terms.constrains_request());
+    denial.by_method = denial.by_method || terms.is_about_methods();
+    denial.by_path = denial.by_path || terms.is_about_paths();
+  }
   if (found.match != Match::kYes || denial.denies != nullptr) return;
   denial.denies = &record;
   denial.override_header = found.override_header;

@@ -43,6 +43,8 @@ struct Denial {
   const DenyRecord* reaches = nullptr;  // the first that may deny something on this port
   bool pending = false;                 // one denies some requests, and which one this is is not known yet
   bool looks_inside = false;            // one is about requests of https
+  bool by_method = false;               // one is about methods
+  bool by_path = false;                 // one is about paths or queries
   std::string_view override_header{};   // with `denies`: by which the request may mean what it denies
 };
 

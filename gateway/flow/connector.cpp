@@ -210,7 +210,9 @@ asio::awaitable<Outcome> Connector::dial_host(DialRequest request) {
                           request.name.text() + ": the host's address is not known; set --host-address",
                           DialFault::kName);
   }
-  co_return co_await dial_all(host_.addresses, std::move(request));
+  auto addresses = host_.addresses;
+  if (auto failure = leave_out_denied(addresses, request)) co_return std::unexpected(std::move(*failure));
+  co_return co_await dial_all(std::move(addresses), std::move(request));
 }
 
 asio::awaitable<Outcome> Connector::dial(DialRequest request) {
@@ -247,28 +249,23 @@ asio::awaitable<Outcome> Connector::dial_all(std::vector<base::IpAddress> addres
     const base::Endpoint only{addresses.front(), request.port};
     auto charge = charged(descriptors_, request.client);
     if (!charge) co_return over_its_share();
-    co_return co_await attempt(io_, wheel_, only, mark_, request.first_bytes, std::move(*charge));
+    auto outcome = co_await attempt(io_, wheel_, only, mark_, request.first_bytes, std::move(*charge));
+    if (outcome) outcome->leads_to = only.address;
+    co_return outcome;
   }
   auto won = co_await race(std::move(addresses), request.port, request.client);
   if (!won) co_return won;
   if (auto written = co_await won->stream->write_all(request.first_bytes); !written) {
     co_return std::unexpected(connect_failure(won->remote, written.error()));
   }
+  won->leads_to = won->remote.address;
   co_return won;
 }
 
 // The kernel is asked about those that would be tried, not about all that a name has.
 std::expected<std::vector<base::IpAddress>, DialFailure> Connector::to_be_tried(std::vector<base::IpAddress> found,
                                                                                 const DialRequest& request) {
-  std::optional<DialFailure> by_policy;
-  std::erase_if(found, [&](const auto& address) {
-    const base::Endpoint remote{address, request.port};
-    auto failure = denied(request.denied.get(), request.name.text(), remote, policy::Transport::kTcp);
-    const bool is_denied = failure.has_value();
-    if (is_denied && !by_policy) by_policy = std::move(failure);
-    return is_denied;
-  });
-  if (found.empty() && by_policy) return std::unexpected(std::move(*by_policy));
+  if (auto failure = leave_out_denied(found, request)) return std::unexpected(std::move(*failure));
   const base::IpAddress first = to_be_listed(found);
   std::erase_if(found, [&](const auto& address) { return !is_permitted(address, request.permitted, request.fixed); });
   found.resize(std::min(found.size(), kMaxAddresses));
@@ -303,6 +300,19 @@ std::optional<DialFailure> Connector::denied(const policy::DeniedAddresses* deni
     return failure;
   }
   return std::nullopt;
+}
+
+std::optional<DialFailure> Connector::leave_out_denied(std::vector<base::IpAddress>& found,
+                                                       const DialRequest& request) const {
+  std::optional<DialFailure> why;
+  std::erase_if(found, [&](const auto& address) {
+    const base::Endpoint remote{address, request.port};
+    auto failure = denied(request.denied.get(), request.name.text(), remote, policy::Transport::kTcp);
+    const bool is_denied = failure.has_value();
+    if (is_denied && !why) why = std::move(failure);
+    return is_denied;
+  });
+  return found.empty() ? std::move(why) : std::nullopt;
 }
 
 // By the policy alone, wherever a translator of this network takes it.
@@ -366,7 +376,9 @@ asio::awaitable<Outcome> Connector::dial_address_directly(base::Endpoint remote,
   if (*here) co_return dial_failed(policy::Reason::kPrivateAddress, remote.address.to_string() + " is " + kOwnUnlisted);
   auto charge = charged(descriptors_, client);
   if (!charge) co_return over_its_share();
-  co_return co_await attempt(io_, wheel_, remote, mark_, {}, std::move(*charge));
+  auto outcome = co_await attempt(io_, wheel_, remote, mark_, {}, std::move(*charge));
+  if (outcome) outcome->leads_to = remote.address;
+  co_return outcome;
 }
 
 asio::awaitable<Outcome> Connector::race(std::vector<base::IpAddress> addresses, std::uint16_t port,

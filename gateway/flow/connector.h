@@ -72,6 +72,7 @@ struct Dialled {
   base::Endpoint remote;
   // Not null: `stream` leads to this proxy, which takes requests in absolute form (forwarded_by_proxy()).
   std::shared_ptr<const UpstreamProxy> forwarder{};
+  std::optional<base::IpAddress> leads_to{};  // the address, where no proxy is on the way
 };
 
 // What the client sends on a connection.
@@ -138,6 +139,9 @@ class Connector {
   // What the policy's `deny:` says of an address, wherever a translator of this network takes it. Nothing: nothing.
   [[nodiscard]] std::optional<DialFailure> denied(const policy::DeniedAddresses* denied, std::string_view subject,
                                                   const base::Endpoint& remote, policy::Transport transport) const;
+  // Takes those away that the policy denies. Why, if none is left of some.
+  [[nodiscard]] std::optional<DialFailure> leave_out_denied(std::vector<base::IpAddress>& found,
+                                                            const DialRequest& request) const;
   // Those of `found`, in order, that may be tried; why not, if there are none.
   [[nodiscard]] std::expected<std::vector<base::IpAddress>, DialFailure> to_be_tried(std::vector<base::IpAddress> found,
                                                                                      const DialRequest& request);

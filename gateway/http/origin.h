@@ -20,6 +20,7 @@ enum class HttpVersion : std::uint8_t { kHttp1, kHttp2 };
 struct OriginConnection {
   std::unique_ptr<net::Stream> stream;  // TLS, its certificate verified for the name that was asked for
   HttpVersion version = HttpVersion::kHttp1;
+  std::optional<base::IpAddress> leads_to{};  // the address, where no proxy is on the way
 };
 
 // Where requests to one inspected host go.

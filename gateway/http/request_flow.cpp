@@ -226,9 +226,15 @@ void RequestFlow::await_next() {
   facts_.dialled.reset();
 }
 
+bool RequestFlow::leads_to_denied(const policy::Policy& policy) const {
+  auto facts = facts_;
+  facts.dialled = leads_to_;
+  return leads_to_ && policy.decide(facts).reason == Reason::kDeniedByPolicy;
+}
+
 bool RequestFlow::still_allowed(const policy::Policy& policy) const {
   const bool named = facts_.host || (proxied_ && facts_.host_address);
-  return !named || is_own_name(facts_.host) || policy::may_pass(policy, ask(policy));
+  return !named || is_own_name(facts_.host) || (!leads_to_denied(policy) && policy::may_pass(policy, ask(policy)));
 }
 
 flow::DialRequest RequestFlow::dial_request() const {

@@ -83,6 +83,8 @@ class RequestFlow {
   // What was asked is over, and the connection waits for the next request.
   void await_next();
 
+  // Where the connection for the requests leads; nothing: to a proxy.
+  void connected_to(std::optional<base::IpAddress> address) { leads_to_ = address; }
   // A request under way, or what it has become, is asked about as it is; a connection between requests for its host.
   [[nodiscard]] bool still_allowed(const policy::Policy& policy) const;
 
@@ -108,6 +110,7 @@ class RequestFlow {
   [[nodiscard]] Page refuse(InjectionFault fault);
   void deny(policy::Reason reason, std::string detail);
   [[nodiscard]] bool is_for_the_gateway() const;
+  [[nodiscard]] bool leads_to_denied(const policy::Policy& policy) const;
   [[nodiscard]] policy::Decision ask(const policy::Policy& policy) const;
   void begin_record(std::string_view host_text);
   void write();
@@ -120,6 +123,7 @@ class RequestFlow {
   bool logged_ = false;
   bool upstream_failed_ = false;
   PageForm form_{};
+  std::optional<base::IpAddress> leads_to_{};
   policy::FlowFacts facts_;
   audit::DecisionRecord record_;
   net::Clock::time_point started_;

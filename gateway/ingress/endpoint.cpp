@@ -25,6 +25,7 @@ struct EndpointQuery {
   // The destination is the gateway, standing in for a loopback address or for the host.
   bool to_stand_in = false;
   bool to_host = false;                         // it is the host's own address, which the client knows from elsewhere
+  std::optional<base::IpAddress> dialled{};     // where the gateway's own connection leads
   std::optional<base::IpAddress> translated{};  // what a NAT64 translator makes of the destination
 
   [[nodiscard]] policy::FlowFacts facts() const;
@@ -41,6 +42,7 @@ policy::FlowFacts EndpointQuery::facts() const {
   facts.client = client;
   facts.original_destination = destination;
   facts.translated = translated;
+  facts.dialled = dialled;
   facts.port = destination.port;
   facts.resolved_names = names;
   return facts;
@@ -211,6 +213,7 @@ asio::awaitable<flow::TunnelPtr> serve_endpoint(flow::Context& context, flow::Cl
     co_return nullptr;
   }
   log_passed(context, query, answer);
+  query.dialled = dialled->leads_to;
   dialled->stream->account_to(client.stream->buffers());
   dialled->stream->expires_after(flow::kFirstBytesTimeout);
   if (auto sent = co_await dialled->stream->write_all(read); !sent) {

@@ -124,8 +124,10 @@ asio::awaitable<flow::TunnelPtr> connect(flow::Context& context, flow::ClientCon
   audit::write(context.log, context.counters, record);
 
   dialled->stream->account_to(inner.buffers());
-  const auto still_allowed = [to](const policy::Policy& fresh) {
-    return policy::may_pass(fresh, fresh.decide(to.facts()));
+  const auto still_allowed = [to, leads_to = dialled->leads_to](const policy::Policy& fresh) {
+    auto facts = to.facts();
+    facts.dialled = leads_to;
+    return policy::may_pass(fresh, fresh.decide(facts));
   };
   auto tunnel = flow::open_tunnel(context, std::move(client.stream), std::move(dialled->stream), still_allowed);
   if (tunnel == nullptr) co_return nullptr;
@@ -195,8 +197,10 @@ asio::awaitable<flow::TunnelPtr> connect_opaque(flow::Context& context, flow::Cl
     inner.reset();
     co_return nullptr;
   }
-  const auto still_allowed = [to](const policy::Policy& fresh) {
-    return policy::may_pass(fresh, fresh.decide(to.facts()));
+  const auto still_allowed = [to, leads_to = dialled->leads_to](const policy::Policy& fresh) {
+    auto facts = to.facts();
+    facts.dialled = leads_to;
+    return policy::may_pass(fresh, fresh.decide(facts));
   };
   auto tunnel = flow::open_tunnel(context, std::move(client.stream), std::move(dialled->stream), still_allowed);
   if (tunnel == nullptr) co_return nullptr;

@@ -110,7 +110,8 @@ asio::awaitable<std::expected<http::OriginConnection, flow::DialFailure>> Inspec
     co_return flow::dial_failed(reason, std::move(stream.error().message), fault);
   }
   const bool http2 = (*stream)->alpn() == alpn_name(http::HttpVersion::kHttp2);
-  co_return http::OriginConnection{std::move(*stream), http2 ? http::HttpVersion::kHttp2 : http::HttpVersion::kHttp1};
+  const auto version = http2 ? http::HttpVersion::kHttp2 : http::HttpVersion::kHttp1;
+  co_return http::OriginConnection{std::move(*stream), version, dialled->leads_to};
 }
 
 void InspectedOrigin::give_back(http::OriginConnection connection) {

@@ -156,7 +156,7 @@ Admitted terminated(const flow::ClientConnection& client, ClientHello hello,
   return {nullptr, {client.peer.address, client.destination(), std::move(name)}, std::move(termination)};
 }
 
-using OriginOrRefusal = std::expected<std::unique_ptr<net::Stream>, flow::Refusal>;
+using OriginOrRefusal = std::expected<flow::Dialled, flow::Refusal>;
 
 // Dials, and tells the log of a success.
 asio::awaitable<OriginOrRefusal> dial_origin(flow::Context& context, flow::ClientConnection& client,
@@ -169,7 +169,7 @@ asio::awaitable<OriginOrRefusal> dial_origin(flow::Context& context, flow::Clien
   if (dialled) {
     log_passed(context, query, decision);
     dialled->stream->account_to(client.stream->buffers());
-    co_return std::move(dialled->stream);
+    co_return std::move(*dialled);
   }
   flow::Refusal refusal = refusal_of(decision, query.sni->text());
   refusal.ech = query.encrypted_client_hello;
@@ -240,7 +240,10 @@ asio::awaitable<std::optional<Admitted>> admit(flow::Context& context, flow::Cli
   const bool inspected = decision.allowed() && decision.treatment == policy::Treatment::kInspect;
   if (inspected) co_return terminated(client, std::move(*hello), snapshot, std::nullopt);
   auto origin = co_await dial_origin(context, client, query, *snapshot, decision, read);
-  if (origin) co_return Admitted{std::move(*origin), std::move(query)};
+  if (origin) {
+    query.dialled = origin->leads_to;
+    co_return Admitted{std::move(origin->stream), std::move(query)};
+  }
   flow::Refusal refusal = std::move(origin.error());
   // The policy's own refusal, and the line that lifts it: worth a page.
   const bool page = policy::is_refused_address(refusal.reason) && context.inspection;

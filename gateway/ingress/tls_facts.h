@@ -20,6 +20,7 @@ struct TlsQuery {
   std::optional<base::HostName> sni{};
   bool encrypted_client_hello = false;
   std::uint16_t port = base::kHttpsPort;
+  std::optional<base::IpAddress> dialled{};  // where the gateway's own connection leads
 
   // `authority`: of the CONNECT around it.
   [[nodiscard]] policy::FlowFacts facts(std::optional<base::HostName> authority = std::nullopt) const {
@@ -31,6 +32,7 @@ struct TlsQuery {
     facts.host = std::move(authority);
     facts.encrypted_client_hello = encrypted_client_hello;
     facts.port = port;
+    facts.dialled = dialled;
     facts.scheme = policy::Scheme::kHttps;
     return facts;
   }

@@ -124,3 +124,15 @@ def test_a_reload_ends_what_it_denies(lab, router):
     assert how == "rst"
     router.reload(POLICY)
     assert web.http(lab.agent, "cdn-allowed.test").status == 200, "the control"
+
+
+@threat("T235")
+def test_a_reload_ends_connections_to_an_address_that_it_denies(lab, router):
+    address = web.address_of(lab.agent, "cdn-allowed.test")
+    with web.connected(lab.agent, address, 443) as link:
+        link.sendall(tls.client_hello("cdn-allowed.test"))
+        assert link.recv(1) == b"\x16"
+        router.reload(POLICY + f"  - {at.CDN}\n")
+        _, how = web.read_to_end(link)
+    assert how == "rst"
+    router.reload(POLICY)

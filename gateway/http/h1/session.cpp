@@ -65,6 +65,7 @@ Session::Session(flow::Context& context, InspectedClient client, OriginSource& o
       flow_(context, client_, std::move(client.name), true) {
   received_.account_to(stream().buffers());
   if (first) {
+    flow_.connected_to(first->leads_to);
     upstream_.connected(std::move(first->stream), origin_key());
     upstream_policy_ = context_.policy;
   }
@@ -287,6 +288,7 @@ asio::awaitable<std::expected<flow::Dialled, flow::DialFailure>> Session::dialle
   if (!connection) co_return std::unexpected(std::move(connection.error()));
   flow::Dialled origin;
   origin.stream = std::move(connection->stream);
+  origin.leads_to = connection->leads_to;
   co_return std::move(origin);
 }
 
@@ -315,6 +317,7 @@ asio::awaitable<std::optional<flow::DialFailure>> Session::dial() {
   upstream_policy_ = context_.policy;
   auto origin = co_await dialled();
   if (!origin) co_return std::move(origin.error());
+  flow_.connected_to(origin->leads_to);
   upstream_.connected(std::move(origin->stream), origin_key(), std::move(origin->forwarder));
   co_return std::nullopt;
 }

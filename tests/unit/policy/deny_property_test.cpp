@@ -9,7 +9,7 @@
 namespace soleroute::policy::testing {
 namespace {
 
-constexpr std::uint32_t kPolicies = 300;
+constexpr std::uint32_t kPolicies = 120;
 constexpr int kFlowsPerPolicy = 40;
 
 std::string without_denials(const std::string& text) {
@@ -35,7 +35,7 @@ TEST(DenyProperty, AllowsNothingAndWinsInAnyOrderOfLayers) {
       if (!allowed && alone->decide(facts).allowed()) ++taken_away;
     }
   }
-  EXPECT_GT(taken_away, 300);
+  EXPECT_GT(taken_away, 100);
 }
 
 TEST(DenyProperty, NoLaterLayerTakesAnythingBack) {
@@ -58,7 +58,7 @@ TEST(DenyProperty, NoLaterLayerTakesAnythingBack) {
       ASSERT_FALSE(layered->decide(facts).allowed()) << denies << first << "\n+\n" << later;
     }
   }
-  EXPECT_GT(denied, 300);
+  EXPECT_GT(denied, 100);
 }
 
 // `observe` lets pass what is not listed, and nothing that is denied. What may hold such a request does not pass
@@ -83,8 +83,8 @@ TEST(DenyProperty, HoldsInObserveMode) {
       ASSERT_FALSE(is_observed(*lax, lax->decide(request))) << denies;
     }
   }
-  EXPECT_GT(observed, 300) << "the control";
-  EXPECT_GT(denied, 300);
+  EXPECT_GT(observed, 100) << "the control";
+  EXPECT_GT(denied, 100);
 }
 
 // What an endpoint opens is not read: the same flow is denied as soon as any request of it could be.
@@ -108,7 +108,7 @@ TEST(DenyProperty, NoUnreadConnectionCarriesWhatIsDenied) {
       }
     }
   }
-  EXPECT_GT(unread, 300);
+  EXPECT_GT(unread, 100);
 }
 
 }  // namespace

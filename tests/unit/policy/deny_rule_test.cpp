@@ -102,6 +102,17 @@ TEST(DenyRule, MatchesWhereAHeaderMayNameWhatItDenies) {
   EXPECT_EQ(reason(*policy, facts), "denied_by_policy");
 }
 
+// Trailers come when the request is on its way: without such a field, or not at all.
+TEST(DenyRule, IsToldToWhatReadsTheRestOfTheRequest) {
+  const auto policy = compile(
+      "domains: [a.test, b.test]\ndeny: [{host: a.test, rules: [{methods: [DELETE]}, {path: "
+      "{prefix: /x}}]}]");
+  const auto decision = policy->decide(https("a.test", "POST", "/y"));
+  EXPECT_TRUE(decision.allowed() && decision.by_method && decision.by_path);
+  const auto other = policy->decide(http("b.test", "POST", "/y"));
+  EXPECT_TRUE(other.allowed() && !other.by_method && !other.by_path) << "the control";
+}
+
 TEST(DenyRule, OfASchemeLeavesTheOther) {
   const auto policy = compile("domains: [a.test]\ndeny: [{host: a.test, rules: [{schemes: [http]}]}]");
   EXPECT_EQ(reason(*policy, http("a.test")), "denied_by_policy");

@@ -180,6 +180,12 @@ bool is_allowed_now(const DecisionRecord& record, const policy::Policy& policy) 
   return decide(policy, facts_of(record, names), record).allowed();
 }
 
+std::string allowed_by(const DecisionRecord& record, const policy::Policy& policy) {
+  std::vector<base::HostName> names;
+  const auto decision = decide(policy, facts_of(record, names), record);
+  return decision.allowed() ? policy::place_of(decision.rule) : std::string{};
+}
+
 std::string lines_to_allow(std::span<const DecisionRecord> refused, const policy::Policy& policy,
                            std::size_t most_items) {
   PolicyLines lines(most_items);

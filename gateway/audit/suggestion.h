@@ -36,6 +36,8 @@ namespace soleroute::gateway::audit {
 [[nodiscard]] std::uint64_t times(const DecisionRecord& record);
 // What `policy` says today of the flow, as far as the record tells it.
 [[nodiscard]] bool is_allowed_now(const DecisionRecord& record, const policy::Policy& policy);
+// "policy.yaml:12", the line by which `policy` allows the flow today; empty: it does not, as far as the record tells.
+[[nodiscard]] std::string allowed_by(const DecisionRecord& record, const policy::Policy& policy);
 
 // How often something was denied, and how it was asked for.
 class Demand {

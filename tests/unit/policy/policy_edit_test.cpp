@@ -91,6 +91,7 @@ TEST(PolicyEdit, AddsAListThatTheFileDoesNotHave) {
        "services:\n    - npm\n\n# hosts\nech: deny\n\ndomains:\n    - new.test\n"},
       {"domains: [a.test]", "domains: [a.test]\nendpoints:\n  - {host: b.test, port: 5432}",
        "{host: b.test, port: 5432}", "endpoints"},
+      {"domains: [a.test]\n", "domains: [a.test]\ndeny:\n  - x.a.test\n", "x.a.test", "deny"},
       {"domains: [a.test]\n", "domains: [a.test]\naddresses:\n  - 198.18.0.0/15\n", "198.18.0.0/15", "addresses"},
   });
 }

@@ -18,6 +18,7 @@ set(soleroute_archives_PkgConfig_NFQUEUE libnetfilter_queue.a libmnl.so libnfnet
 set(soleroute_archives_PkgConfig_NFTNL libnftnl.a libmnl.so)
 set(soleroute_archives_PkgConfig_IDN2 libidn2.a libunistring.a)
 set(soleroute_archives_PkgConfig_PSL libpsl.a libidn2.a libunistring.a)
+set(soleroute_archives_PkgConfig_NCURSES libncursesw.a libtinfo.a)
 set(soleroute_archives_yaml-cpp libyaml-cpp.a)
 set(soleroute_archives_fmt_fmt "")  # Debian has no archive of it; soleroute_fmt is one
 

@@ -16,12 +16,6 @@
 #include "gateway/audit/log_line.h"
 
 namespace soleroute::gateway::commands {
-namespace {
-
-constexpr int kLookAgainMs = 200;
-
-}  // namespace
-
 base::Result<LineSource> LineSource::open(const std::string& path, bool follow) {
   const bool standard_input = path == "-";
   base::Fd fd(standard_input ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
@@ -66,24 +60,50 @@ void LineSource::reopen_if_replaced() {
   if (fresh) fd_ = std::move(fresh);
 }
 
+std::optional<std::string> LineSource::line_in_hand() {
+  for (auto end = buffer_.find('\n'); end != std::string::npos; end = buffer_.find('\n')) {
+    if (auto line = take(end)) return line;
+  }
+  if (buffer_.size() > audit::kMaxLogLine) {
+    cutting_ = true;
+    buffer_.clear();
+  }
+  return std::nullopt;
+}
+
+// At the end of the file.
+std::optional<std::string> LineSource::rest() {
+  if (buffer_.empty() || cutting_) return std::nullopt;
+  return take(buffer_.size());
+}
+
 std::optional<std::string> LineSource::next() {
   for (;;) {
-    if (const auto end = buffer_.find('\n'); end != std::string::npos) {
-      if (auto line = take(end)) return line;
-      continue;
+    if (auto line = line_in_hand()) return line;
+    if (fill()) continue;
+    if (!follow_) return rest();
+    ::poll(nullptr, 0, kLookAgainMs);
+    reopen_if_replaced();
+  }
+}
+
+LineSource::Taken LineSource::next_now(std::string& line) {
+  for (;;) {
+    if (auto in_hand = line_in_hand()) {
+      line = std::move(*in_hand);
+      return Taken::kLine;
     }
-    if (buffer_.size() > audit::kMaxLogLine) {
-      cutting_ = true;
-      buffer_.clear();
-    }
+    pollfd ready{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+    if (::poll(&ready, 1, 0) == 0) return Taken::kNothingYet;
     if (fill()) continue;
     if (follow_) {
-      ::poll(nullptr, 0, kLookAgainMs);
       reopen_if_replaced();
-      continue;
+      return Taken::kNothingYet;
     }
-    if (buffer_.empty() || cutting_) return std::nullopt;
-    return take(buffer_.size());
+    auto last = rest();
+    if (!last) return Taken::kEnd;
+    line = std::move(*last);
+    return Taken::kLine;
   }
 }
 

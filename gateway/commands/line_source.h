@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -20,11 +21,20 @@ class LineSource {
   // The next line without its end, or nothing at the end. An over-long line is cut; what is cut off is no line.
   [[nodiscard]] std::optional<std::string> next();
 
+  enum class Taken : std::uint8_t { kLine, kNothingYet, kEnd };
+  // The same without waiting. `line` is set with kLine.
+  [[nodiscard]] Taken next_now(std::string& line);
+  // To poll(2) for reading; -1: a file that grows, to look at again kLookAgainMs later.
+  [[nodiscard]] int waits_on() const { return follow_ ? -1 : fd_.get(); }
+  static constexpr int kLookAgainMs = 200;
+
  private:
   LineSource(base::Fd fd, std::string path, bool follow)
       : fd_(std::move(fd)), path_(std::move(path)), follow_(follow) {}
   [[nodiscard]] bool fill();  // false: no more, now
   [[nodiscard]] std::optional<std::string> take(std::size_t end);
+  [[nodiscard]] std::optional<std::string> line_in_hand();
+  [[nodiscard]] std::optional<std::string> rest();
   void reopen_if_replaced();
 
   base::Fd fd_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "policy/listed_lines.h"
 
+#include <cstdint>
 #include <set>
 #include <utility>
 

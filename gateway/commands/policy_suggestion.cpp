@@ -76,11 +76,6 @@ class SearchNames {
   std::set<std::string> known_;
 };
 
-bool covers(std::string_view pattern, std::string_view host) {
-  if (!pattern.starts_with(policy::kStar)) return pattern == host;
-  return host == pattern.substr(policy::kStar.size()) || host.ends_with(pattern.substr(1));
-}
-
 // A policy that grows by what proves to help.
 class Draft {
  public:
@@ -167,7 +162,8 @@ std::string service_of(const std::string& host) {
   if (!services) return {};
   const policy::ServiceView* found = nullptr;
   for (const auto& service : *services) {
-    const bool has = std::ranges::any_of(service.domains, [&](const auto& pattern) { return covers(pattern, host); });
+    const bool has =
+        std::ranges::any_of(service.domains, [&](const auto& pattern) { return policy::covers(pattern, host); });
     if (has && (found == nullptr || service.domains.size() < found->domains.size())) found = &service;
   }
   return found == nullptr ? "" : found->name;

@@ -8,6 +8,8 @@
 #include <charconv>
 #include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "base/ascii.h"
 #include "base/ip_address.h"

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cstdint>
+#include <string>
+#include <vector>
 
 #include "base/ip_address.h"
 #include "base/text.h"

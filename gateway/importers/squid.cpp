@@ -6,6 +6,10 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/ip_address.h"
 #include "base/text.h"

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -147,6 +148,31 @@ std::string in_one_line(std::string_view lines) {
   return fmt::format("{} [{}]", heading, item);
 }
 
+// What is between them; empty where the text is not all three.
+std::string_view between(std::string_view text, std::string_view before, std::string_view after) {
+  if (text.size() < before.size() + after.size() || !text.starts_with(before) || !text.ends_with(after)) return {};
+  return text.substr(before.size(), text.size() - before.size() - after.size());
+}
+
+// A name as `gateway allow` takes it: with a dot, so that it is no service's, and without quotes.
+bool is_plain_name(std::string_view text) {
+  const auto is_usual = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+  };
+  return text.contains('.') && std::ranges::all_of(text, is_usual);
+}
+
+// "db.test, port: 5432" as "db.test:5432", "192.0.2.1/32, port: 80" as "192.0.2.1:80".
+std::string host_and_port(std::string_view text) {
+  constexpr std::string_view kPort = ", port: ";
+  const auto comma = text.find(kPort);
+  if (comma == std::string_view::npos) return {};
+  const auto host = text.substr(0, std::min(text.find('/'), comma));
+  const auto port = text.substr(comma + kPort.size());
+  const bool number = !port.empty() && std::ranges::all_of(port, [](char c) { return c >= '0' && c <= '9'; });
+  return number && is_plain_name(host) ? fmt::format("{}:{}", host, port) : std::string{};
+}
+
 constexpr std::size_t kLongestRemedy = 400;
 
 // "to allow it, add to policy.yaml: domains: [a.test]"; empty where nothing would.
@@ -236,6 +262,14 @@ std::string policy_file(const Policy& policy) {
   return files.empty() || files.back().empty() ? "policy.yaml" : base::shown_ascii(files.back(), kLongest);
 }
 
+std::string allow_command(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
+  const std::string line = in_one_line(how_to_allow(policy, facts, decision));
+  std::string item(between(line, "domains: [", "]"));
+  if (!is_plain_name(item)) item = host_and_port(between(line, "endpoints: [{host: ", "}]"));
+  if (item.empty()) item = host_and_port(between(line, "endpoints: [{cidr: ", "}]"));
+  return item.empty() ? std::string{} : "gateway allow " + item;
+}
+
 std::string refusal_subject(const FlowFacts& facts) {
   return subject(facts);
 }
@@ -255,6 +289,8 @@ std::string refusal_page(const Policy& policy, const FlowFacts& facts, const Dec
   if (record != nullptr) out += rules_text(policy, *record);
   const std::string lines = how_to_allow(policy, facts, decision);
   if (!lines.empty()) out += fmt::format("\nTo allow it, add to {}:\n\n{}", policy_file(policy), lines);
+  const std::string command = allow_command(policy, facts, decision);
+  if (!command.empty()) out += fmt::format("\nOr the operator allows it at once: {}\n", command);
   return out;
 }
 
@@ -286,6 +322,7 @@ std::string refusal_json(const Policy& policy, const FlowFacts& facts, const Dec
       decision.rule.line == 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(base::shown(place_of(decision.rule)));
   const std::string lines = how_to_allow(policy, facts, decision);
   body["suggestion"] = lines.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(lines);
+  if (auto command = allow_command(policy, facts, decision); !command.empty()) body["command"] = std::move(command);
   return body.dump(2, ' ', true, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 

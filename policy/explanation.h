@@ -19,6 +19,10 @@ namespace soleroute::policy {
 // "policy.yaml" where there is none.
 [[nodiscard]] std::string policy_file(const Policy& policy);
 
+// "gateway allow a.test", "gateway allow db.test:5432": what an operator can run meanwhile, in place of
+// how_to_allow()'s lines. Empty where no such command says the same.
+[[nodiscard]] std::string allow_command(const Policy& policy, const FlowFacts& facts, const Decision& decision);
+
 // The host or address that is refused, in characters that cannot forge anything.
 [[nodiscard]] std::string refusal_subject(const FlowFacts& facts);
 // "Blocked by proxy policy: <host> (to allow it, add to policy.yaml: domains: [<host>])", without the part in

@@ -75,8 +75,9 @@ Page home(const SiteRequest& request, const SiteSources& sources) {
       "\n  http://gateway.internal/policy   what is allowed (JSON: /policy.json)\n"
       "  http://gateway.internal/denials  your recent denials, and how to allow them (JSON)\n"
       "  http://gateway.internal/ca.pem   CA certificate for inspected https\n\n";
-  out += fmt::format("To get access, ask the operator to add the suggested lines to {}.\n",
-                     policy::policy_file(sources.policy));
+  out +=
+      fmt::format("To get access, ask the operator to run 'gateway allow HOST', or to add the suggested lines to {}.\n",
+                  policy::policy_file(sources.policy));
   if (denials->count == 0) return text_page(200, out + "Recently denied: nothing.\n");
   out += fmt::format("Recently denied: {}. {}\n", denials->count,
                      denials->lines.empty() ? "No policy would allow them." : "To allow them, add:\n");

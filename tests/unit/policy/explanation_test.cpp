@@ -33,7 +33,27 @@ TEST(RefusalPage, SaysWhatWhyAndHowToAllowIt) {
             "To allow it, add to policy.yaml:\n"
             "\n"
             "domains:\n"
-            "  - example.com\n");
+            "  - example.com\n"
+            "\n"
+            "Or the operator allows it at once: gateway allow example.com\n");
+}
+
+TEST(RefusalPage, NamesTheCommandThatSaysTheSameAsTheLines) {
+  const auto command = [](const Policy& policy, const FlowFacts& facts) {
+    return allow_command(policy, facts, policy.decide(facts));
+  };
+  const auto policy = compile("domains: [allowed.test, {host: api.test, rules: [{methods: [GET], path: {exact: /}}]}]");
+  EXPECT_EQ(command(*policy, http("example.com")), "gateway allow example.com");
+  EXPECT_EQ(command(*policy, https("example.com")), "gateway allow example.com");
+  EXPECT_EQ(command(*policy, http("npm")), "") << "a service has that name";
+  EXPECT_EQ(command(*policy, http("api.test", "POST", "/x")), "") << "a rule is missing, not the host";
+  EXPECT_EQ(command(*policy, http("allowed.test")), "") << "it is allowed";
+  auto facts = http("example.com");
+  facts.phase = Phase::kConnect;
+  facts.port = 8443;
+  EXPECT_EQ(command(*policy, facts), "gateway allow example.com:8443");
+  const auto object = nlohmann::json::parse(refusal_json(*policy, facts, policy->decide(facts), 403));
+  EXPECT_EQ(object["command"], "gateway allow example.com:8443");
 }
 
 TEST(RefusalPage, NamesTheHeaderOrTheSecretThatStoodInTheWay) {

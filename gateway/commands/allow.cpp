@@ -14,7 +14,7 @@
 #include "gateway/commands/command.h"
 #include "gateway/commands/control_choice.h"
 #include "gateway/commands/control_question.h"
-#include "gateway/commands/duration_option.h"
+#include "gateway/serve/duration_option.h"
 #include "gateway/serve/run_time_entries.h"
 
 namespace soleroute::gateway::commands {
@@ -63,7 +63,7 @@ base::Result<json> question_of(const EntryOptions& options) {
   if (options.save) {
     return base::usage_error("--for and --save contradict each other: what is saved has no end");
   }
-  SR_LET(lasts, parse_duration("--for", options.lasts));
+  SR_LET(lasts, serve::parse_duration("--for", options.lasts));
   question["for_s"] = lasts->count();
   return question;
 }

@@ -154,6 +154,8 @@ base::Result<jail::JailOptions> jail_options(const RunArguments& arguments, std:
                             .upstream_password_file = arguments.serve.upstream.password_file,
                             .upstream_variable = std::move(upstream->variable),
                             .version = serve->version,
+                            .ask = serve->ask,
+                            .ask_command = serve->ask_command,
                             .skipped_exceptions = std::move(upstream->skipped)};
   if (!options.save_file.empty()) options.learner = make_learner(options.allowed);
   return options;
@@ -262,6 +264,8 @@ void add_run(CLI::App& program, Invocation& invocation) {
       ->expected(1)
       ->allow_extra_args(false)
       ->take_all();
+  // From the command line alone, too: what an earlier step sets must not answer.
+  add_ask_options(command, arguments->serve, AskVariables::kIgnored);
   add_output_options(command, *arguments);
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +23,7 @@
 #include "gateway/commands/this_machine.h"
 #include "gateway/commands/version.h"
 #include "gateway/host/capabilities.h"
+#include "gateway/serve/duration_option.h"
 #include "gateway/serve/supervisor.h"
 #include "policy/address_class.h"
 
@@ -98,6 +100,23 @@ base::Result<base::IpAddress> parse_host_address(const std::string& text) {
     return base::usage_error(fmt::format("{} is {}", text, policy::address_class(*address)));
   }
   return address->unmapped();
+}
+
+constexpr std::chrono::seconds kUsualAsk{60};
+constexpr std::chrono::minutes kLongestAsk{10};  // by then every client has given up
+
+base::Status parse_ask(const ServeArguments& arguments, serve::ServeOptions& options) {
+  if (arguments.ask.empty() || arguments.ask == "false") {
+    return arguments.ask_command.empty() ? base::Status{} : base::usage_error("--ask-command needs --ask");
+  }
+  options.ask = kUsualAsk;
+  if (arguments.ask != "true") {
+    SR_LET(ask, serve::parse_duration("--ask", arguments.ask));
+    options.ask = *ask;
+  }
+  if (options.ask > kLongestAsk) return base::usage_error("--ask: at most 10m");
+  options.ask_command = arguments.ask_command;
+  return {};
 }
 
 base::Status parse_addresses(const ServeArguments& arguments, serve::ServeOptions& options) {
@@ -234,11 +253,25 @@ base::Result<serve::ServeOptions> parse_serve_options(const ServeArguments& argu
   }
   SR_LET(verbosity, choose("--log", arguments.log, kVerbosities));
   options.log = *verbosity;
+  SR_TRY(parse_ask(arguments, options));
   SR_TRY(parse_addresses(arguments, options));
   SR_LET(upstream, parse_upstream(arguments.upstream));
   options.upstream_proxy = std::move(*upstream);
   options.upstream_password_file = arguments.upstream.password_file;
   return options;
+}
+
+void add_ask_options(CLI::App& command, ServeArguments& to, AskVariables variables) {
+  CLI::Option* ask =
+      command.add_flag("--ask", to.ask, "hold denied requests until 'gateway watch' answers (--ask=TIME; alone: 60s)")
+          ->type_name("TIME");
+  CLI::Option* program = command
+                             .add_option("--ask-command", to.ask_command,
+                                         "with --ask: shell command that answers (once, for 15m, always, no)")
+                             ->type_name("COMMAND");
+  if (variables == AskVariables::kIgnored) return;
+  ask->envname("GATEWAY_ASK");
+  program->envname("GATEWAY_ASK_COMMAND");
 }
 
 void add_serve_options(CLI::App& program, ServeArguments& to) {
@@ -272,6 +305,7 @@ void add_serve_options(CLI::App& program, ServeArguments& to) {
       ->type_name("DIR");
   add_trust_option(program, to.trust, "PEM file of additional roots to trust in inspected hosts' certificates");
   add_control_option(program, to.control, "control socket for 'gateway status' and 'gateway reload'");
+  add_ask_options(program, to, AskVariables::kRead);
   program.add_option("--metrics", to.metrics, "serve Prometheus metrics and health at this address (default: off)")
       ->envname("GATEWAY_METRICS")
       ->type_name("ADDR:PORT");

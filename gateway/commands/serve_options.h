@@ -14,6 +14,10 @@
 #include "gateway/commands/upstream_options.h"
 #include "gateway/serve/options.h"
 
+namespace CLI {
+class App;
+}
+
 namespace soleroute::gateway::commands {
 
 inline constexpr int kMaxWorkers = 256;
@@ -46,7 +50,9 @@ struct ServeArguments {
   std::string ca_out;
   std::vector<std::string> trust;
   bool in_container = true;  // as stack_variables.h finds out: outside of one, a proxy is for this machine alone
-  std::string dry_run;       // empty: serve; "true" (given alone): text; "json"
+  std::string ask{};         // as given: empty, "true" (alone) or a duration
+  std::string ask_command{};
+  std::string dry_run;  // empty: serve; "true" (given alone): text; "json"
 };
 
 // 1 to 65535; an error names the option.
@@ -60,6 +66,10 @@ struct ExplicitProxyPlace {
 };
 // The same, or an address with a port: 127.0.0.1:8080, [::1]:8080.
 [[nodiscard]] base::Result<ExplicitProxyPlace> parse_explicit_proxy_place(const std::string& text);
+
+enum class AskVariables { kRead, kIgnored };
+// --ask, --ask-command; with their variables, where these are read.
+void add_ask_options(CLI::App& command, ServeArguments& to, AskVariables variables);
 
 // Errors are kUsage and name the option.
 [[nodiscard]] base::Result<serve::ServeOptions> parse_serve_options(const ServeArguments& arguments);

@@ -152,6 +152,11 @@ base::Result<StatusReport> describe_status(std::string_view answer) {
   describe_warnings(report.text, part(object, "warnings"));
   if (policy.is_object()) describe_policy(report.text, policy);
   describe_allowed(report.text, part(object, "allowed"));
+  if (const auto held = number_of(object, "held"); held > 0) {
+    fmt::format_to(std::back_inserter(report.text),
+                   "held         {} denied request{} for an answer. Run: gateway watch\n", held,
+                   held == 1 ? " waits" : "s wait");
+  }
   if (rules.is_object()) describe_rules(report.text, rules);
   if (object.contains("workers")) describe_workers(report.text, part(object, "workers"), part(object, "limits"));
   if (const std::string fault = text_of(log, "detail"); !fault.empty()) {

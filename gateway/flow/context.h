@@ -28,6 +28,7 @@
 namespace soleroute::gateway::flow {
 
 class Connector;
+class HeldRequests;
 class RecentDenials;
 class Registry;
 class PipePool;
@@ -64,6 +65,8 @@ struct Context {
   RefusalPages refusal_pages{};
   // Null: an address that no answer gave stays without a name.
   dns::EndpointLookups* endpoint_lookups = nullptr;
+  // Where what is denied waits for an operator; null: nothing waits.
+  HeldRequests* held = nullptr;
 
   // `pages`: of this snapshot.
   void use(std::shared_ptr<const policy::Policy> snapshot, std::shared_ptr<const PolicyPages> pages);
@@ -77,12 +80,21 @@ struct ClientConnection {
   base::Endpoint peer;
   base::Endpoint original_destination;  // before redirection; for the explicit proxy, the proxy itself
   bool self_check = false;              // the gateway's own: refused as any other, and no decision about an agent
+  bool was_held = false;                // it has waited for an operator, in vain: nothing of it waits again
+  // By an operator, for this connection alone; null: the snapshot in force.
+  std::shared_ptr<const policy::Policy> granted{};
 
   // Where the client was going; nothing inside a tunnel of the explicit proxy.
   [[nodiscard]] std::optional<base::Endpoint> destination() const {
     return original_destination.address == base::IpAddress{} ? std::nullopt : std::optional(original_destination);
   }
 };
+
+// The policy that decides about a connection.
+[[nodiscard]] inline std::shared_ptr<const policy::Policy> policy_of(const Context& context,
+                                                                     const ClientConnection& client) {
+  return client.granted ? client.granted : context.policy;
+}
 
 // What has been read from the client and not yet consumed; replayed, never peeked.
 using ReadAhead = std::vector<std::byte>;

@@ -5,6 +5,7 @@
 
 #include "base/web_ports.h"
 #include "gateway/audit/decision_record.h"
+#include "gateway/flow/held_requests.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/http/internal_site.h"
 #include "gateway/http/proxy_status.h"
@@ -124,6 +125,10 @@ std::optional<Page> RequestFlow::decide() {
     record_.status = page.status;
     return page;
   }
+  return decide_by_policy();
+}
+
+std::optional<Page> RequestFlow::decide_by_policy() {
   decision_ = ask(*policy_);
   audit::set_decision(record_, decision_);
   // Where no host is named, observe lets nothing pass: there is nothing to dial.
@@ -131,6 +136,23 @@ std::optional<Page> RequestFlow::decide() {
   if (dialled && policy::may_pass(*policy_, decision_)) return std::nullopt;
   // Inside TLS, allowed or not elsewhere: this connection is not the one for it (RFC 9110 section 15.5.20).
   return refusal(facts_.sni && decision_.reason == Reason::kNameMismatch ? 421 : 403);
+}
+
+bool RequestFlow::may_be_held() const {
+  const bool asked = context_.held != nullptr && !client_.self_check && !client_.was_held;
+  return asked && facts_.host && !is_own_name(facts_.host) && !leads_to_denied_port() && flow::may_be_asked(decision_);
+}
+
+std::optional<Page> RequestFlow::decide_again(std::shared_ptr<const policy::Policy> policy, bool once) {
+  held_ = false;
+  policy_ = std::move(policy);
+  if (once) once_ = policy_;
+  record_.status.reset();
+  return decide_by_policy();
+}
+
+bool RequestFlow::passes(const policy::Policy& policy) const {
+  return policy::may_pass(policy, ask(policy));
 }
 
 Page RequestFlow::refusal(int status) {
@@ -217,6 +239,7 @@ void RequestFlow::write() {
   decision_ = {};
   injected_.clear();
   policy_.reset();
+  once_.reset();
 }
 
 void RequestFlow::await_next() {
@@ -234,7 +257,12 @@ bool RequestFlow::leads_to_denied(const policy::Policy& policy) const {
 
 bool RequestFlow::still_allowed(const policy::Policy& policy) const {
   const bool named = facts_.host || (proxied_ && facts_.host_address);
-  return !named || is_own_name(facts_.host) || (!leads_to_denied(policy) && policy::may_pass(policy, ask(policy)));
+  if (held_ || !named || is_own_name(facts_.host)) return true;
+  if (leads_to_denied(policy)) return false;
+  const auto decision = ask(policy);
+  if (policy::may_pass(policy, decision)) return true;
+  // What an operator granted outlives reloads, but for a line that denies it.
+  return once_ && flow::may_be_asked(decision) && passes(*once_);
 }
 
 flow::DialRequest RequestFlow::dial_request() const {

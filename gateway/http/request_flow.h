@@ -65,6 +65,15 @@ class RequestFlow {
   [[nodiscard]] bool leads_to_denied_port() const;
   // The page to answer with; nothing: the request may be forwarded once inject() has had its say.
   [[nodiscard]] std::optional<Page> decide();
+  // After decide() gave a page: may the request wait for an operator? See ask_operator.h.
+  [[nodiscard]] bool may_be_held() const;
+  // It waits, and no reload ends it meanwhile; until let_go() or decide_again().
+  void hold() { held_ = true; }
+  void let_go() { held_ = false; }
+  // As decide(), under this policy; `once`: which is for this request alone.
+  [[nodiscard]] std::optional<Page> decide_again(std::shared_ptr<const policy::Policy> policy, bool once);
+  [[nodiscard]] bool passes(const policy::Policy& policy) const;
+  [[nodiscard]] const audit::DecisionRecord& record() const { return record_; }
   // `own`: the request's header fields. Nothing: forward it, with the fields of injected() in their place.
   template <class Fields>
   [[nodiscard]] std::optional<Page> inject(const Fields& own) {
@@ -112,6 +121,7 @@ class RequestFlow {
   [[nodiscard]] bool is_for_the_gateway() const;
   [[nodiscard]] bool leads_to_denied(const policy::Policy& policy) const;
   [[nodiscard]] policy::Decision ask(const policy::Policy& policy) const;
+  [[nodiscard]] std::optional<Page> decide_by_policy();
   void begin_record(std::string_view host_text);
   void write();
 
@@ -122,12 +132,14 @@ class RequestFlow {
   std::uint16_t default_port_;
   bool logged_ = false;
   bool upstream_failed_ = false;
+  bool held_ = false;
   PageForm form_{};
   std::optional<base::IpAddress> leads_to_{};
   policy::FlowFacts facts_;
   audit::DecisionRecord record_;
   net::Clock::time_point started_;
   std::shared_ptr<const policy::Policy> policy_;  // that decided
+  std::shared_ptr<const policy::Policy> once_;    // the same, where it is for this request alone
   policy::Decision decision_;
   std::vector<InjectedField> injected_;
 };

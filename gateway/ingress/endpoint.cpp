@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "gateway/flow/refusal.h"
 #include "gateway/ingress/entrances.h"
 #include "gateway/ingress/first_bytes.h"
+#include "gateway/ingress/held_connection.h"
 #include "policy/host_service.h"
 #include "policy/observe.h"
 
@@ -157,7 +159,19 @@ void refuse_endpoint(flow::Context& context, flow::ClientConnection& client, con
 }  // namespace
 
 bool is_endpoint(const flow::Context& context, const flow::ClientConnection& client) {
-  return query_of(context, client).ask(*context.policy).decision.allowed();
+  return query_of(context, client).ask(*flow::policy_of(context, client)).decision.allowed();
+}
+
+asio::awaitable<void> ask_about_port(flow::Context& context, flow::ClientConnection& client) {
+  auto record = audit::record_of(query_of(context, client).facts(), {.reason = policy::Reason::kEndpointNotAllowed});
+  record.phase = policy::Phase::kConnect;
+  const auto name = context.names.looked_up_as(client.peer.address, client.original_destination.address);
+  if (!name) co_return;
+  record.host = name->text();
+  std::function<bool(const policy::Policy&)> passes = [&context, &client](const policy::Policy& policy) {
+    return query_of(context, client).ask(policy).decision.allowed();
+  };
+  static_cast<void>(co_await hold_connection(context, client, std::move(record), std::move(passes)));
 }
 
 bool is_shared_with_domain(const flow::Context& context, const flow::ClientConnection& client) {
@@ -178,14 +192,14 @@ bool is_endpoint_by_name(const flow::Context& context, const flow::ClientConnect
 
 asio::awaitable<flow::TunnelPtr> serve_endpoint(flow::Context& context, flow::ClientConnection client,
                                                 flow::ReadAhead read) {
-  auto snapshot = context.policy;  // the decision borrows from it
+  auto snapshot = flow::policy_of(context, client);  // the decision borrows from it
   EndpointQuery query = query_of(context, client);
   auto answer = query.ask(*snapshot);
   std::string unknown;
   if (is_worth_a_lookup(context, query, answer.decision)) {
     auto named = named_endpoints(*snapshot, query.destination.port);
     co_await context.endpoint_lookups->look_up(std::move(named.names), query.client);
-    snapshot = context.policy;
+    snapshot = flow::policy_of(context, client);
     query = query_of(context, client);
     answer = query.ask(*snapshot);
     if (!named.wildcard.empty()) unknown = "no DNS answer gave this address for a name of " + named.wildcard;
@@ -220,8 +234,9 @@ asio::awaitable<flow::TunnelPtr> serve_endpoint(flow::Context& context, flow::Cl
     client.stream->reset();
     co_return nullptr;
   }
-  auto still_allowed = [query = std::move(query)](const policy::Policy& policy) {
-    return policy::may_pass(policy, query.ask(policy).decision);
+  auto still_allowed = [query = std::move(query), granted = client.granted](const policy::Policy& fresh) {
+    return outlives(fresh, granted.get(),
+                    [&query](const policy::Policy& policy) { return query.ask(policy).decision; });
   };
   auto tunnel =
       flow::open_tunnel(context, std::move(client.stream), std::move(dialled->stream), std::move(still_allowed));

@@ -30,6 +30,8 @@ namespace soleroute::gateway::ingress {
 // ports 80 and 443 a name's address is one only for the client that was told it, and what it has read is neither HTTP
 // nor TLS.
 [[nodiscard]] bool is_endpoint(const flow::Context& context, const flow::ClientConnection& client);
+// A connection to the address of a denied name, on a port that is not the web's: waits for an operator.
+[[nodiscard]] boost::asio::awaitable<void> ask_about_port(flow::Context& context, flow::ClientConnection& client);
 // Is the name one of several of the address, and does `domains:` have another of them on this port?
 [[nodiscard]] bool is_shared_with_domain(const flow::Context& context, const flow::ClientConnection& client);
 [[nodiscard]] bool is_endpoint_by_name(const flow::Context& context, const flow::ClientConnection& client);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <array>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@
 #include "gateway/http/refusal_page.h"
 #include "gateway/ingress/entrances.h"
 #include "gateway/ingress/first_bytes.h"
+#include "gateway/ingress/held_connection.h"
 #include "gateway/ingress/inspected.h"
 #include "gateway/ingress/inspected_origin.h"
 #include "gateway/ingress/socks.h"
@@ -124,10 +126,10 @@ asio::awaitable<flow::TunnelPtr> connect(flow::Context& context, flow::ClientCon
   audit::write(context.log, context.counters, record);
 
   dialled->stream->account_to(inner.buffers());
-  const auto still_allowed = [to, leads_to = dialled->leads_to](const policy::Policy& fresh) {
+  const auto still_allowed = [to, leads_to = dialled->leads_to, granted = client.granted](const policy::Policy& fresh) {
     auto facts = to.facts();
     facts.dialled = leads_to;
-    return policy::may_pass(fresh, fresh.decide(facts));
+    return outlives(fresh, granted.get(), [&facts](const policy::Policy& policy) { return policy.decide(facts); });
   };
   auto tunnel = flow::open_tunnel(context, std::move(client.stream), std::move(dialled->stream), still_allowed);
   if (tunnel == nullptr) co_return nullptr;
@@ -269,12 +271,26 @@ policy::Decision decided(const flow::Context& context, const policy::Policy& pol
 asio::awaitable<flow::TunnelPtr> serve_asked(flow::Context& context, flow::ClientConnection client,
                                              flow::ReadAhead read, Asked asked) {
   const Destination& to = asked.to;
-  const auto snapshot = context.policy;  // the decision borrows from it
-  const auto decision = decided(context, *snapshot, to);
+  auto snapshot = flow::policy_of(context, client);  // the decision borrows from it
+  auto decision = decided(context, *snapshot, to);
   const bool observed_address = to.address && !to.host && context.connector.may_dial(*to.address);
   // Over TLS too, where there is a CA to sign for it, the gateway answers for itself.
   const bool ours = context.inspection && to.port == base::kHttpsPort && http::is_own_name(to.host);
-  const bool passes = policy::may_pass(*snapshot, decision) && (decision.allowed() || to.host || observed_address);
+  const auto passes_by = [&](const policy::Policy& policy, const policy::Decision& made) {
+    return policy::may_pass(policy, made) && (made.allowed() || to.host || observed_address);
+  };
+  const bool asks = !passes_by(*snapshot, decision) && !gets_page(context, asked) && !http::is_own_name(to.host) &&
+                    !is_dialled_address(context, client, asked, read) && may_be_held(context, client, decision);
+  if (asks) {
+    std::function<bool(const policy::Policy&)> passing = [&](const policy::Policy& policy) {
+      return passes_by(policy, decided(context, policy, to));
+    };
+    auto record = record_of(to, decision);
+    const auto held = co_await hold_connection(context, client, std::move(record), std::move(passing));
+    if (held == Held::kPasses) snapshot = flow::policy_of(context, client);
+    if (held == Held::kPasses) decision = decided(context, *snapshot, to);
+  }
+  const bool passes = passes_by(*snapshot, decision);
   const bool by_socks_to_http = gets_page(context, asked) && to.port == base::kHttpPort;
   if (asked.spoken == Spoken::kSocks) {
     client.original_destination = {to.address && !to.host ? *to.address : base::IpAddress{}, to.port};

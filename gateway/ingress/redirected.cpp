@@ -14,6 +14,7 @@
 #include "gateway/ingress/denied_port.h"
 #include "gateway/ingress/entrances.h"
 #include "gateway/ingress/first_bytes.h"
+#include "gateway/ingress/held_connection.h"
 #include "sniffer/http1_head.h"
 #include "sniffer/protocol_guess.h"
 
@@ -143,6 +144,10 @@ asio::awaitable<void> refuse_first_bytes(flow::Context& context, flow::ClientCon
 
 asio::awaitable<flow::TunnelPtr> serve_transparent(flow::Context& context, flow::ClientConnection client,
                                                    flow::ReadAhead read) {
+  if (leads_to_denied_port(context, client) && !is_endpoint(context, client)) {
+    const policy::Decision denied{.reason = Reason::kEndpointNotAllowed};
+    if (may_be_held(context, client, denied)) co_await ask_about_port(context, client);
+  }
   if (leads_to_denied_port(context, client) && !is_endpoint(context, client)) {
     co_return co_await serve_denied_port(context, std::move(client), std::move(read));
   }

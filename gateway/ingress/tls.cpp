@@ -5,16 +5,19 @@
 #include <algorithm>
 #include <array>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 
 #include "base/text.h"
 #include "gateway/audit/decision_record.h"
 #include "gateway/flow/connector.h"
+#include "gateway/flow/held_requests.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/http/internal_site.h"
 #include "gateway/ingress/denied_port.h"
 #include "gateway/ingress/entrances.h"
+#include "gateway/ingress/held_connection.h"
 #include "gateway/ingress/inspected.h"
 #include "gateway/ingress/tls_alert.h"
 #include "gateway/ingress/tls_facts.h"
@@ -134,6 +137,38 @@ flow::Refusal not_answered(const ClientHello& hello, bool has_ca) {
   return refusal;
 }
 
+// What decides about a hello, and the snapshot that the decision borrows from.
+struct Judged {
+  std::shared_ptr<const policy::Policy> snapshot;
+  policy::Decision decision{.reason = Reason::kEndpointNotAllowed};
+};
+
+void judge_by(const flow::Context& context, const policy::FlowFacts& facts,
+              std::shared_ptr<const policy::Policy> snapshot, Judged& judged) {
+  judged.snapshot = std::move(snapshot);
+  judged.decision = require_ca(context, judged.snapshot->decide(facts));
+}
+
+// The policy in force; over it what an operator granted to this connection, or answers now. `facts` are the caller's.
+asio::awaitable<Judged> judge(flow::Context& context, flow::ClientConnection& client, const policy::FlowFacts& facts) {
+  Judged judged;
+  judge_by(context, facts, context.policy, judged);
+  if (policy::may_pass(*judged.snapshot, judged.decision)) co_return judged;
+  if (client.granted && flow::may_be_asked(judged.decision)) {
+    judge_by(context, facts, client.granted, judged);
+    co_return judged;
+  }
+  const bool asks = facts.sni && !http::is_own_name(facts.sni) && may_be_held(context, client, judged.decision);
+  if (!asks) co_return judged;
+  std::function<bool(const policy::Policy&)> passes = [&context, &facts](const policy::Policy& policy) {
+    return policy::may_pass(policy, require_ca(context, policy.decide(facts)));
+  };
+  auto record = audit::record_of(facts, judged.decision);
+  const auto held = co_await hold_connection(context, client, std::move(record), std::move(passes));
+  if (held == Held::kPasses) judge_by(context, facts, flow::policy_of(context, client), judged);
+  co_return judged;
+}
+
 // The client's TLS is to end here: inspected, or, with a refusal, told why.
 struct TlsTermination {
   TlsAsked asked;
@@ -204,12 +239,13 @@ asio::awaitable<std::optional<Admitted>> admit(flow::Context& context, flow::Cli
     client.stream->reset();
     co_return std::nullopt;
   }
-  const auto snapshot = context.policy;  // the decision borrows from it
   TlsQuery query{client.peer.address, client.destination(), hello->server_name, hello->encrypted_client_hello,
                  client.original_destination.port};
   const bool denied_port = leads_to_denied_port(context, client);
-  const policy::Decision no_endpoint{.reason = Reason::kEndpointNotAllowed};
-  const auto decision = denied_port ? no_endpoint : require_ca(context, snapshot->decide(query.facts(authority)));
+  const auto facts = query.facts(authority);
+  Judged judged{.snapshot = context.policy};
+  if (!denied_port) judged = co_await judge(context, client, facts);
+  const auto& [snapshot, decision] = judged;
   const bool by_policy = denied_port || decision.reason == Reason::kHostNotAllowed ||
                          decision.reason == Reason::kHttpsNotPermitted || decision.reason == Reason::kDeniedByPolicy ||
                          decision.reason == Reason::kEndpointNotAllowed;
@@ -273,8 +309,10 @@ asio::awaitable<flow::TunnelPtr> serve_tls_client(flow::Context& context, flow::
     co_await terminate(context, std::move(client), std::move(read), std::move(termination));
     co_return nullptr;
   }
-  auto still_allowed = [query = std::move(admitted->query)](const policy::Policy& policy) {
-    return passes(policy, policy.decide(query.facts()));
+  auto still_allowed = [query = std::move(admitted->query), granted = client.granted](const policy::Policy& policy) {
+    const auto decision = policy.decide(query.facts());
+    if (passes(policy, decision)) return true;
+    return granted && flow::may_be_asked(decision) && passes(*granted, granted->decide(query.facts()));
   };
   auto tunnel =
       flow::open_tunnel(context, std::move(client.stream), std::move(admitted->origin), std::move(still_allowed));

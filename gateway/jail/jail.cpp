@@ -313,8 +313,9 @@ class Run {
     auto sink = decisions_ ? audit::make_json_log(std::move(decisions_), options_.log, &counters_)
                            : audit::make_discarding_log();
     SummaryLog log(std::move(sink), options_.save_file.empty() ? nullptr : options_.learner.take);
-    OperatorDesk desk(log);
+    OperatorDesk desk(log, options_.ask, options_.ask_command);
     SR_LET(serving, runtime_options());
+    serving->held = desk.held();
     SR_TRY(jail->complete(*trust));
     SR_LET(runtime, start_runtime(std::move(*serving), jail->take_prepared(), desk.log()));
     SR_LET(publisher, start_publisher());

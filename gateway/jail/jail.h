@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -58,6 +59,8 @@ struct JailOptions {
   std::string upstream_password_file{};                 // hidden from the command; empty: none
   std::string upstream_variable{};                      // the proxy was found in it; empty: an option named it
   std::string version{};                                // of the program
+  std::chrono::milliseconds ask{0};                     // what is denied waits so long for an operator; 0: not at all
+  std::string ask_command{};                            // asked about it, for a shell; empty: none
   std::vector<std::string> skipped_exceptions{};        // of NO_PROXY, of a form that is not understood
 };
 

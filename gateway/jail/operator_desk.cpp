@@ -17,6 +17,7 @@
 #include "gateway/jail/rights_of.h"
 #include "gateway/serve/control_places.h"
 #include "gateway/serve/control_socket.h"
+#include "gateway/serve/operator_link.h"
 #include "gateway/serve/reload_watch.h"
 #include "gateway/serve/rule_intent.h"
 #include "gateway/serve/run_time_policy.h"
@@ -68,10 +69,11 @@ netrules::Intent jail_intent(const policy::Policy& policy) {
 }
 
 struct OperatorDesk::State {
-  explicit State(audit::DecisionLog& next) : log(next, feed) {}
+  State(audit::DecisionLog& next, std::chrono::milliseconds ask, std::string command)
+      : link(next, ask, std::move(command)), log(next) {}
 
-  audit::DecisionFeed feed;
-  audit::FeedingLog log;
+  serve::OperatorLink link;
+  audit::DecisionLog& log;
   asio::io_context io;
   workers::Runtime* runtime = nullptr;
   const audit::Counters* counters = nullptr;
@@ -118,6 +120,7 @@ struct OperatorDesk::State {
                                       .policy_version = version,
                                       .behind = runtime->behind(),
                                       .allowed = run_time.entries_json(),
+                                      .held = link.held() ? link.held()->size() : 0,
                                       .workers = runtime->worker_count(),
                                       .capacity = runtime->capacity(),
                                       .rules = "open"};
@@ -130,14 +133,21 @@ struct OperatorDesk::State {
   }
 };
 
-OperatorDesk::OperatorDesk(audit::DecisionLog& next) : state_(std::make_unique<State>(next)) {}
+OperatorDesk::OperatorDesk(audit::DecisionLog& next, std::chrono::milliseconds ask, std::string command)
+    : state_(std::make_unique<State>(next, ask, std::move(command))) {
+  state_->link.connect(state_->io, state_->run_time);
+}
 
 OperatorDesk::~OperatorDesk() {
   close();
 }
 
 audit::DecisionLog& OperatorDesk::log() {
-  return state_->log;
+  return state_->link.log();
+}
+
+std::shared_ptr<flow::HeldRequests> OperatorDesk::held() const {
+  return state_->link.held();
 }
 
 base::Status OperatorDesk::open(DeskOptions options, workers::Runtime& runtime, const audit::Counters& counters) {
@@ -153,7 +163,7 @@ base::Status OperatorDesk::open(DeskOptions options, workers::Runtime& runtime, 
                       [state](const serve::ControlQuestion& question, serve::ControlSocket::Reply reply) {
                         state->answer(question, std::move(reply));
                       },
-                      [state](audit::DecisionFeed::News news) { return state->feed.read(std::move(news)); },
+                      [state](audit::DecisionFeed::News news) { return state->link.watch(std::move(news)); },
                       serve::ControlSocket::Peers::kOfThisNetwork));
   state->control = std::move(*control);
   state->thread = std::thread([state] {
@@ -168,6 +178,7 @@ std::vector<policy::PolicySource> OperatorDesk::close() {
   if (state_->thread.joinable()) {
     asio::post(state_->io, [state = state_.get()] {
       state->control.reset();
+      state->link.close();
       state->io.stop();
     });
     state_->thread.join();

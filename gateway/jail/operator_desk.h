@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,7 +13,8 @@
 
 #include "base/result.h"
 #include "gateway/audit/counters.h"
-#include "gateway/audit/decision_feed.h"
+#include "gateway/audit/decision_log.h"
+#include "gateway/flow/held_requests.h"
 #include "gateway/jail/credentials.h"
 #include "gateway/workers/runtime.h"
 #include "netrules/plan.h"
@@ -40,13 +42,16 @@ struct DeskOptions {
 class OperatorDesk {
  public:
   // Decisions go on to `next`, which outlives this.
-  explicit OperatorDesk(audit::DecisionLog& next);
+  // `ask`, `command`: as in serve::OperatorLink.
+  OperatorDesk(audit::DecisionLog& next, std::chrono::milliseconds ask, std::string command);
   ~OperatorDesk();
   OperatorDesk(const OperatorDesk&) = delete;
   OperatorDesk& operator=(const OperatorDesk&) = delete;
 
   // For the workers.
   [[nodiscard]] audit::DecisionLog& log();
+  // Likewise; null: what is denied is denied at once.
+  [[nodiscard]] std::shared_ptr<flow::HeldRequests> held() const;
   // From now on it answers. `runtime` and `counters` outlive close().
   [[nodiscard]] base::Status open(DeskOptions options, workers::Runtime& runtime, const audit::Counters& counters);
   // Joins its thread. The policy files that an operator's entries were saved to, as they are now.

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -53,6 +54,8 @@ struct ServeOptions {
   std::vector<std::string> trust_files;  // PEM: further roots that origins of inspected hosts are held to
   std::optional<flow::UpstreamProxy> upstream_proxy{};  // asked for everything outside; absent: origins are dialled
   std::string upstream_password_file{};                 // of its password; empty: none
+  std::chrono::milliseconds ask{0};                     // what is denied waits so long for an operator; 0: not at all
+  std::string ask_command{};                            // asked about it, for a shell; empty: none
 };
 
 }  // namespace soleroute::gateway::serve

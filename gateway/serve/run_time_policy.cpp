@@ -49,7 +49,7 @@ base::Status check_not_denied(const RunTimeEntry& entry, const policy::Policy& p
   policy::FlowFacts facts;
   facts.host = std::move(*name);
   const auto decision = policy.decide(facts);
-  if (policy::to_string(decision.reason) != "denied_by_policy") return {};
+  if (decision.reason != policy::Reason::kDeniedByPolicy) return {};
   return base::usage_error(fmt::format("{} denies {}, and a deny always wins. Remove that line to allow the host",
                                        policy::place_of(decision.rule), base::shown(entry.host)));
 }
@@ -63,7 +63,7 @@ base::Result<std::shared_ptr<const policy::Policy>> compile(std::vector<policy::
 }  // namespace
 
 bool RunTimePolicy::answers(std::string_view ask) {
-  return ask == "allow" || ask == "deny" || ask == "allowed" || ask == "forget";
+  return ask == "allow" || ask == "deny" || ask == "allowed" || ask == "forget" || ask == "answer";
 }
 
 base::Result<RunTimePolicy::Laid> RunTimePolicy::lay_over(std::vector<policy::PolicySource> files,
@@ -94,6 +94,7 @@ void RunTimePolicy::use(Laid laid) {
 void RunTimePolicy::answer(const ControlQuestion& question, ControlSocket::Reply reply) {
   if (question.ask == "allowed") return reply(fmt::format("{{\"entries\":{}}}", entries_json()));
   if (question.ask == "forget") return forget(question, std::move(reply));
+  if (question.ask == "answer") return answer_held(question, std::move(reply));
   add(question, std::move(reply));
 }
 
@@ -119,6 +120,48 @@ void RunTimePolicy::add(const ControlQuestion& question, ControlSocket::Reply re
   }
   if (status) status = change(std::move(layers), std::move(told), reply);
   if (!status) reply(refused(status.error()));
+}
+
+void RunTimePolicy::answer_held(const ControlQuestion& question, ControlSocket::Reply reply) {
+  const auto request = held_ == nullptr ? std::nullopt : held_->find(question.id);
+  if (!request) {
+    return reply(
+        refused({.message = fmt::format("no request {} waits: it was answered, or its time is over", question.id),
+                 .kind = base::ErrorKind::kUsage}));
+  }
+  const auto accepted = [&](const std::string& sentence) {
+    log_.lifecycle("operator_answer", sentence);
+    reply(dumped({{"accepted", true}, {"detail", sentence}}));
+  };
+  const std::string item = base::shown(request->item);
+  if (question.verdict == "no") {
+    held_->settle(question.id, flow::HeldRequests::Verdict::kNo);
+    return accepted(item + " stays denied");
+  }
+  if (question.verdict == "once") {
+    const auto passed = pass_once(*request);
+    return passed ? accepted(item + " passes this once") : reply(refused(passed.error()));
+  }
+  const bool lasts = question.verdict == "for" && question.lasts;
+  if (!lasts && question.verdict != "always") {
+    return reply(refused(
+        {.message = "'verdict' must be once, for (with 'for_s'), always or no", .kind = base::ErrorKind::kUsage}));
+  }
+  held_->expect(question.id, lasts ? flow::HeldRequests::Verdict::kFor : flow::HeldRequests::Verdict::kAlways);
+  ControlQuestion allow{.ask = "allow", .host = request->item, .agent = question.agent, .save = !lasts};
+  if (lasts) allow.lasts = question.lasts;
+  add(allow, std::move(reply));
+}
+
+// Under a policy that is made for this one request and is in force nowhere else.
+base::Status RunTimePolicy::pass_once(const flow::HeldRequests::Request& request) {
+  SR_LET(entry, parse_run_time_entry({.ask = "allow", .host = request.item}, Clock::now()));
+  RunTimeEntries entries = entries_;
+  SR_TRY(entries.add(*entry));
+  SR_LET(policy, compile(files_, entries));
+  SR_TRY(check_not_denied(*entry, **policy));
+  if (held_->settle(request.id, flow::HeldRequests::Verdict::kOnce, std::move(*policy))) return {};
+  return base::usage_error("it does not wait any more");
 }
 
 base::Result<std::string> RunTimePolicy::save(const RunTimeEntry& entry, Layers& layers) const {

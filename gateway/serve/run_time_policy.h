@@ -15,6 +15,7 @@
 
 #include "base/result.h"
 #include "gateway/audit/decision_log.h"
+#include "gateway/flow/held_requests.h"
 #include "gateway/serve/control_question.h"
 #include "gateway/serve/control_socket.h"
 #include "gateway/serve/run_time_entries.h"
@@ -33,6 +34,8 @@ class RunTimePolicy {
 
   RunTimePolicy(boost::asio::io_context& io, audit::DecisionLog& log, PutInForce put, Write write)
       : log_(log), put_(std::move(put)), write_(std::move(write)), end_(io) {}
+  // Requests that wait for an answer; null: none do. They outlive this.
+  void use(flow::HeldRequests* held) { held_ = held; }
 
   // What the files say now, compiled with the entries that still fit over it.
   struct Laid {
@@ -56,6 +59,8 @@ class RunTimePolicy {
   using Clock = RunTimeEntry::Clock;
   void add(const ControlQuestion& question, ControlSocket::Reply reply);
   void forget(const ControlQuestion& question, ControlSocket::Reply reply);
+  void answer_held(const ControlQuestion& question, ControlSocket::Reply reply);
+  base::Status pass_once(const flow::HeldRequests::Request& request);
   // Behind a change: what is true once it is in force, and what is not as it was asked.
   struct Told {
     std::string sentence;
@@ -77,6 +82,7 @@ class RunTimePolicy {
   PutInForce put_;
   Write write_;
   boost::asio::steady_timer end_;
+  flow::HeldRequests* held_ = nullptr;
   std::vector<policy::PolicySource> files_;
   std::vector<std::string> paths_;
   RunTimeEntries entries_;

@@ -28,6 +28,7 @@ std::string to_json(const ServingStatus& status, const audit::Counters& counters
         {"stale", counters.policy_stale.load()},
         {"behind", status.behind}}},
       {"allowed", nlohmann::json::parse(status.allowed, nullptr, false)},
+      {"held", status.held},
       {"workers", {{"count", status.workers}, {"stalled", status.stalled}}},
       {"limits", {{"descriptors", status.capacity.descriptors}, {"connections", status.capacity.connections}}},
       {"log", {{"written", log_fault_text.empty()}, {"detail", log_fault_text}}},

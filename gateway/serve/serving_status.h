@@ -27,6 +27,7 @@ struct ServingStatus {
   std::uint64_t policy_version = 0;
   std::vector<std::size_t> behind{};  // workers, as `stalled`
   std::string allowed = "[]";         // entries added while it runs: JSON
+  std::size_t held = 0;               // requests that wait for an operator
   std::size_t workers = 0;
   std::vector<std::size_t> stalled{};
   workers::Capacity capacity{};

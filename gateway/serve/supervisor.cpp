@@ -15,7 +15,6 @@
 #include <thread>
 #include <utility>
 
-#include "gateway/audit/decision_feed.h"
 #include "gateway/host/connection_table.h"
 #include "gateway/host/host_address.h"
 #include "gateway/host/network.h"
@@ -35,6 +34,7 @@
 #include "gateway/serve/host_services.h"
 #include "gateway/serve/log_state.h"
 #include "gateway/serve/metrics_server.h"
+#include "gateway/serve/operator_link.h"
 #include "gateway/serve/pulse.h"
 #include "gateway/serve/reload_watch.h"
 #include "gateway/serve/resolvers.h"
@@ -149,11 +149,12 @@ class Supervisor {
     // Always, whatever the policy is now: refusals over TLS are told on a leaf, and a reload may ask for inspection.
     SR_LET(inspection, open_ca(options_, origin_roots_, log_));
     inspection_ = std::move(*inspection);
+    operator_.connect(loop_, run_time_);
     SR_TRY(start_runtime());
     auto control = ControlSocket::open(
         loop_, options_.control_socket,
         [this](const ControlQuestion& question, ControlSocket::Reply reply) { answer(question, std::move(reply)); },
-        [this](audit::DecisionFeed::News news) { return feed_.read(std::move(news)); });
+        [this](audit::DecisionFeed::News news) { return operator_.watch(std::move(news)); });
     if (!control && !control_may_be_missing()) return std::unexpected(control.error());
     if (!control) log_.error(control.error().message + "; status and reload will not work");
     if (control) control_ = std::move(*control);
@@ -240,10 +241,11 @@ class Supervisor {
     runtime.host = host_services();
     runtime.inspection = inspection_;
     runtime.route = route_;
+    runtime.held = operator_.held();
     runtime.clients = options_.topology == netrules::Topology::kSidecar ? net::ClientKeys::Who::kOne
                                                                         : net::ClientKeys::Who::kEachNeighbour;
     SR_LET(started, workers::Runtime::start(std::move(runtime), std::move(listeners_), std::move(packet_queue_),
-                                            policy_, feeding_log_, counters_));
+                                            policy_, operator_.log(), counters_));
     runtime_ = std::move(*started);
     say_limits(runtime_->capacity(), log_);
     return {};
@@ -387,6 +389,7 @@ class Supervisor {
     health_ = "stopping";
     log_.lifecycle("stopping", "draining connections (3 s)");
     watch_.cancel();
+    operator_.close();
     runtime_->begin_stop(kStopGrace);
     await_end(std::chrono::steady_clock::now() + kStopGrace + workers::Runtime::kEnd);
   }
@@ -427,6 +430,7 @@ class Supervisor {
         .policy_version = version(),
         .behind = runtime_->behind(),
         .allowed = run_time_.entries_json(),
+        .held = operator_.held() ? operator_.held()->size() : 0,
         .workers = runtime_->worker_count(),
         .stalled = workers_watch_.stalled(),
         .capacity = runtime_->capacity(),
@@ -447,8 +451,7 @@ class Supervisor {
   const ServeOptions& options_;
   audit::DecisionLog& log_;
   audit::Counters& counters_;
-  audit::DecisionFeed feed_;
-  audit::FeedingLog feeding_log_{log_, feed_};  // of the workers
+  OperatorLink operator_{log_, options_.ask, options_.ask_command};
   asio::io_context loop_;
   RuleReconciler rules_;
   Signals signals_{loop_, [this] { reload({}); }, [this] { stop(); }};

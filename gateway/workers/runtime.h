@@ -20,6 +20,7 @@
 #include "gateway/dns/search_list.h"
 #include "gateway/dns/upstreams.h"
 #include "gateway/flow/connector.h"
+#include "gateway/flow/held_requests.h"
 #include "gateway/flow/host_services.h"
 #include "gateway/inspect/inspection.h"
 #include "gateway/net/client_keys.h"
@@ -44,6 +45,7 @@ struct RuntimeOptions {
   net::ClientKeys::Who clients = net::ClientKeys::Who::kOne;  // whose budgets are apart
   std::shared_ptr<const inspect::Inspection> inspection{};    // null: what must be inspected is refused
   std::shared_ptr<const flow::UpstreamRoute> route{};         // null: origins are dialled directly
+  std::shared_ptr<flow::HeldRequests> held{};                 // null: what is denied is denied at once
 };
 
 // What the limit on descriptors leaves, once it is raised as far as this process may.

@@ -129,6 +129,7 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages polic
   context_.inspection = shared.options.inspection;
   context_.denials = &shared.denials;
   context_.endpoint_lookups = &endpoint_lookups_;
+  context_.held = shared.options.held.get();
   context_.use(std::move(policy.policy), std::move(policy.pages));
   const auto snapshot = [this] { return context_.policy; };
   dns_.emplace(loop_,
@@ -203,6 +204,7 @@ void Worker::reload(PolicyAndPages policy, std::uint64_t version, std::function<
     context_.use(policy.policy, policy.pages);
     registry_.apply(*policy.policy);
     if (udp_) udp_->apply(*policy.policy);
+    if (context_.held != nullptr) context_.held->wake(loop_);
     policy_version_ = version;
     taken();
   });

@@ -133,6 +133,32 @@ def test_a_watcher_that_does_not_read_delays_nobody(lab, gateway):
     assert gateway.process.wait(15) == 0
 
 
+@threat("T250")
+def test_a_denied_host_ends_at_once_and_comes_back(lab, gateway):
+    gateway.reload("domains: [allowed.test, cdn-allowed.test]\n")
+    with web.connected(lab.agent, at.CDN, 443) as link:
+        link.sendall(tls_wire.client_hello("cdn-allowed.test"))
+        assert link.recv(1) == b"\x16"
+        assert control.ask(gateway.control, ask="deny", host="cdn-allowed.test")["accepted"] is True
+        assert web.read_to_end(link)[1] in ("rst", "fin")
+    assert status_of(lab, "cdn-allowed.test") == 403
+    assert status_of(lab, "allowed.test", at.AL) == 200
+    assert gateway.log.wait_for(0, type="decision", host="cdn-allowed.test", phase="http", action="blocked")["reason"] == "denied_by_policy"
+    assert control.ask(gateway.control, ask="forget", host="cdn-allowed.test")["accepted"] is True
+    assert status_of(lab, "cdn-allowed.test") == 200
+
+
+@threat("T250")
+def test_a_deny_of_a_file_is_not_lifted_and_the_answer_names_its_line(lab, make_gateway):
+    gateway = make_gateway(policy="domains: [allowed.test]\ndeny:\n  - cdn-allowed.test\n").start()
+    answer = control.ask(gateway.control, ask="allow", host="cdn-allowed.test")
+    assert answer["accepted"] is False
+    assert answer["detail"] == f"{gateway.policy_file}:3 denies cdn-allowed.test, and a deny always wins. Remove that line to allow the host"
+    assert control.ask(gateway.control, ask="allowed") == {"entries": []}
+    assert status_of(lab, "cdn-allowed.test") == 403
+    assert control.ask(gateway.control, ask="allow", host="name-allowed.test")["accepted"] is True, "the control"
+
+
 @pytest.fixture
 def command(gateway, gateway_binary):
     """`gateway WORD…` as an operator types it: (exit status, stdout, stderr)."""

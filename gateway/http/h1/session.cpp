@@ -4,13 +4,16 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <functional>
 #include <string>
 #include <utility>
 
 #include "base/web_ports.h"
+#include "gateway/flow/held_requests.h"
 #include "gateway/flow/proxy_tunnel.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/flow/relay.h"
+#include "gateway/http/ask_operator.h"
 #include "gateway/http/h1/forwarded_head.h"
 #include "gateway/http/h1/io.h"
 #include "gateway/http/internal_site.h"
@@ -236,6 +239,10 @@ asio::awaitable<Session::Next> Session::serve(const sniffer::RequestHead& head) 
   auto fault = unfit(head);
   if (!fault) {
     auto page = flow_.decide();
+    if (page && flow_.may_be_held()) {
+      std::function<bool()> has_left = [this] { return flow::has_left(stream()); };
+      page = co_await ask_operator(context_, flow_, std::move(*page), std::move(has_left));
+    }
     if (!page) fault = not_to_be_sent(head);
     if (!page && !fault) page = flow_.inject(head.fields);
     if (page) co_return co_await answer(head, std::move(*page));

@@ -2,9 +2,11 @@
 #include "gateway/http/h2/session.h"
 
 #include <boost/asio/co_spawn.hpp>
+#include <functional>
 #include <utility>
 
 #include "base/web_ports.h"
+#include "gateway/http/ask_operator.h"
 #include "gateway/http/h2/response.h"
 #include "gateway/http/header_injection.h"
 
@@ -81,7 +83,8 @@ void Session::begin(std::shared_ptr<http2::Stream> stream) {
 asio::awaitable<void> Session::serve(std::shared_ptr<http2::Stream> stream) {
   logged_ = true;  // as it will be
   Exchange exchange{.stream = std::move(stream), .flow = new_flow()};
-  if (auto page = decide(exchange)) {
+  auto page = co_await decide(exchange);
+  if (page) {
     exchange.flow.finish_page(page->size());
     co_await answer(exchange, std::move(*page));
   } else {
@@ -90,7 +93,7 @@ asio::awaitable<void> Session::serve(std::shared_ptr<http2::Stream> stream) {
 }
 
 // The page that the gateway answers with itself; nothing: the origin is asked.
-std::optional<Page> Session::decide(Exchange& exchange) {
+asio::awaitable<std::optional<Page>> Session::decide(Exchange& exchange) {
   auto request = read_request(exchange.stream->head(), exchange.flow.default_port());
   if (exchange.stream->head_too_large()) {
     request = std::unexpected(Fault{431, Reason::kTooLarge, "a header list too large"});
@@ -100,8 +103,8 @@ std::optional<Page> Session::decide(Exchange& exchange) {
   RequestFlow& flow = exchange.flow;
   if (!request) {
     flow.begin_unread();
-    if (flow.leads_to_denied_port()) return flow.decide();  // its authority names that port
-    return flow.fault(request.error());
+    if (flow.leads_to_denied_port()) co_return flow.decide();  // its authority names that port
+    co_return flow.fault(request.error());
   }
   Request& asked = exchange.request = std::move(*request);
   flow.begin({.host = asked.host,
@@ -111,15 +114,20 @@ std::optional<Page> Session::decide(Exchange& exchange) {
               .target = asked.path,
               .overrides = policy::override_headers(asked.fields, asked.method),
               .form = {.body = asked.wants_json ? BodyForm::kJson : BodyForm::kText, .one_line = asked.grpc}});
-  if (auto page = flow.decide()) return page;
-  if (auto page = flow.inject(asked.fields)) return page;
+  auto page = flow.decide();
+  if (page && flow.may_be_held()) {
+    std::function<bool()> has_left = [&exchange] { return exchange.stream->closed(); };
+    page = co_await ask_operator(context_, flow, std::move(*page), std::move(has_left));
+  }
+  if (!page) page = flow.inject(asked.fields);
+  if (page) co_return page;
   auto& body = *exchange.stream->received();
   inject(flow.decision().transforms, flow.injected(), asked.fields, body);
   leave_out_overrides(flow.decision(), body);
   if (has_doubtful_body(flow.decision(), asked.method)) {  // framed by chunks, if HTTP/1 carries it
     std::erase_if(asked.fields, [](const http2::Field& field) { return field.name == "content-length"; });
   }
-  return std::nullopt;
+  co_return std::nullopt;
 }
 
 asio::awaitable<void> Session::answer(Exchange& exchange, Page page) {

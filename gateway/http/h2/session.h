@@ -38,7 +38,7 @@ class Session {
   [[nodiscard]] RequestFlow new_flow() const;
   void begin(std::shared_ptr<http2::Stream> stream);
   [[nodiscard]] boost::asio::awaitable<void> serve(std::shared_ptr<http2::Stream> stream);
-  [[nodiscard]] std::optional<Page> decide(Exchange& exchange);
+  [[nodiscard]] boost::asio::awaitable<std::optional<Page>> decide(Exchange& exchange);
   [[nodiscard]] boost::asio::awaitable<void> forward(Exchange& exchange);
   [[nodiscard]] boost::asio::awaitable<std::expected<StreamResult, flow::DialFailure>> ask_origin(Exchange& exchange);
   [[nodiscard]] boost::asio::awaitable<void> finish(Exchange& exchange, Outcome outcome);

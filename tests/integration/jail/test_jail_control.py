@@ -159,3 +159,29 @@ def test_what_is_saved_is_in_the_file_and_no_surprise_at_the_end(beside):
     assert run.process.returncode == 0
     assert (run.jail.folder / "policy.yaml").read_text() == "domains: [allowed.test, cdn-allowed.test]\n"
     assert b"changed while the command ran" not in errors
+
+
+def test_a_held_request_of_the_command_is_answered_from_outside(beside, jail_of, runtime):
+    jail = jail_of(policy=POLICY)
+    os.chown(runtime, jail.uid, jail.uid)
+    process = jail.start("curl", "-s", "http://cdn-allowed.test/", args=("--ask",), env={"XDG_RUNTIME_DIR": str(runtime)})
+    (path,) = wait.until(lambda: list(runtime.glob("soleroute/run-*.sock")), "the control socket")
+    with control.Watch(path) as watch:
+        held = watch.next("held", host="cdn-allowed.test")
+        assert control.ask(path, ask="answer", id=held["id"], verdict="once")["accepted"] is True
+        out, _ = process.communicate(timeout=20)
+    assert (process.returncode, out) == (0, b"CDN\n")
+
+
+def test_a_program_answers_for_the_command(jail_of):
+    jail = jail_of(policy=POLICY)
+    done = jail.run("curl", "-s", "http://cdn-allowed.test/", args=("--ask", "--ask-command", "read -r line; echo once"))
+    assert (done.returncode, done.stdout) == (0, "CDN\n"), done.stderr
+    done = jail.run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://cdn-allowed.test/", args=("--ask", "--ask-command", "echo no"))
+    assert done.stdout == "403"
+
+
+def test_ask_options_are_read_from_the_command_line_alone(jail_of):
+    done = jail_of(policy=POLICY).run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "http://cdn-allowed.test/",
+                                      env={"GATEWAY_ASK": "true", "GATEWAY_ASK_COMMAND": "echo once"})  # fmt: skip
+    assert done.stdout == "403"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "gateway/commands/duration_option.h"
+#include "gateway/serve/duration_option.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 
 #include "base/text.h"
 
-namespace soleroute::gateway::commands {
+namespace soleroute::gateway::serve {
 namespace {
 
 struct Unit {
@@ -36,4 +36,4 @@ base::Result<std::chrono::seconds> parse_duration(std::string_view option, std::
       fmt::format("{}: '{}' is not a duration; write it as 90s, 15m, 2h or 1d", option, base::shown(text)));
 }
 
-}  // namespace soleroute::gateway::commands
+}  // namespace soleroute::gateway::serve

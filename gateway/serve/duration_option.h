@@ -8,9 +8,9 @@
 
 #include "base/result.h"
 
-namespace soleroute::gateway::commands {
+namespace soleroute::gateway::serve {
 
 // At least one second and at most a year. Errors are kUsage and name the option.
 [[nodiscard]] base::Result<std::chrono::seconds> parse_duration(std::string_view option, std::string_view text);
 
-}  // namespace soleroute::gateway::commands
+}  // namespace soleroute::gateway::serve

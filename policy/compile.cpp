@@ -2,16 +2,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <deque>
-#include <future>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/web_ports.h"
 #include "policy/address_class.h"
+#include "policy/agent_layers.h"
 #include "policy/host_ports.h"
+#include "policy/layer_reading.h"
 #include "policy/layers.h"
 #include "policy/policy.h"
 #include "policy/policy_data.h"
@@ -253,39 +252,6 @@ void Flattener::add_endpoints(std::vector<EndpointRecord> endpoints, const std::
   add_those_of_wildcards();
 }
 
-using Documents = std::vector<base::Result<PolicyDocument>>;
-
-base::Result<PolicyDocument> read_layer(const PolicySource& layer, std::string& text, PolicyFaults* faults) {
-  SR_TRY(clean_text(layer.name, layer.text, text, faults));
-  return read_policy(SourceText(layer.name, text, faults));
-}
-
-// Each layer read for itself, by as many threads as there are processors if there is enough to read: parsing is most of
-// what a large policy costs. All of them are joined here.
-// `faults` is empty, or a list for each layer.
-Documents read_layers(std::span<const PolicySource> layers, std::vector<std::string>& texts,
-                      std::vector<PolicyFaults>& faults) {
-  constexpr std::size_t kWorthAThread = std::size_t{256} << 10;  // bytes
-  Documents documents(layers.size());
-  std::atomic<std::size_t> next = 0;
-  const auto read = [&] {
-    for (std::size_t i = next++; i < layers.size(); i = next++) {
-      documents[i] = read_layer(layers[i], texts[i], faults.empty() ? nullptr : &faults[i]);
-    }
-  };
-  std::size_t bytes = 0;
-  for (const auto& layer : layers) bytes += layer.text.size();
-  const std::size_t useful = std::min(
-      {layers.size(), bytes / kWorthAThread + 1, std::size_t{std::max(1U, std::thread::hardware_concurrency())}});
-  std::vector<std::future<void>> others;
-  // Where no thread is to be had, it is done by get().
-  constexpr auto kIfPossible = std::launch::async | std::launch::deferred;
-  for (std::size_t i = 1; i < useful; ++i) others.push_back(std::async(kIfPossible, read));
-  read();
-  for (auto& other : others) other.get();
-  return documents;
-}
-
 base::Status flatten(Layers& merged, Policy::Data& data, std::span<const std::string> texts,
                      PolicyFaults* faults = nullptr) {
   merged.widen_optional_hosts();
@@ -348,6 +314,84 @@ base::Status add_unused_groups(const std::vector<ServiceUse>& services, Policy::
   return {};
 }
 
+base::Result<std::shared_ptr<const Policy>> finished(Layers& merged, std::unique_ptr<Policy::Data> data,
+                                                     const LayerTexts& texts,
+                                                     std::shared_ptr<const Policy::Agents> agents = nullptr) {
+  SR_TRY(flatten(merged, *data, texts.texts, texts.faults));
+  SR_TRY(add_unused_groups(merged.services(), *data));
+  return std::make_shared<const Policy>(std::move(data), std::move(agents));
+}
+
+// The agents' own policies. Each is compiled as a policy of its own, from the layers that are about its agent.
+class AgentCompiler {
+ public:
+  // `common`: its denials are every agent's, and no agent takes them back. Borrowed.
+  AgentCompiler(std::span<const PolicySource> layers, std::span<const PolicyDocument> documents, LayerTexts texts,
+                const Layers& common)
+      : layers_(layers), documents_(documents), texts_(texts), common_(common) {}
+
+  [[nodiscard]] base::Result<std::shared_ptr<const Policy::Agents>> compiled(MergedAgents agents) {
+    auto out = std::make_shared<Policy::Agents>();
+    const auto all_have = [&](base::Family family) {
+      return std::ranges::all_of(agents.agents, [&](const MergedAgent& agent) {
+        return std::ranges::any_of(agent.addresses,
+                                   [&](const base::Cidr& range) { return range.address().family() == family; });
+      });
+    };
+    out->only = agents.only;
+    out->strangers_v4 = !agents.only && all_have(base::Family::kV4);
+    out->strangers_v6 = !agents.only && all_have(base::Family::kV6);
+    Layers nothing;
+    auto of_nobody = data_for({});
+    of_nobody->nobodys = true;
+    SR_LET(none, finished(nothing, std::move(of_nobody), texts_));
+    out->none = std::move(*none);
+    const auto heirs = static_cast<std::size_t>(std::ranges::count(agents.agents, true, &MergedAgent::inherit));
+    if (heirs * common_.hosts().size() > kMaxAgentHosts) return too_many(agents.agents.front());
+    for (auto& agent : agents.agents) {
+      SR_LET(policy, policy_of(agent));
+      out->records.push_back({std::move(agent.name), std::move(agent.addresses), agent.origin, std::move(*policy)});
+    }
+    out->table = std::move(agents.table);
+    return out;
+  }
+
+ private:
+  [[nodiscard]] std::unique_ptr<Policy::Data> data_for(const std::string& agent) const {
+    auto data = std::make_unique<Policy::Data>();
+    data->files.assign(texts_.files.begin(), texts_.files.end());
+    data->agent_name = agent;
+    return data;
+  }
+
+  [[nodiscard]] base::Result<std::shared_ptr<const Policy>> policy_of(const MergedAgent& agent) {
+    Layers own;
+    for (std::uint32_t i = 0; i < documents_.size(); ++i) {
+      if (!agent.inherit && !layers_[i].for_every_agent) continue;
+      auto inherited = documents_[i];
+      inherited.deny.clear();  // comes last
+      SR_TRY(own.add(std::move(inherited), i));
+    }
+    for (const auto& layer : agent.layers) SR_TRY(own.add(*layer.policy, layer.file));
+    own.deny_too(common_.denies());
+    hosts_ += own.hosts().size();
+    if (hosts_ > kMaxAgentHosts) return too_many(agent);
+    return finished(own, data_for(agent.name), texts_);
+  }
+
+  [[nodiscard]] std::unexpected<base::Error> too_many(const MergedAgent& agent) const {
+    return base::usage_error(
+        fmt::format("{}:{}: the agents' policies have more than {} hosts in all, with what they inherit",
+                    texts_.files[agent.origin.file], agent.origin.line, kMaxAgentHosts));
+  }
+
+  std::span<const PolicySource> layers_;
+  std::span<const PolicyDocument> documents_;
+  LayerTexts texts_;
+  const Layers& common_;
+  std::size_t hosts_ = 0;
+};
+
 }  // namespace
 
 base::Result<std::shared_ptr<const Policy>> Policy::compile(std::span<const PolicySource> layers,
@@ -355,21 +399,32 @@ base::Result<std::shared_ptr<const Policy>> Policy::compile(std::span<const Poli
   auto data = std::make_unique<Data>();
   std::vector<std::string> texts(layers.size());  // errors found while merging point into them
   std::vector<PolicyFaults> of_layers(faults == nullptr ? 0 : layers.size());
-  Documents documents = read_layers(layers, texts, of_layers);
+  Documents read = read_layers(layers, texts, of_layers);
   for (auto& found : of_layers) faults->add(std::move(found));
-  Layers merged;
+  std::vector<PolicyDocument> documents;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     data->files.push_back(layers[i].name);
-    auto& document = documents[i];
-    if (!document) return std::unexpected(document.error());
-    SR_LET(status, merged.add(std::move(*document), static_cast<std::uint32_t>(i)));
+    if (!read[i]) return std::unexpected(read[i].error());
+    SR_LET(document, layer_of(layers[i], std::move(*read[i])));
+    documents.push_back(std::move(*document));
   }
-  SR_TRY(flatten(merged, *data, texts, faults));
-  SR_TRY(add_unused_groups(merged.services(), *data));
-  return std::make_shared<const Policy>(std::unique_ptr<const Data>(std::move(data)));
+  SR_LET(agents, merge_agents(documents, {data->files, texts, faults}));
+  Layers merged;
+  const bool again = !agents->agents.empty();
+  for (std::uint32_t i = 0; i < documents.size(); ++i) {
+    SR_TRY(merged.add(again ? documents[i] : std::move(documents[i]), i));
+  }
+  std::shared_ptr<const Agents> own;
+  if (again || agents->only) {
+    AgentCompiler compiler(layers, documents, {data->files, texts, faults}, merged);
+    SR_LET(compiled, compiler.compiled(std::move(*agents)));
+    own = std::move(*compiled);
+  }
+  return finished(merged, std::move(data), {{}, texts, faults}, std::move(own));
 }
 
-Policy::Policy(std::unique_ptr<const Data> data) : data_(std::move(data)) {}
+Policy::Policy(std::shared_ptr<const Data> data, std::shared_ptr<const Agents> agents)
+    : data_(std::move(data)), agents_(std::move(agents)) {}
 Policy::~Policy() = default;
 
 Mode Policy::mode() const {

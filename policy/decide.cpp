@@ -454,6 +454,10 @@ Decision Decider::by_phase() const {
 }  // namespace
 
 Decision Policy::decide(const FlowFacts& facts) const {
+  return for_client(facts.client).decide_itself(facts);
+}
+
+Decision Policy::decide_itself(const FlowFacts& facts) const {
   return Decider(*data_, facts).answer();
 }
 

@@ -150,7 +150,7 @@ void PreparedQuery::prepare_destination() {
 
 Decision PreparedQuery::ask(const Policy& policy) {
   if (refused_) return {.action = Action::kDeny, .reason = *refused_};
-  if (facts_.phase == Phase::kPacket) return policy.decide(facts_);
+  if (facts_.phase == Phase::kPacket) return policy.decide_itself(facts_);
   const bool http = facts_.scheme == Scheme::kHttp;
   const bool tls = facts_.scheme == Scheme::kHttps || (facts_.port == base::kHttpsPort && !http);
   facts_.phase = http ? Phase::kHttp : tls ? Phase::kTls : Phase::kConnect;
@@ -160,11 +160,11 @@ Decision PreparedQuery::ask(const Policy& policy) {
     facts_.target = target_;
     for (const auto& header : question_.headers) facts_.overrides.see(header, question_.method);
   }
-  auto decision = policy.decide(facts_);
+  auto decision = policy.decide_itself(facts_);
   const bool inspected = decision.allowed() && decision.treatment == Treatment::kInspect;
   if (facts_.scheme != Scheme::kHttps || !inspected) return decision;
   facts_.phase = Phase::kHttp;
-  return policy.decide(facts_);
+  return policy.decide_itself(facts_);
 }
 
 }  // namespace soleroute::policy

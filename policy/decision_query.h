@@ -37,7 +37,8 @@ class PreparedQuery {
   PreparedQuery& operator=(PreparedQuery&&) = delete;
   ~PreparedQuery() = default;
 
-  // Asks what the gateway would ask, in its order: https first as a connection, then as a request. Borrows `policy`.
+  // Asks what the gateway would ask, in its order: https first as a connection, then as a request. Asks `policy`
+  // itself, and not those of its agents. Borrows it.
   [[nodiscard]] Decision ask(const Policy& policy);
 
   // The facts of the phase that decided; before ask(), of the first.

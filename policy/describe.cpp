@@ -59,6 +59,15 @@ bool has_container_engine(const EndpointRecord& endpoint) {
   return std::ranges::any_of(kDockerPorts, [&](std::uint16_t port) { return base::contains(endpoint.ports, port); });
 }
 
+// Those of the agents too, each once: what is inherited is not said again.
+void add_warnings_of_agents(const Policy& policy, std::vector<std::string>& out) {
+  for (const auto& agent : policy.agents()) {
+    for (auto& warning : agent.policy->warnings()) {
+      if (std::ranges::find(out, warning) == out.end()) out.push_back(std::move(warning));
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> Policy::host_patterns() const {
@@ -68,8 +77,14 @@ std::vector<std::string> Policy::host_patterns() const {
 }
 
 std::string Policy::describe() const {
+  return describe_itself() + describe_agents();
+}
+
+std::string Policy::describe_itself() const {
   const Data& data = *data_;
-  if (denies_everything()) return "The policy is empty: all network access is blocked.\n";
+  if (denies_everything()) {
+    return agents_ ? "" : "The policy is empty: all network access is blocked.\n";
+  }
   std::size_t width = 0;
   for (const auto& record : data.records) width = std::max(width, record.pattern.size());
   width = std::min<std::size_t>(width, 40);
@@ -112,6 +127,28 @@ std::string Policy::describe() const {
   return out;
 }
 
+std::string Policy::describe_agents() const {
+  std::string out;
+  if (!agents_) return out;
+  for (const auto& agent : agents()) {
+    std::vector<std::string> addresses;
+    for (const auto& range : agent.addresses) {
+      const bool whole = range.prefix_length() == range.address().bits();
+      addresses.push_back(whole ? range.address().to_string() : range.to_string());
+    }
+    out += fmt::format("agent {}, at {}:  ({})\n{}", agent.name, fmt::join(addresses, " "),
+                       base::shown(place_of(agent.line)), base::indented(agent.policy->describe(), "  "));
+  }
+  if (agents_->only) return out + "agents_only: every other client is blocked.\n";
+  const auto lacks = [&](std::string_view family) {
+    out += fmt::format("{}: a client that is not an agent is blocked, because an agent lists no {} address.\n", family,
+                       family);
+  };
+  if (!agents_->strangers_v4) lacks("IPv4");
+  if (!agents_->strangers_v6) lacks("IPv6");
+  return out;
+}
+
 std::vector<std::string> Policy::warnings() const {
   constexpr std::uint16_t kDnsPort = 53;
   std::vector<std::string> out;
@@ -150,7 +187,7 @@ std::vector<std::string> Policy::warnings() const {
   for (auto& warning : denial_warnings(*this)) out.push_back(std::move(warning));
   for (const auto& [text, host] : data_->hosts) {
     const auto name = base::HostName::parse(text);
-    const auto decision = decide({.phase = Phase::kDns, .host = name ? std::optional(*name) : std::nullopt});
+    const auto decision = decide_itself({.phase = Phase::kDns, .host = name ? std::optional(*name) : std::nullopt});
     if (!decision.allowed()) {
       warn(host.origin, fmt::format("hosts {}: no entry of domains, endpoints or services allows this name", text));
       continue;
@@ -205,6 +242,7 @@ std::vector<std::string> Policy::warnings() const {
   }
   if (data_->mode == Mode::kObserve)
     out.emplace_back("mode is observe: nothing public is blocked; would-be denials are logged");
+  add_warnings_of_agents(*this, out);
   return out;
 }
 

@@ -112,7 +112,7 @@ std::vector<std::pair<std::string, const std::vector<base::IpAddress>*>> allowed
   for (const auto& [text, host] : policy.data().hosts) {
     FlowFacts facts;
     if (auto name = base::HostName::parse(text)) facts.host = std::move(*name);
-    if (policy.decide(facts).allowed()) out.emplace_back(text, &host.addresses);
+    if (policy.decide_itself(facts).allowed()) out.emplace_back(text, &host.addresses);
   }
   return out;
 }
@@ -140,8 +140,9 @@ std::string line_of(const Policy::Data& data, const HostRecord& record) {
 
 std::string effective_text(const Policy& policy) {
   const Policy::Data& data = policy.data();
-  if (policy.denies_everything()) return "Nothing is allowed.\n";
   std::string out;
+  if (!policy.agent_name().empty()) out = fmt::format("For the agent {}:\n", policy.agent_name());
+  if (policy.denies_everything()) return out + "Nothing is allowed.\n";
   for (const auto& record : data.records) out += line_of(data, record);
   for (const auto& endpoint : data.endpoints) {
     out += fmt::format("{}: {} port {}\n", endpoint.name, endpoint.transport == Transport::kUdp ? "udp" : "tcp",

@@ -100,9 +100,10 @@ Status TableReader::expectation(const YamlNode& node, ExpectationTable& table) c
     row.reason = *chosen;
     return {};
   };
-  const std::array<YamlReader::Key, 9> known{{
+  const std::array<YamlReader::Key, 10> known{{
       {"name", [&](const YamlNode& value) { return text_into(value, "name", row.name); }},
       {"url", [&](const YamlNode& value) { return text_into(value, "url", row.question.url); }},
+      {"agent", [&](const YamlNode& value) { return text_into(value, "agent", row.agent); }},
       {"method", [&](const YamlNode& value) { return text_into(value, "method", row.question.method); }},
       {"host",
        [&](const YamlNode& value) {
@@ -118,7 +119,7 @@ Status TableReader::expectation(const YamlNode& node, ExpectationTable& table) c
   }};
   SR_TRY(yaml_.keys(node, "a test", known));
   SR_TRY(is_whole(node, row, expected));
-  if (row.name.empty()) row.name = name_of(row.question);
+  if (row.name.empty()) row.name = (row.agent.empty() ? "" : row.agent + ": ") + name_of(row.question);
   table.expectations.push_back(std::move(row));
   return {};
 }
@@ -146,7 +147,17 @@ bool rule_matches(std::string_view wanted, const SourceLine& line) {
   return line.line != 0 && (ends_at_a_folder(place_of(line), wanted) || ends_at_a_folder(line.file, wanted));
 }
 
-ExpectationResult run(std::string_view table_name, const Expectation& row, const Policy& policy) {
+ExpectationResult run(std::string_view table_name, const Expectation& row, const Policy& all) {
+  const Policy* own = row.agent.empty() ? &all : all.of_agent(row.agent);
+  if (own == nullptr) {
+    return {.name = row.name,
+            .file = std::string(table_name),
+            .line = row.line,
+            .place = place_of({table_name, row.line}),
+            .passed = false,
+            .failure = fmt::format("the policy lists no agent {}\n", base::shown(row.agent))};
+  }
+  const Policy& policy = *own;
   PreparedQuery question(row.question);
   const auto decision = question.ask(policy);
   const std::string rule = place_of(decision.rule);

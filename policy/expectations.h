@@ -18,6 +18,7 @@ namespace soleroute::policy {
 struct Expectation {
   std::string name;  // given, or made from the question
   int line = 0;
+  std::string agent;  // whose policy is asked; empty: the common one
   DecisionQuery question;
   Action action = Action::kDeny;
   std::string reason;  // empty: any

@@ -194,6 +194,7 @@ std::string sentence(const Policy& policy, const FlowFacts& facts, const Decisio
     case Reason::kEndpointAllowed:
       return "An endpoint in the policy allows this connection.";
     case Reason::kHostNotAllowed:
+      if (policy.data().nobodys) return "No agent in the policy has this address, and other clients are blocked.";
       return policy.data().records.empty() && policy.data().endpoints.empty()
                  ? "The policy is empty: all network access is blocked."
                  : host + " is not in the policy.";
@@ -259,7 +260,9 @@ std::string reason_sentence(const Policy& policy, const FlowFacts& facts, const 
 std::string policy_file(const Policy& policy) {
   constexpr std::size_t kLongest = 200;
   const auto& files = policy.data().files;
-  return files.empty() || files.back().empty() ? "policy.yaml" : base::shown_ascii(files.back(), kLongest);
+  auto file = files.empty() || files.back().empty() ? "policy.yaml" : base::shown_ascii(files.back(), kLongest);
+  if (!policy.agent_name().empty()) file += fmt::format(" (agent {})", policy.agent_name());
+  return file;
 }
 
 std::string allow_command(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
@@ -267,7 +270,9 @@ std::string allow_command(const Policy& policy, const FlowFacts& facts, const De
   std::string item(between(line, "domains: [", "]"));
   if (!is_plain_name(item)) item = host_and_port(between(line, "endpoints: [{host: ", "}]"));
   if (item.empty()) item = host_and_port(between(line, "endpoints: [{cidr: ", "}]"));
-  return item.empty() ? std::string{} : "gateway allow " + item;
+  if (item.empty()) return {};
+  const auto agent = policy.agent_name();
+  return "gateway allow " + item + (agent.empty() ? std::string{} : fmt::format(" --agent {}", agent));
 }
 
 std::string refusal_subject(const FlowFacts& facts) {

@@ -16,7 +16,7 @@ namespace soleroute::policy {
 // no policy would allow it.
 [[nodiscard]] std::string how_to_allow(const Policy& policy, const FlowFacts& facts, const Decision& decision);
 // The file that the lines belong to: the last layer as the operator named it, printable and at most 200 characters;
-// "policy.yaml" where there is none.
+// "policy.yaml" where there is none. Of an agent's own policy with " (agent NAME)".
 [[nodiscard]] std::string policy_file(const Policy& policy);
 
 // "gateway allow a.test", "gateway allow db.test:5432": what an operator can run meanwhile, in place of

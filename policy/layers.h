@@ -88,6 +88,8 @@ class Layers {
   [[nodiscard]] StaticHosts& static_hosts() { return static_hosts_; }
   // Of every layer, in order. What one denies, another takes back only by `merge_mode: replace` of that host or range.
   [[nodiscard]] const std::vector<MergedDeny>& denies() const { return denies_; }
+  // After the last layer: nothing takes these back.
+  void deny_too(const std::vector<MergedDeny>& more) { denies_.insert(denies_.end(), more.begin(), more.end()); }
   [[nodiscard]] Mode mode() const { return mode_; }
   [[nodiscard]] EchMode ech() const { return ech_; }
   [[nodiscard]] DeniedNames denied_names() const { return denied_names_; }

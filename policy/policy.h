@@ -32,6 +32,10 @@ enum class DeniedNames : std::uint8_t { kAddress, kNxdomain };
 struct PolicySource {
   std::string name;  // shown in errors and decisions, e.g. "policy.yaml"
   std::string text;
+  bool for_every_agent = false;  // a layer of the policy of each agent too, whether it inherits or not
+  // Not empty: the text is the policy of this agent, as if it stood under `agents:`.
+  std::string agent{};
+  std::vector<base::Cidr> agent_addresses{};
 };
 
 struct EndpointView {  // one compiled `endpoints:` item, for rule planning and the DNS path
@@ -48,6 +52,16 @@ struct SecretUse {
   SourceLine line;  // of the first rule that does
 };
 
+class Policy;
+
+// An agent that has its own policy. Borrows from the policy that lists it.
+struct AgentView {
+  std::string_view name;
+  std::span<const base::Cidr> addresses;
+  const Policy* policy = nullptr;
+  SourceLine line;  // of its first entry
+};
+
 class Policy {
  public:
   // Later sources are layers over earlier ones. No source or empty ones: a policy that denies everything.
@@ -61,7 +75,26 @@ class Policy {
   Policy(const Policy&) = delete;
   Policy& operator=(const Policy&) = delete;
 
+  // By the policy for the client that the facts name: for_client().
   [[nodiscard]] Decision decide(const FlowFacts& facts) const;
+  // By this policy, whatever the client: for what is said about the policy itself.
+  [[nodiscard]] Decision decide_itself(const FlowFacts& facts) const;
+
+  // What decides for this client: the policy of the agent that has its address, or else the common one; a policy that
+  // denies everything with `agents_only`, and where an agent could use the address to leave its own policy. Itself if
+  // no agents are listed. Lives as long as this policy.
+  [[nodiscard]] const Policy& for_client(const base::IpAddress& client) const;
+  // Of an agent's own policy; empty: the common one.
+  [[nodiscard]] std::string_view agent_name() const;
+  // Its agents in order of first mention, each with its own policy.
+  [[nodiscard]] std::vector<AgentView> agents() const;
+  // The policy of the agent with this name; null: there is none.
+  [[nodiscard]] const Policy* of_agent(std::string_view name) const;
+  // What for_client() returns for a client that may use no policy; null: there is no such client.
+  [[nodiscard]] const Policy* for_nobody() const;
+  // All that decide for some client: the common one, unless `agents_only`, and those of the agents. For the rules and
+  // all else that is planned once for all clients; the other functions below speak of this one alone.
+  [[nodiscard]] std::vector<const Policy*> all() const;
 
   [[nodiscard]] Mode mode() const;
   [[nodiscard]] DeniedNames denied_names() const;
@@ -78,17 +111,33 @@ class Policy {
   [[nodiscard]] std::vector<SecretUse> secrets() const;
   // The hosts of the entries in order, "*.example.com" for a host and every name below it.
   [[nodiscard]] std::vector<std::string> host_patterns() const;
-  // Effective policy for people: one entry a line with its meaning and its file:line.
+  // Effective policy for people: one entry a line with its meaning and its file:line, then the agents.
   [[nodiscard]] std::string describe() const;
   // What is allowed and probably not meant, one sentence each with its file:line.
   [[nodiscard]] std::vector<std::string> warnings() const;
 
+  // Without its agents: the common policy for every client, or with `agents_only` one that denies everything. For an
+  // agent that may use any address, as in a sidecar and a jail.
+  [[nodiscard]] static std::shared_ptr<const Policy> without_agents(const std::shared_ptr<const Policy>& policy);
+
   struct Data;
+  struct Agents;
   [[nodiscard]] const Data& data() const { return *data_; }  // for policy/ alone: Data is not declared elsewhere
-  explicit Policy(std::unique_ptr<const Data> data);         // for compile() only: Data is private to policy/
+  // For policy/ only: Data and Agents are private to it. `agents`: null where none are listed.
+  explicit Policy(std::shared_ptr<const Data> data, std::shared_ptr<const Agents> agents = nullptr);
 
  private:
-  std::unique_ptr<const Data> data_;
+  [[nodiscard]] std::string describe_itself() const;
+  [[nodiscard]] std::string describe_agents() const;
+
+  std::shared_ptr<const Data> data_;
+  std::shared_ptr<const Agents> agents_;
 };
+
+// policy->for_client(), which keeps the whole policy alive.
+[[nodiscard]] inline std::shared_ptr<const Policy> policy_for(const std::shared_ptr<const Policy>& policy,
+                                                              const base::IpAddress& client) {
+  return {policy, &policy->for_client(client)};
+}
 
 }  // namespace soleroute::policy

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/ip_address.h"
+#include "policy/agent_table.h"
 #include "policy/deny_table.h"
 #include "policy/host_pattern.h"
 #include "policy/host_table.h"
@@ -94,8 +95,29 @@ struct UnusedGroup {
   bool whole = false;  // naming it would allow nothing else: all of the service is allowed without limits
 };
 
+// An agent of `agents:`.
+struct AgentRecord {
+  std::string name;
+  std::vector<base::Cidr> addresses;
+  Origin origin;
+  std::shared_ptr<const Policy> policy;
+};
+
+struct Policy::Agents {
+  std::vector<AgentRecord> records;    // in the order of first mention
+  AgentTable table;                    // their addresses, by the places of `records`
+  std::shared_ptr<const Policy> none;  // denies everything; never null
+  bool only = false;                   // `agents_only`
+  bool strangers_v4 = true;            // may an IPv4 client that is no agent use the common policy?
+  bool strangers_v6 = true;
+};
+
 struct Policy::Data {
   std::vector<std::string> files;
+  std::string agent_name;    // that this policy is for; empty: the common one
+  bool nobodys = false;      // of clients that may use no policy
+  bool strangers_v4 = true;  // may an IPv4 client that is no agent use the common policy?
+  bool strangers_v6 = true;
   std::vector<HostRecord> records;  // in the order of first mention
   std::vector<Rule> rules;
   std::vector<ListedRange> listed;  // `addresses:` of the whole policy

@@ -3,11 +3,11 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "policy/agent_reader.h"
 #include "policy/deny_reader.h"
 #include "policy/domain_reader.h"
 #include "policy/endpoint_reader.h"
@@ -32,7 +32,8 @@ class PolicyReader {
         domains_(source),
         endpoints_(source),
         deny_(source),
-        hosts_(source) {}
+        hosts_(source),
+        agents_(source) {}
 
   [[nodiscard]] Result<PolicyDocument> policy(const YamlNode& root) const;
 
@@ -42,6 +43,11 @@ class PolicyReader {
   [[nodiscard]] Status denied_names(const YamlNode& node, std::optional<DeniedNames>& out) const;
   [[nodiscard]] Status addresses(const YamlNode& node, std::vector<AddressEntry>& out) const;
   [[nodiscard]] Status every_host_is_meant(const PolicyDocument& document, bool all_public) const;
+  [[nodiscard]] Status agents(const YamlNode& node, std::vector<AgentEntry>& out) const;
+  [[nodiscard]] Result<AgentEntry> agent(const YamlNode& item) const;
+  // What a whole policy and an agent's have alike, and the keys that only this one has.
+  [[nodiscard]] Status body(const YamlNode& node, std::string_view what, std::vector<YamlReader::Key> more,
+                            PolicyDocument& document) const;
 
   YamlReader yaml_;
   ValueReader values_;
@@ -50,6 +56,7 @@ class PolicyReader {
   EndpointReader endpoints_;
   DenyReader deny_;
   StaticHostReader hosts_;
+  AgentReader agents_;
 };
 
 Status PolicyReader::mode(const YamlNode& node, std::optional<Mode>& out) const {
@@ -101,11 +108,10 @@ Status PolicyReader::every_host_is_meant(const PolicyDocument& document, bool al
   return first;
 }
 
-Result<PolicyDocument> PolicyReader::policy(const YamlNode& root) const {
-  PolicyDocument document;
-  if (root.is_null()) return document;
+Status PolicyReader::body(const YamlNode& node, std::string_view what, std::vector<YamlReader::Key> more,
+                          PolicyDocument& document) const {
   bool all_public = false;
-  const std::array<YamlReader::Key, 10> known{{
+  std::vector<YamlReader::Key> known{
       {"services", [&](const YamlNode& value) { return services_.services(value, document.services); }},
       {"domains", [&](const YamlNode& value) { return domains_.domains(value, document.domains, false); }},
       {"endpoints", [&](const YamlNode& value) { return endpoints_.endpoints(value, document.endpoints); }},
@@ -113,14 +119,52 @@ Result<PolicyDocument> PolicyReader::policy(const YamlNode& root) const {
       {"mode", [&](const YamlNode& value) { return mode(value, document.mode); }},
       {"ech", [&](const YamlNode& value) { return ech(value, document.ech); }},
       {"denied_names", [&](const YamlNode& value) { return denied_names(value, document.denied_names); }},
-      {"addresses", [&](const YamlNode& value) { return addresses(value, document.addresses); }},
       {"hosts", [&](const YamlNode& value) { return hosts_.hosts(value, document.hosts); }},
       {"allow_all_public", [&](const YamlNode& value) { return values_.flag(value, "allow_all_public", all_public); }},
-  }};
-  const Status of_keys = yaml_.keys(root, "a policy", known);
+  };
+  known.insert(known.end(), more.begin(), more.end());
+  const Status of_keys = yaml_.keys(node, what, known);
   const Status of_every_host = every_host_is_meant(document, all_public);
   SR_TRY(of_keys);
-  SR_TRY(of_every_host);
+  return of_every_host;
+}
+
+Result<AgentEntry> PolicyReader::agent(const YamlNode& item) const {
+  AgentEntry entry{.name = {}, .position = item.position};
+  auto policy = std::make_shared<PolicyDocument>();
+  SR_TRY(body(
+      item, "an item of agents",
+      {
+          {"name", [&](const YamlNode& value) { return agents_.name(value, entry.name); }},
+          {"addresses", [&](const YamlNode& value) { return agents_.addresses(value, entry.addresses); }},
+          {"inherit", [&](const YamlNode& value) { return values_.flag(value, "inherit", entry.inherit.emplace()); }},
+      },
+      *policy));
+  entry.policy = std::move(policy);
+  return entry;
+}
+
+Status PolicyReader::agents(const YamlNode& node, std::vector<AgentEntry>& out) const {
+  return yaml_.each(node, "agents", true, [&](const YamlNode& item) -> Status {
+    SR_LET(entry, agent(item));
+    SR_TRY(agents_.check(item, *entry, out));
+    out.push_back(std::move(*entry));
+    return {};
+  });
+}
+
+Result<PolicyDocument> PolicyReader::policy(const YamlNode& root) const {
+  PolicyDocument document;
+  if (root.is_null()) return document;
+  SR_TRY(body(
+      root, "a policy",
+      {
+          {"addresses", [&](const YamlNode& value) { return addresses(value, document.addresses); }},
+          {"agents", [&](const YamlNode& value) { return agents(value, document.agents); }},
+          {"agents_only",
+           [&](const YamlNode& value) { return values_.flag(value, "agents_only", document.agents_only.emplace()); }},
+      },
+      document));
   return document;
 }
 

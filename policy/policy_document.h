@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -90,6 +91,14 @@ struct StaticHost {
 inline constexpr std::size_t kMaxStaticAddresses = 16;  // of one name in `hosts:`
 inline constexpr std::size_t kMaxListedRanges = 64;     // of the whole policy, in one file
 
+inline constexpr std::size_t kMaxAgents = 256;         // of all layers
+inline constexpr std::size_t kMaxAgentAddresses = 64;  // of one agent, in one file
+inline constexpr std::size_t kMaxAgentName = 64;       // bytes
+// Hosts of all agents' policies together, with what they inherit.
+inline constexpr std::size_t kMaxAgentHosts = 1'000'000;
+
+struct AgentEntry;
+
 struct PolicyDocument {
   std::vector<ServiceEntry> services;
   std::vector<DomainEntry> domains;
@@ -100,6 +109,17 @@ struct PolicyDocument {
   std::optional<Mode> mode;
   std::optional<EchMode> ech;
   std::optional<DeniedNames> denied_names;
+  std::vector<AgentEntry> agents;
+  std::optional<bool> agents_only;
+};
+
+// An agent with a policy of its own.
+struct AgentEntry {
+  std::string name;
+  Position position;
+  std::vector<AddressEntry> addresses{};
+  std::optional<bool> inherit{};
+  std::shared_ptr<const PolicyDocument> policy{};
 };
 
 // `source` is cleaned text (clean_text()).

@@ -258,7 +258,7 @@ std::string lines_for(const Policy& policy, const FlowFacts& facts, const Decisi
 }  // namespace
 
 std::string how_to_allow(const Policy& policy, const FlowFacts& facts, const Decision& decision) {
-  if (decision.allowed()) return {};
+  if (decision.allowed() || policy.data().nobodys) return {};
   auto lines = lines_for(policy, facts, decision);
   // An endpoint is not read, so an entry that denies some requests would deny all of it.
   return decision.denies_some && lines.starts_with("endpoints:") ? std::string{} : lines;

@@ -59,6 +59,7 @@ void render(std::string& out, const DecisionRecord& record, SystemClock::time_po
   if (is_probe(record)) line.boolean("probe", true);
   line.text("reason", record.reason);
   line.text("client", AddressText(record.client).view());
+  line.text("agent", record.agent);
   line.text("host", record.host);
   line.text("scheme", record.scheme);
   if (record.port != 0) line.number("port", record.port);

@@ -30,6 +30,7 @@ struct DecisionRecord {
   bool observed = false;  // not allowed, and passed all the same: the policy's mode is observe
   std::string reason;     // policy::to_string(Reason)
   base::IpAddress client;
+  std::string agent{};  // whose policy decided; empty: the common one
   std::string host;
   std::string scheme;      // "", "http", "https"
   std::uint16_t port = 0;  // 0: not written

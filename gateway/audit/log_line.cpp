@@ -56,6 +56,7 @@ std::optional<DecisionRecord> decision_of(const Json& object) {
   record.ech = object.value("ech", Json(false)) == Json(true);
   if (const auto client = base::IpAddress::parse(text_of(object, "client"))) record.client = *client;
   record.reason = text_of(object, "reason");
+  record.agent = text_of(object, "agent");
   record.host = text_of(object, "host");
   record.scheme = text_of(object, "scheme");
   record.port = number_of<std::uint16_t>(object, "port").value_or(0);

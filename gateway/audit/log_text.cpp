@@ -70,13 +70,17 @@ std::string subject(const DecisionRecord& record) {
   return out + tame(record.path);
 }
 
+std::string who(const DecisionRecord& record) {
+  if (!record.agent.empty()) return tame(record.agent);
+  return record.client == base::IpAddress{} ? "-" : record.client.to_string();
+}
+
 std::string decision(const LogLine& line, bool colour) {
   const auto& record = line.decision;
   const Word word = line.probe ? Word{"probe", kPlain} : verdict(record);
-  std::string out =
-      fmt::format("{}  {}{:<10}{}  {:<15}  {:<7}  {}  {}", time_of(line.ts), colour ? word.colour : "", word.text,
-                  colour ? kPlain : "", record.client == base::IpAddress{} ? "-" : record.client.to_string(),
-                  policy::to_string(record.phase), subject(record), tame(record.reason));
+  std::string out = fmt::format("{}  {}{:<10}{}  {:<15}  {:<7}  {}  {}", time_of(line.ts), colour ? word.colour : "",
+                                word.text, colour ? kPlain : "", who(record), policy::to_string(record.phase),
+                                subject(record), tame(record.reason));
   if (record.status) out += fmt::format(" {}", *record.status);
   if (!record.rule.empty()) out += fmt::format("  ({})", tame(record.rule));
   if (!record.detail.empty() && !record.allowed) out += fmt::format("  {}", tame(record.detail));

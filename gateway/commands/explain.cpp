@@ -49,6 +49,7 @@ std::string as_json(const policy::Policy& policy, const policy::DecisionQuery& a
   object["phase"] = policy::to_string(facts.phase);
   object["action"] = decision.allowed() ? "allowed" : "blocked";
   object["reason"] = policy::to_string(decision.reason);
+  if (!policy.agent_name().empty()) object["agent"] = policy.agent_name();
   object["host"] = question.host();
   if (facts.scheme != policy::Scheme::kNone) object["scheme"] = policy::to_string(facts.scheme);
   if (facts.port != 0) object["port"] = facts.port;
@@ -266,6 +267,7 @@ struct CommandLine {
   ExplainOptions explain;
   std::vector<std::string> policy_files;
   std::string format;
+  std::string agent;
   bool from_stdin = false;
   bool resolve = false;
   bool quiet = false;
@@ -296,6 +298,22 @@ base::Status as_meant(ExplainOptions& options) {
   return {};
 }
 
+// The policy that is asked: an agent's, or the common one.
+base::Result<const policy::Policy*> asked_policy(const policy::Policy& policy, const std::string& agent) {
+  std::string names;
+  for (const auto& known : policy.agents()) names += fmt::format("{}{}", names.empty() ? "" : ", ", known.name);
+  if (agent.empty()) {
+    const auto all = policy.all();
+    const bool only = all.empty() || all.front() != &policy;
+    if (only) return base::usage_error(fmt::format("the policy has agents_only: pass --agent (listed: {})", names));
+    return &policy;
+  }
+  const auto* own = policy.of_agent(agent);
+  if (own != nullptr) return own;
+  return base::usage_error(
+      fmt::format("no such agent: {} (listed: {})", base::shown(agent), names.empty() ? "none" : names));
+}
+
 int run(CommandLine options) {
   if (options.from_stdin != options.explain.urls.empty()) {
     return report(base::Error{"explain needs a URL, or --stdin", base::ErrorKind::kUsage, 0});
@@ -305,12 +323,14 @@ int run(CommandLine options) {
   const auto notice = options.quiet ? PolicyNotice::kQuiet : PolicyNotice::kSay;
   const auto policy = load_policy_or_default(options.policy_files, notice);
   if (!policy) return report(policy.error());
+  const auto asked = asked_policy(**policy, options.agent);
+  if (!asked) return report(asked.error());
   const bool as_json = options.format.empty() ? options.from_stdin : options.format == "json";
   options.explain.format = as_json ? ExplainFormat::kJson : ExplainFormat::kText;
-  if (!options.from_stdin) return explain_urls(options.explain, **policy, std::cout);
+  if (!options.from_stdin) return explain_urls(options.explain, **asked, std::cout);
   std::ios::sync_with_stdio(false);
   std::cin.tie(nullptr);  // or every line read would flush what was written
-  return explain_lines(options.explain, **policy, std::cin, std::cout);
+  return explain_lines(options.explain, **asked, std::cin, std::cout);
 }
 
 }  // namespace
@@ -361,6 +381,8 @@ void add_explain(CLI::App& program, Invocation& invocation) {
   command.add_option("--header", options->explain.headers, "header that the request sends (repeatable)")
       ->type_name("NAME")
       ->allow_extra_args(false);
+  command.add_option("--agent", options->agent, "agent whose policy is asked (default: the common policy)")
+      ->type_name("NAME");
   command.add_flag("--stdin", options->from_stdin,
                    "read requests from standard input as JSON lines, {\"url\": …, \"method\": …}");
   command.add_flag("-q,--quiet", options->quiet, "do not print which policy file was read");

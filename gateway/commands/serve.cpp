@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "gateway/commands/agent_option.h"
 #include "gateway/commands/command.h"
 #include "gateway/commands/container_marks.h"
 #include "gateway/commands/control_question.h"
@@ -226,6 +227,8 @@ base::Result<serve::ServeOptions> parse_serve_options(const ServeArguments& argu
   options.version = version_and_commit();
   options.policy_files = arguments.policy;
   options.optional_policy_files = arguments.optional_policy;
+  SR_LET(agents, parse_agent_files(arguments.agent));
+  options.agents = std::move(*agents);
   options.base_service = arguments.base_service;
   options.inside_interface = arguments.inside;
   options.control_socket = arguments.control;
@@ -276,6 +279,9 @@ void add_ask_options(CLI::App& command, ServeArguments& to, AskVariables variabl
 
 void add_serve_options(CLI::App& program, ServeArguments& to) {
   add_policy_option(program, to.policy);
+  program.add_option("--agent", to.agent, "policy file of one agent, known by its addresses (repeatable)")
+      ->type_name("NAME=ADDR[,ADDR]:FILE")
+      ->allow_extra_args(false);
   program.add_option("--topology", to.topology, "deployment mode; jail and guard only with --dry-run")
       ->capture_default_str()
       ->envname("GATEWAY_TOPOLOGY")

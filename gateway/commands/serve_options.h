@@ -26,6 +26,7 @@ inline constexpr std::string_view kUsualExplicitProxy = "auto";  // see parse_se
 struct ServeArguments {
   std::vector<std::string> policy;
   std::vector<std::string> optional_policy{};  // further layers, of which only those that exist count
+  std::vector<std::string> agent{};            // policy files of single agents
   std::string base_service{};                  // a service of the catalog below them
   std::string mode{};                          // empty: as the policy says
   std::string topology = "router";

@@ -50,7 +50,7 @@ base::HostName named_by(const base::HostName& name, DnsType type, const policy::
   if (!owner || *owner == name) return name;
   policy::FlowFacts facts;
   facts.host = name;
-  return policy.decide(facts).allowed() ? name : *owner;
+  return policy.decide_itself(facts).allowed() ? name : *owner;
 }
 
 std::optional<base::IpAddress> reversed(const base::HostName& name) {
@@ -116,6 +116,14 @@ DnsReply negative(DnsRcode rcode, std::uint32_t ttl, MaybeError error) {
 }
 DnsReply bare(DnsRcode rcode, MaybeError error) {
   return {.rcode = rcode, .answers = {}, .negative_ttl = std::nullopt, .error = std::move(error)};
+}
+
+std::vector<std::byte> truncated_reply(const DnsQuery& query, std::size_t limit) {
+  constexpr std::size_t kFlags = 2;
+  constexpr std::byte kTruncated{0x02};
+  auto reply = sniffer::build_dns_reply(query, bare(DnsRcode::kNoError), limit);
+  reply[kFlags] |= kTruncated;
+  return reply;
 }
 
 std::string shown(const base::HostName& name) {

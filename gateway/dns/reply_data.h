@@ -46,6 +46,8 @@ using MaybeError = std::optional<sniffer::DnsExtendedError>;
 [[nodiscard]] MaybeError stale(const sniffer::DnsQuery& query, const RecordSet& set);
 
 // As extended errors and the log show them.
+// "Ask over TCP": there the client must have its address to get an answer (RFC 1035 section 4.2.1).
+[[nodiscard]] std::vector<std::byte> truncated_reply(const sniffer::DnsQuery& query, std::size_t limit);
 [[nodiscard]] std::string shown(const base::HostName& name);
 [[nodiscard]] std::string filtered_text(const base::HostName& name, const base::IpAddress& refused);
 [[nodiscard]] std::string remark_on(const RecordSet& set);

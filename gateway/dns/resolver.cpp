@@ -155,8 +155,9 @@ struct Resolver::State {
                                                     ExchangeRequest request);
   [[nodiscard]] std::deque<std::size_t> servers_for(const base::HostName& name) const;
   // Of a name with addresses that people wrote down; null: it has none.
-  [[nodiscard]] SharedSet fixed_set(const base::HostName& name, DnsType type) const;
-  [[nodiscard]] std::shared_ptr<const Addresses> fixed_addresses(const base::HostName& name) const;
+  [[nodiscard]] SharedSet fixed_set(const base::HostName& name, DnsType type, const base::IpAddress& client) const;
+  [[nodiscard]] std::shared_ptr<const Addresses> fixed_addresses(const base::HostName& name,
+                                                                 const base::IpAddress& client) const;
   [[nodiscard]] SharedSet instead_of_an_answer(const FlightKey& key) const;
   void note(std::size_t server, const ExchangeResult& response);
   [[nodiscard]] std::chrono::seconds ttl_of(const sniffer::DnsAnswer& answer) const;
@@ -346,8 +347,8 @@ asio::awaitable<std::optional<Resolver::State::UpstreamAnswer>> Resolver::State:
 }
 
 // It has no records of other types: their hints would lead elsewhere.
-SharedSet Resolver::State::fixed_set(const base::HostName& name, DnsType type) const {
-  const auto fixed = options.fixed ? options.fixed->find(name) : nullptr;
+SharedSet Resolver::State::fixed_set(const base::HostName& name, DnsType type, const base::IpAddress& client) const {
+  const auto fixed = options.fixed ? options.fixed->find(name, client) : nullptr;
   if (!fixed) return nullptr;
   auto set = std::make_shared<RecordSet>();
   set->expires = Clock::now() + StaticNames::kTtl;
@@ -358,9 +359,10 @@ SharedSet Resolver::State::fixed_set(const base::HostName& name, DnsType type) c
   return set;
 }
 
-std::shared_ptr<const Addresses> Resolver::State::fixed_addresses(const base::HostName& name) const {
-  const auto v4 = fixed_set(name, DnsType::kA);
-  const auto v6 = v4 ? fixed_set(name, DnsType::kAaaa) : nullptr;
+std::shared_ptr<const Addresses> Resolver::State::fixed_addresses(const base::HostName& name,
+                                                                  const base::IpAddress& client) const {
+  const auto v4 = fixed_set(name, DnsType::kA, client);
+  const auto v6 = v4 ? fixed_set(name, DnsType::kAaaa, client) : nullptr;
   if (!v6) return nullptr;
   auto both = std::make_shared<Addresses>();
   both->v4 = v4->addresses;
@@ -412,13 +414,14 @@ Resolver::Resolver(asio::io_context& io, ResolverOptions options, std::shared_pt
 
 Resolver::~Resolver() = default;
 
-std::shared_ptr<const Addresses> Resolver::cached(const base::HostName& name) const {
-  if (auto fixed = state_->fixed_addresses(name)) return fixed;
+std::shared_ptr<const Addresses> Resolver::cached(const base::HostName& name, const base::IpAddress& client) const {
+  if (auto fixed = state_->fixed_addresses(name, client)) return fixed;
   return state_->cache->addresses(name);
 }
 
-std::shared_ptr<const RecordSet> Resolver::cached(const base::HostName& name, DnsType type) const {
-  if (auto fixed = state_->fixed_set(name, type)) return fixed;
+std::shared_ptr<const RecordSet> Resolver::cached(const base::HostName& name, DnsType type,
+                                                  const base::IpAddress& client) const {
+  if (auto fixed = state_->fixed_set(name, type, client)) return fixed;
   return state_->cache->find(name, type);
 }
 
@@ -441,7 +444,7 @@ void Resolver::done(const base::IpAddress& key) {
 asio::awaitable<base::Result<SharedSet>> Resolver::lookup(base::HostName name, DnsType type, base::IpAddress client) {
   if (never_asked(name) || !Cache::is_cacheable(type)) co_return no_answer(name);
   const auto state = state_;
-  if (auto fixed = state->fixed_set(name, type)) co_return fixed;
+  if (auto fixed = state->fixed_set(name, type, client)) co_return fixed;
   const auto pending = State::begin(state, name, type, client);
   if (!pending.refused.empty()) co_return no_answer(name, pending.refused);
   const auto waiter = state->waiter_for({&pending});
@@ -454,7 +457,7 @@ asio::awaitable<base::Result<SharedSet>> Resolver::lookup(base::HostName name, D
 
 asio::awaitable<base::Result<Addresses>> Resolver::resolve(base::HostName name, base::IpAddress client) {
   if (never_asked(name)) co_return no_answer(name);
-  if (const auto known = cached(name)) co_return *known;
+  if (const auto known = cached(name, client)) co_return *known;
   const auto state = state_;
   std::optional<Lookup<State>> mine;  // who joins a question that is under way looks no new name up
   if (state->must_ask(name, DnsType::kA) || state->must_ask(name, DnsType::kAaaa)) mine.emplace(state, client);

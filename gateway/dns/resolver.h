@@ -74,8 +74,10 @@ class Resolver {
   // is one look-up of `client`; over its budget: an error that says so.
   [[nodiscard]] boost::asio::awaitable<base::Result<Addresses>> resolve(base::HostName name,
                                                                         base::IpAddress client = {});
-  // The cache only; null if not there. Never suspends: the fast path of a redirected connection.
-  [[nodiscard]] std::shared_ptr<const Addresses> cached(const base::HostName& name) const;
+  // The cache only, and what `client` is told of fixed names; null if not there. Never suspends: the fast path of a
+  // redirected connection.
+  [[nodiscard]] std::shared_ptr<const Addresses> cached(const base::HostName& name,
+                                                        const base::IpAddress& client = {}) const;
 
   // One type that Cache::is_cacheable(). An error for time-outs and SERVFAIL, never null. `client` was admitted.
   [[nodiscard]] boost::asio::awaitable<base::Result<std::shared_ptr<const RecordSet>>> lookup(
@@ -85,7 +87,8 @@ class Resolver {
   [[nodiscard]] ClientLimits::Verdict admit(const base::IpAddress& key);
   void done(const base::IpAddress& key);
   // The cache only; null if not there. A remembered failure is there, with RecordSet::failed.
-  [[nodiscard]] std::shared_ptr<const RecordSet> cached(const base::HostName& name, sniffer::DnsType type) const;
+  [[nodiscard]] std::shared_ptr<const RecordSet> cached(const base::HostName& name, sniffer::DnsType type,
+                                                        const base::IpAddress& client = {}) const;
 
   // The NAT64 prefixes that are known now; never null.
   [[nodiscard]] std::shared_ptr<const policy::Nat64Prefixes> nat64() const;

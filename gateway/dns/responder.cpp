@@ -89,6 +89,7 @@ std::variant<Message, PendingLookup> Responder::begin(base::Bytes message, const
   if (query.question.klass != sniffer::kDnsClassIn) return refuse(DnsRcode::kRefused);
   if (is_meta(query.question.type)) return refuse(DnsRcode::kNotImp);
 
+  if (transport == policy::Transport::kUdp && options_.must_use_tcp(client)) return truncated_reply(query, asked.limit);
   const auto name = query.question.name.host_name();
   if (!name) {
     auto record = record_of(client, query.question.name.text(), policy::to_string(policy::Reason::kInvalidName));
@@ -109,7 +110,8 @@ Message Responder::malformed(base::Bytes message, const base::IpAddress& client,
 }
 
 std::variant<Message, PendingLookup> Responder::decide(const ClientQuery& asked, const base::HostName& name) {
-  const base::HostName decided = named_by(name, asked.query.question.type, *options_.policy());
+  const auto policy = options_.policy(asked.client);
+  const base::HostName decided = named_by(name, asked.query.question.type, *policy);
   const SpecialName kind = policy::special_name(decided);
   if (kind == SpecialName::kLoopback) return loopback(asked, name);
   if (auto reply = kind == SpecialName::kReverse ? pointer_reply(asked, name) : std::nullopt) return std::move(*reply);
@@ -118,7 +120,7 @@ std::variant<Message, PendingLookup> Responder::decide(const ClientQuery& asked,
   PendingLookup question{.query = asked.query,
                          .name = name,
                          .client = asked.client,
-                         .policy = options_.policy(),
+                         .policy = policy,
                          .decision = {},
                          .limit = asked.limit};
   policy::FlowFacts facts;
@@ -147,7 +149,7 @@ std::variant<Message, PendingLookup> Responder::decide(const ClientQuery& asked,
     log_denied(std::move(record));
     return sniffer::build_dns_reply(asked.query, negative(DnsRcode::kNoError, kDenialTtl), asked.limit);
   }
-  if (auto known = resolver_.cached(name, type)) return finish(question, std::move(known));
+  if (auto known = resolver_.cached(name, type, asked.client)) return finish(question, std::move(known));
   return question;
 }
 
@@ -222,7 +224,7 @@ Message Responder::denied(const ClientQuery& asked, const base::HostName& name, 
   record.detail = type_detail(asked.query.question.type);
   log_denied(std::move(record));
   auto why = blocked(asked.query, name);
-  if (options_.policy()->denied_names() == policy::DeniedNames::kNxdomain) {
+  if (options_.policy(asked.client)->denied_names() == policy::DeniedNames::kNxdomain) {
     return sniffer::build_dns_reply(asked.query, negative(DnsRcode::kNxDomain, kDenialTtl, std::move(why)),
                                     asked.limit);
   }
@@ -412,11 +414,8 @@ std::optional<Message> Responder::pointer_reply(const ClientQuery& asked, const 
   if (!address || names_->is_denied(*address) || names_->is_own(*address)) return std::nullopt;
   const auto known = names_->looked_up_as(asked.client, *address);
   if (!known) return std::nullopt;
-  const auto policy = options_.policy();
-  policy::FlowFacts facts;
-  facts.client = asked.client;
-  facts.host = *known;
-  const auto decision = policy->decide(facts);
+  const auto policy = options_.policy(asked.client);
+  const auto decision = policy->decide({.client = asked.client, .host = *known});
   if (!decision.allowed()) return std::nullopt;
   auto record = record_of(asked.client, name.text(), {});
   audit::set_decision(record, decision);

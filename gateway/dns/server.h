@@ -22,7 +22,10 @@ namespace soleroute::gateway::dns {
 
 struct ServerOptions {
   std::vector<base::IpAddress> own_addresses;  // the gateway as clients see it; a family without one answers NODATA
-  std::function<std::shared_ptr<const policy::Policy>()> policy;  // the snapshot in force, asked once per question
+  // That in force for this client, asked once per question.
+  std::function<std::shared_ptr<const policy::Policy>(const base::IpAddress& client)> policy;
+  // Must this client ask over TCP, since a datagram does not prove that the address is its own?
+  std::function<bool(const base::IpAddress& client)> must_use_tcp = [](const base::IpAddress&) { return false; };
   // This machine's: told for a name only if its entry lists them. Those that it had at the start, and those of now;
   // where nothing is known of the latter, no address is told.
   std::vector<base::IpAddress> local_addresses{};

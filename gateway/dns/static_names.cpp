@@ -74,10 +74,11 @@ void StaticNames::look_at_file(std::chrono::steady_clock::time_point now) {
   of_file_ = text ? parse_hosts(*text, own_host_name()) : HostsTable{};
 }
 
-std::shared_ptr<const std::vector<base::IpAddress>> StaticNames::find(const base::HostName& name) {
+std::shared_ptr<const std::vector<base::IpAddress>> StaticNames::find(const base::HostName& name,
+                                                                      const base::IpAddress& client) {
   const std::lock_guard lock(mutex_);
   if (policy_) {
-    const auto listed = policy_->static_addresses(name);
+    const auto listed = policy_->for_client(client).static_addresses(name);
     if (!listed.empty()) return std::make_shared<const std::vector<base::IpAddress>>(listed.begin(), listed.end());
   }
   look_at_file(std::chrono::steady_clock::now());

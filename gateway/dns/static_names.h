@@ -39,8 +39,9 @@ class StaticNames {
   explicit StaticNames(std::string file = {}, std::chrono::milliseconds look_again = kLookAgain);
   // Those of this policy from now on.
   void use(std::shared_ptr<const policy::Policy> policy);
-  // Null: this name has none.
-  [[nodiscard]] std::shared_ptr<const std::vector<base::IpAddress>> find(const base::HostName& name);
+  // For this client, whose policy may list others than that of its neighbours. Null: this name has none.
+  [[nodiscard]] std::shared_ptr<const std::vector<base::IpAddress>> find(const base::HostName& name,
+                                                                         const base::IpAddress& client = {});
 
  private:
   struct FileState {

@@ -221,7 +221,7 @@ asio::awaitable<Outcome> Connector::dial(DialRequest request) {
 }
 
 asio::awaitable<Outcome> Connector::dial_directly(DialRequest request) {
-  std::shared_ptr<const dns::Addresses> resolved = resolver_.cached(request.name);
+  std::shared_ptr<const dns::Addresses> resolved = resolver_.cached(request.name, request.client);
   if (!resolved) {
     auto fresh = co_await resolver_.resolve(request.name, request.client);
     if (!fresh) co_return dial_failed(policy::Reason::kUpstreamFailed, fresh.error().message, DialFault::kName);

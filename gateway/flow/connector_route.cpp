@@ -73,7 +73,7 @@ asio::awaitable<std::expected<Connector::Way, DialFailure>> Connector::way_to(co
   const UpstreamProxy& proxy = *route_->proxy;
   if (proxy.is_direct(request.name)) co_return Way::kDirect;
   if (proxy.direct_networks.empty() && request.allowed) co_return Way::kProxy;
-  std::shared_ptr<const dns::Addresses> found = resolver_.cached(request.name);
+  std::shared_ptr<const dns::Addresses> found = resolver_.cached(request.name, request.client);
   if (!found) {
     auto fresh = co_await resolver_.resolve(request.name, request.client);
     if (!fresh) co_return Way::kProxy;

@@ -8,10 +8,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "base/ip_address.h"
-#include "base/port_range.h"
 #include "gateway/audit/counters.h"
 #include "gateway/audit/decision_log.h"
 #include "gateway/dns/endpoint_lookups.h"
@@ -32,7 +32,8 @@ class HeldRequests;
 class RecentDenials;
 class Registry;
 class PipePool;
-struct PolicyPages;
+class PolicyInForce;
+struct PolicyView;
 
 struct Context {
   boost::asio::io_context& io;
@@ -44,12 +45,8 @@ struct Context {
   PipePool& pipes;
   audit::DecisionLog& log;
   audit::Counters& counters;
-  // The snapshot in force; a flow asks once per decision.
-  std::shared_ptr<const policy::Policy> policy;
-  // Does any of its `endpoints:` list port 80 or 443? Rare, so that the common case need not ask for each connection.
-  bool web_port_endpoints = false;
-  // Ports besides 80 and 443 that its `domains:` list.
-  base::PortRanges domain_ports{};
+  // What decides, for all clients; null before use(). Flows ask policy_for().
+  std::shared_ptr<const PolicyInForce> in_force{};
   // Where the gateway itself is addressed: the stand-in for loopback addresses of the gateway's machine.
   std::vector<base::IpAddress> own_addresses{};
   // Null: there is no CA, and what must be inspected is refused.
@@ -58,18 +55,30 @@ struct Context {
   const secrets::SecretStore* secrets = nullptr;
   // What gateway.internal tells a client of its refusals; null: nothing.
   const RecentDenials* denials = nullptr;
-  // What it says of the snapshot in force.
-  std::shared_ptr<const PolicyPages> policy_pages{};
-  // Those of the snapshot in force.
-  std::shared_ptr<inspect::OriginSessions> origin_sessions = std::make_shared<inspect::OriginSessions>();
   RefusalPages refusal_pages{};
+  // Under the policy in force, by the policy of their client: at most one for each agent. See origin_sessions_for().
+  std::unordered_map<const policy::Policy*, std::shared_ptr<inspect::OriginSessions>> origin_sessions{};
   // Null: an address that no answer gave stays without a name.
   dns::EndpointLookups* endpoint_lookups = nullptr;
   // Where what is denied waits for an operator; null: nothing waits.
   HeldRequests* held = nullptr;
 
-  // `pages`: of this snapshot.
-  void use(std::shared_ptr<const policy::Policy> snapshot, std::shared_ptr<const PolicyPages> pages);
+  void use(std::shared_ptr<const PolicyInForce> policy);
+  // The policy for this client; a flow asks once per decision.
+  [[nodiscard]] std::shared_ptr<const policy::Policy> policy_for(const base::IpAddress& client) const;
+  // What gateway.internal says of it, and its ports.
+  [[nodiscard]] const PolicyView& view_for(const base::IpAddress& client) const;
+  // Does a datagram from this address prove which agent sent it? A program may send from any IPv6 address, although it
+  // gets no answer there (IPV6_FREEBIND); the kernel of an agent refuses that of IPv4.
+  [[nodiscard]] bool proves_agent(const base::IpAddress& client) const;
+  // Those of one agent, under the policy in force.
+  [[nodiscard]] std::shared_ptr<inspect::OriginSessions> origin_sessions_for(const base::IpAddress& client);
+  // Identity of the policy in force, for what was made under one and is not to be used under another.
+  [[nodiscard]] std::weak_ptr<const void> policy_identity() const { return in_force; }
+  [[nodiscard]] bool is_in_force(const std::weak_ptr<const void>& identity) const {
+    return !identity.owner_before(in_force) && !in_force.owner_before(identity);
+  }
+
   // The gateway itself, or the address of a denied name: it stands for a name, and no endpoint leads on from it.
   [[nodiscard]] bool is_own(const base::IpAddress& address) const;
 };
@@ -93,7 +102,7 @@ struct ClientConnection {
 // The policy that decides about a connection.
 [[nodiscard]] inline std::shared_ptr<const policy::Policy> policy_of(const Context& context,
                                                                      const ClientConnection& client) {
-  return client.granted ? client.granted : context.policy;
+  return client.granted ? client.granted : context.policy_for(client.peer.address);
 }
 
 // What has been read from the client and not yet consumed; replayed, never peeked.

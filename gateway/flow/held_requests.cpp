@@ -242,6 +242,7 @@ asio::awaitable<OperatorAnswer> await_answer(Context& context, audit::DecisionRe
                                              std::function<bool(const policy::Policy&)> passes,
                                              std::function<bool()> has_left) {
   HeldRequests& held = *context.held;
+  const base::IpAddress client = record.client;
   const auto waiting = held.begin(context.io, std::move(record));
   OperatorAnswer answer;
   if (waiting == nullptr) co_return answer;
@@ -249,11 +250,11 @@ asio::awaitable<OperatorAnswer> await_answer(Context& context, audit::DecisionRe
   for (;;) {
     if (const auto verdict = held.verdict_of(*waiting)) {
       answer.once = *verdict == HeldRequests::Verdict::kOnce;
-      if (answer.once) answer.policy = waiting->policy;
+      if (answer.once && waiting->policy) answer.policy = policy::policy_for(waiting->policy, client);
       co_return answer;
     }
-    if (passes(*context.policy)) {
-      answer.policy = context.policy;
+    if (passes(*context.policy_for(client))) {
+      answer.policy = context.policy_for(client);
       held.end(waiting, HeldRequests::Verdict::kFor);
       co_return answer;
     }

@@ -18,6 +18,7 @@ audit::DecisionRecord shortened(const audit::DecisionRecord& record) {
   out.phase = record.phase;
   out.observed = record.observed;
   out.client = record.client;
+  out.agent = record.agent;
   out.port = record.port;
   out.status = record.status;
   out.scheme = record.scheme;
@@ -35,16 +36,17 @@ audit::DecisionRecord shortened(const audit::DecisionRecord& record) {
 
 }  // namespace
 
-base::IpAddress RecentDenials::known_as(const base::IpAddress& client) const {
+std::string RecentDenials::known_as(const base::IpAddress& client, std::string_view agent) const {
+  if (!agent.empty()) return "agent " + std::string(agent);
   const auto address = client.unmapped();
   const bool here = policy::address_class(address) == "loopback" || std::ranges::find(here_, address) != here_.end();
-  return here ? base::IpAddress{} : address;
+  return (here ? base::IpAddress{} : address).to_string();
 }
 
 void RecentDenials::note(const audit::DecisionRecord& refused) {
   Denial denial{std::chrono::system_clock::now(), shortened(refused)};
   const std::lock_guard lock(mutex_);
-  auto& entry = clients_.touch(known_as(refused.client));
+  auto& entry = clients_.touch(known_as(refused.client, refused.agent));
   auto& denials = entry.denials;
   ++entry.noted;
   entry.told.reset();
@@ -53,9 +55,17 @@ void RecentDenials::note(const audit::DecisionRecord& refused) {
 }
 
 void RememberingLog::decision(const audit::DecisionRecord& record) {
+  const auto snapshot = policy_();
+  const auto policy = snapshot ? policy::policy_for(snapshot, record.client) : nullptr;
+  if (!policy || policy->agent_name() == record.agent) return decision_of_known(record, policy.get());
+  audit::DecisionRecord named = record;
+  named.agent = policy->agent_name();
+  decision_of_known(named, policy.get());
+}
+
+void RememberingLog::decision_of_known(const audit::DecisionRecord& record, const policy::Policy* policy) {
   if (record.allowed || audit::is_probe(record)) return next_.decision(record);
-  const auto policy = policy_();
-  const auto use = policy ? audit::optional_use(record, *policy) : std::nullopt;
+  const auto use = policy != nullptr ? audit::optional_use(record, *policy) : std::nullopt;
   if (!use) {
     denials_.note(record);
     return next_.decision(record);
@@ -67,21 +77,21 @@ void RememberingLog::decision(const audit::DecisionRecord& record) {
   next_.decision(remarked);
 }
 
-std::vector<Denial> RecentDenials::of(const base::IpAddress& client) const {
+std::vector<Denial> RecentDenials::of(const base::IpAddress& client, std::string_view agent) const {
   const std::lock_guard lock(mutex_);
-  const auto* entry = clients_.find(known_as(client));
+  const auto* entry = clients_.find(known_as(client, agent));
   if (entry == nullptr) return {};
   return {entry->denials.begin(), entry->denials.end()};
 }
 
-std::shared_ptr<const DenialsPage> RecentDenials::told(const base::IpAddress& client,
+std::shared_ptr<const DenialsPage> RecentDenials::told(const base::IpAddress& client, std::string_view agent,
                                                        const std::shared_ptr<const void>& policy,
                                                        const Teller& tell) const {
   std::vector<Denial> denials;
   std::uint64_t noted = 0;
   {
     const std::lock_guard lock(mutex_);
-    if (const auto* entry = clients_.find(known_as(client))) {
+    if (const auto* entry = clients_.find(known_as(client, agent))) {
       const bool same_policy = !entry->told_under.owner_before(policy) && !policy.owner_before(entry->told_under);
       if (entry->told && same_policy) return entry->told;
       denials.assign(entry->denials.begin(), entry->denials.end());
@@ -90,7 +100,7 @@ std::shared_ptr<const DenialsPage> RecentDenials::told(const base::IpAddress& cl
   }
   auto told = std::make_shared<const DenialsPage>(tell(denials));  // not under the lock: every refusal waits for it
   const std::lock_guard lock(mutex_);
-  auto* entry = clients_.find(known_as(client));
+  auto* entry = clients_.find(known_as(client, agent));
   if (entry != nullptr && entry->noted == noted) {
     entry->told = told;
     entry->told_under = policy;

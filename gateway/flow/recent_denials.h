@@ -45,12 +45,13 @@ class RecentDenials {
   explicit RecentDenials(std::vector<base::IpAddress> here) : here_(std::move(here)) {}
 
   void note(const audit::DecisionRecord& refused);
-  [[nodiscard]] std::vector<Denial> of(const base::IpAddress& client) const;  // newest first
+  [[nodiscard]] std::vector<Denial> of(const base::IpAddress& client,
+                                       std::string_view agent = {}) const;  // newest first
 
   // What `tell` makes of them, made again only after another refusal or under another policy, which `policy` is the
   // identity of: whoever asks a thousand times gets the same text a thousand times.
   using Teller = std::function<DenialsPage(const std::vector<Denial>&)>;
-  [[nodiscard]] std::shared_ptr<const DenialsPage> told(const base::IpAddress& client,
+  [[nodiscard]] std::shared_ptr<const DenialsPage> told(const base::IpAddress& client, std::string_view agent,
                                                         const std::shared_ptr<const void>& policy,
                                                         const Teller& tell) const;
 
@@ -61,15 +62,16 @@ class RecentDenials {
     std::shared_ptr<const DenialsPage> told;
     std::weak_ptr<const void> told_under;
   };
-  [[nodiscard]] base::IpAddress known_as(const base::IpAddress& client) const;
+  // An agent with a name, whichever of its addresses it uses; else an address.
+  [[nodiscard]] std::string known_as(const base::IpAddress& client, std::string_view agent) const;
 
   const std::vector<base::IpAddress> here_;
   mutable std::mutex mutex_;
-  mutable dns::BoundedMap<base::IpAddress, Client> clients_{kMaxClients};
+  mutable dns::BoundedMap<std::string, Client> clients_{kMaxClients};
 };
 
-// A decision log that also notes refusals among the recent ones, and remarks on those of optional hosts. Everything
-// goes on to `next`; it and `denials` are borrowed. `policy`: the snapshot in force, from any thread.
+// A decision log that names the agent, notes refusals among the recent ones, and remarks on those of optional hosts.
+// Everything goes on to `next`; it and `denials` are borrowed. `policy`: the snapshot in force, from any thread.
 class RememberingLog final : public audit::DecisionLog {
  public:
   using Snapshot = std::function<std::shared_ptr<const policy::Policy>()>;
@@ -84,6 +86,9 @@ class RememberingLog final : public audit::DecisionLog {
   void debug(std::string_view message) override { next_.debug(message); }
 
  private:
+  // `policy`: for the client; null: not known.
+  void decision_of_known(const audit::DecisionRecord& record, const policy::Policy* policy);
+
   audit::DecisionLog& next_;
   RecentDenials& denials_;
   Snapshot policy_;

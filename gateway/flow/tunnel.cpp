@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "gateway/flow/policy_in_force.h"
 #include "gateway/flow/relay.h"
 
 namespace soleroute::gateway::flow {
@@ -14,7 +15,7 @@ TunnelPtr open_tunnel(Context& context, std::unique_ptr<net::Stream> client, std
     streams->client->reset();
     streams->origin->reset();
   };
-  const bool allowed = still_allowed(*context.policy);
+  const bool allowed = still_allowed(*context.in_force->policy());
   tunnel->entry = context.registry.add(std::move(still_allowed), close);
   if (allowed) return tunnel;
   close();

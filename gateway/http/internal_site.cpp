@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "gateway/audit/json_line.h"
 #include "gateway/audit/suggestion.h"
+#include "gateway/flow/policy_in_force.h"
 #include "policy/explanation.h"
 #include "policy/special_names.h"
 
@@ -62,7 +63,8 @@ std::shared_ptr<const flow::DenialsPage> denials_of(const SiteRequest& request, 
     told.json = std::make_shared<const std::string>(records_json(denials, told.lines));
     return told;
   };
-  if (sources.denials != nullptr) return sources.denials->told(request.client, sources.pages, tell);
+  if (sources.denials != nullptr)
+    return sources.denials->told(request.client, sources.policy.agent_name(), sources.pages, tell);
   return std::make_shared<const flow::DenialsPage>(tell({}));
 }
 
@@ -137,10 +139,10 @@ Page internal_site_page(const SiteRequest& request, const SiteSources& sources) 
 }
 
 Page internal_site_page(const flow::Context& context, const policy::Policy& policy, const SiteRequest& request) {
-  if (!context.inspection) return internal_site_page(request, {policy, context.policy_pages, context.denials});
-  return internal_site_page(request,
-                            {policy, context.policy_pages, context.denials, context.inspection->ca_certificate_pem,
-                             context.inspection->leaves->revocation_list()});
+  const auto& pages = context.view_for(request.client).pages;
+  if (!context.inspection) return internal_site_page(request, {policy, pages, context.denials});
+  return internal_site_page(request, {policy, pages, context.denials, context.inspection->ca_certificate_pem,
+                                      context.inspection->leaves->revocation_list()});
 }
 
 }  // namespace soleroute::gateway::http

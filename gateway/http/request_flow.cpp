@@ -110,7 +110,7 @@ Page RequestFlow::refuse_denied_port() {
 }
 
 std::optional<Page> RequestFlow::decide() {
-  policy_ = context_.policy;  // the decision borrows from it
+  policy_ = context_.policy_for(facts_.client);  // the decision borrows from it
   if (leads_to_denied_port()) return refuse_denied_port();
   if (is_for_the_gateway()) {
     if (!net::has_room(client_.stream->buffers())) {
@@ -260,7 +260,7 @@ bool RequestFlow::still_allowed(const policy::Policy& policy) const {
   if (held_ || !named || is_own_name(facts_.host)) return true;
   if (leads_to_denied(policy)) return false;
   const auto decision = ask(policy);
-  if (policy::may_pass(policy, decision)) return true;
+  if (policy::may_pass(policy.for_client(facts_.client), decision)) return true;
   // What an operator granted outlives reloads, but for a line that denies it.
   return once_ && flow::may_be_asked(decision) && passes(*once_);
 }

@@ -178,15 +178,16 @@ bool is_shared_with_domain(const flow::Context& context, const flow::ClientConne
   const auto query = query_of(context, client);
   auto asked = query.facts();
   asked.phase = policy::Phase::kConnect;
+  const auto snapshot = context.policy_for(query.client);
   return std::ranges::any_of(query.names, [&](const base::HostName& name) {
     asked.host = name;
-    const auto decision = context.policy->decide(asked);
+    const auto decision = snapshot->decide(asked);
     return decision.allowed() && decision.reason != policy::Reason::kEndpointAllowed;
   });
 }
 
 bool is_endpoint_by_name(const flow::Context& context, const flow::ClientConnection& client) {
-  const auto answer = query_of(context, client).ask(*context.policy);
+  const auto answer = query_of(context, client).ask(*context.policy_for(client.peer.address));
   return answer.decision.allowed() && answer.name;
 }
 
@@ -235,7 +236,7 @@ asio::awaitable<flow::TunnelPtr> serve_endpoint(flow::Context& context, flow::Cl
     co_return nullptr;
   }
   auto still_allowed = [query = std::move(query), granted = client.granted](const policy::Policy& fresh) {
-    return outlives(fresh, granted.get(),
+    return outlives(fresh.for_client(query.client), granted.get(),
                     [&query](const policy::Policy& policy) { return query.ask(policy).decision; });
   };
   auto tunnel =

@@ -10,6 +10,7 @@
 #include "base/web_ports.h"
 #include "gateway/audit/decision_record.h"
 #include "gateway/flow/connector.h"
+#include "gateway/flow/policy_in_force.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/http/h1/io.h"
 #include "gateway/http/h1/session.h"
@@ -129,7 +130,8 @@ asio::awaitable<flow::TunnelPtr> connect(flow::Context& context, flow::ClientCon
   const auto still_allowed = [to, leads_to = dialled->leads_to, granted = client.granted](const policy::Policy& fresh) {
     auto facts = to.facts();
     facts.dialled = leads_to;
-    return outlives(fresh, granted.get(), [&facts](const policy::Policy& policy) { return policy.decide(facts); });
+    return outlives(fresh.for_client(to.client), granted.get(),
+                    [&facts](const policy::Policy& policy) { return policy.decide(facts); });
   };
   auto tunnel = flow::open_tunnel(context, std::move(client.stream), std::move(dialled->stream), still_allowed);
   if (tunnel == nullptr) co_return nullptr;
@@ -163,7 +165,7 @@ void refuse_established(flow::Context& context, net::Stream& client, audit::Deci
 // Neither HTTP nor TLS was said to a host's port that may be both: an endpoint may still be about it.
 asio::awaitable<flow::TunnelPtr> connect_opaque(flow::Context& context, flow::ClientConnection client, FirstBytes first,
                                                 Destination to) {
-  const auto snapshot = context.policy;  // the decision borrows from it
+  const auto snapshot = context.policy_for(to.client);  // the decision borrows from it
   auto decision = snapshot->decide(to.facts());
   net::Stream& inner = *client.stream;
   if (!policy::may_pass(*snapshot, decision)) {  // a reload may have withdrawn it while the client was silent
@@ -202,7 +204,7 @@ asio::awaitable<flow::TunnelPtr> connect_opaque(flow::Context& context, flow::Cl
   const auto still_allowed = [to, leads_to = dialled->leads_to](const policy::Policy& fresh) {
     auto facts = to.facts();
     facts.dialled = leads_to;
-    return policy::may_pass(fresh, fresh.decide(facts));
+    return policy::may_pass(fresh.for_client(to.client), fresh.decide(facts));
   };
   auto tunnel = flow::open_tunnel(context, std::move(client.stream), std::move(dialled->stream), still_allowed);
   if (tunnel == nullptr) co_return nullptr;
@@ -212,7 +214,7 @@ asio::awaitable<flow::TunnelPtr> connect_opaque(flow::Context& context, flow::Cl
 
 // Does what is said on this port decide, as if redirected? To 443 a tunnel carries TLS for that very name.
 bool is_decided_inside(const flow::Context& context, const Destination& to) {
-  return to.host && (base::is_web_port(to.port) || base::contains(context.domain_ports, to.port));
+  return to.host && (base::is_web_port(to.port) || base::contains(context.view_for(to.client).domain_ports, to.port));
 }
 
 // The host is named already: the ClientHello, or each request, is read, decided and logged as if redirected.
@@ -223,7 +225,7 @@ asio::awaitable<flow::TunnelPtr> serve_inside(flow::Context& context, flow::Clie
   const bool granted = co_await grant(*client.stream, asked.spoken);
   if (!granted) co_return nullptr;
   to.opaque = true;
-  const bool endpoint = context.policy->decide(to.facts()).allowed();
+  const bool endpoint = context.policy_for(to.client)->decide(to.facts()).allowed();
   FirstBytes first = co_await awaited_first_bytes(context, *client.stream, std::move(read), endpoint);
   if (first.protocol == sniffer::Protocol::kHttp1 && to.port != base::kHttpsPort) {
     const auto session = std::make_unique<http::h1::Session>(context, std::move(client), std::move(first.read),
@@ -243,7 +245,7 @@ asio::awaitable<flow::TunnelPtr> serve_inside(flow::Context& context, flow::Clie
 bool is_dialled_address(const flow::Context& context, const flow::ClientConnection& client, const Asked& asked,
                         const flow::ReadAhead& read) {
   if (asked.spoken != Spoken::kSocks || asked.to.host) return false;
-  if (base::contains(context.domain_ports, asked.to.port)) return true;
+  if (base::contains(context.view_for(asked.to.client).domain_ports, asked.to.port)) return true;
   return base::is_web_port(asked.to.port) || (read.empty() && is_endpoint(context, client));
 }
 

@@ -19,10 +19,6 @@ using policy::Reason;
 
 constexpr std::chrono::milliseconds kOriginHandshakeTimeout{10000};
 
-bool same(const std::weak_ptr<const policy::Policy>& one, const std::shared_ptr<const policy::Policy>& other) {
-  return !one.owner_before(other) && !other.owner_before(one);
-}
-
 // Neither ended nor speaking unasked.
 bool is_quiet(net::Stream& stream) {
   std::array<std::byte, 1> unasked{};
@@ -46,7 +42,7 @@ InspectedOrigin::InspectedOrigin(flow::Context& context, const flow::ClientConne
 
 // By the policy in force now, which may no longer be the one that let the client in.
 asio::awaitable<std::expected<flow::Dialled, flow::DialFailure>> InspectedOrigin::dial() {
-  const auto snapshot = context_.policy;
+  const auto snapshot = context_.policy_for(client_);
   const TlsQuery query{.client = client_, .sni = name_, .port = port_};
   const auto decision = snapshot->decide(query.facts());
   if (!policy::may_pass(*snapshot, decision))
@@ -57,7 +53,7 @@ asio::awaitable<std::expected<flow::Dialled, flow::DialFailure>> InspectedOrigin
 }
 
 std::optional<http::OriginConnection> InspectedOrigin::kept(const std::vector<http::HttpVersion>& offered) {
-  if (!same(policy_, context_.policy)) idle_.clear();
+  if (!context_.is_in_force(policy_)) idle_.clear();
   while (!idle_.empty()) {
     http::OriginConnection newest = std::move(idle_.back());
     idle_.pop_back();
@@ -102,7 +98,7 @@ asio::awaitable<std::expected<http::OriginConnection, flow::DialFailure>> Inspec
   for (const http::HttpVersion version : offered) protocols.emplace_back(alpn_name(version));
   const auto inspection = context_.inspection;
   auto stream = co_await inspection->origins->connect(std::move(dialled->stream), name_, std::move(protocols),
-                                                      context_.origin_sessions);
+                                                      context_.origin_sessions_for(client_));
   if (!stream) {
     http2_alone_ = http2_alone_ || stream.error().no_common_protocol;
     const Reason reason = stream.error().timed_out ? Reason::kTimedOut : Reason::kUpstreamFailed;
@@ -115,8 +111,8 @@ asio::awaitable<std::expected<http::OriginConnection, flow::DialFailure>> Inspec
 }
 
 void InspectedOrigin::give_back(http::OriginConnection connection) {
-  if (!same(policy_, context_.policy)) idle_.clear();
-  policy_ = context_.policy;
+  if (!context_.is_in_force(policy_)) idle_.clear();
+  policy_ = context_.policy_identity();
   if (idle_.size() < kMaxIdle) idle_.push_back(std::move(connection));
 }
 

@@ -45,7 +45,7 @@ class InspectedOrigin final : public http::OriginSource {
   std::optional<flow::DialFailure> known_failure_;
   bool http2_alone_ = false;  // it has refused HTTP/1.1
   std::vector<http::OriginConnection> idle_;
-  std::weak_ptr<const policy::Policy> policy_;  // under which those of idle_ were made
+  std::weak_ptr<const void> policy_;  // under which those of idle_ were made
 };
 
 }  // namespace soleroute::gateway::ingress

@@ -8,6 +8,7 @@
 #include "base/byte_reader.h"
 #include "base/port_range.h"
 #include "base/web_ports.h"
+#include "gateway/flow/policy_in_force.h"
 #include "gateway/flow/refusal.h"
 #include "gateway/http/h1/session.h"
 #include "gateway/http/page.h"
@@ -99,8 +100,9 @@ asio::awaitable<flow::TunnelPtr> serve_denied_port(flow::Context& context, flow:
 // Whether its first bytes decide what becomes of a connection. Else its destination does, as one of the `endpoints:`.
 bool is_decided_by_bytes(const flow::Context& context, const flow::ClientConnection& client) {
   const std::uint16_t port = client.original_destination.port;
-  if (!base::is_web_port(port) && !base::contains(context.domain_ports, port)) return false;
-  if (!client.destination() || (base::is_web_port(port) && !context.web_port_endpoints)) return true;
+  const flow::PolicyView& view = context.view_for(client.peer.address);
+  if (!base::is_web_port(port) && !base::contains(view.domain_ports, port)) return false;
+  if (!client.destination() || (base::is_web_port(port) && !view.web_port_endpoints)) return true;
   if (!is_endpoint(context, client)) return true;
   return is_endpoint_by_name(context, client) && (base::is_web_port(port) || is_shared_with_domain(context, client));
 }
@@ -109,7 +111,7 @@ bool is_decided_by_bytes(const flow::Context& context, const flow::ClientConnect
 bool is_left_to_endpoints(const flow::Context& context, const flow::ClientConnection& client) {
   if (!client.destination()) return false;
   if (!base::is_web_port(client.original_destination.port)) return true;
-  return context.web_port_endpoints && is_endpoint_by_name(context, client);
+  return context.view_for(client.peer.address).web_port_endpoints && is_endpoint_by_name(context, client);
 }
 
 void refuse_other_protocol(flow::Context& context, flow::ClientConnection& client, const flow::ReadAhead& read) {

@@ -152,7 +152,7 @@ void judge_by(const flow::Context& context, const policy::FlowFacts& facts,
 // The policy in force; over it what an operator granted to this connection, or answers now. `facts` are the caller's.
 asio::awaitable<Judged> judge(flow::Context& context, flow::ClientConnection& client, const policy::FlowFacts& facts) {
   Judged judged;
-  judge_by(context, facts, context.policy, judged);
+  judge_by(context, facts, context.policy_for(client.peer.address), judged);
   if (policy::may_pass(*judged.snapshot, judged.decision)) co_return judged;
   if (client.granted && flow::may_be_asked(judged.decision)) {
     judge_by(context, facts, client.granted, judged);
@@ -243,7 +243,7 @@ asio::awaitable<std::optional<Admitted>> admit(flow::Context& context, flow::Cli
                  client.original_destination.port};
   const bool denied_port = leads_to_denied_port(context, client);
   const auto facts = query.facts(authority);
-  Judged judged{.snapshot = context.policy};
+  Judged judged{.snapshot = context.policy_for(client.peer.address)};
   if (!denied_port) judged = co_await judge(context, client, facts);
   const auto& [snapshot, decision] = judged;
   const bool by_policy = denied_port || decision.reason == Reason::kHostNotAllowed ||
@@ -311,8 +311,9 @@ asio::awaitable<flow::TunnelPtr> serve_tls_client(flow::Context& context, flow::
   }
   auto still_allowed = [query = std::move(admitted->query), granted = client.granted](const policy::Policy& policy) {
     const auto decision = policy.decide(query.facts());
-    if (passes(policy, decision)) return true;
-    return granted && flow::may_be_asked(decision) && passes(*granted, granted->decide(query.facts()));
+    if (passes(policy.for_client(query.client), decision)) return true;
+    return granted && flow::may_be_asked(decision) &&
+           passes(granted->for_client(query.client), granted->decide(query.facts()));
   };
   auto tunnel =
       flow::open_tunnel(context, std::move(client.stream), std::move(admitted->origin), std::move(still_allowed));

@@ -39,6 +39,8 @@ constexpr std::chrono::seconds kSweep{5};
 constexpr std::chrono::seconds kAskAgain{2};
 constexpr std::size_t kMaxClients = 1024;  // whose new flows are counted
 
+constexpr const char* kUnproved = "a datagram over IPv6 does not prove which agent sent it";
+
 void end_quietly(const std::exception_ptr& /*the flow is over*/) {}
 
 base::Endpoint peer_of(const dns::DatagramOrigin& origin) {
@@ -180,10 +182,12 @@ std::shared_ptr<Flow> UdpRelay::State::flow_of(const dns::DatagramOrigin& origin
 // Decides and logs it, whatever comes of it.
 std::shared_ptr<Flow> UdpRelay::State::make_flow(const dns::DatagramOrigin& origin, const base::Endpoint& peer,
                                                  const base::Endpoint& destination) {
-  const auto snapshot = context.policy;  // the decision borrows from it
+  const auto snapshot = context.policy_for(peer.address);  // the decision borrows from it
   UdpQuery query = udp_query(context, peer.address, destination);
   auto decision = query.ask(*snapshot);
   auto dialled = to_dial(context, query, decision);
+  if (dialled && !context.proves_agent(peer.address))
+    dialled = flow::dial_failed(policy::Reason::kEndpointNotAllowed, kUnproved);
   base::Fd to;
   std::optional<net::DescriptorBudget::Charge> charge(std::in_place);
   if (dialled) {
@@ -277,7 +281,8 @@ void UdpRelay::stop() {
 
 void UdpRelay::apply(const policy::Policy& policy) {
   std::erase_if(state_->flows, [&](const auto& each) {
-    const bool stays = each.second->socket && each.second->query.ask(policy).allowed();
+    const bool proved = state_->context.proves_agent(each.second->query.client);
+    const bool stays = each.second->socket && proved && each.second->query.ask(policy).allowed();
     if (!stays) each.second->end();  // a refused one is decided again
     return !stays;
   });

@@ -83,7 +83,7 @@ base::Result<LoadedPolicy> load_jail_policy(const std::vector<std::string>& file
   layers.insert(layers.end(), over.begin(), over.end());
   SR_LET(compiled, policy::Policy::compile(layers));
   loaded.sources = std::move(*sources);
-  loaded.policy = std::move(*compiled);
+  loaded.policy = policy::Policy::without_agents(*compiled);
   if (!loaded.choice.guessed) return loaded;
   std::error_code failed;
   loaded.directory = std::filesystem::current_path(failed).string();

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <utility>
 
@@ -18,6 +20,14 @@ base::IpAddress key_of(const LinkKey& link) {
   return base::IpAddress::v6(bytes);
 }
 
+// The name alone: the key of an agent stays the same while the policy is reloaded.
+base::IpAddress key_of_agent(std::string_view name) {
+  std::array<std::uint8_t, 16> bytes{0xff, 0x01};  // another group
+  const auto hash = std::uint64_t{std::hash<std::string_view>{}(name)};
+  for (std::size_t i = 0; i < 8; ++i) bytes[8 + i] = static_cast<std::uint8_t>(hash >> (8 * i));
+  return base::IpAddress::v6(bytes);
+}
+
 }  // namespace
 
 ClientKeys::ClientKeys(Who who, Read read) : who_(who), read_(std::move(read)) {}
@@ -25,6 +35,7 @@ ClientKeys::ClientKeys(Who who, Read read) : who_(who), read_(std::move(read)) {
 base::IpAddress ClientKeys::of(const base::IpAddress& address, Clock::time_point now) {
   if (who_ == Who::kOne) return {};
   const auto plain = address.unmapped();
+  if (const auto agent = agent_of_ ? agent_of_(plain) : std::string_view{}; !agent.empty()) return key_of_agent(agent);
   if (who_ == Who::kEachAddress) return plain;
   auto found = keys_.find(plain);
   if ((found == keys_.end() && may_read(now)) || now - read_at_ >= kKeep) {

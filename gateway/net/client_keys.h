@@ -7,7 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/ip_address.h"
@@ -29,6 +31,9 @@ class ClientKeys {
     kOne,            // whatever its address: a sidecar's and a jail's agent may use any of this machine's
   };
   explicit ClientKeys(Who who = Who::kEachAddress, Read read = netlink::read_neighbours);
+  // Names the agent that has an address, all of whose addresses are one client; empty: no agent.
+  using AgentOf = std::function<std::string_view(const base::IpAddress& address)>;
+  void tell_agents_apart(AgentOf agent_of) { agent_of_ = std::move(agent_of); }
 
   [[nodiscard]] bool all_are_one() const { return who_ == Who::kOne; }
   // Equal for two addresses of one client. It is only to be compared: no address that could be dialled.
@@ -42,6 +47,7 @@ class ClientKeys {
 
   Who who_;
   Read read_;
+  AgentOf agent_of_{};
   std::unordered_map<base::IpAddress, base::IpAddress> keys_;
   Clock::time_point read_at_{};
   Clock::time_point second_{};  // in which reads_ were made

@@ -68,6 +68,7 @@ class DescriptorBudget {
 
   // The client's key, as its other budgets use it.
   [[nodiscard]] base::IpAddress key(const base::IpAddress& client);
+  void tell_agents_apart(ClientKeys::AgentOf agent_of) { keys_.tell_agents_apart(std::move(agent_of)); }
   [[nodiscard]] std::size_t held() const { return held_; }
 
  private:

@@ -161,15 +161,21 @@ Result<Secret> header_value(const policy::HeaderTransform& transform, const Secr
   return out;
 }
 
+bool sends_secrets(const policy::Policy& policy) {
+  return std::ranges::any_of(policy.all(), [](const policy::Policy* one) { return !one->secrets().empty(); });
+}
+
 Status SecretStore::check(const policy::Policy& policy) const {
   const auto failed = [](const policy::SecretUse& use, const base::Error& error) {
     return base::usage_error(fmt::format("{}: {}", policy::place_of(use.line), error.message));
   };
-  for (const auto& use : policy.secrets()) {
-    const auto secret = read(use.transform->secret);
-    if (!secret) return failed(use, secret.error());
-    const auto value = header_value(*use.transform, *secret);
-    if (!value) return failed(use, value.error());
+  for (const auto* one : policy.all()) {
+    for (const auto& use : one->secrets()) {
+      const auto secret = read(use.transform->secret);
+      if (!secret) return failed(use, secret.error());
+      const auto value = header_value(*use.transform, *secret);
+      if (!value) return failed(use, value.error());
+    }
   }
   return {};
 }

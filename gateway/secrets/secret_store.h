@@ -36,6 +36,9 @@ class SecretStore {
   std::string directory_;
 };
 
+// Does what decides for any client send secrets?
+[[nodiscard]] bool sends_secrets(const policy::Policy& policy);
+
 // The value of the header that `transform` sets. Errors as above: what cannot stand in a header field (RFC 9110
 // section 5.5), or for a bearer token holds a space.
 [[nodiscard]] base::Result<Secret> header_value(const policy::HeaderTransform& transform, const Secret& secret);

@@ -10,8 +10,10 @@ namespace soleroute::gateway::serve {
 
 std::vector<base::Cidr> taken_networks(const policy::Policy& policy, std::span<const dns::Upstream> resolvers) {
   auto taken = host::networks_here();
-  const auto listed = policy.listed_ranges();
-  taken.insert(taken.end(), listed.begin(), listed.end());
+  for (const auto* one : policy.all()) {
+    const auto listed = one->listed_ranges();
+    taken.insert(taken.end(), listed.begin(), listed.end());
+  }
   for (const auto& resolver : resolvers) {
     const auto& address = resolver.server.address;
     if (const auto only = base::Cidr::make(address, address.bits())) taken.push_back(*only);

@@ -44,12 +44,16 @@ std::vector<std::uint16_t> own_ports(const ServeOptions& options, const net::Lis
 }
 
 bool lists_host_services(const policy::Policy& policy) {
-  return std::ranges::any_of(policy.endpoints(), [](const policy::EndpointView& endpoint) {
+  const auto is_host_service = [](const policy::EndpointView& endpoint) {
     return policy::is_host_service_name(endpoint.host);
-  });
+  };
+  return std::ranges::any_of(
+      policy.all(), [&](const policy::Policy* one) { return std::ranges::any_of(one->endpoints(), is_host_service); });
 }
 
-base::Status check_host_services(const policy::Policy& policy, const flow::HostServices& host) {
+namespace {
+
+base::Status check_endpoints(const policy::Policy& policy, const flow::HostServices& host) {
   for (const auto& endpoint : policy.endpoints()) {
     if (!policy::is_host_service_name(endpoint.host)) continue;
     for (const std::uint16_t port : host.own_ports) {
@@ -60,6 +64,13 @@ base::Status check_host_services(const policy::Policy& policy, const flow::HostS
           base::shown(policy::place_of(endpoint.line)), port, endpoint.host));
     }
   }
+  return {};
+}
+
+}  // namespace
+
+base::Status check_host_services(const policy::Policy& policy, const flow::HostServices& host) {
+  for (const auto* one : policy.all()) SR_TRY(check_endpoints(*one, host));
   return {};
 }
 

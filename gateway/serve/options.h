@@ -26,9 +26,17 @@ inline constexpr const char* kDefaultControlSocket = "/run/soleroute/control.soc
 
 inline constexpr std::string_view kProxyTopology = "proxy";  // as router, without anything that needs a privilege
 
+// A policy file of one agent: --agent NAME=ADDR:FILE.
+struct AgentFile {
+  std::string name;
+  std::vector<base::Cidr> addresses;
+  std::string path;
+};
+
 struct ServeOptions {
   std::vector<std::string> policy_files;                      // layers in order; empty: everything is denied
   std::vector<std::string> optional_policy_files;             // further layers, of which only those that exist count
+  std::vector<AgentFile> agents;                              // layers over those
   std::string base_service;                                   // of the catalog, a layer below all files; empty: none
   std::optional<policy::Mode> mode;                           // over what the files say
   netrules::Topology topology = netrules::Topology::kRouter;  // kJail and kGuard only with --dry-run

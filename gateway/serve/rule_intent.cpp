@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gateway/serve/rule_intent.h"
 
+#include <algorithm>
 #include <span>
 #include <utility>
 
@@ -32,6 +33,11 @@ netrules::EndpointRule rule_of(const policy::EndpointView& endpoint) {
   return rule;
 }
 
+// An agent that inherits has the endpoints of the common policy too: once is enough.
+void add_endpoint(netrules::EndpointRule rule, netrules::Intent& intent) {
+  if (std::ranges::find(intent.endpoints, rule) == intent.endpoints.end()) intent.endpoints.push_back(std::move(rule));
+}
+
 }  // namespace
 
 std::uint32_t gateway_mark(const ServeOptions& options) {
@@ -48,16 +54,21 @@ netrules::Intent intent_of(const ServeOptions& options, const policy::Policy& po
   const bool shared = options.topology == netrules::Topology::kSidecar;
   if (shared && options.metrics) intent.metrics_port = options.metrics->port;
   intent.packet_queue = queue::kPacketQueue;
-  for (const auto& endpoint : policy.endpoints()) intent.endpoints.push_back(rule_of(endpoint));
-  if (const auto ports = policy.domain_ports(); !ports.empty()) {
+  base::PortRanges domain_ports;
+  for (const auto* one : policy.all()) {  // what the rules let in is decided for each client
+    for (const auto& endpoint : one->endpoints()) add_endpoint(rule_of(endpoint), intent);
+    const auto ports = one->domain_ports();
+    domain_ports.insert(domain_ports.end(), ports.begin(), ports.end());
+    intent.capture_all_tcp = intent.capture_all_tcp || one->mode() == policy::Mode::kObserve;
+  }
+  if (!domain_ports.empty()) {
     netrules::EndpointRule rule;
     rule.comment = "ports of domains";
-    add_ports(ports, rule);
+    add_ports(base::normalised(std::move(domain_ports)), rule);
     intent.endpoints.push_back(std::move(rule));
   }
   if (options.topology == netrules::Topology::kGuard) intent.denied_networks = net::denied_network_ranges();
   intent.endpoints_by_proxy = options.upstream_proxy.has_value();
-  intent.capture_all_tcp = policy.mode() == policy::Mode::kObserve;
   return intent;
 }
 

@@ -48,7 +48,9 @@ base::Status check_not_denied(const RunTimeEntry& entry, const policy::Policy& p
   if (entry.action != RunTimeEntry::Action::kAllow || !name) return {};
   policy::FlowFacts facts;
   facts.host = std::move(*name);
-  const auto decision = policy.decide(facts);
+  const auto* asked = entry.agent.empty() ? &policy : policy.of_agent(entry.agent);
+  if (asked == nullptr) return {};
+  const auto decision = asked->decide_itself(facts);
   if (decision.reason != policy::Reason::kDeniedByPolicy) return {};
   return base::usage_error(fmt::format("{} denies {}, and a deny always wins. Remove that line to allow the host",
                                        policy::place_of(decision.rule), base::shown(entry.host)));

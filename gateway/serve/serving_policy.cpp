@@ -22,9 +22,18 @@ base::Result<std::vector<policy::PolicySource>> read_serving_layers(const ServeO
   if (!options.base_service.empty()) layers.push_back({"(base)", "services: [" + options.base_service + "]\n"});
   SR_LET(files, host::read_settled_policy_files(serving_policy_files(options)));
   for (auto& file : *files) layers.push_back(std::move(file));
+  for (const auto& agent : options.agents) {
+    const std::vector<std::string> path{agent.path};
+    SR_LET(own, host::read_settled_policy_files(path));
+    for (auto& file : *own) {
+      file.agent = agent.name;
+      file.agent_addresses = agent.addresses;
+      layers.push_back(std::move(file));
+    }
+  }
   if (options.mode) {
     const bool observe = *options.mode == policy::Mode::kObserve;
-    layers.push_back({"(mode)", observe ? "mode: observe\n" : "mode: enforce\n"});
+    layers.push_back({"(mode)", observe ? "mode: observe\n" : "mode: enforce\n", true});
   }
   return layers;
 }
@@ -39,15 +48,28 @@ base::Status check_servable(const ServeOptions& options, const policy::Policy& p
   return secrets.check(policy);
 }
 
+namespace {
+
+std::string agents_summary(const ServeOptions& options, std::size_t agents) {
+  if (agents == 0) return {};
+  const bool one = options.topology == netrules::Topology::kSidecar;
+  return fmt::format(", {} agent{}{}", agents, agents == 1 ? "" : "s",
+                     one ? " (ignored: the agent of a sidecar may use any address)" : "");
+}
+
+}  // namespace
+
 std::string policy_summary(const ServeOptions& options, const policy::Policy& policy) {
-  const auto files = serving_policy_files(options);
-  if (policy.denies_everything()) {
+  auto files = serving_policy_files(options);
+  for (const auto& agent : options.agents) files.push_back(agent.path);
+  const auto agents = policy.agents().size();
+  if (policy.denies_everything() && agents == 0) {
     return files.empty() ? "no policy: all network access is blocked"
                          : fmt::format("{}: empty; all network access is blocked", fmt::join(files, ", "));
   }
   return fmt::format(
-      "{}: {} host{}{}", files.empty() ? options.base_service : fmt::format("{}", fmt::join(files, ", ")),
-      policy.host_count(), policy.host_count() == 1 ? "" : "s",
+      "{}: {} host{}{}{}", files.empty() ? options.base_service : fmt::format("{}", fmt::join(files, ", ")),
+      policy.host_count(), policy.host_count() == 1 ? "" : "s", agents_summary(options, agents),
       policy.mode() == policy::Mode::kObserve ? "; observe mode: nothing public is blocked; would-be denials are logged"
                                               : "");
 }

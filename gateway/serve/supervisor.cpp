@@ -90,7 +90,7 @@ class Supervisor {
  private:
   // A core file would hold what was read of secrets.
   void leave_no_core() const {
-    if (!policy_->secrets().empty()) ::prctl(PR_SET_DUMPABLE, 0);
+    if (secrets::sends_secrets(*policy_)) ::prctl(PR_SET_DUMPABLE, 0);
   }
 
   // Steps 1 and 2: nothing has been touched when this fails.

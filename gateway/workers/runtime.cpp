@@ -61,10 +61,18 @@ std::vector<base::IpAddress> addresses_here(const RuntimeOptions& options) {
 
 std::vector<base::HostName> endpoint_names(const policy::Policy& policy) {
   std::vector<base::HostName> names;
-  for (const auto& endpoint : policy.endpoints()) {
-    if (auto name = base::HostName::parse(endpoint.host); name) names.push_back(std::move(*name));
+  for (const auto* one : policy.all()) {
+    for (const auto& endpoint : one->endpoints()) {
+      if (auto name = base::HostName::parse(endpoint.host); name) names.push_back(std::move(*name));
+    }
   }
   return names;
+}
+
+// Where one agent may use any address, an address of an entry of `agents:` would be its choice.
+std::shared_ptr<const policy::Policy> for_clients(net::ClientKeys::Who clients,
+                                                  const std::shared_ptr<const policy::Policy>& policy) {
+  return clients == net::ClientKeys::Who::kOne ? policy::Policy::without_agents(policy) : policy;
 }
 
 // Element `index` of a group that has one for each worker, or none at all.
@@ -136,6 +144,7 @@ base::Result<std::unique_ptr<Runtime>> Runtime::start(RuntimeOptions options, ne
   const std::size_t count = std::max<std::size_t>(1, listeners.redirected.size());
   const Shares shares = shares_of(count);
   try {
+    policy = for_clients(options.clients, policy);
     auto state = std::make_unique<State>(std::move(options), log, counters, shares, count);
     state->policy = policy;
     if (listeners.conntrack)
@@ -143,8 +152,7 @@ base::Result<std::unique_ptr<Runtime>> Runtime::start(RuntimeOptions options, ne
     state->shared.names->keep(endpoint_names(*policy));
     state->shared.fixed->use(policy);
     state->shared.options.denied->tell_apart(state->shared.options.clients);
-    auto pages = flow::policy_pages(*policy);
-    const PolicyAndPages in_force{std::move(policy), std::move(pages)};
+    const auto in_force = std::make_shared<const flow::PolicyInForce>(std::move(policy));
     for (std::size_t i = 0; i < count; ++i) {
       WorkerSockets sockets = sockets_of(listeners, i);
       sockets.packet_queue = std::exchange(packet_queue, {});  // the first one's
@@ -161,6 +169,7 @@ base::Result<std::unique_ptr<Runtime>> Runtime::start(RuntimeOptions options, ne
 }
 
 void Runtime::reload(std::shared_ptr<const policy::Policy> policy, std::function<void()> taken) {
+  policy = for_clients(state_->shared.options.clients, policy);
   {
     const std::lock_guard lock(state_->mutex);
     state_->policy = policy;
@@ -169,10 +178,10 @@ void Runtime::reload(std::shared_ptr<const policy::Policy> policy, std::function
   const auto count = [left, taken = std::move(taken)] {
     if (--*left == 0 && taken) taken();
   };
-  auto pages = flow::policy_pages(*policy);  // here: it may take longer than a worker has
-  const PolicyAndPages in_force{std::move(policy), std::move(pages)};
-  state_->shared.names->keep(endpoint_names(*in_force.policy));
-  state_->shared.fixed->use(in_force.policy);
+  // Here: it may take longer than a worker has.
+  const auto in_force = std::make_shared<const flow::PolicyInForce>(std::move(policy));
+  state_->shared.names->keep(endpoint_names(*in_force->policy()));
+  state_->shared.fixed->use(in_force->policy());
   state_->shared.cache->policy_changed();
   ++state_->version;
   for (auto& worker : state_->workers) worker->reload(in_force, state_->version, count);

@@ -104,7 +104,7 @@ class Worker::Admission {
   std::list<net::TcpStream::Watcher>::iterator mine_;
 };
 
-Worker::Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages policy)
+Worker::Worker(const Shared& shared, WorkerSockets sockets, std::shared_ptr<const flow::PolicyInForce> policy)
     : shared_(shared),
       wheel_(loop_),
       descriptors_(shared.descriptors_per_worker, net::ClientKeys(shared.options.clients)),
@@ -130,12 +130,16 @@ Worker::Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages polic
   context_.denials = &shared.denials;
   context_.endpoint_lookups = &endpoint_lookups_;
   context_.held = shared.options.held.get();
-  context_.use(std::move(policy.policy), std::move(policy.pages));
-  const auto snapshot = [this] { return context_.policy; };
+  context_.use(std::move(policy));
+  descriptors_.tell_agents_apart(
+      [this](const base::IpAddress& client) { return context_.in_force->policy()->for_client(client).agent_name(); });
+  const auto snapshot = [this] { return context_.in_force->policy(); };
+  const auto policy_for = [this](const base::IpAddress& client) { return context_.policy_for(client); };
   dns_.emplace(loop_,
-               dns::ServerOptions{shared.options.own_addresses, snapshot, shared.options.local_addresses, &descriptors_,
-                                  shared.own_addresses, shared.options.denied, shared.searched,
-                                  reached_by_proxy(shared.options)},
+               dns::ServerOptions{shared.options.own_addresses, policy_for,
+                                  [this](const base::IpAddress& client) { return !context_.proves_agent(client); },
+                                  shared.options.local_addresses, &descriptors_, shared.own_addresses,
+                                  shared.options.denied, shared.searched, reached_by_proxy(shared.options)},
                std::move(sockets.dns_udp), std::move(sockets.dns_tcp), resolver_, shared.names, shared.log,
                shared.counters);
   if (sockets.udp && shared.tracked) {
@@ -199,11 +203,12 @@ void Worker::start() {
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-void Worker::reload(PolicyAndPages policy, std::uint64_t version, std::function<void()> taken) {
+void Worker::reload(std::shared_ptr<const flow::PolicyInForce> policy, std::uint64_t version,
+                    std::function<void()> taken) {
   asio::post(loop_, [this, policy = std::move(policy), version, taken = std::move(taken)] {
-    context_.use(policy.policy, policy.pages);
-    registry_.apply(*policy.policy);
-    if (udp_) udp_->apply(*policy.policy);
+    context_.use(policy);
+    registry_.apply(*policy->policy());
+    if (udp_) udp_->apply(*policy->policy());
     if (context_.held != nullptr) context_.held->wake(loop_);
     policy_version_ = version;
     taken();

@@ -31,7 +31,7 @@
 #include "gateway/flow/connector.h"
 #include "gateway/flow/context.h"
 #include "gateway/flow/pipe_pool.h"
-#include "gateway/flow/policy_pages.h"
+#include "gateway/flow/policy_in_force.h"
 #include "gateway/flow/recent_denials.h"
 #include "gateway/flow/registry.h"
 #include "gateway/host/watch.h"
@@ -72,12 +72,6 @@ struct Shared {
       [&written = log](const std::string& fault) { written.lifecycle("resolver", fault); });
 };
 
-// A snapshot, and what gateway.internal says of it.
-struct PolicyAndPages {
-  std::shared_ptr<const policy::Policy> policy;
-  std::shared_ptr<const flow::PolicyPages> pages;
-};
-
 // This worker's sockets; any may be empty.
 struct WorkerSockets {
   base::Fd redirected;
@@ -91,7 +85,7 @@ struct WorkerSockets {
 class Worker {
  public:
   using Clock = std::chrono::steady_clock;
-  Worker(const Shared& shared, WorkerSockets sockets, PolicyAndPages policy);
+  Worker(const Shared& shared, WorkerSockets sockets, std::shared_ptr<const flow::PolicyInForce> policy);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
   ~Worker();  // stop(0) has been called and join() has returned, or start() never was
@@ -102,7 +96,7 @@ class Worker {
   void keep_nat64();
   void start();
   // These from any thread. `taken` is called on the worker's once the policy is in force there.
-  void reload(PolicyAndPages policy, std::uint64_t version, std::function<void()> taken);
+  void reload(std::shared_ptr<const flow::PolicyInForce> policy, std::uint64_t version, std::function<void()> taken);
   [[nodiscard]] std::uint64_t policy_version() const { return policy_version_.load(); }
   void stop(std::chrono::milliseconds grace);  // once
   [[nodiscard]] bool ended() const { return ended_.load(); }

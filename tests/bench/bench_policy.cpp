@@ -88,6 +88,30 @@ void DecideBelow(benchmark::State& state) {
 }
 BENCHMARK(DecideBelow)->RangeMultiplier(10)->Range(10, 100'000);
 
+// 100 agents that share the names between them, each asking about its own.
+void DecideForAgent(benchmark::State& state) {
+  constexpr std::int64_t kAgents = 100;
+  const std::int64_t each = state.range(0) / kAgents;
+  std::string text = "agents:\n";
+  for (std::int64_t agent = 0; agent < kAgents; ++agent) {
+    text += fmt::format("  - name: a{}\n    addresses: [10.0.1.{}, \"fd00::{}\"]\n    domains:\n", agent, agent, agent);
+    for (std::int64_t i = 0; i < each; ++i) text += fmt::format("    - {}\n", host(agent * each + i));
+  }
+  const auto policy = compile(text);
+  auto asked = questions(state.range(0), "", "");
+  for (auto& facts : asked) {
+    const auto number = std::stoll(facts.sni->text().substr(1, 6));
+    facts.client = *base::IpAddress::parse(fmt::format("10.0.1.{}", number / each));
+    if (!policy->decide(facts).allowed()) std::abort();
+  }
+  std::size_t i = 0;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(policy->decide(asked[i]));
+    i = (i + 1) % kQuestions;
+  }
+}
+BENCHMARK(DecideForAgent)->Arg(10'000)->Arg(100'000);
+
 void DecideUnlisted(benchmark::State& state) {
   decide_all(state, "", ".elsewhere.example");
 }

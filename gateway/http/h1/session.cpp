@@ -70,7 +70,7 @@ Session::Session(flow::Context& context, InspectedClient client, OriginSource& o
   if (first) {
     flow_.connected_to(first->leads_to);
     upstream_.connected(std::move(first->stream), origin_key());
-    upstream_policy_ = context_.policy;
+    upstream_policy_ = context_.policy_identity();
   }
   enter_registry();
 }
@@ -277,8 +277,7 @@ asio::awaitable<Session::Next> Session::answer(const sniffer::RequestHead& head,
 
 // One that was dialled and, inside TLS, verified under another policy is not used under this one.
 bool Session::can_reuse_upstream() {
-  const bool same_policy =
-      !upstream_policy_.owner_before(context_.policy) && !context_.policy.owner_before(upstream_policy_);
+  const bool same_policy = context_.is_in_force(upstream_policy_);
   // WebSocket needs a connection to the origin itself.
   const bool fits = upstream_.forwarder() == nullptr || !request_.websocket;
   return fits && same_policy && upstream_.ready_for(origin_key(), awaited_);
@@ -321,7 +320,7 @@ asio::awaitable<std::expected<flow::Dialled, flow::DialFailure>> Session::dialle
 
 asio::awaitable<std::optional<flow::DialFailure>> Session::dial() {
   upstream_.close();
-  upstream_policy_ = context_.policy;
+  upstream_policy_ = context_.policy_identity();
   auto origin = co_await dialled();
   if (!origin) co_return std::move(origin.error());
   flow_.connected_to(origin->leads_to);

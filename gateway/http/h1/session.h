@@ -91,9 +91,9 @@ class Session {
   OriginSource* origins_ = nullptr;   // of inspected TLS
   OriginSourceFor secure_ = nullptr;  // of https URLs
   Upstream upstream_;
-  std::weak_ptr<const policy::Policy> upstream_policy_;  // in force when it was dialled
-  Request request_;                                      // the current or the last one
-  bool secure_url_ = false;                              // of it
+  std::weak_ptr<const void> upstream_policy_;  // in force when it was dialled
+  Request request_;                            // the current or the last one
+  bool secure_url_ = false;                    // of it
   RequestFlow flow_;
   std::uint32_t served_ = 0;
   bool first_ = true;

@@ -13,11 +13,11 @@ namespace asio = boost::asio;
 struct Origins::Shared {
   Shared(flow::Context& context, OriginConnection origin, http2::Session::Events events)
       : stream(std::move(origin.stream)),
-        policy(context.policy),
+        policy(context.policy_identity()),
         connection(context.io.get_executor(), *stream, http2::Role::kClient, std::move(events)) {}
 
   std::unique_ptr<net::Stream> stream;
-  std::weak_ptr<const policy::Policy> policy;  // under which it was dialled and verified: not used under another
+  std::weak_ptr<const void> policy;  // under which it was dialled and verified: not used under another
   http2::Connection connection;
 };
 
@@ -35,9 +35,8 @@ Origins::Origins(flow::Context& context, OriginSource& source, std::optional<Ori
 
 std::shared_ptr<http2::Connection> Origins::sharing() const {
   for (const auto& shared : shared_) {
-    const bool same_policy =
-        !shared->policy.owner_before(context_.policy) && !context_.policy.owner_before(shared->policy);
-    if (same_policy && shared->connection.session().takes_requests()) return {shared, &shared->connection};
+    if (context_.is_in_force(shared->policy) && shared->connection.session().takes_requests())
+      return {shared, &shared->connection};
   }
   return nullptr;
 }

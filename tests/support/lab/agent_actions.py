@@ -119,6 +119,24 @@ def udp_from(source, source_port, address, port, data=b"x", wait=0.5):
             return _ending(error), b""
 
 
+def from_foreign_v4(source, address, port):
+    """A datagram and a connection from an address that need not be one of this machine (IP_FREEBIND): "sent", "not sent"."""
+    freebind = 15  # linux/in.h
+    sent = "not sent"
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_INET, kind) as link:
+            link.settimeout(0.2)
+            link.setsockopt(socket.IPPROTO_IP, freebind, 1)
+            link.bind((source, 0))
+            try:
+                link.connect((address, port))
+                link.send(b"x")
+                sent = "sent"
+            except OSError:
+                pass
+    return sent
+
+
 def udp(address, port, data, wait=0.5, source_port=0, options=(), count=1):
     """Sends datagrams and waits for an answer or an ICMP error: (how, answer)."""
     with socket.socket(_family(address), socket.SOCK_DGRAM) as link:

@@ -96,7 +96,7 @@ class DnsLab {
     denied->use(denied_networks);
     server_options.denied = denied;
     server_options.searched = std::make_shared<SearchedNames>(std::move(search));
-    server_options.policy = [this] { return policy_; };
+    server_options.policy = [this](const base::IpAddress& client) { return policy::policy_for(policy_, client); };
     server_.emplace(io_, server_options, std::move(listeners.dns_udp), std::move(listeners.dns_tcp), *resolver_, names,
                     log, counters);
     server_->start();

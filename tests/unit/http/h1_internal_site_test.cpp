@@ -181,16 +181,16 @@ TEST(RecentDenials, IsToldOnceForEachRefusalAndPolicy) {
     return flow::DenialsPage{denials.size(), {}, std::make_shared<const std::string>(std::to_string(asked))};
   };
   book.note(refusal("10.0.0.1", "x"));
-  const auto first = book.told(client, policy, tell);
-  EXPECT_EQ(book.told(client, policy, tell), first) << "the same text, not another like it";
+  const auto first = book.told(client, "", policy, tell);
+  EXPECT_EQ(book.told(client, "", policy, tell), first) << "the same text, not another like it";
   EXPECT_EQ(asked, 1);
   book.note(refusal("10.0.0.2", "x"));
-  EXPECT_EQ(book.told(client, policy, tell), first) << "another client's refusal changes nothing";
+  EXPECT_EQ(book.told(client, "", policy, tell), first) << "another client's refusal changes nothing";
   book.note(refusal("10.0.0.1", "y"));
-  EXPECT_EQ(book.told(client, policy, tell)->count, 2U);
+  EXPECT_EQ(book.told(client, "", policy, tell)->count, 2U);
   EXPECT_EQ(asked, 2);
   const auto next = std::make_shared<const int>(2);
-  (void)book.told(client, next, tell);
+  (void)book.told(client, "", next, tell);
   EXPECT_EQ(asked, 3) << "the lines that would allow it are another policy's";
 }
 

@@ -19,7 +19,7 @@
 #include "gateway/dns/cache.h"
 #include "gateway/flow/connector.h"
 #include "gateway/flow/pipe_pool.h"
-#include "gateway/flow/policy_pages.h"
+#include "gateway/flow/policy_in_force.h"
 #include "gateway/flow/recent_denials.h"
 #include "gateway/flow/registry.h"
 #include "gateway/http/h1/session.h"
@@ -82,14 +82,14 @@ endpoints:
   }
   void use(const std::string& text) {
     const auto policy = compiled(text);
-    context_.use(policy, flow::policy_pages(*policy));
+    context_.use(std::make_shared<const flow::PolicyInForce>(policy));
   }
   // As a reload does; in force when it returns.
   void reload(const std::string& text) {
     std::promise<void> done;
     auto policy = compiled(text);
     boost::asio::post(io_, [this, policy, &done] {
-      context_.use(policy, flow::policy_pages(*policy));
+      context_.use(std::make_shared<const flow::PolicyInForce>(policy));
       registry_.apply(*policy);
       done.set_value();
     });

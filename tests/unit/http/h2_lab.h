@@ -16,7 +16,7 @@
 #include "gateway/dns/cache.h"
 #include "gateway/flow/connector.h"
 #include "gateway/flow/pipe_pool.h"
-#include "gateway/flow/policy_pages.h"
+#include "gateway/flow/policy_in_force.h"
 #include "gateway/flow/registry.h"
 #include "gateway/http/h2/session.h"
 #include "gateway/http/origin.h"
@@ -88,11 +88,11 @@ class Http2Lab : public ::testing::Test, public OriginSource {
   }
   void use(const std::string& text) {
     const auto policy = compiled(text);
-    context_.use(policy, flow::policy_pages(*policy));
+    context_.use(std::make_shared<const flow::PolicyInForce>(policy));
   }
   void reload(const std::string& text) {
     use(text);
-    registry_.apply(*context_.policy);
+    registry_.apply(*context_.in_force->policy());
   }
   void until(const std::function<bool()>& done) { testing::run_until(io_, done); }
 

@@ -85,7 +85,7 @@ TEST_F(RequestFlows, ThatAReloadEndsAreNoFaultOfAnybodys) {
   RequestFlow flow(context_, connection_, std::nullopt, true);
   flow.begin(asked("allowed.test"));
   EXPECT_FALSE(flow.decide());
-  EXPECT_TRUE(flow.still_allowed(*context_.policy));
+  EXPECT_TRUE(flow.still_allowed(*context_.in_force->policy()));
   EXPECT_FALSE(flow.still_allowed(*compiled("domains: [other.test]")));
   EXPECT_FALSE(flow.finish({.failure = Reason::kMalformed,
                             .detail = "the request body was not finished",

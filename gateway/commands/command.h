@@ -113,6 +113,7 @@ void add_init(CLI::App& program, Invocation& invocation);
 void add_watch(CLI::App& program, Invocation& invocation);
 void add_suggest(CLI::App& program, Invocation& invocation);
 void add_unused(CLI::App& program, Invocation& invocation);
+void add_diff(CLI::App& program, Invocation& invocation);
 void add_import(CLI::App& program, Invocation& invocation);
 void add_ca(CLI::App& program, Invocation& invocation);
 void add_completion(CLI::App& program, Invocation& invocation);

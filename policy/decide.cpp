@@ -2,6 +2,7 @@
 // further facts can close a flow but never open it.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <optional>
 
 #include "base/web_ports.h"
 #include "policy/address_class.h"
@@ -22,6 +23,8 @@ class Decider {
   [[nodiscard]] Decision answer();
 
  private:
+  [[nodiscard]] const NameHashes& hashes_of(const base::HostName& name) const;
+  [[nodiscard]] HostTable::Found find(const base::HostName& name) const { return data_.find(name, hashes_of(name)); }
   void ask_denials();
   [[nodiscard]] Decision judged(Decision decision) const;
   [[nodiscard]] Decision denied_by(const DenyRecord& record, std::string_view override_header = {}) const;
@@ -63,8 +66,17 @@ class Decider {
 
   const Policy::Data& data_;
   const FlowFacts& facts_;
-  Denial denial_{};  // of the names that the flow gives itself
+  Denial denial_{};                                 // of the names that the flow gives itself
+  mutable const base::HostName* hashed_ = nullptr;  // one of the facts'
+  mutable std::optional<NameHashes> hashes_{};      // of that name
 };
+
+// Most flows have one name, which several tables are asked about.
+const NameHashes& Decider::hashes_of(const base::HostName& name) const {
+  if (hashed_ != &name || !hashes_) hashes_.emplace(name.text());
+  hashed_ = &name;
+  return *hashes_;
+}
 
 Decision Decider::denied_by(const DenyRecord& record, std::string_view override_header) const {
   Decision decision = deny(Reason::kDeniedByPolicy);
@@ -76,9 +88,9 @@ Decision Decider::denied_by(const DenyRecord& record, std::string_view override_
 
 void Decider::ask_denials() {
   if (data_.denies.empty() || facts_.phase == Phase::kPacket) return;
-  if (facts_.host) denial_ = data_.denies.about(facts_.host->text(), facts_);
+  if (facts_.host) denial_ = data_.denies.about(hashes_of(*facts_.host), facts_);
   if (!facts_.sni || (facts_.host && *facts_.host == *facts_.sni)) return;
-  const auto of_sni = data_.denies.about(facts_.sni->text(), facts_);
+  const auto of_sni = data_.denies.about(hashes_of(*facts_.sni), facts_);
   if (denial_.denies == nullptr) denial_ = of_sni;
 }
 
@@ -118,7 +130,7 @@ const DenyRecord* Decider::denied_destination() const {
 
 // Of a connection that is not read, and leads to an address of this name.
 const DenyRecord* Decider::denied_name(const base::HostName& name) const {
-  return data_.denies.empty() ? nullptr : data_.denies.about(name.text(), facts_).reaches;
+  return data_.denies.empty() ? nullptr : data_.denies.about(hashes_of(name), facts_).reaches;
 }
 
 Decision Decider::about(const HostRecord& record, Action action, Reason reason, const Origin& origin) const {
@@ -144,7 +156,7 @@ bool Decider::serves(const EndpointRecord& endpoint, std::uint16_t port) const {
 // A name is resolved if anything at all could be allowed there.
 Decision Decider::dns() const {
   if (!facts_.host) return deny(Reason::kInvalidName);
-  const auto found = data_.find(*facts_.host);
+  const auto found = find(*facts_.host);
   const EndpointGroup* group = found.endpoints == HostTable::kNone ? nullptr : &data_.groups[found.endpoints];
   if (const HostRecord* record = data_.record(found)) {
     auto decision = about(*record, Action::kAllow, Reason::kAllowed, record->origin);
@@ -215,7 +227,7 @@ Decision Decider::unopened(const HostRecord& record, const HttpsOnPort& https) c
 // The entry of `domains:` that decides this scheme on the flow's port.
 const HostRecord* Decider::record_deciding(const base::HostName& name, Scheme scheme) const {
   if (facts_.transport != Transport::kTcp) return nullptr;
-  const HostRecord* record = data_.record(data_.find(name));
+  const HostRecord* record = data_.record(find(name));
   return record != nullptr && decides_port(data_, *record, scheme, facts_.port) ? record : nullptr;
 }
 
@@ -330,7 +342,7 @@ Decision Decider::tunnel_to(const base::HostName& name) const {
 }
 
 Decision Decider::named_endpoint(const base::HostName& name) const {
-  const auto found = data_.find(name);
+  const auto found = find(name);
   if (found.endpoints != HostTable::kNone) {
     const EndpointRecord* first = nullptr;
     for (const auto index : data_.groups[found.endpoints].endpoints) {
@@ -348,7 +360,7 @@ Decision Decider::named_endpoint(const base::HostName& name) const {
 Decision Decider::beyond_domains(const base::HostName& name) const {
   auto decision = named_endpoint(name);
   const bool usual = facts_.port == (facts_.scheme == Scheme::kHttp ? base::kHttpPort : base::kHttpsPort);
-  const bool listed = data_.find(name).record != HostTable::kNone;
+  const bool listed = find(name).record != HostTable::kNone;
   if (decision.reason == Reason::kEndpointNotAllowed && usual && !listed) decision = deny(Reason::kHostNotAllowed);
   return decision;
 }
@@ -386,7 +398,7 @@ Decision Decider::resolved_endpoint(const EndpointRecord& endpoint, const base::
 Decision Decider::endpoint_of_resolved_name(const base::Endpoint& destination) const {
   Decision refused = deny(Reason::kEndpointNotAllowed);
   for (const auto& name : facts_.resolved_names) {
-    const auto found = data_.find(name);
+    const auto found = find(name);
     if (found.endpoints == HostTable::kNone || denied_name(name) != nullptr) continue;
     for (const auto index : data_.groups[found.endpoints].endpoints) {
       const auto& endpoint = data_.endpoints[index];

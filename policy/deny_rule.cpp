@@ -61,10 +61,9 @@ std::optional<QueryParameters> widest_query(std::string_view query) {
   return out;
 }
 
-bool has_path(const DenyRule& rule, std::string_view target) {
+bool has_path(const DenyRule& rule, WideTarget& target) {
   if (rule.terms.path_match == PathMatch::kAny) return true;
-  if (target.contains('#')) return true;
-  const auto path = widest_path(target.substr(0, target.find('?')));
+  const auto& path = target.path();
   if (!path) return true;
   if (rule.terms.path_match == PathMatch::kPrefix) return path->starts_with(rule.path);
   const auto without_slash = [](std::string_view text) {
@@ -73,10 +72,9 @@ bool has_path(const DenyRule& rule, std::string_view target) {
   return without_slash(*path) == without_slash(rule.path);
 }
 
-bool has_query(const DenyRule& rule, std::string_view target) {
+bool has_query(const DenyRule& rule, WideTarget& target) {
   if (!rule.terms.query) return true;
-  const auto mark = target.find('?');
-  const auto query = widest_query(mark == std::string_view::npos ? std::string_view{} : target.substr(mark + 1));
+  const auto& query = target.query();
   return !query || std::ranges::all_of(rule.query, [&](const auto& wanted) {
     return std::ranges::find(*query, wanted) != query->end();
   });
@@ -100,7 +98,22 @@ DenyRule deny_rule(const RuleTerms& terms) {
   return rule;
 }
 
-DenyMatch match(const DenyRule& rule, const FlowFacts& request) {
+const std::optional<std::string>& WideTarget::path() {
+  if (std::exchange(has_path_, true)) return path_;
+  const std::string_view target = facts_.target.value_or("");
+  if (!target.contains('#')) path_ = widest_path(target.substr(0, target.find('?')));  // a fragment is never sent
+  return path_;
+}
+
+const std::optional<QueryParameters>& WideTarget::query() {
+  if (std::exchange(has_query_, true)) return query_;
+  const std::string_view target = facts_.target.value_or("");
+  const auto mark = target.find('?');
+  query_ = widest_query(mark == std::string_view::npos ? std::string_view{} : target.substr(mark + 1));
+  return query_;
+}
+
+DenyMatch match(const DenyRule& rule, const FlowFacts& request, WideTarget& target) {
   const auto& terms = rule.terms;
   if (request.phase == Phase::kTls && !terms.https) return {};
   if (request.phase == Phase::kHttp && request.scheme != Scheme::kNone && !terms.admits(request.scheme)) return {};
@@ -123,7 +136,7 @@ DenyMatch match(const DenyRule& rule, const FlowFacts& request) {
     found.override_header = request.overrides.path;
   } else if (!request.target) {
     found.match = Match::kPending;
-  } else if (!has_path(rule, *request.target) || !has_query(rule, *request.target)) {
+  } else if (!has_path(rule, target) || !has_query(rule, target)) {
     return {};
   }
   return found;

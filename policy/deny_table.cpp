@@ -36,7 +36,7 @@ bool has_scheme_on(const DenyRule& rule, std::uint16_t port) {
   return port == base::kHttpsPort ? rule.terms.https : true;
 }
 
-void add(Denial& denial, const DenyRecord& record, const FlowFacts& facts) {
+void add(Denial& denial, const DenyRecord& record, const FlowFacts& facts, WideTarget& target) {
   if (facts.phase == Phase::kDns) {
     const bool whole = !record.rule && !record.transport && record.ports.empty();
     if (whole && denial.denies == nullptr) denial.denies = &record;
@@ -46,7 +46,7 @@ void add(Denial& denial, const DenyRecord& record, const FlowFacts& facts) {
   const auto port = port_of(facts);
   if (!record.is_about(facts.transport, port) || (record.rule && !has_scheme_on(*record.rule, port))) return;
   if (denial.reaches == nullptr) denial.reaches = &record;
-  const auto found = record.rule ? match(*record.rule, facts) : DenyMatch{.match = Match::kYes};
+  const auto found = record.rule ? match(*record.rule, facts, target) : DenyMatch{.match = Match::kYes};
   denial.pending = denial.pending || found.match == Match::kPending;
   if (record.rule) {
     const auto& terms = record.rule->terms;
@@ -142,11 +142,12 @@ DenyTable::DenyTable(const std::vector<MergedDeny>& denies, std::span<const std:
   if (!addresses->empty()) addresses_ = std::move(addresses);
 }
 
-Denial DenyTable::about(std::string_view name, const FlowFacts& facts) const {
+Denial DenyTable::about(const NameHashes& name, const FlowFacts& facts) const {
   Denial denial;
   if (groups_.empty()) return denial;
+  WideTarget target(facts);
   for (auto group = table_.find(name).record; group != HostTable::kNone; group = groups_[group].parent) {
-    for (const auto record : groups_[group].records) add(denial, records_[record], facts);
+    for (const auto record : groups_[group].records) add(denial, records_[record], facts, target);
   }
   return denial;
 }

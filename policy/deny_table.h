@@ -90,7 +90,7 @@ class DenyTable {
 
   [[nodiscard]] bool empty() const { return records_.empty(); }
   [[nodiscard]] std::span<const DenyRecord> records() const { return records_; }  // as written
-  [[nodiscard]] Denial about(std::string_view name, const FlowFacts& facts) const;
+  [[nodiscard]] Denial about(const NameHashes& name, const FlowFacts& facts) const;
   // The entry that denies a connection to this address; null: none.
   [[nodiscard]] const DenyRecord* about(const base::IpAddress& address, std::uint16_t port, Transport transport) const;
   // Null: none.

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "policy/host_table.h"
 
-#include <array>
 #include <bit>
 
-#include "base/host_name.h"
 #include "policy/host_pattern.h"
 
 namespace soleroute::policy {
@@ -74,28 +72,25 @@ std::string_view HostTable::text(std::string_view name, bool wildcard) const {
   return std::string_view(names_).substr(slot->offset - extra, slot->length + extra);
 }
 
-HostTable::Found HostTable::find(std::string_view name) const {
-  struct Suffix {
-    std::uint64_t hash;
-    std::size_t begin;
-  };
-  // Only the first `count` are set; clearing 4 KiB would cost more than the lookup.
-  std::array<Suffix, base::HostName::kMaxLength> suffixes;  // NOLINT(*-member-init)
-  std::size_t count = 0;
+NameHashes::NameHashes(std::string_view name) : name_(name) {  // NOLINT(*-member-init)
   std::uint64_t hash = kOffsetBasis;
   for (std::size_t at = name.size(); at-- > 0;) {
-    if (name[at] == '.') suffixes[count++] = {finish(hash), at + 1};
+    if (name[at] == '.') suffixes_[count_++] = {finish(hash), at + 1};
     hash = add(hash, name[at]);
   }
+  whole_ = finish(hash);
+}
 
+HostTable::Found HostTable::find(const NameHashes& name) const {
   Found found;
-  if (const Slot* whole = probe(finish(hash), name)) {
+  if (const Slot* whole = probe(name.whole_, name.name_)) {
     found.endpoints = whole->entry.endpoints != kNone ? whole->entry.endpoints : whole->entry.endpoints_below;
     found.record = whole->entry.exact != kNone ? whole->entry.exact : whole->entry.wildcard;
   }
+  std::size_t count = name.count_;
   while (count > 0 && (found.record == kNone || (found.endpoints == kNone && has_endpoints_below_))) {
-    const Suffix& suffix = suffixes[--count];
-    const Slot* slot = probe(suffix.hash, name.substr(suffix.begin));
+    const auto& suffix = name.suffixes_[--count];
+    const Slot* slot = probe(suffix.hash, name.name_.substr(suffix.begin));
     if (slot == nullptr) continue;
     if (found.record == kNone) found.record = slot->entry.wildcard;
     if (found.endpoints == kNone) found.endpoints = slot->entry.endpoints_below;

@@ -3,13 +3,34 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/host_name.h"
+
 namespace soleroute::policy {
+
+// The hashes of a name and of every name above it, which all tables share. Borrows the name.
+class NameHashes {
+ public:
+  explicit NameHashes(std::string_view name);
+
+ private:
+  friend class HostTable;
+  struct Suffix {
+    std::uint64_t hash;
+    std::size_t begin;
+  };
+  std::string_view name_;
+  std::uint64_t whole_;
+  std::size_t count_ = 0;
+  // Only the first `count_` are set; clearing 4 KiB would cost more than the look-up.
+  std::array<Suffix, base::HostName::kMaxLength> suffixes_;
+};
 
 class HostTable {
  public:
@@ -39,7 +60,8 @@ class HostTable {
     std::uint32_t record = kNone;     // exact before wildcard, the longest wildcard first
     std::uint32_t endpoints = kNone;  // likewise
   };
-  [[nodiscard]] Found find(std::string_view name) const;
+  [[nodiscard]] Found find(const NameHashes& name) const;
+  [[nodiscard]] Found find(std::string_view name) const { return find(NameHashes(name)); }
 
  private:
   struct Slot {

@@ -5,8 +5,8 @@
 
 namespace soleroute::policy {
 
-HostTable::Found Policy::Data::find(const base::HostName& name) const {
-  auto found = table.find(name.text());
+HostTable::Found Policy::Data::find(const base::HostName& name, const NameHashes& hashes) const {
+  auto found = table.find(hashes);
   const auto& every = *table.entry({});
   const bool by_record = found.record != HostTable::kNone && found.record == every.wildcard;
   const bool by_endpoints = found.endpoints != HostTable::kNone && found.endpoints == every.endpoints_below;

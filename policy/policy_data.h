@@ -134,7 +134,8 @@ struct Policy::Data {
   DeniedNames denied_names = DeniedNames::kAddress;
 
   // What is said of a name. "*" means no name of this network (single labels, .internal).
-  [[nodiscard]] HostTable::Found find(const base::HostName& name) const;
+  [[nodiscard]] HostTable::Found find(const base::HostName& name) const { return find(name, NameHashes(name.text())); }
+  [[nodiscard]] HostTable::Found find(const base::HostName& name, const NameHashes& hashes) const;
   [[nodiscard]] const HostRecord* record(const HostTable::Found& found) const {
     return found.record == HostTable::kNone ? nullptr : &records[found.record];
   }

@@ -81,6 +81,16 @@ TEST(DenyRule, OfAQueryMatchesItAmongOtherParameters) {
                {"GET", "/", true, "none"}});
 }
 
+// The target is read once for all rules: its length times their number would be a way to stop a worker.
+TEST(DenyRule, OfManyMatchALongTargetAtTheCostOfOne) {
+  std::string text = "domains: [a.test]\ndeny:\n  - host: a.test\n    rules:\n";
+  for (int i = 0; i < 20'000; ++i) text += "      - {path: {prefix: /p" + std::to_string(i) + "/}}\n";
+  const auto policy = compile(text);
+  const std::string long_path = "/q" + std::string(60'000, 'x');
+  EXPECT_TRUE(policy->decide(http("a.test", "GET", long_path)).allowed());
+  EXPECT_FALSE(policy->decide(http("a.test", "GET", "/p19999/x")).allowed()) << "the control";
+}
+
 TEST(DenyRule, NeedsAllOfItsKeys) {
   expect_rows("{schemes: [http, https], methods: [POST], path: {prefix: /graphql}}",
               {{"POST", "/graphql", false, "both"},

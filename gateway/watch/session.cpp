@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/host_name.h"
 #include "base/text.h"
 #include "gateway/watch/subject.h"
 
@@ -33,6 +34,11 @@ std::string field_text(const Json& object, const char* key) {
 std::string identity(const Board::Row* row) {
   if (row == nullptr) return {};
   return row->event.kind == EventKind::kHeld ? "held " + row->key : target_text(*row);
+}
+
+// A word alone is a service to `gateway allow`, and a client can send it as its host.
+bool reads_as_service(const Board::Row& row) {
+  return row.event.kind == EventKind::kHeld && target_text(row).find_first_of(".:") == std::string::npos;
 }
 
 std::string_view verdict_of(char key) {
@@ -196,6 +202,11 @@ Session::Outcome Session::ask(char key, Clock::time_point now) {
     return {};
   }
   if (key != 'n' && must_be_read_first(*row)) return {};
+  if ((key == 'a' || key == 'A') && reads_as_service(*row)) {
+    message_ = fmt::format("A service may have this name. Press o, or run: gateway allow https://{}/",
+                           base::shown_ascii(target_text(*row), base::HostName::kMaxLength));
+    return {};
+  }
   if (row->event.kind == EventKind::kHeld) {
     Json question{{"ask", "answer"}, {"id", row->event.id}, {"verdict", verdict_of(key)}};
     if (key == 'a') question["for_s"] = kAllowedForSeconds;

@@ -55,6 +55,16 @@ TEST(WatchSession, AnswersARequestThatWaits) {
   EXPECT_EQ(screen.press('n'), R"({"ask":"answer","id":7,"verdict":"no"})");
 }
 
+TEST(WatchSession, OpensNoServiceWhoseNameAClientSendsAsItsHost) {
+  Screen screen;
+  screen.add(test::held(7, "npm"));
+  screen.look();
+  EXPECT_EQ(screen.press('a'), "");
+  EXPECT_EQ(screen.press('A'), "");
+  EXPECT_NE(screen.session.message().find("gateway allow https://npm/"), std::string::npos);
+  EXPECT_NE(screen.press('o'), "") << "the control: this one request";
+}
+
 // An agent that times its requests must not get another host allowed than the one that a person read.
 TEST(WatchSession, RefusesAKeyThatWasMeantForAnotherRow) {
   Screen screen;

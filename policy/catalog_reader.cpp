@@ -5,6 +5,7 @@
 
 #include "policy/domain_reader.h"
 #include "policy/policy_document.h"
+#include "policy/service_catalog.h"
 #include "policy/yaml_document.h"
 #include "policy/yaml_reader.h"
 
@@ -61,13 +62,15 @@ Result<ServiceDocument> CatalogReader::service(const YamlNode& root) const {
   ServiceDocument document;
   const auto text_into = [&](std::string& out) {
     return [&](const YamlNode& value) -> Status {
-      SR_LET(text, yaml_.text(value, "name and description"));
+      SR_LET(text, yaml_.text(value, "name, description, source and date"));
       out = *text;
       return {};
     };
   };
-  const std::array<YamlReader::Key, 5> known{{
+  const std::array<YamlReader::Key, 7> known{{
       {"name", text_into(document.name)},
+      {"source", text_into(document.source)},
+      {"date", text_into(document.date)},
       {"description", text_into(document.description)},
       {"domains", [&](const YamlNode& value) { return domains_.domains(value, document.domains, true); }},
       {"readonly", [&](const YamlNode& value) { return domains_.domains(value, document.readonly, true); }},
@@ -76,6 +79,9 @@ Result<ServiceDocument> CatalogReader::service(const YamlNode& root) const {
   SR_TRY(yaml_.keys(root, "a service", known));
   if (document.name.empty() || document.description.empty() || document.domains.empty()) {
     return yaml_.error(root, "a service needs 'name', 'description' and 'domains'");
+  }
+  if (document.source.empty() || !is_date(document.date)) {
+    return yaml_.error(root, "a service needs 'source', and 'date' as \"2026-12-01\"");
   }
   return document;
 }

@@ -21,7 +21,7 @@ void add_missing(std::vector<T>& to, const std::vector<T>& from) {
   }
 }
 
-// Allowed by nothing but optional groups.
+// Allowed by nothing but what adds to others.
 bool is_optional(const MergedHost& host) {
   return !host.grants.empty() && std::ranges::all_of(host.grants, &Grant::optional);
 }
@@ -88,11 +88,7 @@ base::Status Layers::add_service(const ServiceEntry& entry, std::uint32_t file) 
     use.document = std::make_shared<const ServiceDocument>(std::move(*document));
   }
   use.readonly = use.readonly && entry.readonly;
-  const auto narrow = readonly_terms();
-  for (const auto& domain : use.document->domains) {
-    grant(host(domain.host, origin), {entry.readonly ? narrow : nullptr, origin, service.name});
-    add_service_addresses(host(domain.host, origin), listed);
-  }
+  for (const auto& domain : use.document->domains) add_service_host(domain, entry, {nullptr, origin, service.name});
   if (entry.readonly) {
     for (const auto& domain : use.document->readonly) add_service_rules(domain, origin, service.name);
   }
@@ -108,29 +104,35 @@ ServiceUse& Layers::use_of(std::string_view service) {
   return found != services_.end() ? *found : services_.emplace_back(ServiceUse{.name = service});
 }
 
-// `readonly` narrows the groups too: a rule keeps its path and loses the methods that write.
-void Layers::add_optional(const ServiceEntry& entry, const ServiceUse& use, Origin origin) {
+// `unruled` is what a host without rules gets. `readonly` narrows it, and the rules too: a rule keeps its path and
+// loses the methods that write.
+void Layers::add_service_host(const DomainEntry& domain, const ServiceEntry& entry, const Grant& unruled) {
   const auto narrow = readonly_terms();
-  const auto allow = [&](const DomainEntry& domain, std::shared_ptr<const RuleTerms> terms) {
-    grant(host(domain.host, origin), {std::move(terms), origin, use.name, true});
-    add_service_addresses(host(domain.host, origin), {use.name, entry.addresses});
+  const auto allow = [&](std::shared_ptr<const RuleTerms> terms) {
+    Grant added = unruled;
+    added.terms = std::move(terms);
+    added.optional = unruled.optional || !domain.rules.empty();
+    grant(host(domain.host, unruled.origin), std::move(added));
+    add_service_addresses(host(domain.host, unruled.origin), {unruled.owner, entry.addresses});
   };
+  if (domain.rules.empty()) return allow(entry.readonly ? narrow : nullptr);
+  for (const auto& rule : domain.rules) {
+    auto terms = rule.terms;
+    if (entry.readonly && terms.methods.empty()) terms.methods = narrow->methods;
+    if (entry.readonly) {
+      std::erase_if(terms.methods, [&](const std::string& method) {
+        return std::ranges::find(narrow->methods, method) == narrow->methods.end();
+      });
+      if (terms.methods.empty()) continue;  // would mean any method
+    }
+    allow(std::make_shared<const RuleTerms>(std::move(terms)));
+  }
+}
+
+void Layers::add_optional(const ServiceEntry& entry, const ServiceUse& use, Origin origin) {
   for (const auto& group : use.document->optional) {
     if (std::ranges::find(entry.optional, group.name) == entry.optional.end()) continue;
-    for (const auto& domain : group.domains) {
-      if (domain.rules.empty()) allow(domain, entry.readonly ? narrow : nullptr);
-      for (const auto& rule : domain.rules) {
-        auto terms = rule.terms;
-        if (entry.readonly && terms.methods.empty()) terms.methods = narrow->methods;
-        if (entry.readonly) {
-          std::erase_if(terms.methods, [&](const std::string& method) {
-            return std::ranges::find(narrow->methods, method) == narrow->methods.end();
-          });
-          if (terms.methods.empty()) continue;  // would mean any method
-        }
-        allow(domain, std::make_shared<const RuleTerms>(std::move(terms)));
-      }
-    }
+    for (const auto& domain : group.domains) add_service_host(domain, entry, {nullptr, origin, use.name, true});
   }
 }
 

@@ -24,7 +24,7 @@ struct Grant {
   std::shared_ptr<const RuleTerms> terms;  // null: everything
   Origin origin;
   std::string_view owner;  // the service it came from (names live in the catalog); empty: `domains:`
-  bool optional = false;   // of an optional group of that service
+  bool optional = false;   // adds to what others allow: of an optional group, or a rule for a shared host of a service
 
   [[nodiscard]] bool same_terms(const Grant& other) const {
     return terms == other.terms || (terms && other.terms && *terms == *other.terms);
@@ -99,6 +99,7 @@ class Layers {
   static void grant(MergedHost& host, Grant grant);
   [[nodiscard]] base::Status add_service(const ServiceEntry& entry, std::uint32_t file);
   void add_service_rules(const DomainEntry& domain, Origin origin, std::string_view service);
+  void add_service_host(const DomainEntry& domain, const ServiceEntry& entry, const Grant& unruled);
   void add_optional(const ServiceEntry& entry, const ServiceUse& use, Origin origin);
   [[nodiscard]] ServiceUse& use_of(std::string_view service);
   static void add_service_addresses(MergedHost& host, const ServiceAddresses& more);

@@ -136,6 +136,8 @@ struct OptionalGroup {
 struct ServiceDocument {
   std::string name;
   std::string description;
+  std::string source;  // where its hosts are from
+  std::string date;    // of the last look at the source: "2026-12-01"
   std::vector<DomainEntry> domains;
   std::vector<DomainEntry> readonly;    // rules that the read-only form admits besides GET, HEAD and OPTIONS
   std::vector<OptionalGroup> optional;  // as written

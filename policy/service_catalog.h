@@ -21,6 +21,13 @@ struct ServiceFile {
 [[nodiscard]] std::vector<std::string_view> service_names();
 [[nodiscard]] const ServiceFile* find_service(std::string_view name);
 
+// After "unknown service 'droid'": ", did you mean 'factory'?", for a likely spelling, or a word that the description
+// of one service alone has; else empty.
+[[nodiscard]] std::string service_hint(std::string_view name);
+
+// A day as "2026-12-01". Such texts compare as the days do.
+[[nodiscard]] bool is_date(std::string_view text);
+
 // Hosts that a service asks for and works without.
 struct OptionalGroupView {
   std::string name;
@@ -33,7 +40,11 @@ struct OptionalGroupView {
 struct ServiceView {
   std::string name;
   std::string description;
+  std::string source;                       // where its hosts are from
+  std::string date;                         // of the last look at the source
   std::vector<std::string> domains;         // as written
+  std::vector<std::string> limited;         // those of `domains` that only `rules` admit something to
+  std::vector<std::string> rules;           // "hex.pm: https only, GET or HEAD"
   std::vector<std::string> readonly_rules;  // what readonly admits beside GET, HEAD and OPTIONS
   std::vector<OptionalGroupView> optional;  // in a policy by their names alone
 };

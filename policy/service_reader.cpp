@@ -25,7 +25,7 @@ Status ServiceReader::name(const YamlNode& node, ServiceEntry& entry) const {
   SR_LET(text, yaml_.text(node, "a service"));
   std::string name = lowered(*text);
   if (find_service(name) == nullptr) {
-    const std::string suggestion = did_you_mean(name, service_names());
+    const std::string suggestion = service_hint(name);
     return yaml_.error(node, fmt::format("unknown service '{}'{}", base::shown(name.substr(0, 80)),
                                          suggestion.empty() ? "; 'gateway services' lists them" : suggestion));
   }

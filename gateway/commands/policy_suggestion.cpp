@@ -162,8 +162,9 @@ std::string service_of(const std::string& host) {
   if (!services) return {};
   const policy::ServiceView* found = nullptr;
   for (const auto& service : *services) {
-    const bool has =
-        std::ranges::any_of(service.domains, [&](const auto& pattern) { return policy::covers(pattern, host); });
+    const bool has = std::ranges::any_of(service.domains, [&](const auto& pattern) {
+      return policy::covers(pattern, host) && std::ranges::find(service.limited, pattern) == service.limited.end();
+    });
     if (has && (found == nullptr || service.domains.size() < found->domains.size())) found = &service;
   }
   return found == nullptr ? "" : found->name;

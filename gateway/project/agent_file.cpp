@@ -167,7 +167,7 @@ Status AgentReader::services_into(const YamlNode& node, std::vector<std::string>
       return yaml_.error(item, fmt::format("'{}' is listed twice", shown(value)));
     }
     if (!listed(names, value)) {
-      const std::string suggestion = policy::did_you_mean(value, names);
+      const std::string suggestion = policy::service_hint(value);
       return yaml_.error(item, fmt::format("unknown service '{}'{}", shown(value),
                                            suggestion.empty() ? "; 'gateway services' lists them" : suggestion));
     }

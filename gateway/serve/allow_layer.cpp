@@ -71,7 +71,7 @@ PolicyItem address_item(const base::Endpoint& to) {
 Item service_item(std::string_view name) {
   if (policy::find_service(name) != nullptr) return item_of("services", std::string(name));
   return base::usage_error(fmt::format("no such service{}; see 'gateway services' (a host without a dot: https://{}/)",
-                                       policy::did_you_mean(name, policy::service_names()), base::shown(name)));
+                                       policy::service_hint(name), base::shown(name)));
 }
 
 Item path_item(std::string_view scheme, std::string_view host, std::string_view path) {

@@ -8,6 +8,8 @@
 #include <iterator>
 #include <map>
 
+#include "policy/host_pattern.h"
+#include "policy/policy_document.h"
 #include "tests/unit/policy/policy_support.h"
 
 namespace soleroute::policy::testing {
@@ -50,12 +52,30 @@ TEST(ServiceCatalog, HasTheServicesThatAgentSandboxUsersKnow) {
 
 TEST(ServiceCatalog, HasTheBundlesToOptIn) {
   auto services = catalog();
-  const std::map<std::string, std::string> reaches{
-      {"npm", "registry.npmjs.org"},          {"pypi", "files.pythonhosted.org"},
-      {"crates", "static.crates.io"},         {"go", "proxy.golang.org"},
-      {"debian", "deb.debian.org"},           {"ubuntu", "archive.ubuntu.com"},
-      {"docker-hub", "registry-1.docker.io"}, {"rubygems", "rubygems.org"},
-      {"maven", "repo.maven.apache.org"}};
+  const std::map<std::string, std::string> reaches{{"npm", "registry.npmjs.org"},
+                                                   {"pypi", "files.pythonhosted.org"},
+                                                   {"crates", "static.crates.io"},
+                                                   {"go", "proxy.golang.org"},
+                                                   {"debian", "deb.debian.org"},
+                                                   {"ubuntu", "archive.ubuntu.com"},
+                                                   {"docker-hub", "registry-1.docker.io"},
+                                                   {"rubygems", "rubygems.org"},
+                                                   {"maven", "repo.maven.apache.org"},
+                                                   {"dotnet", "api.nuget.org"},
+                                                   {"php", "repo.packagist.org"},
+                                                   {"dart", "pub.dev"},
+                                                   {"swift", "download.swift.org"},
+                                                   {"terraform", "registry.terraform.io"},
+                                                   {"playwright", "cdn.playwright.dev"},
+                                                   {"huggingface", "us.aws.cdn.hf.co"},
+                                                   {"conda", "conda.anaconda.org"},
+                                                   {"nix", "cache.nixos.org"},
+                                                   {"alpine", "dl-cdn.alpinelinux.org"},
+                                                   {"fedora", "mirrors.fedoraproject.org"},
+                                                   {"helm", "get.helm.sh"},
+                                                   {"elixir", "repo.hex.pm"},
+                                                   {"haskell", "hackage.haskell.org"},
+                                                   {"cursor", "api2.cursor.sh"}};
   for (const auto& [name, host] : reaches) {
     const auto policy = compile("services: [" + name + "]");
     EXPECT_TRUE(policy->decide(tls(host)).allowed()) << name;
@@ -89,23 +109,87 @@ TEST(ServiceCatalog, HasTheAgentsBeyondThem) {
   EXPECT_TRUE(compile("services: [qwen]")->decide(tls("dashscope.aliyuncs.com")).allowed());
 }
 
-TEST(ServiceCatalog, EveryServiceOfAnAgentSaysWhereItsHostsAreFrom) {
-  for (const std::string name : {"amp", "auggie", "claude", "cline", "codex", "continue", "copilot", "factory",
-                                 "gemini", "opencode", "pi", "qwen"}) {
-    const auto* file = find_service(name);
-    ASSERT_NE(file, nullptr) << name;
-    EXPECT_NE(file->text.find("# Source"), std::string_view::npos) << name;
-    EXPECT_NE(file->text.find("2026-"), std::string_view::npos) << name << ": no date";
+TEST(ServiceCatalog, EveryServiceSaysWhereItsHostsAreFromAndWhen) {
+  for (const auto& [name, view] : catalog()) {
+    EXPECT_FALSE(view.source.empty()) << name;
+    EXPECT_TRUE(is_date(view.date)) << name << " " << view.date;
+  }
+  const SourceText undated("x.yaml", "name: x\ndescription: x\nsource: x\ndate: yesterday\ndomains: [x.example]\n");
+  EXPECT_FALSE(read_service(undated));
+  for (const auto* wrong : {"", "2026-13-01", "2026-00-10", "2026-1-01", "26-12-01", "2026-12-32", "2026-12-01 "}) {
+    EXPECT_FALSE(is_date(wrong)) << wrong;
   }
 }
 
-// A host where everybody can store leads data out whatever the service meant with it.
-TEST(ServiceCatalog, OffersNoHostWhereEverybodyCanStore) {
+Domains all_domains(const ServiceView& view) {
+  auto domains = view.domains;
+  for (const auto& group : view.optional) domains.insert(domains.end(), group.domains.begin(), group.domains.end());
+  return domains;
+}
+
+TEST(ServiceCatalog, EveryHostIsWellFormedAndNoPublicSuffix) {
+  std::size_t hosts = 0;
   for (const auto& [name, view] : catalog()) {
-    auto domains = view.domains;
-    for (const auto& group : view.optional) domains.insert(domains.end(), group.domains.begin(), group.domains.end());
-    for (const auto& domain : domains) EXPECT_EQ(domain.find("storage.googleapis.com"), std::string::npos) << name;
+    for (const auto& domain : all_domains(view)) {
+      const auto pattern = parse_host_pattern(domain);
+      ASSERT_TRUE(pattern) << name << " " << domain;
+      EXPECT_EQ(pattern->text(), domain) << name << ": not as the gateway writes it";
+      EXPECT_NE(domain.find('.'), std::string::npos) << name << " " << domain;
+      EXPECT_FALSE(is_public_suffix(pattern->name.text())) << name << " " << domain;
+      EXPECT_FALSE(pattern->wildcard && is_shared_suffix(pattern->name.text())) << name << " " << domain;
+      ++hosts;
+    }
   }
+  EXPECT_GE(hosts, 150u);
+}
+
+TEST(ServiceCatalog, EveryServiceIsDocumented) {
+  std::ifstream file(SOLEROUTE_SOURCE_DIR "/docs/policy/schema.md");
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  const auto begin = page.find("\n## services\n");
+  const auto list = page.substr(begin, page.find("An item is a name, or a mapping:", begin) - begin);
+  for (const auto name : service_names()) {
+    EXPECT_NE(list.find("`" + std::string(name) + "`"), std::string::npos) << name;
+  }
+}
+
+// A host where anybody can store can lead data out. There only reading is allowed, below a path that its owner has.
+TEST(ServiceCatalog, AllowsOnlyReadingWhereAnybodyCanStore) {
+  for (const auto& [name, view] : catalog()) {
+    for (const auto& domain : all_domains(view)) {
+      if (domain.find("storage.googleapis.com") == std::string::npos) continue;
+      EXPECT_EQ(view.limited, Domains{domain}) << name;
+    }
+  }
+  const auto dart = compile("services: [dart]");
+  const std::string bucket = "/dartlang-pub-public-packages/packages/a-1.0.0.tar.gz";
+  EXPECT_TRUE(dart->decide(https("storage.googleapis.com", "GET", bucket)).allowed());
+  EXPECT_FALSE(dart->decide(https("storage.googleapis.com", "PUT", bucket)).allowed());
+  EXPECT_FALSE(dart->decide(https("storage.googleapis.com", "GET", "/another-bucket/x")).allowed());
+  EXPECT_FALSE(dart->decide(https("storage.googleapis.com", "GET", "/dart-archive/../another-bucket/x")).allowed());
+  const auto models = compile("services: [huggingface]");
+  EXPECT_TRUE(models->decide(https("huggingface.co", "GET", "/api/models/a/b")).allowed());
+  EXPECT_FALSE(models->decide(https("huggingface.co", "POST", "/api/models/a/b/commit/main")).allowed());
+  EXPECT_FALSE(models->decide(https("cas-server.xethub.hf.co", "POST", "/v1/xorbs/default/x")).allowed());
+  const auto narrow = compile("services: [{name: huggingface, readonly: true}]");
+  EXPECT_FALSE(narrow->decide(https("huggingface.co", "OPTIONS", "/")).allowed()) << "readonly never adds a method";
+}
+
+TEST(ServiceCatalog, ASharedHostOfAServiceTakesNothingFromAWildcard) {
+  const auto wide = compile("services: [dart]\ndomains: ['*.googleapis.com']\n");
+  EXPECT_TRUE(wide->decide(https("storage.googleapis.com", "PUT", "/my-bucket/x")).allowed());
+  const auto denied = compile("services: [dart]\ndeny: [storage.googleapis.com]\n");
+  EXPECT_FALSE(denied->decide(https("storage.googleapis.com", "GET", "/dart-archive/x")).allowed());
+  EXPECT_TRUE(denied->decide(https("pub.dev", "GET", "/")).allowed());
+}
+
+TEST(ServiceCatalog, FindsAServiceByAWordOfItsDescription) {
+  EXPECT_EQ(service_hint("droid"), ", did you mean 'factory'?");
+  EXPECT_EQ(service_hint("python"), ", did you mean 'pypi'?");
+  EXPECT_EQ(service_hint("NuGet"), ", did you mean 'dotnet'?");
+  EXPECT_EQ(service_hint("githb"), ", did you mean 'github'?");
+  EXPECT_EQ(service_hint("packages"), "") << "a word of many";
+  EXPECT_EQ(service_hint(""), "");
 }
 
 TEST(ServiceCatalog, EveryOptionalGroupIsAddedByItsNameAlone) {

@@ -13,10 +13,6 @@
 #include "policy/yaml_reader.h"
 
 namespace soleroute::policy {
-namespace {
-
-using base::Result;
-using base::Status;
 
 std::vector<std::string_view> reason_names() {
   std::vector<std::string_view> names;
@@ -25,6 +21,11 @@ std::vector<std::string_view> reason_names() {
   }
   return names;
 }
+
+namespace {
+
+using base::Result;
+using base::Status;
 
 class TableReader {
  public:

@@ -30,6 +30,9 @@ struct ExpectationTable {
   std::vector<Expectation> expectations;
 };
 
+// Every reason of a decision.
+[[nodiscard]] std::vector<std::string_view> reason_names();
+
 // Errors as of a policy: `name:line:column: what is wrong`.
 [[nodiscard]] base::Result<ExpectationTable> read_expectations(std::string_view name, std::string_view text,
                                                                PolicyFaults* faults = nullptr);

@@ -98,6 +98,7 @@ void add_explain(CLI::App& program, Invocation& invocation);
 void add_test(CLI::App& program, Invocation& invocation);
 void add_verify(CLI::App& program, Invocation& invocation);
 void add_services(CLI::App& program, Invocation& invocation);
+void add_schema(CLI::App& program, Invocation& invocation);
 void add_status(CLI::App& program, Invocation& invocation);
 void add_reload(CLI::App& program, Invocation& invocation);
 void add_allow(CLI::App& program, Invocation& invocation);

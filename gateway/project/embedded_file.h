@@ -1,4 +1,4 @@
-// The files that are compiled into the program for `gateway init` and `gateway agents`.
+// The files that are compiled into the program for `gateway init`, `gateway agents` and `gateway schema`.
 // Immutable.
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
@@ -13,8 +13,10 @@ struct EmbeddedFile {
   std::string_view text;
 };
 
-// Both sorted by path.
+// Sorted by path.
 [[nodiscard]] std::span<const EmbeddedFile> agent_files();     // docker/agents/*.yaml
 [[nodiscard]] std::span<const EmbeddedFile> template_files();  // compose/template
+// The JSON Schemas without the lists that `gateway schema` adds.
+[[nodiscard]] std::span<const EmbeddedFile> schema_files();  // policy/*.schema.json
 
 }  // namespace soleroute::gateway::project

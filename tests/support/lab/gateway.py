@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from lab import addresses, wait
+from lab import addresses, log_schema, wait
 
 BINARY_VARIABLE = "GATEWAY_BIN"
 HEALTHY_TIMEOUT = 20.0
@@ -30,6 +30,8 @@ class LogReader:
         self.lines = []  # bytes, without the newline
         self.records = []
         self.broken = []
+        self.unlike_schema = []  # records that the log's schema refuses, with what is wrong
+        self._schema = log_schema.checker(binary())
         self._changed = threading.Condition()
         self._paused = threading.Event()
         self._paused.set()
@@ -74,6 +76,8 @@ class LogReader:
             except (ValueError, AssertionError):
                 self.broken.append(line)
                 continue
+            if faults := self._schema.faults(record):
+                self.unlike_schema.append((record, faults))
             with self._changed:
                 self.lines.append(line)
                 self.records.append(record)
@@ -172,6 +176,7 @@ class Gateway:
             raise AssertionError(f"the gateway did not end within {timeout} s of signal {number}") from None
         self.log.resume()
         self.log.join()
+        assert not self.log.unlike_schema, f"not as 'gateway schema log' says: {self.log.unlike_schema[:2]}"
         return status
 
     def kill(self):

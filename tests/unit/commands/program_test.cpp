@@ -35,9 +35,9 @@ Outcome run(std::vector<std::string> arguments) {
   return outcome;
 }
 
-constexpr const char* kCommands[] = {"run",     "check",  "explain", "test",   "verify", "services", "status",
-                                     "ca",      "guard",  "pause",   "doctor", "init",   "agents",   "watch",
-                                     "suggest", "reload", "version", "help",   "serve"};
+constexpr const char* kCommands[] = {"run",    "check",   "explain", "test",    "verify", "services", "status",
+                                     "schema", "ca",      "guard",   "pause",   "doctor", "init",     "agents",
+                                     "watch",  "suggest", "reload",  "version", "help",   "serve"};
 
 TEST(Program, ShowsEveryCommandInItsHelp) {
   const Outcome help = run({"--help"});

@@ -75,6 +75,13 @@ void add_policy_option(CLI::App& command, std::vector<std::string>& files) {
   add_list_option(command, "-p,--policy", "GATEWAY_POLICY", files, "FILE", "policy file (later files override)");
 }
 
+void add_reload_on_change_option(CLI::App& command, bool& reloads) {
+  command
+      .add_flag("!--no-reload-on-change", reloads,
+                "reload the policy only on request, not when a file changes (variable: off)")
+      ->envname("GATEWAY_RELOAD_ON_CHANGE");
+}
+
 void add_ca_option(CLI::App& command, std::string& directory, const std::string& help) {
   command.add_option("--ca-dir", directory, help)->envname("GATEWAY_CA_DIR")->type_name("DIR");
 }

@@ -53,6 +53,8 @@ void add_list_option(CLI::App& command, const std::string& name, const char* var
 [[nodiscard]] base::Result<base::InterfaceAddress> parse_claim(const std::string& text);
 // -p, --policy FILE (repeatable), GATEWAY_POLICY.
 void add_policy_option(CLI::App& command, std::vector<std::string>& files);
+// --no-reload-on-change, GATEWAY_RELOAD_ON_CHANGE=off.
+void add_reload_on_change_option(CLI::App& command, bool& reloads);
 // --ca-dir DIR, GATEWAY_CA_DIR.
 void add_ca_option(CLI::App& command, std::string& directory, const std::string& help);
 // --trust FILE (repeatable), GATEWAY_TRUST.

@@ -25,6 +25,7 @@ struct GuardOptions {
   std::vector<std::string> gateway;
   std::vector<std::string> policy;
   std::vector<std::string> publish;
+  bool reload_on_change = true;
   bool set_route = false;
   bool this_machine = false;
   std::string log_format = kDefaultLogFormat;
@@ -36,6 +37,7 @@ base::Result<serve::GuardOptions> parse(const GuardOptions& given) {
   serve::GuardOptions options;
   options.version = version_and_commit();
   options.policy_files = given.policy;
+  options.reload_on_change = given.reload_on_change;
   options.set_route = given.set_route;
   options.control_socket = given.control;
   SR_LET(port, parse_explicit_proxy(given.explicit_proxy));
@@ -79,6 +81,7 @@ void add_guard(CLI::App& program, Invocation& invocation) {
   add_list_option(command, "--gateway", "GATEWAY_GUARD_GATEWAY", options->gateway, "ADDR",
                   "claimed address of the gateway, one per family");
   add_policy_option(command, options->policy);
+  add_reload_on_change_option(command, options->reload_on_change);
   command
       .add_flag("--set-route", options->set_route, "set the default route to the gateway (default: left to the engine)")
       ->envname("GATEWAY_GUARD_SET_ROUTE");

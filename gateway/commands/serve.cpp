@@ -232,6 +232,7 @@ base::Result<serve::ServeOptions> parse_serve_options(const ServeArguments& argu
   options.base_service = arguments.base_service;
   options.inside_interface = arguments.inside;
   options.control_socket = arguments.control;
+  options.reload_on_change = arguments.reload_on_change;
   options.program_rules = !arguments.no_rules;
   options.workers = arguments.workers;
   options.secrets_directory = arguments.secrets_dir;
@@ -282,6 +283,7 @@ void add_serve_options(CLI::App& program, ServeArguments& to) {
   program.add_option("--agent", to.agent, "policy file of one agent, known by its addresses (repeatable)")
       ->type_name("NAME=ADDR[,ADDR]:FILE")
       ->allow_extra_args(false);
+  add_reload_on_change_option(program, to.reload_on_change);
   program.add_option("--topology", to.topology, "deployment mode; jail and guard only with --dry-run")
       ->capture_default_str()
       ->envname("GATEWAY_TOPOLOGY")

@@ -40,6 +40,7 @@ struct ServeArguments {
   std::string metrics;
   std::string explicit_proxy = std::string(kUsualExplicitProxy);
   std::string listen;
+  bool reload_on_change = true;
   bool no_rules = false;
   bool close = false;         // program the closed rules and end
   bool this_machine = false;  // rules in the machine's own network are meant

@@ -77,6 +77,13 @@ void describe_policy(std::string& out, const json& policy) {
   fmt::format_to(std::back_inserter(out), "policy       {}, {} hosts{}\n",
                  files.empty() ? "none: all network access is blocked" : files, number_of(policy, "hosts"),
                  flag_of(policy, "stale") ? "; the last reload failed" : "");
+  const json read = part(policy, "read");
+  if (const std::string why = text_of(read, "why"); !why.empty()) {
+    fmt::format_to(std::back_inserter(out), "             read {} ago ({})\n", duration(number_of(read, "s_ago")),
+                   why == "change"    ? "a file changed"
+                   : why == "request" ? "reload requested"
+                                      : "start");
+  }
   const std::string behind = numbers(part(policy, "behind"));
   if (!behind.empty()) {
     fmt::format_to(std::back_inserter(out), "             not active yet on worker {}\n", behind);

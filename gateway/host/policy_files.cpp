@@ -186,11 +186,6 @@ base::Result<std::vector<policy::PolicySource>> read_settled_policy_files(std::s
   return sources;
 }
 
-base::Result<std::shared_ptr<const policy::Policy>> load_settled_policy(std::span<const std::string> paths) {
-  SR_LET(layers, read_settled_policy_files(paths));
-  return policy::Policy::compile(*layers);
-}
-
 bool is_there(const std::string& path) {
   struct stat status{};
   // lstat: a dangling link is a policy that cannot be read, not the absence of one. Any other failure than "not there"

@@ -43,8 +43,6 @@ using FileReader = std::function<base::Result<std::string>(const std::string& pa
     std::span<const std::string> paths);
 // Read and compiled, layers in order; none: a policy that denies everything.
 [[nodiscard]] base::Result<std::shared_ptr<const policy::Policy>> load_policy(std::span<const std::string> paths);
-[[nodiscard]] base::Result<std::shared_ptr<const policy::Policy>> load_settled_policy(
-    std::span<const std::string> paths);
 
 // What cannot be looked at counts as there: reading it gives the error.
 [[nodiscard]] bool is_there(const std::string& path);

@@ -30,7 +30,8 @@ struct PolicyInForce {
 
 // {"ask":"status"} is answered with:
 //   {"health":"starting|healthy|degraded|stopping","version":…,"uptime_s":…,"topology":…,
-//    "policy":{"files":[…],"hosts":n,"version":n,"stale":bool,"behind":[n,…]},
+//    "policy":{"files":[…],"hosts":n,"version":n,"read":{"s_ago":n,"why":"start|request|change"},"stale":bool,
+//             "behind":[n,…]},
 //    "workers":{"count":n,"stalled":[n,…]},"limits":{"descriptors":n,"connections":n},
 //    "log":{"written":bool,"detail":"why not"},"rules":{"intended":"closed|open","differences":[…]},
 //    "counters":{name:n,…}}

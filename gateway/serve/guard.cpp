@@ -23,6 +23,7 @@
 #include "gateway/serve/log_state.h"
 #include "gateway/serve/rule_intent.h"
 #include "gateway/serve/rule_reconciler.h"
+#include "gateway/serve/served_files.h"
 #include "gateway/serve/signals.h"
 #include "netrules/kernel.h"
 
@@ -85,8 +86,11 @@ class Guard {
 
   base::Status run() {
     SR_TRY(check_alone(options_.control_socket));
-    SR_LET(policy, host::load_settled_policy(options_.policy_files));
+    SR_LET(layers, files_.read(ServedFiles::Why::kStart));
+    SR_LET(policy, policy::Policy::compile(*layers));
+    layers_ = std::move(*layers);
     policy_ = std::move(*policy);
+    std::ignore = files_.accepted();
     SR_TRY(rules_.probe());
     signals_.obey();
     if (auto opened = open(); !opened) {
@@ -120,6 +124,7 @@ class Guard {
       log_.error(
           fmt::format("{}; changes are noticed every {} ms", watching.error().message, host::Watch::kPeriod.count()));
     }
+    if (options_.reload_on_change) files_.follow();
     return {};
   }
 
@@ -162,18 +167,23 @@ class Guard {
     if (presence_ == host::NetworkPresence::kReplaced) end_with(host::kNetworkReplaced);
   }
 
-  base::Result<PolicyInForce> reload() {
-    const auto read_at = std::chrono::system_clock::now();
-    auto fresh = host::load_settled_policy(options_.policy_files);
-    base::Status status = fresh ? base::Status{} : std::unexpected(fresh.error());
-    if (status) status = rules_.program(netrules::open_rules(guard_intent(options_, **fresh)), "open");
-    if (!status) {
+  base::Status put_in_force(const base::Result<ServedFiles::Layers>& layers) {
+    if (!layers) return std::unexpected(layers.error());
+    SR_LET(fresh, policy::Policy::compile(*layers));
+    SR_TRY(rules_.program(netrules::open_rules(guard_intent(options_, **fresh)), "open"));
+    policy_ = std::move(*fresh);
+    layers_ = *layers;
+    return {};
+  }
+
+  base::Result<PolicyInForce> reload(const base::Result<ServedFiles::Layers>& layers) {
+    if (auto status = put_in_force(layers); !status) {
+      files_.refused();
       log_.reload(false, status.error().message + kNotReloaded);
       return std::unexpected(std::move(status.error()));
     }
-    policy_ = std::move(*fresh);
     PolicyInForce in_force{++version_, summary()};
-    in_force.mount_fault = host::mount_fault(options_.policy_files, std::exchange(policy_read_, read_at));
+    in_force.mount_fault = files_.accepted();
     log_.reload(true, reload_detail(in_force));
     return in_force;
   }
@@ -188,7 +198,7 @@ class Guard {
       restore_rules();
       return status();
     }
-    if (ask == "reload") return reload_answer(reload());
+    if (ask == "reload") return reload_answer(reload(files_.read(ServedFiles::Why::kRequest)));
     return {};
   }
 
@@ -202,6 +212,7 @@ class Guard {
     health_ = "stopping";
     log_.lifecycle("stopping", "blocking all network access");
     watch_.cancel();
+    files_.stop_following();
     const auto closed = rules_.program(netrules::closed_rules(intent()), "closed");
     if (!closed) log_.error("cannot install the deny-all rules; the open rules stay: " + closed.error().message);
     rules_.log_what_stays();
@@ -229,10 +240,17 @@ class Guard {
   LogWarning log_warning_{counters_};
   asio::io_context loop_;
   RuleReconciler rules_;
-  Signals signals_{loop_, [this] { std::ignore = reload(); }, [this] { stop(); }};
+  Signals signals_{loop_, [this] { std::ignore = reload(files_.read(ServedFiles::Why::kRequest)); },
+                   [this] { stop(); }};
   host::Watch watch_{loop_, [this] { wake(); }};
   std::shared_ptr<const policy::Policy> policy_;
-  std::chrono::system_clock::time_point policy_read_ = std::chrono::system_clock::now();
+  ServedFiles::Layers layers_;  // of policy_
+  ServedFiles files_{loop_,
+                     log_,
+                     options_.policy_files,
+                     {[this] { return host::read_settled_policy_files(options_.policy_files); },
+                      [this]() -> const ServedFiles::Layers& { return layers_; },
+                      [this](const base::Result<ServedFiles::Layers>& layers) { std::ignore = reload(layers); }}};
   std::uint64_t version_ = 1;
   std::set<std::string> warned_;
   host::NetworkWatch network_;

@@ -21,6 +21,7 @@ namespace soleroute::gateway::serve {
 struct GuardOptions {
   std::vector<base::IpAddress> gateways;  // as the agent's routes name them: one of each family at most, never none
   std::vector<std::string> policy_files;  // for the ports of `endpoints:`; the rest of the policy is the gateway's
+  bool reload_on_change = true;           // of a policy file
   bool set_route = false;                 // make the default route lead there; else the engine does
   std::uint16_t explicit_proxy_port = kDefaultExplicitProxyPort;  // 0: off
   std::vector<std::uint16_t> published_ports{};  // of the agent's servers, for connections from outside

@@ -51,6 +51,7 @@ struct ServeOptions {
   std::uint16_t explicit_proxy_port = kDefaultExplicitProxyPort;  // 0: off
   std::optional<base::IpAddress> explicit_proxy_address;          // where it listens; absent: everywhere
   std::uint16_t listen_port = 0;                                  // redirected connections; 0: any free one
+  bool reload_on_change = true;                                   // of a policy file
   bool program_rules = true;                                      // --no-rules: somebody else does
   int workers = 0;                                                // 0: one a processor
   audit::Verbosity log = audit::Verbosity::kNormal;

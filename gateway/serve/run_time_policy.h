@@ -49,6 +49,8 @@ class RunTimePolicy {
                                             std::vector<std::string> paths) const;
   // This is in force from now on.
   void use(Laid laid);
+  // The layers in force below the entries.
+  [[nodiscard]] const std::vector<policy::PolicySource>& files() const { return files_; }
 
   [[nodiscard]] static bool answers(std::string_view ask);
   void answer(const ControlQuestion& question, ControlSocket::Reply reply);

@@ -17,6 +17,12 @@ std::vector<std::string> serving_policy_files(const ServeOptions& options) {
   return files;
 }
 
+std::vector<std::string> served_paths(const ServeOptions& options) {
+  auto paths = options.policy_files;
+  paths.insert(paths.end(), options.optional_policy_files.begin(), options.optional_policy_files.end());
+  return paths;
+}
+
 base::Result<std::vector<policy::PolicySource>> read_serving_layers(const ServeOptions& options) {
   std::vector<policy::PolicySource> layers;
   if (!options.base_service.empty()) layers.push_back({"(base)", "services: [" + options.base_service + "]\n"});

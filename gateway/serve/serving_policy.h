@@ -23,5 +23,7 @@ namespace soleroute::gateway::serve {
 [[nodiscard]] std::string policy_summary(const ServeOptions& options, const policy::Policy& policy);
 // The files that count now, as they are named to people.
 [[nodiscard]] std::vector<std::string> serving_policy_files(const ServeOptions& options);
+// These, and those that would count if they were there.
+[[nodiscard]] std::vector<std::string> served_paths(const ServeOptions& options);
 
 }  // namespace soleroute::gateway::serve

@@ -25,6 +25,7 @@ std::string to_json(const ServingStatus& status, const audit::Counters& counters
        {{"files", status.policy_files},
         {"hosts", status.hosts},
         {"version", status.policy_version},
+        {"read", {{"s_ago", status.policy_age.count()}, {"why", status.policy_read_why}}},
         {"stale", counters.policy_stale.load()},
         {"behind", status.behind}}},
       {"allowed", nlohmann::json::parse(status.allowed, nullptr, false)},

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gateway/audit/counters.h"
@@ -25,9 +26,11 @@ struct ServingStatus {
   std::vector<std::string> policy_files{};
   std::size_t hosts = 0;
   std::uint64_t policy_version = 0;
-  std::vector<std::size_t> behind{};  // workers, as `stalled`
-  std::string allowed = "[]";         // entries added while it runs: JSON
-  std::size_t held = 0;               // requests that wait for an operator
+  std::chrono::seconds policy_age{};   // since its files were read
+  std::string_view policy_read_why{};  // "start", "request", "change"
+  std::vector<std::size_t> behind{};   // workers, as `stalled`
+  std::string allowed = "[]";          // entries added while it runs: JSON
+  std::size_t held = 0;                // requests that wait for an operator
   std::size_t workers = 0;
   std::vector<std::size_t> stalled{};
   workers::Capacity capacity{};

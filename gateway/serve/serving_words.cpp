@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "netrules/foreign_capture.h"
@@ -11,6 +12,7 @@
 namespace soleroute::gateway::serve {
 namespace {
 
+constexpr int kMaxWorkers = 16;
 constexpr std::size_t kFewConnections = 1000;  // fewer than these deserve a warning
 
 }  // namespace
@@ -27,6 +29,20 @@ std::string healthy_where(const ServeOptions& options, const netlink::Interface&
   if (options.proxy_only) return "explicit proxy on " + proxy;
   return fmt::format("{} on {}{}", topology_name(options), inside.name.empty() ? "lo" : inside.name,
                      ports.explicit_proxy == 0 ? "" : ", explicit proxy on " + proxy);
+}
+
+int worker_count(const ServeOptions& options) {
+  const int wanted = options.workers > 0 ? options.workers : static_cast<int>(std::thread::hardware_concurrency());
+  return std::clamp(wanted, 1, kMaxWorkers);
+}
+
+void say_no_rules(const ServeOptions& options, audit::DecisionLog& log) {
+  if (options.proxy_only) {
+    log.lifecycle("no_rules",
+                  "explicit proxy only, no firewall rules: clients that ignore HTTPS_PROXY are not restricted");
+  } else if (!options.program_rules) {
+    log.lifecycle("no_rules", "--no-rules: traffic is not restricted unless you install the rules");
+  }
 }
 
 std::vector<std::string> foreign_rule_problems(const std::string& table) {

@@ -24,6 +24,10 @@ namespace soleroute::gateway::serve {
 [[nodiscard]] std::vector<std::string> foreign_rule_problems(const std::string& table);
 // kSystem if the loopback interface is down.
 [[nodiscard]] base::Status check_loopback(const std::vector<netlink::Interface>& interfaces);
+// That there are none, if so.
+void say_no_rules(const ServeOptions& options, audit::DecisionLog& log);
+// Of the threads that serve.
+[[nodiscard]] int worker_count(const ServeOptions& options);
 // How many connections fit; an error of the log if they are few.
 void say_limits(const workers::Capacity& capacity, audit::DecisionLog& log);
 

@@ -13,6 +13,7 @@
 #include <iterator>
 #include <optional>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "gateway/host/connection_table.h"
@@ -20,7 +21,6 @@
 #include "gateway/host/network.h"
 #include "gateway/host/network_keeper.h"
 #include "gateway/host/origin_roots.h"
-#include "gateway/host/policy_files.h"
 #include "gateway/host/policy_mounts.h"
 #include "gateway/host/policy_write.h"
 #include "gateway/host/system_resolvers.h"
@@ -42,6 +42,7 @@
 #include "gateway/serve/rule_reconciler.h"
 #include "gateway/serve/run_time_policy.h"
 #include "gateway/serve/self_check.h"
+#include "gateway/serve/served_files.h"
 #include "gateway/serve/serving_ca.h"
 #include "gateway/serve/serving_policy.h"
 #include "gateway/serve/serving_status.h"
@@ -60,7 +61,6 @@ using namespace std::chrono_literals;
 constexpr auto kStopGrace = 3000ms;
 constexpr auto kEndWatch = 5ms;
 constexpr auto kLastWords = 100ms;  // for the log's own thread
-constexpr int kMaxWorkers = 16;
 // Tried first, so that after a restart what connection tracking remembers of clients still leads to the listeners; any
 // free ones where they are taken. Below the ports that the kernel gives away.
 constexpr net::ListenPorts kUsualPorts{.redirected = 29180, .dns = 29153, .explicit_proxy = 0, .udp = 29123};
@@ -96,9 +96,10 @@ class Supervisor {
   // Steps 1 and 2: nothing has been touched when this fails.
   base::Status prepare() {
     if (!control_may_be_missing()) SR_TRY(check_alone(options_.control_socket));
-    SR_LET(laid, load_policy());
+    SR_LET(laid, lay(files_.read(ServedFiles::Why::kStart)));
     policy_ = laid->policy;
     run_time_.use(std::move(*laid));
+    std::ignore = files_.accepted();
     leave_no_core();
     SR_TRY(rules_.probe());
     SR_LET(resolvers, resolvers_of(options_.resolvers, options_.upstream_proxy.has_value()));
@@ -119,8 +120,8 @@ class Supervisor {
   }
 
   // The files as they are now, below the entries that were added while this runs.
-  base::Result<RunTimePolicy::Laid> load_policy() const {
-    SR_LET(layers, read_serving_layers(options_));
+  base::Result<RunTimePolicy::Laid> lay(base::Result<ServedFiles::Layers> layers) const {
+    if (!layers) return std::unexpected(std::move(layers.error()));
     SR_LET(laid, run_time_.lay_over(std::move(*layers), serving_policy_files(options_)));
     SR_TRY(check_servable(options_, *laid->policy));
     return laid;
@@ -131,12 +132,7 @@ class Supervisor {
   base::Status open() {
     log_.lifecycle("starting", policy_summary(options_, *policy_));
     if (route_) log_.lifecycle("upstream_proxy", describe(*route_->proxy));
-    if (options_.proxy_only) {
-      log_.lifecycle("no_rules",
-                     "explicit proxy only, no firewall rules: clients that ignore HTTPS_PROXY are not restricted");
-    } else if (!options_.program_rules) {
-      log_.lifecycle("no_rules", "--no-rules: traffic is not restricted unless you install the rules");
-    }
+    say_no_rules(options_, log_);
     SR_TRY(close_unless_held());
     SR_TRY(keep_network());
     SR_TRY(open_sockets());
@@ -170,6 +166,7 @@ class Supervisor {
       log_.error(
           fmt::format("{}; changes are noticed every {} ms", watching.error().message, host::Watch::kPeriod.count()));
     }
+    if (options_.reload_on_change) files_.follow();
     workers_watch_.start(*runtime_);
     log_.lifecycle("healthy", healthy_where(options_, inside_, ports_));
     return {};
@@ -210,7 +207,7 @@ class Supervisor {
     request.explicit_proxy = options_.explicit_proxy_port != 0;
     request.explicit_proxy_at = options_.explicit_proxy_address;
     request.udp = options_.program_rules;
-    request.workers = workers();
+    request.workers = worker_count(options_);
     if (options_.proxy_only) request.captured_at = base::IpAddress::v4({127, 0, 0, 1});
     SR_LET(listeners, net::open_listeners(request));
     listeners_ = std::move(*listeners);
@@ -344,14 +341,14 @@ class Supervisor {
   }
 
   // `answer` may be empty.
-  void reload(ReloadWatch::Answer answer) {
+  void reload(const base::Result<ServedFiles::Layers>& layers, ReloadWatch::Answer answer) {
     if (health_ == "stopping") return;
-    const auto read_at = std::chrono::system_clock::now();
-    auto laid = load_policy();
+    auto laid = lay(layers);
     const base::Status status = laid ? program_rules_of(laid->policy) : std::unexpected(laid.error());
     if (!status) {
       ++counters_.reloads_refused;
       counters_.policy_stale = true;
+      files_.refused();
       log_.reload(false, status.error().message + kNotReloaded);
       if (answer) answer(std::unexpected(status.error()));
       return;
@@ -360,7 +357,7 @@ class Supervisor {
     counters_.policy_stale = false;
     run_time_.use(std::move(*laid));
     PolicyInForce in_force{version(), policy_summary(options_, *policy_)};
-    in_force.mount_fault = host::mount_fault(serving_policy_files(options_), std::exchange(policy_read_, read_at));
+    in_force.mount_fault = files_.accepted();
     hand_out(std::move(in_force), std::move(answer));
   }
 
@@ -376,8 +373,8 @@ class Supervisor {
 
   void answer(const ControlQuestion& question, ControlSocket::Reply reply) {
     if (question.ask == "reload" && health_ != "stopping") {
-      return reload(
-          [reply = std::move(reply)](const base::Result<PolicyInForce>& done) { reply(reload_answer(done)); });
+      auto answer = [reply = std::move(reply)](const base::Result<PolicyInForce>& done) { reply(reload_answer(done)); };
+      return reload(files_.read(ServedFiles::Why::kRequest), std::move(answer));
     }
     if (RunTimePolicy::answers(question.ask)) return run_time_.answer(question, std::move(reply));
     if (question.ask == "status" && pulse_) look();  // what changed since the last look counts
@@ -390,6 +387,7 @@ class Supervisor {
     log_.lifecycle("stopping", "draining connections (3 s)");
     watch_.cancel();
     operator_.close();
+    files_.stop_following();
     runtime_->begin_stop(kStopGrace);
     await_end(std::chrono::steady_clock::now() + kStopGrace + workers::Runtime::kEnd);
   }
@@ -416,18 +414,19 @@ class Supervisor {
   }
 
   std::string status() {
-    const auto up = std::chrono::steady_clock::now() - started_;
     const ServingStatus status{
         .health = health(),
         .warnings = with_faults(host::with_mount_warning(problems_, serving_policy_files(options_)), *runtime_),
         .version = options_.version,
-        .uptime = std::chrono::duration_cast<std::chrono::seconds>(up),
+        .uptime = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_),
         .topology = std::string(topology_name(options_)),
         .inside = inside_.name,
         .upstream_proxy = route_ ? describe(*route_->proxy) : "",
         .policy_files = serving_policy_files(options_),
         .hosts = policy_->host_count(),
         .policy_version = version(),
+        .policy_age = files_.age(),
+        .policy_read_why = files_.why(),
         .behind = runtime_->behind(),
         .allowed = run_time_.entries_json(),
         .held = operator_.held() ? operator_.held()->size() : 0,
@@ -439,10 +438,6 @@ class Supervisor {
     return to_json(status, counters_);
   }
 
-  int workers() const {
-    const int wanted = options_.workers > 0 ? options_.workers : static_cast<int>(std::thread::hardware_concurrency());
-    return std::clamp(wanted, 1, kMaxWorkers);
-  }
   // A proxy in a container that was made for another one may have no such folder, or not be allowed to write there.
   bool control_may_be_missing() const {
     return options_.proxy_only && options_.control_socket == kDefaultControlSocket;
@@ -454,7 +449,7 @@ class Supervisor {
   OperatorLink operator_{log_, options_.ask, options_.ask_command};
   asio::io_context loop_;
   RuleReconciler rules_;
-  Signals signals_{loop_, [this] { reload({}); }, [this] { stop(); }};
+  Signals signals_{loop_, [this] { reload(files_.read(ServedFiles::Why::kRequest), {}); }, [this] { stop(); }};
   host::Watch watch_{loop_, [this] { look(); }};
   asio::steady_timer end_watch_;
   WorkerWatch workers_watch_{loop_, log_, counters_};
@@ -466,7 +461,12 @@ class Supervisor {
                           host::replace_policy_file};
   std::uint64_t entry_changes_ = 0;  // since the start
   std::shared_ptr<const policy::Policy> policy_;
-  std::chrono::system_clock::time_point policy_read_ = std::chrono::system_clock::now();
+  ServedFiles files_{loop_,
+                     log_,
+                     served_paths(options_),
+                     {[this] { return read_serving_layers(options_); },
+                      [this]() -> const ServedFiles::Layers& { return run_time_.files(); },
+                      [this](const base::Result<ServedFiles::Layers>& layers) { reload(layers, {}); }}};
   std::vector<dns::Upstream> resolvers_;
   host::HostAddress host_;
   net::DeniedNetworks denied_networks_;

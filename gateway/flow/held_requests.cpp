@@ -44,7 +44,7 @@ std::string held_line(const HeldRequests::Request& request) {
 bool is_about_a_path(const audit::DecisionRecord& denied) {
   const bool by_rule = denied.reason == policy::to_string(Reason::kNoRuleMatched) ||
                        denied.reason == policy::to_string(Reason::kSchemeNotPermitted);
-  return by_rule && denied.phase == policy::Phase::kHttp && denied.path.starts_with('/') &&
+  return by_rule && denied.phase == policy::Phase::kHttp && denied.path.starts_with('/') && denied.path != "/" &&
          denied.path.size() <= kMaxItemPath && !denied.scheme.empty();
 }
 
@@ -79,11 +79,11 @@ std::string_view to_string(HeldRequests::Verdict verdict) {
 std::string item_to_allow(const audit::DecisionRecord& denied) {
   if (denied.host.empty()) return denied.destination;
   const bool web = denied.port == 0 || base::is_web_port(denied.port);
+  const auto address = base::IpAddress::parse(denied.host);
+  if (address && denied.port != 0) return base::Endpoint{*address, denied.port}.to_string();
   if (web && is_about_a_path(denied)) return fmt::format("{}://{}{}", denied.scheme, denied.host, denied.path);
-  if (web) return denied.host;
-  if (const auto address = base::IpAddress::parse(denied.host)) {
-    return base::Endpoint{*address, denied.port}.to_string();
-  }
+  // A word alone names a service to `gateway allow`, and a client can send one as its host.
+  if (web) return denied.host.contains('.') ? denied.host : fmt::format("https://{}/", denied.host);
   return fmt::format("{}:{}", denied.host, denied.port);
 }
 

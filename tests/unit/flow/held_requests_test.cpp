@@ -106,6 +106,8 @@ TEST(HeldRequests, NameTheItemThatWouldAllowThem) {
   EXPECT_EQ(item_to_allow(record), "a.test:8443");
   record.host = "2001:db8::1";
   EXPECT_EQ(item_to_allow(record), "[2001:db8::1]:8443");
+  record.port = 80;
+  EXPECT_EQ(item_to_allow(record), "[2001:db8::1]:80") << "an address needs its port";
   record = denied("a.test");
   record.phase = policy::Phase::kHttp;
   record.scheme = "https";
@@ -113,6 +115,12 @@ TEST(HeldRequests, NameTheItemThatWouldAllowThem) {
   EXPECT_EQ(item_to_allow(record), "a.test") << "the host is what is missing";
   record.reason = policy::to_string(policy::Reason::kNoRuleMatched);
   EXPECT_EQ(item_to_allow(record), "https://a.test/v1/x");
+  record.path = "/";
+  EXPECT_EQ(item_to_allow(record), "a.test") << "\"https://a.test/\" would allow the whole host and not say so";
+}
+
+TEST(HeldRequests, NeverNameAServiceThatAClientSendsAsItsHost) {
+  EXPECT_EQ(item_to_allow(denied("npm")), "https://npm/");
 }
 
 TEST(HeldRequests, AreAskedAboutOnlyWhereALineIsMissing) {

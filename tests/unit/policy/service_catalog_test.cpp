@@ -155,7 +155,8 @@ TEST(ServiceCatalog, EveryServiceIsDocumented) {
   }
 }
 
-// A host where anybody can store can lead data out. There only reading is allowed, below a path that its owner has.
+// T275: a host where anybody can store can lead data out. There only reading is allowed, below a path that its owner
+// has.
 TEST(ServiceCatalog, AllowsOnlyReadingWhereAnybodyCanStore) {
   for (const auto& [name, view] : catalog()) {
     for (const auto& domain : all_domains(view)) {

@@ -125,8 +125,8 @@ void Comparison::compare_secrets(const Decision& old, const Decision& now, Found
 void Comparison::compare_part(const base::HostName& name, const Part& part,
                               std::map<Words, base::PortRanges>& endpoints, Found& found) const {
   const auto facts = facts_of(name, part);
-  const auto old = before_.decide(facts);
-  const auto now = after_.decide(facts);
+  const auto old = before_.decide_itself(facts);
+  const auto now = after_.decide_itself(facts);
   if (old.allowed() && now.allowed()) {
     compare_secrets(old, now, found);
     if (part.scheme != Scheme::kHttps || old.treatment == now.treatment) return;
@@ -207,8 +207,8 @@ std::vector<base::Cidr> own_ranges(const Policy::Data& data, const base::HostNam
 void Comparison::compare_answers(const base::HostName& name, Found& found) const {
   FlowFacts facts;
   facts.host = name;
-  const auto old = before_.decide(facts);
-  const auto now = after_.decide(facts);
+  const auto old = before_.decide_itself(facts);
+  const auto now = after_.decide_itself(facts);
   if (now.allowed()) {
     const auto before = old.allowed() ? own_ranges(before_.data(), name) : std::vector<base::Cidr>{};
     const auto whole = listed_of(before_.data());
@@ -235,8 +235,8 @@ void Comparison::compare_answers(const base::HostName& name, Found& found) const
   tls.phase = Phase::kTls;
   tls.sni = name;
   tls.port = base::kHttpsPort;
-  const auto before = before_.decide(tls);
-  const auto after = after_.decide(tls);
+  const auto before = before_.decide_itself(tls);
+  const auto after = after_.decide_itself(tls);
   for (const auto& protocol : after.admitted_alpn) {
     if (std::ranges::find(before.admitted_alpn, protocol) != before.admitted_alpn.end()) continue;
     found.add(words_at(Effect::kOpens, fmt::format("TLS for {}", protocol), after.rule));
@@ -377,8 +377,8 @@ void Comparison::compare_address(const base::Endpoint& to, Transport transport,
   facts.transport = transport;
   facts.original_destination = to;
   facts.port = to.port;
-  const auto old = before_.decide(facts);
-  const auto now = after_.decide(facts);
+  const auto old = before_.decide_itself(facts);
+  const auto now = after_.decide_itself(facts);
   const bool own = old.allowed() && now.allowed() && means_own(old) != means_own(now);
   if (old.allowed() == now.allowed() && !own) return;
   const bool opens = own ? means_own(now) : now.allowed();
@@ -475,10 +475,35 @@ std::vector<Change> Comparison::changes() {
   return std::move(changes_);
 }
 
+// One client of each kind: no agent, of either family, and one address of each part of the agents' ranges.
+std::vector<base::IpAddress> clients_of(const Policy& before, const Policy& after) {
+  std::vector<base::Cidr> ranges;
+  for (const auto* policy : {&before, &after}) {
+    for (const auto& agent : policy->agents()) {
+      ranges.insert(ranges.end(), agent.addresses.begin(), agent.addresses.end());
+    }
+  }
+  std::vector<base::IpAddress> clients{kElsewhere, base::IpAddress::v6({0x26, 0x06, 0x47})};
+  const auto of_agents = addresses_between(std::move(ranges));
+  clients.insert(clients.end(), of_agents.begin(), of_agents.end());
+  return clients;
+}
+
 }  // namespace
 
 std::vector<Change> difference(const Policy& before, const Policy& after) {
-  return Comparison(before, after).changes();
+  std::vector<Change> changes;
+  std::set<std::pair<const Policy*, const Policy*>> compared;
+  for (const auto& client : clients_of(before, after)) {
+    const auto& old = before.for_client(client);
+    const auto& now = after.for_client(client);
+    if (!compared.emplace(&old, &now).second) continue;
+    for (auto& change : Comparison(old, now).changes()) {
+      change.agent = now.agent_name().empty() ? old.agent_name() : now.agent_name();
+      changes.push_back(std::move(change));
+    }
+  }
+  return changes;
 }
 
 }  // namespace soleroute::policy

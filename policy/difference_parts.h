@@ -93,4 +93,7 @@ class Ranges {
 // Ranges of `more` that none of `known` covers.
 [[nodiscard]] std::vector<base::Cidr> added_ranges(std::span<const base::Cidr> known, std::span<const base::Cidr> more);
 
+// One client of each kind: no agent, of either family, and one address of each part of the agents' ranges.
+[[nodiscard]] std::vector<base::IpAddress> clients_of(const Policy& before, const Policy& after);
+
 }  // namespace soleroute::policy

@@ -400,7 +400,10 @@ base::Result<std::shared_ptr<const Policy>> Policy::compile(std::span<const Poli
   std::vector<std::string> texts(layers.size());  // errors found while merging point into them
   std::vector<PolicyFaults> of_layers(faults == nullptr ? 0 : layers.size());
   Documents read = read_layers(layers, texts, of_layers);
-  for (auto& found : of_layers) faults->add(std::move(found));
+  for (auto& found : of_layers) {
+    std::ranges::sort(found.first, {}, [](const auto& fault) { return std::pair(fault.line, fault.column); });
+    faults->add(std::move(found));
+  }
   std::vector<PolicyDocument> documents;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     data->files.push_back(layers[i].name);

@@ -74,8 +74,8 @@ void add_schema(CLI::App& program, Invocation& invocation) {
                                   "gateway schema policy > policy.schema.json", [name] { return schema(*name); });
   command
       .add_option("name", *name,
-                  "policy: policy files; test: tables of 'gateway test'; log: a line of the decision log")
-      ->type_name("policy|test|log")
+                  "what the schema is of: policy files, tables of 'gateway test', or lines of the decision log")
+      ->type_name("NAME")
       ->required()
       ->check(CLI::IsMember({"policy", "test", "log"}).description(""));
 }

@@ -211,9 +211,9 @@ RULES = "domains:\n  - allowed.test\n  - host: cdn-allowed.test\n    rules:\n   
 def test_a_request_that_no_rule_admits_waits_with_its_path(lab, make_gateway):
     gateway = make_gateway(policy=RULES, arguments=ASK).start()
     with control.Watch(gateway.control) as watch:
-        asking = Asking(get, lab, path="/")
+        asking = Asking(get, lab, path="/other")
         held = watch.next("held", reason="no_rule_matched")
-        assert held["item"] == "http://cdn-allowed.test/"
+        assert held["item"] == "http://cdn-allowed.test/other"
         answer(gateway, held, "once")
         assert asking.result().status == 200
 

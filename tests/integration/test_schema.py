@@ -39,7 +39,7 @@ def test_the_schema_of_policies_lists_the_services_of_the_program(gateway_binary
     ("table", "fits"),
     [
         ("tests: [{url: 'https://a.test/', expect: allow}]", True),
-        ("policies: [p.yaml]\ntests: [{host: a.test, port: 22, protocol: tcp, expect: deny, reason: host_not_allowed, rule: 'p.yaml:1', name: n}]", True),
+        ("policies: [p.yaml]\ntests: [{host: a.test, port: 22, protocol: tcp, expect: deny, reason: host_not_allowed, rule: 'p.yaml:1', name: it is denied}]", True),
         ("tests: [{url: 'https://a.test/', method: PUT, expect: deny}]", True),
         ("tests: []", False),
         ("tests: [{url: 'https://a.test/'}]", False),

@@ -486,6 +486,8 @@ std::vector<Change> difference(const Policy& before, const Policy& after) {
     if (!compared.emplace(&old, &now).second) continue;
     for (auto& change : Comparison(old, now).changes()) {
       change.agent = now.agent_name().empty() ? old.agent_name() : now.agent_name();
+      // Those of IPv4 came first: these are denied where an agent could leave its policy by its other family.
+      if (change.agent.empty() && client.is_v6()) change.subject += " for IPv6 clients that are no agent";
       changes.push_back(std::move(change));
     }
   }

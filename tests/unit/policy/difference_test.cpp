@@ -139,7 +139,8 @@ TEST(Difference, ComparesEachAgentsPolicy) {
     return out;
   };
   EXPECT_THAT(of_agents(common + agent, common + agent), IsEmpty());
-  EXPECT_THAT(of_agents(common, common + agent), ElementsAre("+ reviewer b.test", "- reviewer a.test"));
+  EXPECT_THAT(of_agents(common, common + agent),
+              ElementsAre("-  a.test for IPv6 clients that are no agent", "+ reviewer b.test", "- reviewer a.test"));
   EXPECT_THAT(of_agents(common + agent, common + agent + "agents_only: true\n"), ElementsAre("-  a.test"));
   EXPECT_THAT(
       of_agents(common + agent,

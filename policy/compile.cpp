@@ -208,6 +208,11 @@ void Flattener::add_groups_of_records(const std::deque<MergedHost>& hosts) {
   }
 }
 
+void add_all(EndpointGroup& group, const EndpointGroup& more) {
+  group.endpoints.insert(group.endpoints.end(), more.endpoints.begin(), more.endpoints.end());
+  group.addresses.insert(group.addresses.end(), more.addresses.begin(), more.addresses.end());
+}
+
 // So that one group says all about a name.
 void Flattener::add_those_of_wildcards() {
   const std::vector<EndpointGroup> own = data_.groups;
@@ -215,12 +220,8 @@ void Flattener::add_those_of_wildcards() {
     std::string_view above = own[i].name;
     for (bool first = true, last = above.empty(); !last; first = false) {
       const auto* entry = first && own[i].wildcard ? nullptr : data_.table.entry(above);
-      if (entry != nullptr && entry->endpoints_below != HostTable::kNone) {
-        const auto& more = own[entry->endpoints_below];
-        auto& group = data_.groups[i];
-        group.endpoints.insert(group.endpoints.end(), more.endpoints.begin(), more.endpoints.end());
-        group.addresses.insert(group.addresses.end(), more.addresses.begin(), more.addresses.end());
-      }
+      const auto below = entry == nullptr ? HostTable::kNone : entry->endpoints_below;
+      if (below != HostTable::kNone) add_all(data_.groups[i], own[below]);
       last = above.empty();
       const auto dot = above.find('.');
       above = dot == std::string_view::npos ? std::string_view{} : above.substr(dot + 1);
@@ -322,6 +323,11 @@ base::Result<std::shared_ptr<const Policy>> finished(Layers& merged, std::unique
   return std::make_shared<const Policy>(std::move(data), std::move(agents));
 }
 
+bool has_family(const MergedAgent& agent, base::Family family) {
+  return std::ranges::any_of(agent.addresses,
+                             [=](const base::Cidr& range) { return range.address().family() == family; });
+}
+
 // The agents' own policies. Each is compiled as a policy of its own, from the layers that are about its agent.
 class AgentCompiler {
  public:
@@ -333,10 +339,7 @@ class AgentCompiler {
   [[nodiscard]] base::Result<std::shared_ptr<const Policy::Agents>> compiled(MergedAgents agents) {
     auto out = std::make_shared<Policy::Agents>();
     const auto all_have = [&](base::Family family) {
-      return std::ranges::all_of(agents.agents, [&](const MergedAgent& agent) {
-        return std::ranges::any_of(agent.addresses,
-                                   [&](const base::Cidr& range) { return range.address().family() == family; });
-      });
+      return std::ranges::all_of(agents.agents, [=](const MergedAgent& agent) { return has_family(agent, family); });
     };
     out->only = agents.only;
     out->strangers_v4 = !agents.only && all_have(base::Family::kV4);
@@ -470,11 +473,14 @@ std::size_t Policy::host_count() const {
 
 std::vector<SecretUse> Policy::secrets() const {
   std::vector<SecretUse> uses;
-  for (const auto& rule : data_->rules) {
-    for (const auto& transform : rule.terms.transforms) {
-      const auto same = [&](const SecretUse& use) { return *use.transform == transform; };
-      if (std::ranges::none_of(uses, same)) uses.push_back({&transform, data_->line(rule.origin)});
+  const auto add = [&](const HeaderTransform& transform, const Origin& origin) {
+    for (const auto& use : uses) {
+      if (*use.transform == transform) return;
     }
+    uses.push_back({&transform, data_->line(origin)});
+  };
+  for (const auto& rule : data_->rules) {
+    for (const auto& transform : rule.terms.transforms) add(transform, rule.origin);
   }
   return uses;
 }

@@ -10,7 +10,9 @@
 #include <tuple>
 #include <unordered_set>
 
+#include "policy/difference_answers.h"
 #include "policy/difference_parts.h"
+#include "policy/difference_words.h"
 #include "policy/policy_data.h"
 #include "policy/rule.h"
 #include "policy/special_names.h"
@@ -19,27 +21,6 @@ namespace soleroute::policy {
 namespace {
 
 constexpr std::string_view kEverything = "everything, http and https";
-
-// What the parts of one subject have in common: which line decides them, and in which words.
-struct Words {
-  Effect effect = Effect::kChanges;
-  std::string what{};
-  std::string file{};
-  int line = 0;
-  auto operator<=>(const Words&) const = default;
-};
-// In the order of first mention.
-class Found {
- public:
-  void add(Words words) {
-    if (std::ranges::find(list_, words) == list_.end()) list_.push_back(std::move(words));
-  }
-  [[nodiscard]] const std::vector<Words>& list() const { return list_; }
-  bool operator==(const Found&) const = default;
-
- private:
-  std::vector<Words> list_;
-};
 
 class Comparison {
  public:
@@ -58,9 +39,9 @@ class Comparison {
   void compare_part(const base::HostName& name, const Part& part, std::map<Words, base::PortRanges>& endpoints,
                     Found& found) const;
   void compare_secrets(const Decision& old, const Decision& now, Found& found) const;
-  void compare_answers(const base::HostName& name, Found& found) const;
   void compare_ranges();
   void compare_denied_ranges();
+  void compare_denied_address(const base::Endpoint& to, Transport transport);
   void compare_address(const base::Endpoint& to, Transport transport,
                        std::map<std::pair<Words, std::string>, base::PortRanges>& endpoints) const;
   void add(const std::string& subject, const Found& found);
@@ -73,10 +54,6 @@ class Comparison {
   std::vector<Change> changes_;
   std::set<std::tuple<Effect, std::string, std::string, std::string, int>> said_;  // by add_once()
 };
-
-Words words_at(Effect effect, std::string what, const SourceLine& line) {
-  return {effect, std::move(what), std::string(line.file), line.line};
-}
 
 // In the words of the rule that decides, if one does.
 std::string words_of(const Policy::Data& data, const Decision& decision, const base::HostName& name) {
@@ -178,71 +155,6 @@ void Comparison::compare_requests(const base::HostName& name, Found& found) cons
   }
 }
 
-std::vector<base::Cidr> listed_of(const Policy::Data& data) {
-  std::vector<base::Cidr> out;
-  for (const auto& listed : data.listed) out.push_back(listed.range);
-  return out;
-}
-
-// Those that this policy lists for the name, and not for all names.
-std::vector<base::Cidr> own_ranges(const Policy::Data& data, const base::HostName& name) {
-  const auto found = data.find(name);
-  std::vector<base::Cidr> out;
-  if (const auto* record = data.record(found)) {
-    const auto own = data.own_addresses_of(*record);
-    out.assign(own.begin(), own.end());
-  }
-  if (found.endpoints != HostTable::kNone) {
-    for (const auto index : data.groups[found.endpoints].endpoints) {
-      const auto& addresses = data.endpoints[index].addresses;
-      out.insert(out.end(), addresses.begin(), addresses.end());
-    }
-  }
-  const auto all = listed_of(data);
-  std::erase_if(out, [&](const base::Cidr& range) { return std::ranges::find(all, range) != all.end(); });
-  return out;
-}
-
-// What DNS says of the name: addresses, TXT records; and other protocols than HTTP inside TLS.
-void Comparison::compare_answers(const base::HostName& name, Found& found) const {
-  FlowFacts facts;
-  facts.host = name;
-  const auto old = before_.decide_itself(facts);
-  const auto now = after_.decide_itself(facts);
-  if (now.allowed()) {
-    const auto before = old.allowed() ? own_ranges(before_.data(), name) : std::vector<base::Cidr>{};
-    const auto whole = listed_of(before_.data());
-    for (const auto& range : added_ranges(before, own_ranges(after_.data(), name))) {
-      if (!added_ranges(whole, {&range, 1}).empty()) {
-        found.add(words_at(Effect::kOpens, fmt::format("may have addresses in {}", range.to_string()), now.rule));
-      }
-    }
-    for (const auto& address : now.static_addresses) {
-      if (std::ranges::find(old.static_addresses, address) == old.static_addresses.end()) {
-        found.add(
-            words_at(Effect::kOpens, fmt::format("has the address {} by 'hosts:'", address.to_string()), now.rule));
-      }
-    }
-    if (now.txt && !old.txt) found.add(words_at(Effect::kOpens, "TXT records", now.rule));
-  }
-  if (old.allowed()) {
-    for (const auto& range : added_ranges(own_ranges(after_.data(), name), own_ranges(before_.data(), name))) {
-      found.add(words_at(Effect::kCloses, fmt::format("may have addresses in {}", range.to_string()), old.rule));
-    }
-    if (old.txt && !now.txt) found.add(words_at(Effect::kCloses, "TXT records", old.rule));
-  }
-  FlowFacts tls;
-  tls.phase = Phase::kTls;
-  tls.sni = name;
-  tls.port = base::kHttpsPort;
-  const auto before = before_.decide_itself(tls);
-  const auto after = after_.decide_itself(tls);
-  for (const auto& protocol : after.admitted_alpn) {
-    if (std::ranges::find(before.admitted_alpn, protocol) != before.admitted_alpn.end()) continue;
-    found.add(words_at(Effect::kOpens, fmt::format("TLS for {}", protocol), after.rule));
-  }
-}
-
 bool same_terms(std::span<const Rule> one, std::span<const Rule> other) {
   return std::ranges::equal(one, other, {}, &Rule::terms, &Rule::terms);
 }
@@ -318,7 +230,7 @@ Found Comparison::compare_name(const base::HostName& name) const {
     return found;
   }
   compare_requests(name, found);
-  compare_answers(name, found);
+  compare_answers(before_, after_, name, found);
   return found;
 }
 
@@ -339,6 +251,7 @@ void Comparison::compare_pattern(std::string_view pattern) {
 
 std::vector<std::string> patterns_of(const Policy::Data& data) {
   std::vector<std::string> out;
+  out.reserve(data.records.size());
   for (const auto& record : data.records) out.emplace_back(record.pattern);
   for (const auto& endpoint : data.endpoints) {
     if (!endpoint.by_address) out.push_back(endpoint.name);
@@ -398,9 +311,8 @@ void Comparison::compare_ranges() {
   for (const auto& address : all.changed_addresses()) {
     std::map<std::pair<Words, std::string>, base::PortRanges> endpoints;
     for (const auto port : all.ports_at(address)) {
-      for (const auto transport : {Transport::kTcp, Transport::kUdp}) {
-        compare_address({address, port}, transport, endpoints);
-      }
+      compare_address({address, port}, Transport::kTcp, endpoints);
+      compare_address({address, port}, Transport::kUdp, endpoints);
     }
     for (const auto& [key, met] : endpoints) {
       const auto& [words, range] = key;
@@ -415,6 +327,20 @@ void Comparison::compare_ranges() {
   }
 }
 
+void Comparison::compare_denied_address(const base::Endpoint& to, Transport transport) {
+  const auto* old = before_.data().denies.about(to.address, to.port, transport);
+  const auto* now = after_.data().denies.about(to.address, to.port, transport);
+  if ((old == nullptr) == (now == nullptr)) return;
+  const auto* record = old != nullptr ? old : now;
+  const auto line = (old != nullptr ? before_ : after_).data().line(record->origin);
+  add_once({old != nullptr ? Effect::kOpens : Effect::kCloses,
+            {},
+            record->pattern,
+            old != nullptr ? "connections of allowed names may lead there" : "no connection may lead there",
+            std::string(line.file),
+            line.line});
+}
+
 // Ranges that `deny:` lists: no connection to an allowed name may lead there.
 void Comparison::compare_denied_ranges() {
   Ranges all;
@@ -422,19 +348,8 @@ void Comparison::compare_denied_ranges() {
   all.add_denies(after_.data(), 1);
   for (const auto& address : all.changed_addresses()) {
     for (const auto port : all.ports_at(address)) {
-      for (const auto transport : {Transport::kTcp, Transport::kUdp}) {
-        const auto* old = before_.data().denies.about(address, port, transport);
-        const auto* now = after_.data().denies.about(address, port, transport);
-        if ((old == nullptr) == (now == nullptr)) continue;
-        const auto* record = old != nullptr ? old : now;
-        const auto line = (old != nullptr ? before_ : after_).data().line(record->origin);
-        add_once({old != nullptr ? Effect::kOpens : Effect::kCloses,
-                  {},
-                  record->pattern,
-                  old != nullptr ? "connections of allowed names may lead there" : "no connection may lead there",
-                  std::string(line.file),
-                  line.line});
-      }
+      compare_denied_address({address, port}, Transport::kTcp);
+      compare_denied_address({address, port}, Transport::kUdp);
     }
   }
 }

@@ -144,6 +144,18 @@ std::set<std::uint16_t> ports_between(std::span<const base::PortRanges> ranges) 
   return ports;
 }
 
+namespace {
+
+// `like`, once for each target.
+void add_targets(std::vector<Part>& parts, const Part& like, std::span<const std::string> targets) {
+  for (const auto& target : targets) {
+    parts.push_back(like);
+    parts.back().target = target;
+  }
+}
+
+}  // namespace
+
 std::vector<Part> parts_of(const base::HostName& name, const Side& before, const Side& after, std::size_t most) {
   Mentioned mentioned;
   mentioned.add(before, name);
@@ -154,9 +166,7 @@ std::vector<Part> parts_of(const base::HostName& name, const Side& before, const
   std::vector<Part> parts;
   const auto add_requests = [&](Scheme scheme, std::uint16_t port) {
     for (const auto& method : mentioned.methods) {
-      for (const auto& target : targets) {
-        parts.push_back({.scheme = scheme, .port = port, .method = method, .target = target});
-      }
+      add_targets(parts, {.scheme = scheme, .port = port, .method = method}, targets);
     }
   };
   for (const auto port : ports) {

@@ -36,11 +36,8 @@ class DenyIndex {
   template <class Each>
   void covering(std::string_view name, Each each) const {
     for (std::string_view above = name;;) {
-      const auto found = by_suffix_.find(above);
-      if (found != by_suffix_.end()) {
-        for (const auto* record : found->second) {
-          if (above == name || is_wildcard(record->pattern)) each(*record);
-        }
+      for (const auto* record : about(above)) {
+        if (above == name || is_wildcard(record->pattern)) each(*record);
       }
       if (above.empty()) return;
       const auto dot = above.find('.');
@@ -49,6 +46,11 @@ class DenyIndex {
   }
 
  private:
+  [[nodiscard]] std::span<const DenyRecord* const> about(std::string_view suffix) const {
+    const auto found = by_suffix_.find(suffix);
+    return found == by_suffix_.end() ? std::span<const DenyRecord* const>{} : found->second;
+  }
+
   std::unordered_map<std::string_view, std::vector<const DenyRecord*>> by_suffix_;
 };
 

@@ -39,6 +39,13 @@ struct Group {
   std::vector<void (*)(CLI::App&, Invocation&)> commands;
 };
 
+void add_group(CLI::App& program, Invocation& invocation, const Group& group) {
+  for (const auto add : group.commands) {
+    add(program, invocation);
+    program.get_subcommands([](const CLI::App*) { return true; }).back()->group(group.title);
+  }
+}
+
 void add_commands(CLI::App& program, Invocation& invocation) {
   const Group groups[] = {
       {"Run", {add_run}},
@@ -50,12 +57,7 @@ void add_commands(CLI::App& program, Invocation& invocation) {
         add_pause, add_watch}},
       {"Operate", {add_doctor, add_verify, add_ca, add_agents, add_completion, add_help, add_version}},
   };
-  for (const Group& group : groups) {
-    for (const auto add : group.commands) {
-      add(program, invocation);
-      program.get_subcommands([](const CLI::App*) { return true; }).back()->group(group.title);
-    }
-  }
+  for (const Group& group : groups) add_group(program, invocation, group);
   // Of these, a script may want the exit status alone.
   for (const char* name : {"status", "verify", "doctor"}) {
     program.get_subcommand(name)->add_flag("-q,--quiet", invocation.quiet, "print no results, only errors");
@@ -139,7 +141,7 @@ const CLI::App& named_command(const CLI::App& program, const std::vector<std::st
   for (const CLI::App* command : program.get_subcommands([](const CLI::App*) { return true; })) {
     if (!arguments.empty() && command->get_name() == arguments.front()) return *command;
   }
-  return program;
+  return program;  // NOLINT(bugprone-return-const-ref-from-parameter): the caller's program outlives it
 }
 
 int usage_problem(const CLI::App& program, const std::string& message) {

@@ -278,6 +278,24 @@ void add_ask_options(CLI::App& command, ServeArguments& to, AskVariables variabl
   program->envname("GATEWAY_ASK_COMMAND");
 }
 
+// What is not about the network.
+void add_running_options(CLI::App& program, ServeArguments& to) {
+  program.add_option("--workers", to.workers, "worker threads (default: number of CPUs)")
+      ->envname("GATEWAY_WORKERS")
+      ->type_name("N")
+      ->check(CLI::Range(1, kMaxWorkers).description(""));
+  program.add_option("--log", to.log, "log level; quiet: denials only")
+      ->capture_default_str()
+      ->envname("GATEWAY_LOG")
+      ->type_name("quiet|normal|debug");
+  program.add_flag_callback("-q,--quiet", [&to] { to.log = "quiet"; }, "same as --log quiet");
+  program.add_flag_callback("-v,--verbose", [&to] { to.log = "debug"; }, "same as --log debug");
+  add_log_format_option(program, to.log_format);
+  add_secrets_option(program, to.secrets_dir);
+  program.add_flag("--dry-run", to.dry_run, "print the nftables rules and exit (--dry-run=json: as JSON)")
+      ->type_name("");
+}
+
 void add_serve_options(CLI::App& program, ServeArguments& to) {
   add_policy_option(program, to.policy);
   program.add_option("--agent", to.agent, "policy file of one agent, known by its addresses (repeatable)")
@@ -328,20 +346,7 @@ void add_serve_options(CLI::App& program, ServeArguments& to) {
   program.add_flag("--no-rules", to.no_rules, "do not install nftables rules")->envname("GATEWAY_NO_RULES");
   program.add_flag("--close", to.close, "install the deny-all rules and exit (sidecar only)")->envname("GATEWAY_CLOSE");
   add_this_machine_option(program, to.this_machine);
-  program.add_option("--workers", to.workers, "worker threads (default: number of CPUs)")
-      ->envname("GATEWAY_WORKERS")
-      ->type_name("N")
-      ->check(CLI::Range(1, kMaxWorkers).description(""));
-  program.add_option("--log", to.log, "log level; quiet: denials only")
-      ->capture_default_str()
-      ->envname("GATEWAY_LOG")
-      ->type_name("quiet|normal|debug");
-  program.add_flag_callback("-q,--quiet", [&to] { to.log = "quiet"; }, "same as --log quiet");
-  program.add_flag_callback("-v,--verbose", [&to] { to.log = "debug"; }, "same as --log debug");
-  add_log_format_option(program, to.log_format);
-  add_secrets_option(program, to.secrets_dir);
-  program.add_flag("--dry-run", to.dry_run, "print the nftables rules and exit (--dry-run=json: as JSON)")
-      ->type_name("");
+  add_running_options(program, to);
 }
 
 void add_serve(CLI::App& program, Invocation& invocation) {

@@ -159,7 +159,7 @@ std::optional<HeldRequests::Request> HeldRequests::find(std::uint64_t id) const 
   return found->second->request;
 }
 
-bool HeldRequests::settle(std::uint64_t id, Verdict verdict, std::shared_ptr<const policy::Policy> policy) {
+bool HeldRequests::settle(std::uint64_t id, Verdict verdict, const std::shared_ptr<const policy::Policy>& policy) {
   std::vector<std::shared_ptr<Waiting>> settled;
   {
     const std::lock_guard lock(mutex_);
@@ -243,6 +243,7 @@ asio::awaitable<OperatorAnswer> await_answer(Context& context, audit::DecisionRe
                                              std::function<bool()> has_left) {
   HeldRequests& held = *context.held;
   const base::IpAddress client = record.client;
+  record.agent = context.policy_for(client)->agent_name();
   const auto waiting = held.begin(context.io, std::move(record));
   OperatorAnswer answer;
   if (waiting == nullptr) co_return answer;

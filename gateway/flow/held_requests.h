@@ -59,7 +59,7 @@ class HeldRequests {
   [[nodiscard]] std::optional<Request> find(std::uint64_t id) const;
   // The answer. kNo is for everything that this client wants of the same item. `policy`: with kOnce, under which this
   // one passes. False: it does not wait any more.
-  bool settle(std::uint64_t id, Verdict verdict, std::shared_ptr<const policy::Policy> policy = {});
+  bool settle(std::uint64_t id, Verdict verdict, const std::shared_ptr<const policy::Policy>& policy = {});
   // A policy that allows it is on its way to the workers: what will then be said of it.
   void expect(std::uint64_t id, Verdict verdict);
   // Everything that waits, as lines for one who begins to watch.

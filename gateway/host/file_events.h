@@ -15,7 +15,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 
-struct inotify_event;
+struct inotify_event;  // NOLINT(readability-identifier-naming): the kernel's
 
 namespace soleroute::gateway::host {
 

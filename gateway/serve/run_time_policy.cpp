@@ -95,12 +95,12 @@ void RunTimePolicy::use(Laid laid) {
 
 void RunTimePolicy::answer(const ControlQuestion& question, ControlSocket::Reply reply) {
   if (question.ask == "allowed") return reply(fmt::format("{{\"entries\":{}}}", entries_json()));
-  if (question.ask == "forget") return forget(question, std::move(reply));
-  if (question.ask == "answer") return answer_held(question, std::move(reply));
-  add(question, std::move(reply));
+  if (question.ask == "forget") return forget(question, reply);
+  if (question.ask == "answer") return answer_held(question, reply);
+  add(question, reply);
 }
 
-void RunTimePolicy::add(const ControlQuestion& question, ControlSocket::Reply reply) {
+void RunTimePolicy::add(const ControlQuestion& question, const ControlSocket::Reply& reply) {
   auto entry = parse_run_time_entry(question, Clock::now());
   if (!entry) return reply(refused(entry.error()));
   if (question.save && question.lasts) {
@@ -124,7 +124,7 @@ void RunTimePolicy::add(const ControlQuestion& question, ControlSocket::Reply re
   if (!status) reply(refused(status.error()));
 }
 
-void RunTimePolicy::answer_held(const ControlQuestion& question, ControlSocket::Reply reply) {
+void RunTimePolicy::answer_held(const ControlQuestion& question, const ControlSocket::Reply& reply) {
   const auto request = held_ == nullptr ? std::nullopt : held_->find(question.id);
   if (!request) {
     return reply(
@@ -150,19 +150,22 @@ void RunTimePolicy::answer_held(const ControlQuestion& question, ControlSocket::
         {.message = "'verdict' must be once, for (with 'for_s'), always or no", .kind = base::ErrorKind::kUsage}));
   }
   held_->expect(question.id, lasts ? flow::HeldRequests::Verdict::kFor : flow::HeldRequests::Verdict::kAlways);
-  ControlQuestion allow{.ask = "allow", .host = request->item, .agent = question.agent, .save = !lasts};
+  // For the agent that asked, unless the answer names another one.
+  const auto& agent = question.agent.empty() ? request->record.agent : question.agent;
+  ControlQuestion allow{.ask = "allow", .host = request->item, .agent = agent, .save = !lasts};
   if (lasts) allow.lasts = question.lasts;
-  add(allow, std::move(reply));
+  add(allow, reply);
 }
 
 // Under a policy that is made for this one request and is in force nowhere else.
 base::Status RunTimePolicy::pass_once(const flow::HeldRequests::Request& request) {
-  SR_LET(entry, parse_run_time_entry({.ask = "allow", .host = request.item}, Clock::now()));
+  SR_LET(entry,
+         parse_run_time_entry({.ask = "allow", .host = request.item, .agent = request.record.agent}, Clock::now()));
   RunTimeEntries entries = entries_;
   SR_TRY(entries.add(*entry));
   SR_LET(policy, compile(files_, entries));
   SR_TRY(check_not_denied(*entry, **policy));
-  if (held_->settle(request.id, flow::HeldRequests::Verdict::kOnce, std::move(*policy))) return {};
+  if (held_->settle(request.id, flow::HeldRequests::Verdict::kOnce, *policy)) return {};
   return base::usage_error("it does not wait any more");
 }
 
@@ -191,7 +194,7 @@ base::Result<std::string> RunTimePolicy::save(const RunTimeEntry& entry, Layers&
   return std::unexpected(std::move(error));
 }
 
-void RunTimePolicy::forget(const ControlQuestion& question, ControlSocket::Reply reply) {
+void RunTimePolicy::forget(const ControlQuestion& question, const ControlSocket::Reply& reply) {
   const auto like = parse_run_time_entry(question, Clock::now());
   if (!like) return reply(refused(like.error()));
   Layers layers{files_, entries_};

@@ -59,9 +59,9 @@ class RunTimePolicy {
 
  private:
   using Clock = RunTimeEntry::Clock;
-  void add(const ControlQuestion& question, ControlSocket::Reply reply);
-  void forget(const ControlQuestion& question, ControlSocket::Reply reply);
-  void answer_held(const ControlQuestion& question, ControlSocket::Reply reply);
+  void add(const ControlQuestion& question, const ControlSocket::Reply& reply);
+  void forget(const ControlQuestion& question, const ControlSocket::Reply& reply);
+  void answer_held(const ControlQuestion& question, const ControlSocket::Reply& reply);
   base::Status pass_once(const flow::HeldRequests::Request& request);
   // Behind a change: what is true once it is in force, and what is not as it was asked.
   struct Told {

@@ -20,6 +20,7 @@ std::vector<std::string> serving_policy_files(const ServeOptions& options) {
 std::vector<std::string> served_paths(const ServeOptions& options) {
   auto paths = options.policy_files;
   paths.insert(paths.end(), options.optional_policy_files.begin(), options.optional_policy_files.end());
+  for (const auto& agent : options.agents) paths.push_back(agent.path);
   return paths;
 }
 

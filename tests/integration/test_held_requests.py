@@ -269,3 +269,23 @@ def test_inspected_https_waits_over_both_versions(lab, make_gateway, version):
         refused = Asking(lab.run_client, *curl)
         answer(gateway, watch.next("held", phase="http", path="/other"), "no")
         assert "Blocked by proxy policy" in refused.result()[1]
+
+
+def test_an_answer_is_for_the_agent_that_asked(lab, make_gateway):
+    agent = f'agents: [{{name: reviewer, addresses: [{at.AG}, "{at.AG6}"], domains: [allowed.test]}}]\n'
+    gateway = make_gateway(policy=POLICY + agent, arguments=ASK).start()
+    with control.Watch(gateway.control) as watch:
+        asking = Asking(get, lab)
+        held = watch.next("held", host="cdn-allowed.test")
+        assert held["decision"]["agent"] == "reviewer"
+        answer(gateway, held, "once")
+        assert asking.result().status == 200
+        asking = Asking(get, lab)
+        answer(gateway, watch.next("held", host="cdn-allowed.test"), "for", for_s=60)
+        assert asking.result().status == 200
+        assert [entry["agent"] for entry in control.ask(gateway.control, ask="allowed")["entries"]] == ["reviewer"]
+        other = Asking(web.http, lab.neighbour, "cdn-allowed.test", address=at.CDN)
+        held = watch.next("held", host="cdn-allowed.test")
+        assert "agent" not in held["decision"], "the common policy has not changed"
+        answer(gateway, held, "no")
+        assert other.result().status == 403

@@ -127,8 +127,8 @@ struct OperatorDesk::State {
     return serve::to_json(status, *counters);
   }
 
-  void answer(const serve::ControlQuestion& question, serve::ControlSocket::Reply reply) {
-    if (serve::RunTimePolicy::answers(question.ask)) return run_time.answer(question, std::move(reply));
+  void answer(const serve::ControlQuestion& question, const serve::ControlSocket::Reply& reply) {
+    if (serve::RunTimePolicy::answers(question.ask)) return run_time.answer(question, reply);
     reply(question.ask == "status" ? status() : std::string{});
   }
 };
@@ -160,8 +160,8 @@ base::Status OperatorDesk::open(DeskOptions options, workers::Runtime& runtime, 
   state->options = std::move(options);
   SR_LET(control, serve::ControlSocket::open(
                       state->io, serve::run_control_socket(state->options.folder, ::getpid()),
-                      [state](const serve::ControlQuestion& question, serve::ControlSocket::Reply reply) {
-                        state->answer(question, std::move(reply));
+                      [state](const serve::ControlQuestion& question, const serve::ControlSocket::Reply& reply) {
+                        state->answer(question, reply);
                       },
                       [state](audit::DecisionFeed::News news) { return state->link.watch(std::move(news)); },
                       serve::ControlSocket::Peers::kOfThisNetwork));

@@ -21,6 +21,7 @@ class OperatorLink {
   // Decisions go on to `next`. `ask`: so long a denied request waits; 0: not at all. `command`: --ask-command, or
   // empty.
   OperatorLink(audit::DecisionLog& next, std::chrono::milliseconds ask, std::string command);
+  ~OperatorLink() = default;
   OperatorLink(const OperatorLink&) = delete;
   OperatorLink& operator=(const OperatorLink&) = delete;
 

@@ -93,7 +93,7 @@ void RunTimePolicy::use(Laid laid) {
   await_next_end();
 }
 
-void RunTimePolicy::answer(const ControlQuestion& question, ControlSocket::Reply reply) {
+void RunTimePolicy::answer(const ControlQuestion& question, const ControlSocket::Reply& reply) {
   if (question.ask == "allowed") return reply(fmt::format("{{\"entries\":{}}}", entries_json()));
   if (question.ask == "forget") return forget(question, reply);
   if (question.ask == "answer") return answer_held(question, reply);

@@ -53,7 +53,7 @@ class RunTimePolicy {
   [[nodiscard]] const std::vector<policy::PolicySource>& files() const { return files_; }
 
   [[nodiscard]] static bool answers(std::string_view ask);
-  void answer(const ControlQuestion& question, ControlSocket::Reply reply);
+  void answer(const ControlQuestion& question, const ControlSocket::Reply& reply);
   // The value of "entries" in the answer to "allowed".
   [[nodiscard]] std::string entries_json() const;
 

@@ -376,7 +376,7 @@ class Supervisor {
       auto answer = [reply = std::move(reply)](const base::Result<PolicyInForce>& done) { reply(reload_answer(done)); };
       return reload(files_.read(ServedFiles::Why::kRequest), std::move(answer));
     }
-    if (RunTimePolicy::answers(question.ask)) return run_time_.answer(question, std::move(reply));
+    if (RunTimePolicy::answers(question.ask)) return run_time_.answer(question, reply);
     if (question.ask == "status" && pulse_) look();  // what changed since the last look counts
     reply(question.ask == "status" ? status() : std::string{});
   }

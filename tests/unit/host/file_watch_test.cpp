@@ -110,7 +110,9 @@ TEST_F(FileWatchTest, DoesNotTellOfAFileWhileAProgramHasItOpenAfterWriting) {
     if (fresh) fs::remove(path("policy.yaml"));
     base::Fd writer(::open(path("policy.yaml").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     ASSERT_TRUE(writer);
-    if (!fresh) ASSERT_EQ(::write(writer.get(), "half", 4), 4);
+    if (!fresh) {
+      ASSERT_EQ(::write(writer.get(), "half", 4), 4);
+    }
     expect_nothing_for(250ms);
     EXPECT_EQ(open_, std::vector(fresh ? 2 : 1, path("policy.yaml"))) << "each time it is said once";
     expect_told([&] {

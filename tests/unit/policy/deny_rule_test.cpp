@@ -20,7 +20,9 @@ void expect_rows(std::string_view rule, std::initializer_list<Row> rows) {
     for (const auto& facts : {http("a.test", row.method, row.target), https("a.test", row.method, row.target)}) {
       const auto decision = policy->decide(facts);
       EXPECT_EQ(decision.allowed(), row.allowed) << row.method << " " << row.target << ": " << row.why;
-      if (!row.allowed) EXPECT_EQ(decision.reason, Reason::kDeniedByPolicy) << row.target;
+      if (!row.allowed) {
+        EXPECT_EQ(decision.reason, Reason::kDeniedByPolicy) << row.target;
+      }
     }
   }
 }

@@ -20,7 +20,7 @@
 namespace soleroute::gateway::commands {
 namespace {
 
-using Json = nlohmann::json;
+using Message = nlohmann::json;
 
 constexpr std::chrono::milliseconds kAskTimeout{30000};  // for the largest policy on a busy machine
 
@@ -34,13 +34,13 @@ struct EntryOptions {
   std::string format = "text";
 };
 
-std::string dumped(const Json& object) {
-  return object.dump(-1, ' ', true, Json::error_handler_t::replace);
+std::string dumped(const Message& object) {
+  return object.dump(-1, ' ', true, Message::error_handler_t::replace);
 }
 
-base::Result<Json> ask(const std::string& control, const Json& question) {
+base::Result<Message> ask(const std::string& control, const Message& question) {
   SR_LET(line, ask_gateway_object(control, dumped(question), kAskTimeout));
-  auto answer = Json::parse(*line, nullptr, false);
+  auto answer = Message::parse(*line, nullptr, false);
   if (!answer.is_object()) {
     return base::system_error("unexpected answer of the control socket: " + base::shown(line->substr(0, 200)));
   }
@@ -50,13 +50,13 @@ base::Result<Json> ask(const std::string& control, const Json& question) {
   return answer;
 }
 
-std::string text_of(const Json& object, const char* key) {
+std::string text_of(const Message& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-base::Result<Json> question_of(const EntryOptions& options) {
-  Json question{{"ask", options.ask}};
+base::Result<Message> question_of(const EntryOptions& options) {
+  Message question{{"ask", options.ask}};
   if (!options.agent.empty()) question["agent"] = options.agent;
   if (options.save) question["save"] = true;
   if (options.lasts.empty()) return question;
@@ -69,13 +69,13 @@ base::Result<Json> question_of(const EntryOptions& options) {
 }
 
 // What was answered about one host, told; the exit status.
-int tell(const Json& answer, const std::string& format) {
+int tell(const Message& answer, const std::string& format) {
   const bool accepted = answer.value("accepted", false);
   if (format == "json") fmt::print("{}\n", dumped(answer));
   if (format == "json" && accepted) return kExitDone;
   const std::string detail = text_of(answer, "detail");  // may have lines with a caret: shown as the gateway made it
   if (!accepted) {
-    const bool system = answer.value("system", Json()) == true;
+    const bool system = answer.value("system", Message()) == true;
     const auto kind = system ? base::ErrorKind::kSystem : base::ErrorKind::kUsage;
     if (format == "json") return system ? kExitSystem : kExitUsage;
     return report({.message = detail, .kind = kind});
@@ -100,7 +100,7 @@ int change_entries(const EntryOptions& options) {
   return status;
 }
 
-std::string left_text(const Json& entry) {
+std::string left_text(const Message& entry) {
   const auto left = entry.find("left_s");
   if (left == entry.end() || !left->is_number_unsigned()) return "until the gateway stops";
   constexpr std::int64_t kMinute = 60;
@@ -108,10 +108,10 @@ std::string left_text(const Json& entry) {
   return seconds >= 2 * kMinute ? fmt::format("{} min left", seconds / kMinute) : fmt::format("{} s left", seconds);
 }
 
-void print_entries(const Json& entries) {
+void print_entries(const Message& entries) {
   std::size_t widest = 0;
-  for (const Json& entry : entries) widest = std::max(widest, base::shown(text_of(entry, "host")).size());
-  for (const Json& entry : entries) {
+  for (const Message& entry : entries) widest = std::max(widest, base::shown(text_of(entry, "host")).size());
+  for (const Message& entry : entries) {
     const std::string agent = text_of(entry, "agent");
     fmt::print("{:<5}  {:<{}}  {}{}\n", base::shown(text_of(entry, "action")), base::shown(text_of(entry, "host")),
                widest, left_text(entry), agent.empty() ? "" : ", agent " + base::shown(agent));
@@ -129,7 +129,7 @@ int list_entries(const EntryOptions& options) {
     return kExitDone;
   }
   const auto entries = answer->find("entries");
-  print_entries(entries != answer->end() && entries->is_array() ? *entries : Json::array());
+  print_entries(entries != answer->end() && entries->is_array() ? *entries : Message::array());
   return kExitDone;
 }
 

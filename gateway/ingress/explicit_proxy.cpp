@@ -131,7 +131,7 @@ asio::awaitable<flow::TunnelPtr> connect(flow::Context& context, flow::ClientCon
     auto facts = to.facts();
     facts.dialled = leads_to;
     return outlives(fresh.for_client(to.client), granted.get(),
-                    [&facts](const policy::Policy& asked) { return asked.decide(facts); });
+                    [&facts](const policy::Policy& each) { return each.decide(facts); });
   };
   auto tunnel = flow::open_tunnel(context, std::move(client.stream), std::move(dialled->stream), still_allowed);
   if (tunnel == nullptr) co_return nullptr;

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -22,9 +23,15 @@ class TwoAgents(Project):
         super().__init__(*arguments)
         shutil.copy(_EXAMPLE / "reviewer.yaml", self.folder / ".devcontainer")
         example = (_EXAMPLE / "agents.yaml").read_text().replace("10.213.37", self.net)
+        stack = (self.folder / ".devcontainer/compose.yaml").read_text()
+        gateway, agent = re.search(r'image: "(.*gateway.*)"', stack), re.findall(r'image: "(.*)"', stack)[-1]
+        with (self.folder / ".devcontainer/.env").open("a") as env:
+            env.write(f"SOLEROUTE_NET={self.net}\nSOLEROUTE_GATEWAY_IMAGE={gateway.group(1)}\nSOLEROUTE_AGENT_IMAGE={agent}\n")
         self.set_policy("domains: [allowed.test]\n" + example.replace("services: [{name: github, readonly: true}]", 'domains: ["*.wild.test"]'))
-        with (self.folder / ".env").open("a") as env:
-            env.write("\nCOMPOSE_FILE=.devcontainer/compose.yaml:.devcontainer/reviewer.yaml\n")
+
+    def compose(self, *arguments, **options):
+        files = ("-f", ".devcontainer/compose.yaml", "-f", ".devcontainer/reviewer.yaml")
+        return super().compose(*files, *arguments, **options)
 
     def curl(self, service, *arguments):
         done = self.compose("exec", "-T", "--user", "dev", service, "curl", "-sS", "-m", "10", *arguments, check=False)

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <future>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -137,9 +138,12 @@ std::string as_json(const std::vector<Change>& changes) {
 }
 
 int diff(const DiffOptions& options) {
-  const auto before = host::load_policy(files_of(options.before));
-  if (!before) return report(before.error());
+  // Reading is most of what long policies cost.
+  auto reading = std::async(std::launch::async | std::launch::deferred,
+                            [&options] { return host::load_policy(files_of(options.before)); });
   const auto after = host::load_policy(files_of(options.after));
+  const auto before = reading.get();
+  if (!before) return report(before.error());
   if (!after) return report(after.error());
   const auto changes = policy::difference(**before, **after);
   fmt::print("{}", options.format == "json"     ? as_json(changes)

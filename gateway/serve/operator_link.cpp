@@ -11,13 +11,16 @@ OperatorLink::OperatorLink(audit::DecisionLog& next, std::chrono::milliseconds a
   if (ask.count() == 0) return;
   flow::HeldRequests::Listeners listeners{.say = [this](std::string_view line) { feed_.say(line); }};
   if (!command_text_.empty()) {
-    listeners.asked = [this](const flow::HeldRequests::Request& request) {
-      boost::asio::post(*io_, [this, request] {
-        if (command_) command_->ask(request);
-      });
-    };
+    listeners.asked = [this](const flow::HeldRequests::Request& request) { hand_over(request); };
   }
   held_ = std::make_shared<flow::HeldRequests>(ask, std::move(listeners));
+}
+
+// On a worker's thread; the command is the controlling thread's.
+void OperatorLink::hand_over(const flow::HeldRequests::Request& request) {
+  boost::asio::post(*io_, [this, request] {
+    if (command_) command_->ask(request);
+  });
 }
 
 void OperatorLink::connect(boost::asio::io_context& io, RunTimePolicy& policy) {

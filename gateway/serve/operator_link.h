@@ -36,6 +36,8 @@ class OperatorLink {
   void close();
 
  private:
+  void hand_over(const flow::HeldRequests::Request& request);
+
   audit::DecisionLog& next_;
   audit::DecisionFeed feed_;
   audit::FeedingLog feeding_;
